@@ -1,0 +1,31 @@
+"""The outcome of one check: what was asked, whether it holds, and the evidence in plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """One check, judged.
+
+    `metadata` holds plain JSON values (numbers, strings, lists of flat dicts for tables), so that it can be
+    written to a file, to an MLflow tag or to Dagster's metadata alike.
+    """
+
+    name: str
+    passed: bool
+    message: str
+    severity: Literal["error", "warn"] = "error"
+    blocking: bool = True
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> bool:
+        """Whether this outcome keeps what was checked from going on."""
+        return self.blocking and self.severity == "error" and not self.passed
+
+
+def reasons(outcomes: "list[CheckOutcome]") -> list[str]:
+    """The messages of the outcomes that stop, in their order."""
+    return [f"{outcome.name}: {outcome.message}" for outcome in outcomes if outcome.stops]

@@ -1,0 +1,33 @@
+"""The errors of the pack: one base class, so that a caller can catch all of them."""
+
+
+class MlopsAssetsError(Exception):
+    """Something that a person can mend: the message says what, where, what was expected and what to do."""
+
+
+class DeclarationError(MlopsAssetsError):
+    """A `ModelPipeline` (or a part of one) is declared wrongly."""
+
+
+class SourceError(MlopsAssetsError):
+    """A batch cannot be read: missing, unsafe, too large, truncated or in another encoding."""
+
+
+class ExpectationsError(MlopsAssetsError):
+    """A suite of expectations cannot be used: unknown type, unsafe or unreadable."""
+
+
+class FeaturesError(MlopsAssetsError):
+    """The user's feature function returned something that cannot be used."""
+
+
+class TrainingError(MlopsAssetsError):
+    """There is nothing sound to train or to compare on."""
+
+
+class RegistryError(MlopsAssetsError):
+    """The model registry does not answer, or does not hold what it should."""
+
+
+class ArtifactError(RegistryError):
+    """A model artifact is refused: missing, changed since registration, or of an unsafe format."""

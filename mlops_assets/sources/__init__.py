@@ -1,0 +1,9 @@
+"""Where batches come from: what there is, what is ready, and one batch read with care."""
+
+from mlops_assets.sources.folder import Folder
+from mlops_assets.sources.frame import Frame
+from mlops_assets.sources.limits import Limits
+
+Source = Folder | Frame
+
+__all__ = ["Folder", "Frame", "Limits", "Source"]

@@ -1,0 +1,121 @@
+"""What the rows of a batch say: the version of their content, their times, the periods that these lie in."""
+
+import hashlib
+import warnings
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.util import hash_pandas_object
+
+from mlops_assets.errors import SourceError
+from mlops_assets.sources.batches import Period
+
+_FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
+_FUTURE_TOLERANCE = pd.Timedelta(days=1)
+
+
+def data_version(frame: pd.DataFrame) -> str:
+    """16 hex digits from column names, dtypes, values and their order; the index does not count.
+
+    Text counts as one dtype, however pandas stores it, so that versions survive a change of pandas.
+    """
+    digest = hashlib.sha256(f"{len(frame)} rows".encode())
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        label = "text" if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O" else str(dtype)
+        digest.update(f"|{name!r}:{label}".encode("utf-8", "surrogatepass"))
+    if frame.shape[1]:
+        digest.update(hash_pandas_object(frame, index=False).to_numpy().astype("<u8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def period_key(time: pd.Timestamp, period: Period) -> str:
+    """The period that a moment lies in: "2011-01-31", "2011-W05" (ISO), "2011-01", "2011-Q1" or "2011"."""
+    if period == "week":
+        year, week, _ = time.isocalendar()
+        return f"{year:04d}-W{week:02d}"
+    if period == "quarter":
+        return f"{time.year:04d}-Q{time.quarter}"
+    return time.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[period])
+
+
+def period_keys(times: pd.Series, period: Period) -> "np.ndarray[Any, Any]":
+    """`period_key` of each moment, shape (rows,). Times with a zone are taken in UTC; none may be missing."""
+    moments = times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
+    codes, days = pd.factorize(moments.dt.normalize())
+    return np.array([period_key(pd.Timestamp(day), period) for day in days], dtype=object)[codes]
+
+
+def period_start(key: str, period: Period) -> pd.Timestamp:
+    """The first moment of a period, from its key."""
+    if period == "week":
+        return pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1)
+    return pd.Period(key.replace("-Q", "Q"), freq=_FREQUENCY[period]).start_time
+
+
+def period_end(moment: str | pd.Timestamp, period: Period) -> pd.Timestamp:
+    """The first moment after a period, given its key or any moment in it."""
+    key = moment if isinstance(moment, str) else period_key(moment, period)
+    return pd.Period(period_start(key, period), freq=_FREQUENCY[period]).end_time.ceil("D")
+
+
+def periods_over(keys: Collection[str], period: Period, now: pd.Timestamp) -> tuple[list[str], list[str]]:
+    """Periods that are over and those that are not, each in order of time.
+
+    A period is over when a row of a later period exists or its end has passed. A period that begins more than a
+    day from now shows a wrong timestamp: it counts as over, so that a check can reject it, and as no evidence
+    that another one is.
+    """
+    ordered = sorted(keys)
+    future = [key for key in ordered if period_start(key, period) > now + _FUTURE_TOLERANCE]
+    present = ordered[: len(ordered) - len(future)]
+    running = [key for key in present[-1:] if period_end(key, period) > now]
+    return [key for key in ordered if key not in running], running
+
+
+def parse_times(values: pd.Series) -> pd.Series:
+    """A column as datetimes in microseconds (in UTC where it has a zone); SourceError naming the first bad value."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return _plain_times(values)
+    text = values
+    if pd.api.types.is_numeric_dtype(values):
+        whole = not bool(((values.dropna() % 1) != 0).any())
+        text = values.astype("Int64").astype("string") if whole else values.astype("string")
+    parsed = _first_that_parses(text)
+    bad = (parsed.isna() & values.notna()).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise SourceError(
+            f"column {values.name!r:.80} holds {values.iloc[row]!r:.80} in data row {row + 1}, which is not a time as "
+            "the others are; expected one format throughout, such as 2011-01-31 or 2011-01-31T17:00:00. "
+            "Correct the values"
+        )
+    return _plain_times(parsed)
+
+
+def _plain_times(times: pd.Series) -> pd.Series:
+    """One unit, and one zone where there are zones, so that batches can be put together."""
+    microseconds: pd.Series = times.dt.as_unit("us")
+    return microseconds if times.dt.tz is None else microseconds.dt.tz_convert("UTC")
+
+
+def _first_that_parses(text: pd.Series) -> pd.Series:
+    """The reading with the fewest unparsed values; formats differ in what they allow within one column."""
+    best: pd.Series | None = None
+    iso = {"format": "ISO8601"}
+    readings: tuple[dict[str, Any], ...] = ({}, iso, {"utc": True}, {**iso, "utc": True})
+    for options in readings:
+        try:
+            with warnings.catch_warnings():
+                # pandas warns before it guesses value by value, which fills what is missing from today's date
+                warnings.simplefilter("error", UserWarning)
+                parsed: pd.Series = pd.to_datetime(text, errors="coerce", **options)
+        except (ValueError, TypeError, OverflowError, UserWarning):
+            continue
+        if not pd.api.types.is_datetime64_any_dtype(parsed):
+            continue
+        if not bool((parsed.isna() & text.notna()).any()):
+            return parsed
+        best = parsed if best is None else best
+    return best if best is not None else pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
