@@ -1,0 +1,78 @@
+"""The user's feature function, run and checked; the same call serves training and scoring."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import FeaturesError
+
+FeatureFunction = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+
+
+def compute(
+    function: FeatureFunction | None, batch: pd.DataFrame, history: pd.DataFrame, not_features: Sequence[str]
+) -> pd.DataFrame:
+    """Features of a batch: one row for each of its rows, in the same order and with the same index.
+
+    Without a function the features are the batch's own columns less `not_features`. Raises `FeaturesError` where
+    the function fails, loses or reorders rows, or returns a column of `not_features`' target (its first entry).
+    """
+    if function is None:
+        return batch.drop(columns=[name for name in not_features if name in batch.columns])
+    try:
+        table = function(batch.copy(), history.copy())
+    except Exception as error:  # the user's code may raise anything; its name must be in the message
+        raise FeaturesError(f"features function {_name(function)} raised {type(error).__name__}: {error}") from error
+    if not isinstance(table, pd.DataFrame):
+        raise FeaturesError(f"features function {_name(function)} must return a DataFrame, got {type(table).__name__}")
+    if not table.index.equals(batch.index):
+        raise FeaturesError(
+            f"features function {_name(function)} must return one row for each row of the batch with the batch's "
+            f"index: expected {len(batch)} rows, got {len(table)}; use reindex(batch.index)"
+        )
+    if not_features[0] in table.columns or table.columns.has_duplicates:
+        raise FeaturesError(
+            f"features function {_name(function)} returns the target {not_features[0]!r} or a column twice "
+            f"(columns: {', '.join(map(str, table.columns))})"
+        )
+    return table
+
+
+def looks_ahead(
+    function: FeatureFunction | None,
+    batch: pd.DataFrame,
+    history: pd.DataFrame,
+    not_features: Sequence[str],
+    time: str | None,
+) -> list[str]:
+    """Names of features that change when later rows, or the row's own label, are not known yet.
+
+    The batch is cut at its middle moment, labels at that moment are blanked, and the features of what is left are
+    computed again: an honest feature stays as it was.
+    """
+    if function is None or len(batch) < 2:
+        return []
+    target = not_features[0]
+    if time is None:
+        known, now = batch, np.ones(len(batch), dtype=bool)
+    else:
+        moment = batch[time].sort_values().iloc[(len(batch) - 1) // 2]
+        known = batch[batch[time] <= moment]
+        now = (known[time] == moment).to_numpy()
+    unlabelled = known.copy()
+    unlabelled[target] = unlabelled[target].mask(now)
+    whole = compute(function, batch, history, not_features).loc[known.index]
+    before = compute(function, unlabelled, history, not_features)
+    return [name for name in whole.columns if name not in before.columns or not _same(whole[name], before[name])]
+
+
+def _same(one: pd.Series, other: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other):
+        return bool(np.allclose(one.astype(float), other.astype(float), rtol=1e-9, atol=1e-12, equal_nan=True))
+    return bool(one.astype(object).where(one.notna(), None).equals(other.astype(object).where(other.notna(), None)))
+
+
+def _name(function: Any) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"

@@ -1,0 +1,64 @@
+"""The training set as a list: which version of which batch is trained on, which one is judged on, which left out."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_assets.modelling.splits import BatchInfo
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Batches by role, in order of time. `left_out` holds (batch, why) of every batch that is in neither."""
+
+    train: tuple[BatchInfo, ...]
+    holdout: tuple[BatchInfo, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def version(self) -> str:
+        """16 hex digits from the content of the batches in both roles: the data version of the training set."""
+        roles = [[batch.to_dict() for batch in role] for role in (self.train, self.holdout)]
+        return hashlib.sha256(json.dumps(roles, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def trained_until(self) -> str:
+        """The last moment (or batch, where rows have no time) that the training rows know of."""
+        ends = [batch.end for batch in self.train if batch.end is not None]
+        return str(max(ends)) if ends else self.train[-1].key
+
+    def rows(self, role: str) -> int:
+        """Labelled rows in a role, `train` or `holdout`."""
+        return sum(batch.labelled for batch in getattr(self, role))
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row for each batch, for people to read."""
+        used = [(role, batch) for role in ("train", "holdout") for batch in getattr(self, role)]
+        rows = [
+            {
+                "batch": batch.key,
+                "role": role,
+                "labelled rows": batch.labelled,
+                "version": batch.version[:16],
+                "why": "",
+            }
+            for role, batch in used
+        ]
+        left = [
+            {"batch": key, "role": "out", "labelled rows": None, "version": "", "why": why}
+            for key, why in self.left_out
+        ]
+        return rows + left
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        roles = {role: [batch.to_dict() for batch in getattr(self, role)] for role in ("train", "holdout")}
+        return {**roles, "left_out": [list(pair) for pair in self.left_out]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Manifest":
+        """The inverse of `to_dict`."""
+        train, holdout = (tuple(BatchInfo.from_dict(batch) for batch in values[role]) for role in ("train", "holdout"))
+        return cls(train, holdout, tuple((key, why) for key, why in values["left_out"]))

@@ -1,0 +1,26 @@
+"""Words that error messages share: a value from data made short and safe, and a hint for a misspelt name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def shown(value: object) -> str:
+    """`repr` of a value from data or a declaration, at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known name, or with the known names if none is near."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"Known: {listed or 'none'}."
+
+
+def reason(error: BaseException) -> str:
+    """Type and text of an exception on one line, at most 300 characters."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]

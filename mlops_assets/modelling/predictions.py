@@ -1,0 +1,63 @@
+"""What a model says about rows: values, and for classification the probability of each class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import FeaturesError, TrainingError
+from mlops_assets.modelling.messages import reason, shown
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for n rows.
+
+    `value` (n,): numbers for regression, labels for classification. `probability` (n, k): a column for each of
+    `classes` (k,), in that order; None for regression and for classifiers without probabilities.
+    """
+
+    value: np.ndarray
+    probability: np.ndarray | None = None
+    classes: np.ndarray | None = None
+
+    @property
+    def positive(self) -> np.ndarray:
+        """Probability (n,) of the positive class of two, which is the greater one. `TrainingError` without it."""
+        if self.probability is None or self.classes is None or len(self.classes) != 2:
+            have = "no probabilities" if self.probability is None else f"classes {shown(self.classes)}"
+            raise TrainingError(
+                f"the probability of a positive class needs two classes with probabilities; got {have}."
+            )
+        return self.probability[:, 1]
+
+    def take(self, index: np.ndarray) -> "Predictions":
+        """The predictions of the rows at these positions (integers or a boolean mask)."""
+        probability = None if self.probability is None else self.probability[index]
+        return Predictions(self.value[index], probability, self.classes)
+
+
+def predict(model: Any, X: pd.DataFrame) -> Predictions:
+    """Predict n rows with a fitted sklearn model; columns are found by name.
+
+    Raises `FeaturesError` that names the columns that are missing, or says why these cannot be scored.
+    """
+    missing = [name for name in getattr(model, "feature_names_in_", ()) if name not in X.columns]
+    if missing:
+        raise FeaturesError(
+            f"{len(missing)} of the {len(model.feature_names_in_)} columns that the model was trained on are missing: "
+            f"{shown(missing)}. Let the feature function return them."
+        )
+    classes = getattr(model, "classes_", None)
+    try:
+        value = np.asarray(model.predict(X))
+        if classes is None:
+            return Predictions(value.astype(np.float64))
+        probability = np.asarray(model.predict_proba(X)) if hasattr(model, "predict_proba") else None
+    except (TypeError, ValueError) as error:
+        raise FeaturesError(
+            f"the model cannot score {len(X):,} rows x {X.shape[1]} columns: {reason(error)}. "
+            "Give the features the types that it was trained on."
+        ) from error
+    return Predictions(value, probability, np.asarray(classes))

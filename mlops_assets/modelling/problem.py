@@ -1,0 +1,44 @@
+"""What kind of problem a target poses: regression, or classification with two or with more classes."""
+
+from typing import Literal
+
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.modelling.messages import did_you_mean, shown
+
+Problem = Literal["regression", "binary", "multiclass"]
+
+# A number with more distinct values than this is measured, not a class.
+MOST_CLASSES_INFERRED = 20
+
+
+def problem_of(y: pd.Series, declared: str | None = None) -> Problem:
+    """The problem that the labels `y` pose; missing labels are ignored.
+
+    `declared` is "regression" or "classification". Without it, numbers with more than 20 distinct values mean
+    regression, everything else classification. Raises `TrainingError` for no labels, for a single class, and for
+    regression on what is not a number; `DeclarationError` for any other `declared`.
+    """
+    if declared not in (None, "regression", "classification"):
+        hint = did_you_mean(str(declared), ("regression", "classification"))
+        raise DeclarationError(f"problem {shown(declared)} is not known. {hint}")
+    labels = y.dropna()
+    name = shown(y.name)
+    if labels.empty:
+        raise TrainingError(f"target {name} has no labels in {len(y):,} rows. Train once labels have arrived.")
+    number = pd.api.types.is_numeric_dtype(labels.dtype) and not pd.api.types.is_bool_dtype(labels.dtype)
+    if declared == "regression" and not number:
+        raise TrainingError(
+            f"target {name} is declared as regression but holds {labels.dtype}, e.g. {shown(labels.iloc[0])}; "
+            "expected numbers. Convert it, or declare classification."
+        )
+    classes = labels.nunique()
+    if declared == "regression" or (declared is None and number and classes > MOST_CLASSES_INFERRED):
+        return "regression"
+    if classes == 1:
+        raise TrainingError(
+            f"target {name} has one class only, {shown(labels.iloc[0])}, in {len(labels):,} labelled rows; "
+            "expected at least two. Widen the window or wait for batches that hold another class."
+        )
+    return "binary" if classes == 2 else "multiclass"

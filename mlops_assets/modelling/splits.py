@@ -1,0 +1,210 @@
+"""Which batches a model is trained on and which it is judged on: always the newest for judging, later than the rest."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.modelling.messages import shown
+
+
+@dataclass(frozen=True)
+class BatchInfo:
+    """What a split needs to know of a batch: its content's version, its rows, and the first and last time in it."""
+
+    key: str
+    version: str
+    rows: int
+    labelled: int
+    start: pd.Timestamp | None = None
+    end: pd.Timestamp | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; times as ISO 8601."""
+        times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
+        return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "BatchInfo":
+        """The inverse of `to_dict`."""
+        times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
+        rows, labelled = int(values["rows"]), int(values["labelled"])
+        return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, **times)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Batches to train on, later batches to judge on, and (key, reason) of those left out; each in order of time."""
+
+    train: tuple[BatchInfo, ...]
+    holdout: tuple[BatchInfo, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+def split_in_time(
+    batches: Sequence[BatchInfo],
+    holdout: int | float | str,
+    window: int | str | None = None,
+    after: Collection[str] = (),
+) -> Split:
+    """Split labelled batches into train and a later holdout.
+
+    Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
+    holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
+        (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
+    window: the newest n batches before the holdout (int), or those that end within this time before the holdout
+        starts ("180D"); None takes all.
+    after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
+
+    A batch that overlaps the holdout in time is not trained on. Raises `TrainingError` if either side would be
+    empty, `DeclarationError` for a holdout or window that means nothing.
+    """
+    labelled = [batch for batch in batches if batch.labelled > 0]
+    left_out = [(batch.key, "no labelled rows") for batch in batches if batch.labelled <= 0]
+    if len(labelled) < 2:
+        have = ", ".join(shown(batch.key) for batch in labelled) or "none"
+        raise TrainingError(
+            f"{len(labelled)} labelled batches (got {have}; {len(left_out)} without labels); expected at least 2, one "
+            "to train on and a later one to judge on. Wait for the next batch, or cut batches smaller."
+        )
+    ordered = _in_order(labelled)
+    first = min(max(_holdout_start(ordered, holdout), 1), len(ordered) - 1)
+    judged = _later_than_champion(ordered, first, after, left_out)
+    train = _in_window(ordered[: ordered.index(judged[0])], judged, window, left_out)
+    if not train:
+        raise TrainingError(
+            f"no batch is left to train on before the holdout, which starts with {shown(judged[0].key)}; left out: "
+            f"{shown(left_out)}. Widen the window, or make the holdout smaller."
+        )
+    return Split(tuple(train), tuple(judged), tuple(left_out))
+
+
+def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Expanding folds in time: each (train, test) holds row positions, the test rows coming right after the train rows.
+
+    `batch_of_row` (n,) gives the ordinal of each row's batch, never decreasing. Folds are cut between batches; with
+    fewer batches than folds + 1, between rows.
+    """
+    from sklearn.model_selection import TimeSeriesSplit
+
+    ordinals = np.asarray(batch_of_row)
+    if folds < 2 or len(ordinals) < folds + 1:
+        raise TrainingError(
+            f"{folds} folds over {len(ordinals)} rows: expected at least 2 folds and more rows than folds. "
+            "Use fewer folds or more batches."
+        )
+    if np.any(np.diff(ordinals) < 0):
+        raise TrainingError("the rows for folds are not in order of time: expected batch ordinals that never decrease.")
+    known = np.unique(ordinals)
+    if len(known) <= folds:
+        return [(train, test) for train, test in TimeSeriesSplit(folds).split(ordinals)]
+    edges = np.append(np.searchsorted(ordinals, known), len(ordinals))
+    cuts = [(edges[test[0]], edges[test[-1] + 1]) for _, test in TimeSeriesSplit(folds).split(known)]
+    return [(np.arange(begin), np.arange(begin, end)) for begin, end in cuts]
+
+
+def _in_order(batches: Sequence[BatchInfo]) -> list[BatchInfo]:
+    if any(batch.start is None for batch in batches):
+        return sorted(batches, key=lambda batch: _natural(batch.key))
+    return sorted(batches, key=lambda batch: (batch.start, batch.end or batch.start, _natural(batch.key)))
+
+
+def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
+    parts = re.split(r"(\d+)", key)
+    return tuple((1, int(part), "") if index % 2 else (0, 0, part) for index, part in enumerate(parts))
+
+
+def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str) -> int:
+    """Position of the first batch of the holdout, before it is kept within bounds."""
+    if isinstance(holdout, bool) or (isinstance(holdout, int) and holdout < 1):
+        raise DeclarationError(f"holdout {shown(holdout)}: expected at least 1 batch.")
+    if isinstance(holdout, int):
+        return len(ordered) - holdout
+    if isinstance(holdout, float):
+        if not 0 < holdout < 1:
+            raise DeclarationError(f"holdout {holdout}: a share of the rows lies between 0 and 1, e.g. 0.2.")
+        from_newest = np.cumsum([batch.labelled for batch in reversed(ordered)])
+        enough = int(np.searchsorted(from_newest, holdout * from_newest[-1]))
+        return len(ordered) - 1 - enough
+    length = _duration("holdout", holdout)
+    starts, ends = _times("holdout", holdout, ordered)
+    limit = max(ends) - length
+    return next((position for position, start in enumerate(starts) if start > limit), len(ordered) - 1)
+
+
+def _later_than_champion(
+    ordered: list[BatchInfo], first: int, after: Collection[str], left_out: list[tuple[str, str]]
+) -> list[BatchInfo]:
+    """The holdout: from position `first` on, later than all that the champion was trained on."""
+    used = [position for position, batch in enumerate(ordered) if batch.key in after]
+    first = max([first, *(position + 1 for position in used)])
+    ends = [ordered[position].end for position in used]
+    newest = max((end for end in ends if end is not None), default=None)
+    judged = []
+    for batch in ordered[first:]:
+        if newest is not None and batch.start is not None and batch.start < newest:
+            left_out.append((batch.key, "overlaps in time what the champion was trained on"))
+        else:
+            judged.append(batch)
+    if not judged:
+        raise TrainingError(
+            f"no labelled batch is later than what the champion was trained on (its newest: "
+            f"{shown(ordered[max(used)].key)}), so nothing is fair to judge on. Wait for the next labelled batch."
+        )
+    return judged
+
+
+def _in_window(
+    before: list[BatchInfo],
+    judged: list[BatchInfo],
+    window: int | str | None,
+    left_out: list[tuple[str, str]],
+) -> list[BatchInfo]:
+    gone = {key for key, _ in left_out}
+    begin = judged[0].start
+    train = []
+    for batch in before:
+        if batch.key in gone:
+            continue
+        if begin is not None and batch.end is not None and batch.end > begin:
+            left_out.append((batch.key, "overlaps the holdout in time"))
+        else:
+            train.append(batch)
+    if window is None:
+        return train
+    if isinstance(window, int):
+        if isinstance(window, bool) or window < 1:
+            raise DeclarationError(f"window {shown(window)}: expected at least 1 batch.")
+        kept = train[-window:]
+    else:
+        length = _duration("window", window)
+        starts, _ = _times("window", window, [*train, *judged])
+        limit = starts[len(train)] - length
+        kept = [batch for batch in train if batch.end is not None and batch.end > limit]
+    left_out.extend((batch.key, "older than the window") for batch in train if batch not in kept)
+    return kept
+
+
+def _duration(field: str, text: str) -> pd.Timedelta:
+    try:
+        length = pd.Timedelta(text)
+    except ValueError:
+        length = pd.Timedelta(0)
+    if not isinstance(length, pd.Timedelta) or length <= pd.Timedelta(0):
+        raise DeclarationError(f"{field} {shown(text)} is not a length of time: expected e.g. '30D' or '12h'.")
+    return length
+
+
+def _times(field: str, value: str, batches: Sequence[BatchInfo]) -> tuple[list[pd.Timestamp], list[pd.Timestamp]]:
+    starts = [batch.start for batch in batches if batch.start is not None]
+    ends = [batch.end for batch in batches if batch.end is not None]
+    if len(starts) < len(batches) or len(ends) < len(batches):
+        raise DeclarationError(
+            f"{field} {shown(value)} is a length of time, but {len(batches) - min(len(starts), len(ends))} of "
+            f"{len(batches)} batches have no time. Declare `time`, or give a number of batches."
+        )
+    return starts, ends

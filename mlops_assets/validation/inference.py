@@ -1,0 +1,178 @@
+"""Infers a first suite of expectations from accepted batches and writes it to a file that a person edits."""
+
+import contextlib
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mlops_assets.errors import ExpectationsError
+
+# pandas is imported in functions: a code location loads this module, and needs it in a step only.
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HEADER = """\
+# Expectations of {name}, inferred from its first batches. This file is yours: edit it, it is never overwritten.
+#
+# meta.severity: error  a batch that fails is rejected and stays out of training. Inferred only where much is wrong:
+#                       a tenth of a column beyond ten times the values seen, or half of a complete column missing.
+# meta.severity: warn   a failure is shown and stops nothing. Inferred with limits close to the values seen.
+# kwargs.mostly         the share of the non-missing values that must hold: 0.99 allows one in a hundred.
+#
+# Tighten what you know (a share lies between 0 and 1; a code comes from a fixed list) and set it to error; delete
+# what says nothing. All types: https://greatexpectations.io/expectations
+"""
+
+# Beyond this many categories a list of them says little, and nobody would read it.
+_MOST_CATEGORIES = 30
+_LONGEST_CATEGORY = 80
+# Fewer rows than this do not show which categories there are.
+_FEWEST_ROWS_FOR_CATEGORIES = 50
+# Fewer batches than this do not show how their sizes vary.
+_FEWEST_BATCHES_FOR_SIZE = 3
+_MARGIN_WARN = 0.5
+_MARGIN_ERROR = 10.0
+_MOSTLY_WARN = 0.99
+_MOSTLY_ERROR = 0.9
+_SIZE_FACTOR = 5
+_MISSING_MORE = 0.2
+_PRESENT_ERROR = 0.5
+
+
+def infer(
+    frames: "Sequence[pd.DataFrame]", target: str | None, key: Sequence[str] = (), time: str | None = None
+) -> list[dict[str, Any]]:
+    """Expectations (`{"type", "kwargs", "meta"}`) that hold for all of `frames`, one frame a batch.
+
+    Numbers: wide limits as error, close ones as warn. Text of few categories: the categories, as warn, since a new one
+    must not stop a batch. Missing values: at least half present as error where none was missing. Key and time get
+    none, as the contract judges them; the target gets warnings only. Raises ExpectationsError without any row.
+    """
+    import pandas as pd
+
+    filled = [frame.loc[:, ~frame.columns.duplicated()] for frame in frames if len(frame)]
+    if not filled:
+        raise ExpectationsError("infer: expected at least one batch with rows, got none.")
+    expectations = [_size(filled)] if len(filled) >= _FEWEST_BATCHES_FOR_SIZE else []
+    for name in dict.fromkeys(str(column) for frame in filled for column in frame.columns):
+        if name in key or name == time:
+            continue
+        parts = [frame[name] for frame in filled if name in frame.columns]
+        expectations += _of_column(name, pd.concat(parts, ignore_index=True), is_target=name == target)
+    return expectations
+
+
+def write_suite(path: Path, name: str, expectations: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes a suite as commented YAML, whole or not at all, and returns its path.
+
+    Raises ExpectationsError if `path` exists: a person may have edited it.
+    """
+    path = Path(path)
+    document = {"name": name, "expectations": [dict(expectation) for expectation in expectations]}
+    # The name stands within a comment: it must not end it.
+    text = _HEADER.format(name=" ".join(name.split())) + yaml.dump(
+        document, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        # A link, unlike a rename, fails if the path has come to exist meanwhile.
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise ExpectationsError(
+            f"{path}: exists and is never overwritten; move it away to have it inferred anew."
+        ) from error
+    except OSError as error:
+        raise ExpectationsError(f"{path}: cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    return path
+
+
+class _PlainDumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _size(frames: "Sequence[pd.DataFrame]") -> dict[str, Any]:
+    rows = [len(frame) for frame in frames]
+    limits = {"min_value": max(1, min(rows) // _SIZE_FACTOR), "max_value": max(rows) * _SIZE_FACTOR}
+    return _expectation("expect_table_row_count_to_be_between", limits, "warn")
+
+
+def _of_column(name: str, column: "pd.Series", is_target: bool) -> list[dict[str, Any]]:
+    from mlops_assets.validation.schema import kind_of, numbers
+
+    kind = kind_of(column)
+    found: list[dict[str, Any]] = []
+    if kind == "number":
+        found += _number_limits(name, numbers(column).dropna().astype("float64"), is_target)
+    elif kind == "text" and len(column) >= _FEWEST_ROWS_FOR_CATEGORIES:
+        found += _categories(name, column.dropna())
+    if not is_target and kind != "null":
+        found += _present(name, float(column.notna().mean()))
+    return found
+
+
+def _number_limits(name: str, values: "pd.Series", is_target: bool) -> list[dict[str, Any]]:
+    low, high = float(values.min()), float(values.max())
+    reach = max(high - low, abs(low), abs(high))
+    if not math.isfinite(2 * _MARGIN_ERROR * reach):
+        return []
+    found = []
+    if high > low and not is_target:
+        # In units of the largest magnitude, as first batches may show a small part of the range (two months of twelve);
+        # not of every value, as counts and prices have long tails. A constant shows nothing of its range at all.
+        low_limit, high_limit = low - _MARGIN_ERROR * reach, high + _MARGIN_ERROR * reach
+        found.append(_between(name, low_limit, high_limit, "error", mostly=_MOSTLY_ERROR))
+    near_low, near_high = float(values.quantile(0.001)), float(values.quantile(0.999))
+    spread = near_high - near_low or abs(high) or 1.0
+    floor = 0.0 if low >= 0 else -math.inf
+    near_low = max(floor, near_low - _MARGIN_WARN * spread)
+    found.append(_between(name, near_low, near_high + _MARGIN_WARN * spread, "warn", mostly=_MOSTLY_WARN))
+    return found
+
+
+def _categories(name: str, values: "pd.Series") -> list[dict[str, Any]]:
+    categories = sorted(str(value) for value in values.unique())
+    if len(categories) > _MOST_CATEGORIES or any(len(category) > _LONGEST_CATEGORY for category in categories):
+        return []
+    kwargs = {"column": name, "value_set": categories, "mostly": 0.95}
+    return [_expectation("expect_column_values_to_be_in_set", kwargs, "warn")]
+
+
+def _present(name: str, share: float) -> list[dict[str, Any]]:
+    kind = "expect_column_values_to_not_be_null"
+    if share == 1:
+        return [_expectation(kind, {"column": name, "mostly": _PRESENT_ERROR}, "error")]
+    mostly = math.floor((share - _MISSING_MORE) * 100) / 100
+    return [_expectation(kind, {"column": name, "mostly": mostly}, "warn")] if mostly > 0 else []
+
+
+def _between(name: str, low: float, high: float, severity: str, **more: Any) -> dict[str, Any]:
+    kwargs = {"column": name, "min_value": _outward(low, math.floor), "max_value": _outward(high, math.ceil), **more}
+    return _expectation("expect_column_values_to_be_between", kwargs, severity)
+
+
+def _expectation(kind: str, kwargs: dict[str, Any], severity: str) -> dict[str, Any]:
+    return {"type": kind, "kwargs": kwargs, "meta": {"severity": severity}}
+
+
+def _outward(value: float, rounding: Any) -> float:
+    """`value` with three significant digits, rounded away from the values seen: a limit that a person can read."""
+    if abs(value) < sys.float_info.min:
+        return 0.0
+    exponent = math.floor(math.log10(abs(value))) - 2
+    return float(f"{rounding(value / 10.0**exponent)}e{exponent}")

@@ -1,0 +1,118 @@
+"""The columns of a batch and what kind of values each holds, as far as the contract between batches needs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import ExpectationsError
+from mlops_assets.validation.text import shown
+
+KINDS = ("number", "text", "boolean", "time", "mixed", "null")
+
+_KIND_OF_INFERRED = {
+    "string": "text",
+    "integer": "number",
+    "floating": "number",
+    "mixed-integer-float": "number",
+    "decimal": "number",
+    "boolean": "boolean",
+    "datetime64": "time",
+    "datetime": "time",
+    "date": "time",
+    "period": "time",
+    "empty": "null",
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Column name -> kind.
+
+    Kinds: "number" (integers and floats alike: one missing value turns the first into the second), "text", "boolean",
+    "time", "null" (all values missing: says nothing about the kind) and "mixed" (several types in one column, or
+    values such as bytes and lists).
+    """
+
+    columns: dict[str, str]
+
+    def merged(self, other: "Schema") -> "Schema":
+        """The same columns, with every "null" kind replaced by what `other` knows of that column."""
+        return Schema(
+            {name: other.columns.get(name, kind) if kind == "null" else kind for name, kind in self.columns.items()}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"columns": dict(self.columns)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "Schema":
+        """Reads what `to_dict` gave. Raises ExpectationsError for anything else."""
+        columns = value.get("columns") if isinstance(value, Mapping) else None
+        if not isinstance(columns, Mapping):
+            raise ExpectationsError(f'Schema: expected {{"columns": {{name: kind}}}}, got {shown(value)}.')
+        for name, kind in columns.items():
+            if kind not in KINDS:
+                raise ExpectationsError(
+                    f"Schema: column {shown(name)} has kind {shown(kind)}; expected one of {', '.join(KINDS)}."
+                )
+        return cls({str(name): str(kind) for name, kind in columns.items()})
+
+
+def schema_of(frame: pd.DataFrame) -> Schema:
+    """The schema of `frame`; of columns of one name, the first counts."""
+    distinct = frame.loc[:, ~frame.columns.duplicated()]
+    return Schema({str(name): kind_of(distinct[name]) for name in distinct.columns})
+
+
+def kind_of(column: pd.Series) -> str:
+    """The kind of one column, judged by its non-missing values."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if not column.notna().any():
+        return "null"
+    types = pd.api.types
+    if types.is_bool_dtype(column.dtype):
+        return "boolean"
+    if types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+        return "number"
+    if types.is_datetime64_any_dtype(column.dtype):
+        return "time"
+    return _KIND_OF_INFERRED.get(types.infer_dtype(column, skipna=True), "mixed")
+
+
+def numbers(column: pd.Series) -> pd.Series:
+    """`column` as numpy numbers: an integer type where nothing is missing, else float64. What is no number is NaN."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return column
+    # Python strings, as the parser of pandas' own text type raises on some of its values.
+    parsed = pd.to_numeric(column.astype(object), errors="coerce")
+    if isinstance(parsed.dtype, np.dtype) and parsed.dtype.kind in "iu":
+        return parsed
+    return parsed.astype("float64")
+
+
+def not_numbers(column: pd.Series) -> pd.Series:
+    """Which values of `column` are there but are no number (boolean Series)."""
+    return column.notna() & numbers(column).isna()
+
+
+def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
+    """`frame` with its columns of kind "number" as numpy numbers, wherever every value that is there is a number.
+
+    A column with anything else in it is left as it is (the contract's dtypes check names it): text never becomes NaN.
+    Without a schema, for the first batch, nothing is known to be a number and nothing changes.
+    """
+    if schema is None:
+        return frame
+    changed = {}
+    for name, kind in schema.columns.items():
+        if kind == "number" and list(frame.columns).count(name) == 1:
+            column = frame[name]
+            if kind_of(column) in ("number", "text", "null") and not not_numbers(column).any():
+                changed[name] = numbers(column)
+    return frame.assign(**changed)

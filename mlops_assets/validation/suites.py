@@ -1,0 +1,243 @@
+"""Suites of Great Expectations as plain values, from a file or from GX objects; nothing in them is executed.
+
+Great Expectations itself is not imported here: a code location reads its suites whenever it loads.
+"""
+
+import datetime
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops_assets.errors import ExpectationsError
+from mlops_assets.validation.documents import read_document
+from mlops_assets.validation.inference import infer, write_suite
+from mlops_assets.validation.names import contract_names
+from mlops_assets.validation.text import shown
+
+__all__ = ["Expectation", "from_objects", "infer", "load_suite", "write_suite"]
+
+Severity = Literal["error", "warn"]
+
+_SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters", "data_context_id"}
+_EXPECTATION_KEYS = {"type", "kwargs", "meta", "severity", "notes", "description", "id", "rendered_content"}
+_SEVERITIES: dict[str, Severity] = {
+    "error": "error",
+    "critical": "error",
+    "warn": "warn",
+    "warning": "warn",
+    "info": "warn",
+}
+# How a result is reported is the resource's business, and which data is judged the caller's.
+_DROPPED_KWARGS = {"result_format", "catch_exceptions", "batch_id", "condition_parser"}
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation of a suite, in plain JSON values.
+
+    type: the name in Great Expectations >= 1.0, such as "expect_column_values_to_be_between".
+    check_name: [a-z0-9_]+, unique within its suite.
+    severity: "error", or "warn" for what is reported and holds up nothing.
+    blocking: whether a failure of severity "error" keeps the batch out.
+    """
+
+    type: str
+    kwargs: dict[str, Any]
+    check_name: str
+    meta: dict[str, Any] = field(default_factory=dict)
+    severity: Severity = "error"
+    blocking: bool = True
+
+
+def load_suite(path: Path) -> tuple[Expectation, ...]:
+    """The suite in a file, GX's own JSON or the same in YAML: `{"name", "expectations": [{"type", "kwargs", "meta"}]}`.
+
+    Raises ExpectationsError, with the file and the number of the expectation, for what is malformed, for the names of
+    GX < 1.0, for SQL, and for a `row_condition` that GX would execute. Whether GX knows a type is seen when it is run.
+    """
+    path = Path(path)
+    document = read_document(path)
+    if not isinstance(document, Mapping) or "expectations" not in document:
+        raise ExpectationsError(
+            f'{path}: expected a suite {{"name", "expectations": [...]}}, got {shown(document)}. '
+            "Expectations belong in a list under the key 'expectations'."
+        )
+    if "expectation_suite_name" in document:
+        raise ExpectationsError(
+            f"{path}: 'expectation_suite_name' is of Great Expectations < 1.0; write 'name', and in each expectation "
+            "'type' for 'expectation_type'."
+        )
+    _refuse_unknown(document, _SUITE_KEYS, str(path))
+    return _suite(document["expectations"], str(path))
+
+
+def from_objects(objects: Any) -> tuple[Expectation, ...]:
+    """The same from Great Expectations' objects: an ExpectationSuite, or a list of expectations.
+
+    Dictionaries as in a suite file are taken as well. Raises ExpectationsError as `load_suite` does.
+    """
+    if hasattr(objects, "expectations"):
+        objects = objects.expectations
+    if isinstance(objects, Mapping) and "expectations" in objects:
+        objects = objects["expectations"]
+    if isinstance(objects, str | Mapping) or not isinstance(objects, Iterable):
+        raise ExpectationsError(
+            f"expectations: expected an ExpectationSuite or a list of expectations, got {type(objects).__name__} "
+            f"{shown(objects)}."
+        )
+    return _suite([_as_mapping(item) for item in objects], "expectations")
+
+
+def _as_mapping(item: Any) -> Any:
+    configuration = getattr(item, "configuration", item)
+    return configuration.to_json_dict() if hasattr(configuration, "to_json_dict") else item
+
+
+def _suite(items: Any, where: str) -> tuple[Expectation, ...]:
+    if not isinstance(items, list):
+        raise ExpectationsError(f"{where}: 'expectations' must be a list, got {shown(items)}.")
+    used = set(contract_names())
+    suite = []
+    for number, item in enumerate(items, start=1):
+        expectation = _expectation(item, f"{where}: expectation {number}", used)
+        used.add(expectation.check_name)
+        suite.append(expectation)
+    return tuple(suite)
+
+
+def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
+    if not isinstance(item, Mapping):
+        raise ExpectationsError(f'{where}: expected {{"type", "kwargs", "meta"}}, got {shown(item)}.')
+    if "expectation_type" in item:
+        raise ExpectationsError(f"{where}: 'expectation_type' is of Great Expectations < 1.0; write 'type'.")
+    _refuse_unknown(item, _EXPECTATION_KEYS, where)
+    kind = _checked_type(item.get("type"), where)
+    where = f"{where} ({kind})"
+    kwargs, meta = item.get("kwargs") or {}, item.get("meta") or {}
+    for name, value in (("kwargs", kwargs), ("meta", meta)):
+        if not isinstance(value, Mapping):
+            raise ExpectationsError(f"{where}: '{name}' must be a mapping, got {shown(value)}.")
+    kwargs = {name: _plain(value, where) for name, value in kwargs.items() if name not in _DROPPED_KWARGS}
+    _refuse_unsafe(kwargs, where)
+    meta = {str(name): _plain(value, where) for name, value in meta.items()}
+    if item.get("notes"):
+        meta.setdefault("notes", _plain(item["notes"], where))
+    severity = _severity(meta, item.get("severity"), where)
+    blocking = meta.get("blocking", severity == "error")
+    if not isinstance(blocking, bool):
+        raise ExpectationsError(f"{where}: meta.blocking must be true or false, got {shown(blocking)}.")
+    return Expectation(kind, kwargs, _check_name(kind, kwargs, used), meta, severity, blocking)
+
+
+def _refuse_unknown(mapping: Mapping[Any, Any], known: set[str], where: str) -> None:
+    for name in mapping:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
+            raise ExpectationsError(f"{where}: unknown key {shown(name)}. {hint}")
+
+
+def _checked_type(kind: Any, where: str) -> str:
+    if not isinstance(kind, str) or not re.fullmatch(r"[a-z0-9_]{1,200}", kind):
+        raise ExpectationsError(
+            f"{where}: 'type' must be a name such as 'expect_column_values_to_be_between', got {shown(kind)}."
+        )
+    if kind.startswith("unexpected_rows") or "query" in kind or "sql" in kind:
+        raise ExpectationsError(f"{where}: {kind} runs SQL of its own; batches are DataFrames, so it is refused.")
+    if not kind.startswith("expect_"):
+        raise ExpectationsError(f"{where}: the type {shown(kind)} does not start with 'expect_'.")
+    return kind
+
+
+def _severity(meta: Mapping[str, Any], of_gx: Any, where: str) -> Severity:
+    declared = meta.get("severity", of_gx if of_gx is not None else "error")
+    # GX's own severities are members of an enum of strings.
+    declared = getattr(declared, "value", declared)
+    if not isinstance(declared, str) or declared not in _SEVERITIES:
+        raise ExpectationsError(f"{where}: severity must be 'error' or 'warn', got {shown(declared)}.")
+    return _SEVERITIES[declared]
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` in JSON's types; dates as ISO 8601 text, which is turned back for a column of times."""
+    value = getattr(value, "value", value) if type(value).__module__.startswith("great_expectations") else value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part, where) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part, where) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(part, where) for part in value), key=repr)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExpectationsError(f"{where}: {value} is no limit; leave the limit out.")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ExpectationsError(f"{where}: expected plain values, got {type(value).__name__} {shown(value)}.")
+
+
+def _refuse_unsafe(kwargs: Mapping[str, Any], where: str) -> None:
+    for name, value in kwargs.items():
+        if "query" in name or "sql" in name:
+            raise ExpectationsError(f"{where}: {shown(name)} holds SQL, which is never run on a batch.")
+        if name == "row_condition" and value is not None:
+            _refuse_unsafe_condition(value, where)
+        _refuse_references(value, where)
+
+
+def _refuse_unsafe_condition(condition: Any, where: str) -> None:
+    """Passes only what GX >= 1.9 writes for `Column` conditions; it runs any other text through `DataFrame.query`."""
+    kind = condition.get("type") if isinstance(condition, Mapping) else None
+    if kind in ("and", "or") and isinstance(condition.get("conditions"), list):
+        for part in condition["conditions"]:
+            _refuse_unsafe_condition(part, where)
+        return
+    column = condition.get("column") if kind in ("comparison", "nullity") else None
+    parts = [column.get("name") if isinstance(column, Mapping) else None]
+    if kind == "comparison":
+        parameter = condition.get("parameter")
+        parts += parameter if isinstance(parameter, list) else [parameter]
+    if column is None or not isinstance(parts[0], str) or not all(isinstance(p, str | int | float) for p in parts):
+        raise ExpectationsError(
+            f"{where}: row_condition {shown(condition)} is refused, since text in it would be executed. Expected "
+            "{type: comparison, column: {name: ...}, operator: '==', parameter: ...}, or of type nullity, and, or."
+        )
+    # pandas reads a backtick as the end of a column's name, even within quotes.
+    if any(isinstance(part, str) and re.search(r"[`\n\r\\]", part) for part in parts):
+        raise ExpectationsError(f"{where}: row_condition with a backtick, backslash or line break is refused.")
+
+
+def _refuse_references(value: Any, where: str) -> None:
+    """Refuses parameters, which nobody would fill, and references in a JSON schema, which would be fetched."""
+    parts: Iterable[Any] = value if isinstance(value, list) else ()
+    if isinstance(value, Mapping):
+        parts = value.values()
+        if "$PARAMETER" in value:
+            raise ExpectationsError(f"{where}: $PARAMETER is not supported; write the value.")
+        for name in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if name in value and not str(value[name]).startswith("#"):
+                raise ExpectationsError(f"{where}: {name} {shown(value[name])} points out of the schema; refused.")
+    for part in parts:
+        _refuse_references(part, where)
+
+
+def _check_name(kind: str, kwargs: Mapping[str, Any], used: set[str]) -> str:
+    """Such as "co2_values_to_be_between", with "_2" where that is taken."""
+    columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
+    if isinstance(kwargs.get("column_list"), list):
+        columns += [str(name) for name in kwargs["column_list"]]
+    rule = kind.removeprefix("expect_")
+    if columns:
+        rule = rule.removeprefix("column_")
+    subject = re.sub(r"[^a-z0-9]+", "_", "_".join(columns).lower()).strip("_") or ("column" if columns else "")
+    base = f"{subject[: _LONGEST_NAME - 40]}_{rule}".strip("_")[:_LONGEST_NAME]
+    name, count = base, 1
+    while name in used:
+        count += 1
+        name = f"{base}_{count}"
+    return name
