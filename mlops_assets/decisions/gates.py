@@ -1,0 +1,126 @@
+"""What a version must pass before it may become champion; a figure that is not finite never passes."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.leakage import telling_features
+
+SAME_WITHIN = 1e-9
+
+
+def loads_back(max_abs_difference: float, rows: int) -> CheckOutcome:
+    """Whether the loaded model predicts what the fitted one predicted, to 1e-9, on at least one row."""
+    if rows < 1:
+        return _outcome("loads_back", False, "no row was predicted; expected the holdout", {"rows": rows})
+    passed = math.isfinite(max_abs_difference) and abs(max_abs_difference) <= SAME_WITHIN
+    if passed:
+        message = f"the loaded model predicts the same on {rows:,} rows"
+    else:
+        message = (
+            f"the loaded model predicts differently (by {max_abs_difference:.3g} over {rows:,} rows; expected at most "
+            f"{SAME_WITHIN:g}): what is registered is not what was fitted. Train again"
+        )
+    return _outcome("loads_back", passed, message, {"max_abs_difference": _plain(max_abs_difference), "rows": rows})
+
+
+def latency(
+    per_row_ms: float, per_1000_ms: float, max_per_row_ms: float | None = None, max_per_1000_ms: float | None = None
+) -> CheckOutcome:
+    """Whether one row, and 1,000 rows, are scored within their limits in milliseconds; None sets no limit."""
+    problems = []
+    for what, found, most in (("1 row", per_row_ms, max_per_row_ms), ("1,000 rows", per_1000_ms, max_per_1000_ms)):
+        if not math.isfinite(found):
+            problems.append(f"{what}: not measured ({found})")
+        elif most is not None and not found <= most:
+            problems.append(f"{what}: {found:.1f} ms; expected at most {most:g} ms")
+    good = f"1 row in {per_row_ms:.1f} ms, 1,000 rows in {per_1000_ms:.1f} ms"
+    return _outcome(
+        "latency",
+        not problems,
+        "; ".join(problems) or good,
+        {"per_row_ms": _plain(per_row_ms), "per_1000_rows_ms": _plain(per_1000_ms)},
+    )
+
+
+def beats_baseline(
+    challenger_score: float,
+    baseline_scores: Mapping[str, float],
+    required: Sequence[str],
+    metric_name: str,
+    greater_is_better: bool,
+) -> CheckOutcome:
+    """Whether the metric is strictly better than that of each required baseline."""
+    problems = [] if math.isfinite(challenger_score) else [f"{metric_name} is {challenger_score}"]
+    for name in required:
+        score = baseline_scores.get(name, float("nan"))
+        if not math.isfinite(score):
+            problems.append(f"baseline {name!r:.80} has no {metric_name}")
+        elif math.isfinite(challenger_score):
+            better = challenger_score > score if greater_is_better else challenger_score < score
+            if not better:
+                problems.append(f"{metric_name} {challenger_score:.4g} is no better than {score:.4g} of {name!r:.80}")
+    beaten = ", ".join(f"{name} {baseline_scores[name]:.4g}" for name in required if name in baseline_scores)
+    good = f"{metric_name} {challenger_score:.4g} is better than {beaten}" if beaten else "no baseline is required"
+    table = [{"who": "challenger", metric_name: _plain(challenger_score)}]
+    table += [{"who": name, metric_name: _plain(score)} for name, score in baseline_scores.items()]
+    return _outcome("beats_baseline", not problems, "; ".join(problems) or good, {"scores": table})
+
+
+def quality(scores: Mapping[str, float], minimum: Mapping[str, float], maximum: Mapping[str, float]) -> CheckOutcome:
+    """Whether all scores are finite and the bounded ones keep their bounds, inclusive; a missing score fails."""
+    problems = [f"{name} is {score}" for name, score in scores.items() if not math.isfinite(score)]
+    for bounds, word, kept in ((minimum, "at least", np.greater_equal), (maximum, "at most", np.less_equal)):
+        for name, bound in bounds.items():
+            if name not in scores:
+                problems.append(f"{name} was not measured; expected {word} {bound:g}")
+            elif math.isfinite(scores[name]) and not kept(scores[name], bound):
+                problems.append(f"{name} is {scores[name]:.4g}; expected {word} {bound:g}")
+    if not scores:
+        problems.append("no metric was measured")
+    good = ", ".join(f"{name} {score:.4g}" for name, score in scores.items())
+    return _outcome(
+        "quality", not problems, "; ".join(problems) or good, {name: _plain(score) for name, score in scores.items()}
+    )
+
+
+def leakage(
+    X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float = 0.999, max_r2: float = 0.9999
+) -> CheckOutcome:
+    """Whether no single feature tells the target almost perfectly; see `telling_features`."""
+    found = telling_features(X, y, problem, max_auc, max_r2)
+    worst = [f"{each.feature!r:.80} ({each.measure} {each.score:.5f}, expected below {each.limit:g})" for each in found]
+    message = (
+        f"{', '.join(worst[:5])} alone tells the target: it may hold the answer. Leave it out, or take it as it was "
+        "known at the time of the prediction"
+    )
+    table = [{"feature": each.feature, "measure": each.measure, "score": each.score} for each in found]
+    good = f"none of {X.shape[1]} features alone tells the target"
+    return _outcome("no_leakage", not found, message if found else good, {"suspicious": table})
+
+
+def all_pass(required: Iterable[str], outcomes: Iterable[CheckOutcome]) -> CheckOutcome:
+    """All gates as one: each required one is there and passed, and nothing else stops. No gates at all fail."""
+    names, given = list(required), list(outcomes)
+    seen = {outcome.name for outcome in given}
+    problems = [f"{name}: was not evaluated" for name in names if name not in seen]
+    failed = [each for each in given if not each.passed and (each.name in names or each.stops)]
+    problems += [f"{each.name}: {each.message}" for each in failed]
+    if not names:
+        problems.append("no gate is required: nothing has been shown")
+    table = [{"gate": each.name, "passed": each.passed, "result": each.message} for each in given]
+    return _outcome(
+        "all_gates", not problems, "; ".join(problems) or f"all {len(names)} gates passed", {"gates": table}
+    )
+
+
+def _outcome(name: str, passed: bool, message: str, metadata: dict[str, Any]) -> CheckOutcome:
+    return CheckOutcome(name, passed, message, metadata=metadata)
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

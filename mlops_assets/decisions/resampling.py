@@ -1,0 +1,99 @@
+"""Block bootstrap of row losses: rows near in time resemble each other, so whole blocks are drawn."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_MOST_BLOCKS = 10_000
+_CELLS = 2_000_000
+
+
+def block_length(series: Floats) -> int:
+    """The block length that suits the autocorrelation of a series (n,), in rows; 1 where there is none.
+
+    Politis & White (2004), "Automatic block-length selection for the dependent bootstrap", for the circular
+    bootstrap, with the correction of Patton, Politis & White (2009). At most min(3 sqrt(n), n / 3).
+    """
+    n = len(series)
+    centred = series - series.mean()
+    if n < 8 or not np.any(np.abs(centred) > 1e-12 * (1.0 + np.abs(series).max())):
+        return 1
+    run = max(5, int(np.sqrt(np.log10(n))))
+    lags = min(int(np.ceil(np.sqrt(n))) + run, n - 1)
+    size = 1 << int(2 * n - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
+    covariance = np.fft.irfft(spectrum, size)[: lags + 1] / n
+    small = np.abs(covariance[1:] / covariance[0]) < 2.0 * np.sqrt(np.log10(n) / n)
+    quiet = [m for m in range(lags - run + 1) if small[m : m + run].all()]
+    last = quiet[0] if quiet else int(np.flatnonzero(~small)[-1]) + 1
+    width = min(2 * max(last, 1), lags)
+    k = np.arange(1, width + 1)
+    taper = np.minimum(1.0, 2.0 * (1.0 - k / width))
+    slope = 2.0 * float(np.sum(taper * k * covariance[1 : width + 1]))
+    long_run = float(covariance[0] + 2.0 * np.sum(taper * covariance[1 : width + 1]))
+    if last == 0 or long_run <= 0:
+        return 1
+    best = (2.0 * slope**2 / (4.0 / 3.0 * long_run**2)) ** (1.0 / 3.0) * n ** (1.0 / 3.0)
+    return int(max(1, min(np.ceil(best), np.ceil(min(3.0 * np.sqrt(n), n / 3.0)))))
+
+
+def cautious_block(series: Floats) -> int:
+    """The block length to use for a series (n,): twice `block_length` where rows hang together at all.
+
+    With the length itself, equal models differed "significantly" at 5% in 8.6% of simulations (1,000 rows,
+    autocorrelation 0.9); with twice the length in 7.0%. At 200 rows and 0.8: 7.4% and 5.4%.
+    """
+    best = block_length(series)
+    return usable_block(best if best == 1 else min(2 * best, -(-len(series) // 3)), len(series))
+
+
+def usable_block(block: int, rows: int) -> int:
+    """The block length with at most 10,000 blocks: longer blocks stay valid, and the work stays bounded."""
+    return int(min(max(block, -(-rows // _MOST_BLOCKS), 1), rows))
+
+
+def resampled_means(columns: Floats, block: int, resamples: int, seed: int) -> Floats:
+    """Means of circular block resamples; columns (n, k) are drawn together. Gives (resamples, k)."""
+    n, k = columns.shape
+    sums = np.vstack([np.zeros((1, k)), np.cumsum(np.vstack([columns, columns[:block]]), axis=0)])
+    whole, rest = divmod(n, block)
+    means = np.empty((resamples, k))
+    done = 0
+    for starts in _starts(n, whole + (rest > 0), resamples, seed):
+        total = (sums[starts[:, :whole] + block] - sums[starts[:, :whole]]).sum(axis=1)
+        if rest:
+            total += sums[starts[:, -1] + rest] - sums[starts[:, -1]]
+        means[done : done + len(starts)] = total / n
+        done += len(starts)
+    return means
+
+
+def resampled_rows(rows: int, block: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Row positions (rows,) of each circular block resample."""
+    for starts in _starts(rows, -(-rows // block), resamples, seed):
+        for start in starts:
+            yield ((start[:, None] + np.arange(block)).ravel()[:rows]) % rows
+
+
+def widening(rows: int, block: int, alpha: float) -> float:
+    """How far bootstrap deviations are to be stretched for the few blocks that there are.
+
+    A percentile interval is too narrow by sqrt(m / (m - 1)) and uses normal in place of Student's quantiles, m being
+    the number of blocks (Hesterberg 2015, "What teachers should know about the bootstrap"). Infinite for m < 2.
+    """
+    from scipy import stats
+
+    blocks = rows / block
+    if blocks < 2:
+        return float("inf")
+    return float(np.sqrt(blocks / (blocks - 1)) * stats.t.ppf(1 - alpha, blocks - 1) / stats.norm.ppf(1 - alpha))
+
+
+def _starts(rows: int, blocks: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    draw = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // max(blocks, 1))
+    for first in range(0, resamples, at_once):
+        yield draw.integers(0, rows, size=(min(at_once, resamples - first), blocks))
