@@ -1,0 +1,197 @@
+"""What an engineer declares of a model: data, features, estimator, gates. Importing it imports nothing heavy."""
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mlops_assets.declared import Declared
+from mlops_assets.errors import DeclarationError
+from mlops_assets.sources import Folder, Frame
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_DURATION = re.compile(r"\d+(min|h|D|W)")
+
+
+class Search(Declared):
+    """Which parameters of the estimator are tried, and how."""
+
+    space: dict[str, Any] = Field(
+        description="Parameter name to a list of values, or to a range {low, high, log, step} (random and optuna)."
+    )
+    method: Literal["grid", "random", "halving", "optuna"] = Field("random", description="optuna needs the extra.")
+    trials: int = Field(20, ge=1, description="How many candidates are tried; a grid is tried whole.")
+    folds: int = Field(4, ge=2, description="Expanding folds in time, cut at batches, that score a candidate.")
+
+    def __init__(self, space: Mapping[str, Any] | None = None, **values: Any) -> None:
+        super().__init__(**({} if space is None else {"space": space}), **values)
+
+
+class Gates(Declared):
+    """What a challenger must pass before it may be compared with the champion."""
+
+    min_gain: float = Field(0.0, description="How much better, in the first metric's units, a challenger must be.")
+    confidence: float = Field(0.95, gt=0.5, lt=1.0, description="One-sided confidence that the gain is real.")
+    beats: list[str] = Field(["dummy"], description="Baselines to be beaten: dummy, previous, linear.")
+    minimum: dict[str, float] = Field({}, description="Metric to the least value accepted on the holdout.")
+    maximum: dict[str, float] = Field({}, description="Metric to the greatest value accepted on the holdout.")
+    max_latency_ms: float = Field(100.0, gt=0, description="Milliseconds to score a single row.")
+    max_latency_ms_per_1000: float = Field(1_000.0, gt=0, description="Milliseconds to score 1,000 rows.")
+
+
+class Drift(Declared):
+    """When a batch counts as drifted from the champion's training rows."""
+
+    alpha: float = Field(0.01, gt=0, lt=1, description="False discovery rate over the features of one batch.")
+    min_effect: float = Field(0.1, ge=0, description="Smallest effect that matters, on the scale of each test.")
+
+
+class Declaration(Declared):
+    """One model, declared once. Only name, source, target and estimator are required."""
+
+    name: str = Field(description="Lower-case identifier; every asset key of the model starts with it.")
+    source: Folder | Frame = Field(description="Where batches come from.")
+    target: str = Field(description="The column to be predicted.")
+    estimator: str | Callable[..., Any] = Field(
+        description="Dotted name of a scikit-learn estimator, or a function that builds one (or a whole Pipeline)."
+    )
+    params: dict[str, Any] = Field({}, description="Parameters of the estimator.")
+    problem: Literal["regression", "classification"] | None = Field(None, description="Inferred from the target.")
+    time: str | None = Field(None, description="Column that orders rows; without it batches are ordered by key.")
+    key: list[str] = Field([], description="Columns that identify a row; a row may not be in train and holdout.")
+    drop: list[str] = Field([], description="Columns that are never features, such as parts of the target.")
+    expectations: Any = Field(
+        None,
+        description="Path of a suite file (JSON or YAML), GX objects, or a function that returns them. "
+        "A path that does not exist yet is written from the first batches, for a person to edit.",
+    )
+    extra_columns: Literal["accept", "reject"] = Field("accept", description="Columns that the first batch lacked.")
+    features: Callable[..., Any] | None = Field(
+        None, description="(batch, history) -> DataFrame with a row for each row of the batch, same index."
+    )
+    lookback: str | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
+    search: Search | None = Field(None, description="Without one the estimator is fitted with `params` as they are.")
+    window: int | str | None = Field(None, description="Newest batches, or duration ('180D'), to train on; else all.")
+    holdout: int | float | str = Field(
+        0.2, description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration."
+    )
+    metrics: list[str] = Field([], description="The first one decides; the others are reported.")
+    slices: list[str] = Field([], description="Columns by whose values metrics are also reported.")
+    gates: Gates = Field(default_factory=lambda: Gates(), description="What a challenger must pass.")
+    drift: Drift = Field(default_factory=lambda: Drift(), description="When a batch counts as drifted.")
+    pages: Literal["on_alarm", "always", "never"] = Field(
+        "on_alarm", description="When Evidently draws a page for a batch (about 10 s, 5 MB); any batch on request."
+    )
+    seed: int = Field(0, description="Seed of every random choice.")
+    serialization: Literal["skops", "cloudpickle"] = Field(
+        "skops", description="cloudpickle executes code on load: only for models that skops cannot hold."
+    )
+    trusted_types: list[str] = Field([], description="Types of your own that skops may load, as dotted names.")
+    owners: list[str] = Field([], description="E-mail addresses or 'team:name'.")
+    description: str = Field("", description="What the model is for; shown in the UI and on the model card.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _source_knows_time(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("source"), Folder | Frame):
+            return {**values, "source": values["source"].with_time(values.get("time"))}
+        return values
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_safe(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("must be lower-case letters, digits and _, start with a letter, and have at most 60")
+        return name
+
+    @field_validator("lookback")
+    @classmethod
+    def _lookback_is_a_duration(cls, lookback: str | None) -> str | None:
+        return None if lookback is None else _duration(lookback)
+
+    @field_validator("window", "holdout")
+    @classmethod
+    def _extent_is_sound(cls, extent: int | float | str | None) -> int | float | str | None:
+        if isinstance(extent, str):
+            return _duration(extent)
+        if extent is not None and extent <= 0:
+            raise ValueError("must be positive")
+        if isinstance(extent, float) and extent >= 1:
+            raise ValueError("as a share must be below 1; for a number of batches write an integer")
+        return extent
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> "Declaration":
+        if self.lookback and not (self.features and self.time):
+            raise ValueError("lookback needs `features` (which gets the history) and `time` (which bounds it)")
+        if self.target in [*self.key, *self.drop, self.time]:
+            raise ValueError(f"target {self.target!r} is also declared as key, time or drop")
+        for extent in (self.window, self.holdout):
+            if isinstance(extent, str) and not self.time:
+                raise ValueError(f"{extent!r} is a duration: declare `time`, or give a number of batches")
+        return self
+
+    @property
+    def training_version(self) -> str:
+        """16 hex digits that change when, on the same data, another model would be fitted."""
+        return _digest({field: _plain(getattr(self, field)) for field in _FIT_FIELDS})
+
+    @property
+    def features_version(self) -> str:
+        """16 hex digits that change when the features of the same rows would be others."""
+        return _digest(
+            [_plain(getattr(self, field)) for field in ("features", "lookback", "drop", "target", "key", "time")]
+        )
+
+    @property
+    def not_features(self) -> list[str]:
+        """Columns of the dataset that are not features unless the user's function returns them."""
+        return [self.target, *self.key, *self.drop, *([self.time] if self.time else [])]
+
+    def suite_path(self) -> Path | None:
+        """The suite file, or None when expectations are given as objects, by a function, or not at all."""
+        return Path(self.expectations) if isinstance(self.expectations, str | Path) else None
+
+
+_FIT_FIELDS = (
+    *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
+    *("holdout", "metrics", "seed", "serialization"),
+)
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise ValueError("must be a duration such as '12h', '30D' or '26W'")
+    return text
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON; a function as its name and source, so that editing its body changes the digest."""
+    if isinstance(value, Declared):
+        return {field: _plain(getattr(value, field)) for field in type(value).model_fields}
+    if callable(value):
+        return [getattr(value, "__qualname__", repr(value)), _source(value)]
+    return value
+
+
+def _source(function: Callable[..., Any], seen: frozenset[str] = frozenset()) -> list[str]:
+    """The source of a function and of the functions of its own module that it calls."""
+    try:
+        sources = [inspect.getsource(function)]
+    except (OSError, TypeError) as error:
+        raise DeclarationError(f"{function!r} has no source to take a version from; use a plain function") from error
+    code = getattr(function, "__code__", None)
+    for name in sorted(set(code.co_names) - seen) if code else ():
+        called = getattr(function, "__globals__", {}).get(name)
+        if inspect.isfunction(called) and called.__module__ == function.__module__:
+            sources += _source(called, seen | {name, function.__name__})
+    return sources

@@ -1,0 +1,1 @@
+"""Wrappers of what others wrote: MLflow, Great Expectations, Evidently, files."""

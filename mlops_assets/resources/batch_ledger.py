@@ -1,0 +1,90 @@
+"""What became of each batch of a model: accepted or rejected, which version, with which features."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.splits import BatchInfo
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """The last look at one batch. `version` and `features` name the files in which its rows are stored."""
+
+    batch: str
+    status: Literal["accepted", "rejected"]
+    run_id: str
+    version: str | None = None
+    rows: int = 0
+    labelled: int = 0
+    start: str | None = None
+    end: str | None = None
+    reasons: tuple[str, ...] = ()
+    mark: str = ""
+    features: str | None = None
+    features_code: str | None = None
+
+    def ready(self, features_code: str) -> str | None:
+        """None when the batch can be trained on, else what it waits for or why it is out."""
+        if self.status == "rejected":
+            return "rejected: " + "; ".join(self.reasons)
+        if self.features is None:
+            return "waiting: its features were not computed yet; materialise its partition of features"
+        if self.features_code != features_code:
+            return "waiting: its features are of an older declaration; materialise its partition of features"
+        return None
+
+
+class BatchLedger:
+    """The records of one model's batches, one small file each, so that batches never wait for one another."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._storage = storage
+        self._model = model
+
+    def put(self, record: BatchRecord) -> None:
+        """Record what became of a batch; what was recorded of it before is replaced."""
+        self._storage.write_json(self._model, "batches", record.batch, value=asdict(record))
+
+    def put_features(self, record: BatchRecord, features: str, features_code: str) -> None:
+        """Record which file holds the features of a batch."""
+        self.put(replace(record, features=features, features_code=features_code))
+
+    def get(self, batch: str) -> BatchRecord | None:
+        """The record of a batch, or None when it was never looked at."""
+        value = self._storage.read_json(self._model, "batches", batch)
+        return None if value is None else _record(value)
+
+    def accepted(self, batch: str) -> BatchRecord:
+        """The record of an accepted batch; raises `MlopsAssetsError` with the reason for any other."""
+        record = self.get(batch)
+        if record is None:
+            raise MlopsAssetsError(f"{self._model}: batch {batch!r} has no dataset yet: materialise that first")
+        if record.status == "rejected":
+            raise MlopsAssetsError(f"{self._model}: batch {batch!r} was rejected: {'; '.join(record.reasons)}")
+        return record
+
+    def all(self) -> list[BatchRecord]:
+        """All records, in order of time where it is known, else of batch key."""
+        from mlops_assets.sources.batches import natural_order
+
+        records = [_record(value) for value in self._storage.list_json(self._model, "batches").values()]
+        return sorted(records, key=lambda record: (record.start or "", natural_order(record.batch)))
+
+
+def batch_info(record: BatchRecord) -> "BatchInfo":
+    """The record as the splits see it."""
+    import pandas as pd
+
+    from mlops_assets.modelling.splits import BatchInfo
+
+    start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
+    version = f"{record.version}-{record.features}"
+    return BatchInfo(record.batch, version, record.rows, record.labelled, start, end)
+
+
+def _record(value: dict[str, Any]) -> BatchRecord:
+    return BatchRecord(**{**value, "reasons": tuple(value["reasons"])})

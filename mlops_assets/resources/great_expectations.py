@@ -1,0 +1,274 @@
+"""Runs expectations on a batch with Great Expectations and returns plain outcomes."""
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.errors import ExpectationsError
+from mlops_assets.validation.suites import Expectation
+from mlops_assets.validation.text import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_INDEX = "mlops_assets_index"
+_LONGEST_TEXT = 500
+
+
+class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Great Expectations in memory: no project folder, no files, no account, nothing sent."""
+
+    examples: int = Field(
+        default=5, ge=0, le=50, description="How many unexpected values, with their row numbers, a failed check shows."
+    )
+
+    def validate(  # type: ignore[override]
+        self, frame: "pd.DataFrame", expectations: Sequence[Expectation]
+    ) -> list[CheckOutcome]:
+        """One outcome for each expectation, in their order; rows are numbered from 1 in messages.
+
+        An expectation that cannot be evaluated (a missing column, text compared with a number) has failed, and so has
+        each on a batch without rows, on which Great Expectations would pass them. Raises ExpectationsError for an
+        expectation that GX does not know or whose arguments it refuses.
+        """
+        if not expectations:
+            return []
+        if frame.empty:
+            nothing = "rows" if len(frame) == 0 else "columns"
+            return [_unevaluated(item, f"not evaluated: the batch has no {nothing}") for item in expectations]
+        frame = frame.reset_index(drop=True)
+        # Off before the import: no release of GX shall ever post from within a pipeline.
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"great_expectations(\.|$)")
+            domain_objects = [_domain_object(frame, index, item) for index, item in enumerate(expectations)]
+            results = _run(frame, domain_objects, max(20, self.examples))
+        return [_outcome(item, result, self.examples) for item, result in zip(expectations, results, strict=True)]
+
+
+def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) -> Any:
+    """GX's object for an expectation, marked with its place, as GX returns results in an order of its own."""
+    import great_expectations  # noqa: F401 (registers the expectations)
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    kwargs = _with_times(frame, expectation.kwargs)
+    try:
+        return ExpectationConfiguration(type=expectation.type, kwargs=kwargs, meta={_INDEX: index}).to_domain_obj()
+    except ExpectationNotFoundError as error:
+        near = get_close_matches(expectation.type, list_registered_expectation_implementations(), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "All of them: https://greatexpectations.io/expectations"
+        raise ExpectationsError(
+            f"{expectation.check_name}: Great Expectations has no expectation '{expectation.type}'. {hint}"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise ExpectationsError(
+            f"{expectation.check_name}: Great Expectations refuses the arguments of {_text(expectation)}: "
+            f"{_short(error)}"
+        ) from error
+
+
+def _with_times(frame: "pd.DataFrame", kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Limits and sets given as text become times where the column holds times: GX compares like with like only."""
+    import pandas as pd
+
+    name = kwargs.get("column")
+    if name not in frame.columns or not isinstance(frame[name], pd.Series):
+        return dict(kwargs)
+    zone = getattr(frame[name].dtype, "tz", None)
+    if not pd.api.types.is_datetime64_any_dtype(frame[name].dtype):
+        return dict(kwargs)
+
+    def as_time(value: Any) -> Any:
+        if isinstance(value, list):
+            return [as_time(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        try:
+            time = pd.Timestamp(value)
+        except ValueError:
+            return value
+        if zone is None:
+            return time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
+        return time.tz_convert(zone) if time.tzinfo else time.tz_localize(zone)
+
+    judged = ("min_value", "max_value", "value_set")
+    return {key: as_time(value) if key in judged else value for key, value in kwargs.items()}
+
+
+def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[Any]:
+    """GX's result for each object, or the exception that kept it from having one."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    asset = context.data_sources.add_pandas("batch").add_dataframe_asset("batch")
+    batch = asset.add_batch_definition_whole_dataframe("batch").get_batch({"dataframe": frame})
+    result_format = {"result_format": "SUMMARY", "partial_unexpected_count": most}
+    suite = gx.ExpectationSuite("batch")
+    # Not by `add_expectation`: it drops equal expectations, each of which has a check.
+    suite.expectations = domain_objects
+    try:
+        # `ValidationDefinition.run` stores the results, which fails on the numpy booleans that some of them hold.
+        found = batch.validate(suite, result_format=result_format).results
+    except Exception:
+        # One expectation that raises outside of GX's own net takes all others with it: ask each alone.
+        return [_alone(batch, item, result_format) for item in domain_objects]
+    finally:
+        # GX keeps the last context of a process, and with it the rows: several times their size in all.
+        context.data_sources.delete("batch")
+    by_index = {result.expectation_config.meta[_INDEX]: result for result in found if result.expectation_config}
+    return [by_index.get(index) for index in range(len(domain_objects))]
+
+
+def _alone(batch: Any, domain_object: Any, result_format: dict[str, Any]) -> Any:
+    try:
+        return batch.validate(domain_object, result_format=result_format)
+    except Exception as error:
+        return error
+
+
+def _outcome(expectation: Expectation, result: Any, most: int) -> CheckOutcome:
+    if result is None or isinstance(result, Exception):
+        return _unevaluated(expectation, f"could not be evaluated: {_short(result or 'no result')}")
+    if reason := _raised(result.exception_info):
+        return _unevaluated(expectation, f"could not be evaluated: {reason}")
+    found = result.result
+    metadata: dict[str, Any] = _described(expectation)
+    if found.get("observed_value") is not None:
+        metadata["observed_value"] = _plain_value(found["observed_value"])
+    if found.get("unexpected_count") is not None:
+        metadata["unexpected_count"] = int(found["unexpected_count"])
+    if found.get("unexpected_percent") is not None:
+        metadata["unexpected_share"] = float(found["unexpected_percent"]) / 100
+    # `is True` would refuse the numpy booleans that some expectations return.
+    passed = bool(result.success)
+    examples = _examples(found, most)
+    if examples:
+        metadata["examples"] = examples
+    return CheckOutcome(
+        expectation.check_name,
+        passed,
+        _message(expectation, passed, found, metadata, examples),
+        expectation.severity,
+        expectation.blocking,
+        metadata,
+    )
+
+
+def _message(
+    expectation: Expectation, passed: bool, found: Mapping[str, Any], metadata: Mapping[str, Any], examples: list[str]
+) -> str:
+    parts = [_text(expectation)]
+    total, unexpected = found.get("element_count"), metadata.get("unexpected_count")
+    if total is not None and total == found.get("missing_count"):
+        parts.append(f"nothing to judge, all {total} values are missing")
+    elif total is not None and unexpected is not None:
+        judged = total - (found.get("missing_count") or 0)
+        share = metadata.get("unexpected_share")
+        parts.append(f"{unexpected} of {judged} values unexpected" + (f" ({share:.2%})" if share else ""))
+    elif unexpected:
+        parts.append(f"{unexpected} values unexpected")
+    elif "observed_value" in metadata:
+        parts.append(f"observed {shown(metadata['observed_value'])}")
+    if not passed and examples:
+        parts.append(", ".join(examples))
+    elif not passed and found.get("details"):
+        parts.append(shown(_plain_value(found["details"]), 200))
+    return ("" if passed else "does not hold: ") + "; ".join(parts)
+
+
+def _unevaluated(expectation: Expectation, why: str) -> CheckOutcome:
+    message = f"{why}; {_text(expectation)}"
+    return CheckOutcome(
+        expectation.check_name, False, message, expectation.severity, expectation.blocking, _described(expectation)
+    )
+
+
+def _described(expectation: Expectation) -> dict[str, Any]:
+    described = {"expectation": expectation.type, "expected": _arguments(expectation)}
+    notes = expectation.meta.get("notes")
+    return {**described, "notes": _plain_value(notes)} if notes else described
+
+
+def _text(expectation: Expectation) -> str:
+    """Such as "co2: values to be between (min_value 300, max_value 400)"."""
+    kwargs = expectation.kwargs
+    columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
+    rule = expectation.type.removeprefix("expect_")
+    rule = rule.removeprefix("column_") if columns else rule
+    subject = ", ".join(shown(column).strip("'") for column in columns)
+    arguments = _arguments(expectation)
+    return (f"{subject}: " if subject else "") + rule.replace("_", " ") + (f" ({arguments})" if arguments else "")
+
+
+def _arguments(expectation: Expectation) -> str:
+    hidden = {"column", "column_A", "column_B"}
+    parts = [f"{name} {_argument(value)}" for name, value in expectation.kwargs.items() if name not in hidden]
+    return _cut(", ".join(parts))
+
+
+def _argument(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else _cut(json.dumps(value, ensure_ascii=False, default=str), 200)
+
+
+def _examples(found: Mapping[str, Any], most: int) -> list[str]:
+    """Distinct unexpected values, each with the first row that holds it."""
+    values = list(found.get("partial_unexpected_list") or ())
+    rows = list(found.get("partial_unexpected_index_list") or ())
+    examples: dict[str, str] = {}
+    for place, value in enumerate(values):
+        if isinstance(value, Mapping):
+            value = tuple(value.values())
+        row = rows[place] if len(rows) == len(values) else None
+        where = f" (row {row + 1})" if isinstance(row, int) else ""
+        examples.setdefault(shown(value), where)
+    return [value + where for value, where in list(examples.items())[:most]]
+
+
+def _raised(exception_info: Any) -> str:
+    """The message of the exception that an expectation ended in, empty if in none; GX nests it by metric, or not."""
+    entries = [exception_info] if "raised_exception" in exception_info else list(dict(exception_info).values())
+    for entry in entries:
+        if entry.get("raised_exception"):
+            return _short(entry.get("exception_message"))
+    return ""
+
+
+def _short(reason: Any) -> str:
+    return _cut(" ".join(str(reason).split()).removeprefix("Error: "), 200)
+
+
+def _cut(text: str, limit: int = _LONGEST_TEXT) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _plain_value(value: Any) -> Any:
+    """A number or boolean as it is, anything else as bounded text."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return _cut(value)
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return _cut(json.dumps(value, ensure_ascii=False, default=_json_value))
+
+
+def _json_value(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return sorted(value, key=repr) if isinstance(value, set | frozenset) else str(value)

@@ -1,0 +1,277 @@
+"""A fitted scikit-learn model in a folder: saved as an ordinary MLflow model, loaded without trusting the folder."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlops_assets.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Serialization = Literal["skops", "cloudpickle"]
+
+# Types that skops 0.16 does not trust by itself and that fitted scikit-learn models hold. Only names that can do no
+# more than hold numbers or call into scikit-learn belong here: `scipy.stats` distributions are left out because
+# their `__setstate__` runs generated code. Trees, KD-trees and splines hold indices that are not checked for bounds
+# on predict; the digest, verified before anything is read, is what vouches for their content.
+TRUSTED_TYPES: tuple[str, ...] = (
+    "builtins.object",
+    "functools.partial",
+    "numpy.dtype",
+    "numpy.number",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "scipy.interpolate._bsplines.BSpline",
+    "sklearn._loss.loss.HalfTweedieLoss",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._mutual_info.mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    *(
+        f"sklearn.gaussian_process.kernels.{kernel}"
+        for kernel in (
+            "ConstantKernel",
+            "DotProduct",
+            "ExpSineSquared",
+            "Exponentiation",
+            "Matern",
+            "Product",
+            "RBF",
+            "RationalQuadratic",
+            "Sum",
+            "WhiteKernel",
+        )
+    ),
+    *(
+        f"sklearn.metrics._dist_metrics.{distance}"
+        for distance in ("ChebyshevDistance64", "EuclideanDistance64", "ManhattanDistance64", "MinkowskiDistance64")
+    ),
+    "sklearn.metrics._scorer._PassthroughScorer",
+    *(
+        f"sklearn.model_selection._split.{splitter}"
+        for splitter in ("GroupKFold", "KFold", "StratifiedKFold", "TimeSeriesSplit")
+    ),
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
+)
+
+_MODEL_FILES = {"skops": "model.skops", "cloudpickle": "model.pkl", "pickle": "model.pkl"}
+_MAX_MLMODEL_BYTES = 5_000_000
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 in hex over the relative path, size and bytes of every file in `folder`, in order of path.
+
+    Raises `ArtifactError` for a missing or empty folder and for anything in it that is no regular file.
+    """
+    names = _file_names(folder)
+    if not names:
+        raise ArtifactError(f"model folder {folder} is missing or empty: expected the files of a saved model")
+    total = hashlib.sha256()
+    for name in names:
+        path = folder / name
+        total.update(f"{len(name.encode())}:{name}:{path.stat().st_size}:".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def verify_digest(folder: Path, digest: str, described: str = "model artifact") -> None:
+    """Raise `ArtifactError` unless `digest` is that of `folder`; `described` opens the message."""
+    found = digest_of(folder)
+    if found != digest:
+        raise ArtifactError(
+            f"{described} has changed since it was registered: expected sha256 {digest[:12]}.., got {found[:12]}... "
+            "Restore the artifact, or train and register a new version"
+        )
+
+
+def save_model(
+    model: Any,
+    folder: Path,
+    X_example: "pd.DataFrame",
+    serialization: Serialization = "skops",
+    requirements: Sequence[str] = (),
+    trusted: Sequence[str] = (),
+) -> str:
+    """Save a fitted scikit-learn estimator as an MLflow model in `folder` (new or empty) and return its digest.
+
+    `X_example`: rows that the model can predict; the first 5 become the input example. Integer columns are declared
+    float64 in the signature, since a missing value would turn them into floats later. `requirements`: pinned pip
+    requirements, by default the installed versions of scikit-learn, pandas, numpy and the serializer.
+    `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
+
+    Raises `ArtifactError`, naming the types, if skops cannot store the model; `folder` is then removed.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ArtifactError(f"model folder {folder} is not empty: give a new folder")
+    configure_mlflow()
+    import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import infer_signature
+
+    head = X_example.head(5)
+    example = _integers_as_floats(head)
+    try:
+        mlflow.sklearn.save_model(
+            model,
+            str(folder),
+            serialization_format=serialization,
+            signature=infer_signature(example, model.predict(head)),
+            input_example=example,
+            pip_requirements=list(requirements) or _installed_requirements(serialization),
+            skops_trusted_types=sorted({*TRUSTED_TYPES, *trusted}) if serialization == "skops" else None,
+        )
+    except MlflowException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if serialization != "skops":
+            raise ArtifactError(f"{type(model).__name__} cannot be saved with {serialization}: {error}") from error
+        raise ArtifactError(_why_skops_refuses(model, trusted)) from error
+    return digest_of(folder)
+
+
+def load_model(
+    folder: Path,
+    digest: str,
+    serialization: Serialization = "skops",
+    trusted: Sequence[str] = (),
+    described: str = "model artifact",
+) -> Any:
+    """Load the model in `folder` if its digest is `digest` and its format is one that cannot run foreign code.
+
+    `serialization="cloudpickle"` allows a pickle; a skops file is loaded as skops in either case. The trusted types
+    are `TRUSTED_TYPES` and `trusted`, never those that the artifact names. `described` opens every message, as in
+    "artifact of co2_forecast version 3".
+
+    Raises `ArtifactError` for a changed digest, a foreign loader, packed code, a pickle that was not declared, an
+    untrusted type, or a file that cannot be read.
+    """
+    verify_digest(folder, digest, described)
+    stored = _inspected_format(folder, described)
+    if stored != "skops" and serialization != "cloudpickle":
+        raise ArtifactError(
+            f"{described} is a {stored} file, which runs code when loaded: expected skops. "
+            'If you made it yourself, declare serialization="cloudpickle"; else train a new version'
+        )
+    path = folder / _MODEL_FILES[stored]
+    if not path.is_file():
+        raise ArtifactError(f"{described} has no file {path.name}: train and register a new version")
+    return _load_skops(path, trusted, described) if stored == "skops" else _load_pickle(path, described)
+
+
+def configure_mlflow() -> None:
+    """Switch off MLflow's telemetry, progress bars and printing of run addresses; to be called before its import."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the tracking URI, credentials and all
+
+
+def _file_names(folder: Path) -> list[str]:
+    names: list[str] = []
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise ArtifactError(f"model folder {folder} holds {name[:80]!r}, which is no regular file or folder")
+        names.extend(Path(parent, name).relative_to(folder).as_posix() for name in files)
+    return sorted(names)
+
+
+def _integers_as_floats(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    integers = [name for name in frame.columns if pd.api.types.is_integer_dtype(frame[name].dtype)]
+    return frame.astype(dict.fromkeys(integers, "float64"))
+
+
+def _installed_requirements(serialization: Serialization) -> list[str]:
+    return [f"{name}=={installed_version(name)}" for name in ("scikit-learn", serialization, "pandas", "numpy")]
+
+
+def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
+    import skops.io
+
+    declare = 'declare serialization="cloudpickle" (it runs code on load: only where you trust the registry)'
+    name = type(model).__name__
+    try:
+        content = skops.io.dumps(model)
+        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - {*TRUSTED_TYPES, *trusted})
+        skops.io.loads(content, trusted=[*TRUSTED_TYPES, *trusted, *unknown])
+    except Exception as error:  # skops raises whatever the types it meets raise
+        return f"{name} cannot be stored with skops: {str(error)[:200]}. Define its functions in a module, or {declare}"
+    return f"{name} holds types that are not trusted: {', '.join(unknown)}. Name them in trusted=[...], or {declare}"
+
+
+def _inspected_format(folder: Path, described: str) -> str:
+    """The serialization format that MLmodel states, once nothing in it points at foreign code."""
+    import yaml
+
+    path = folder / "MLmodel"
+    if not path.is_file() or path.stat().st_size > _MAX_MLMODEL_BYTES:
+        raise ArtifactError(
+            f"{described} has no usable MLmodel file: expected one of at most {_MAX_MLMODEL_BYTES} bytes"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        flavors: dict[str, dict[str, Any]] = {name: dict(flavor or {}) for name, flavor in content["flavors"].items()}
+        stored = flavors["sklearn"]["serialization_format"]
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(f"{described} has an MLmodel file that is not one of a scikit-learn model") from error
+    for flavor, fields in flavors.items():
+        if fields.get("code"):
+            raise ArtifactError(f"{described} brings code of its own (flavor {flavor[:80]!r}): refused")
+        loader = fields.get("loader_module", "mlflow.sklearn")
+        if loader != "mlflow.sklearn":
+            raise ArtifactError(f"{described} names loader_module {str(loader)[:80]!r}: expected 'mlflow.sklearn'")
+    if stored not in _MODEL_FILES:
+        raise ArtifactError(f"{described} has format {str(stored)[:80]!r}: expected one of {sorted(_MODEL_FILES)}")
+    return str(stored)
+
+
+def _load_skops(path: Path, trusted: Sequence[str], described: str) -> Any:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    allowed = [*TRUSTED_TYPES, *trusted]
+    try:
+        return skops.io.load(path, trusted=allowed)
+    except UntrustedTypesFoundException as error:
+        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(allowed))
+        shown = ", ".join(repr(name[:80]) for name in unknown[:10])
+        raise ArtifactError(
+            f"{described} holds types that are not trusted: {shown}. If they are yours, name them in trusted=[...]"
+        ) from error
+    except Exception as error:  # a damaged file, or a type of another library version: skops raises many kinds
+        raise ArtifactError(
+            f"{described} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
+            "Use the versions in its requirements.txt, or train and register a new version"
+        ) from error
+
+
+def _load_pickle(path: Path, described: str) -> Any:
+    import pickle
+
+    try:
+        with path.open("rb") as file:
+            return pickle.load(file)
+    except Exception as error:  # unpickling raises whatever the classes it meets raise
+        raise ArtifactError(
+            f"{described} cannot be unpickled ({type(error).__name__}: {str(error)[:200]}). "
+            "Use the versions in its requirements.txt, or train and register a new version"
+        ) from error

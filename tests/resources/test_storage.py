@@ -1,0 +1,163 @@
+import subprocess
+import sys
+import textwrap
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.storage import BatchFiles, Storage
+
+
+@pytest.fixture
+def storage(tmp_path) -> Storage:
+    return Storage(root=str(tmp_path / "store"))
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2024-01-01", "2024-01-02"]),
+            "value": [1.5, np.nan],
+            "site": pd.Categorical(["b", "a"]),
+            "text": ["é", None],
+        },
+        index=[7, 9],
+    )
+
+
+def test_frame_comes_back_as_it_was_without_its_index(storage, frame):
+    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    assert path.parts[-4:] == ("co2", "dataset", "1974", "v1.parquet")
+    pd.testing.assert_frame_equal(storage.read_frame("co2", "dataset", "1974", "v1"), frame.reset_index(drop=True))
+    columns = storage.read_frame("co2", "dataset", "1974", "v1", columns=["text", "value"])
+    assert list(columns) == ["text", "value"]
+
+
+def test_version_is_written_once_and_latest_follows_the_last_write(storage, frame):
+    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    storage.write_frame("co2", "dataset", "1974", "v2", frame)
+    assert storage.latest_version("co2", "dataset", "1974") == "v2"
+    storage.write_frame("co2", "dataset", "1974", "v1", frame.head(1))
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+    assert storage.latest_version("co2", "dataset", "1974") == "v1"
+    assert storage.latest_version("co2", "dataset", "1975") is None
+
+
+def test_missing_frame_and_column_are_named(storage, frame):
+    with pytest.raises(MlopsAssetsError, match=r"dataset of batch '1974' of co2, version 'v9', is not stored at .*v9"):
+        storage.read_frame("co2", "dataset", "1974", "v9")
+    storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    with pytest.raises(MlopsAssetsError, match=r"has no column \['gone'\]: it has \['time', 'value', 'site', 'text'\]"):
+        storage.read_frame("co2", "dataset", "1974", "v1", columns=["gone"])
+
+
+def test_truncated_file_is_told_plainly(storage, frame):
+    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(MlopsAssetsError, match=r"cannot be read .* materialise it again"):
+        storage.read_frame("co2", "dataset", "1974", "v1")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../x", "a/b", "a\nb", "a b", "é", "x" * 201])
+def test_unsafe_name_is_refused(name, storage, frame):
+    for arguments in ([name, "k", "b", "v"], ["m", name, "b", "v"], ["m", "k", name, "v"], ["m", "k", "b", name]):
+        with pytest.raises(MlopsAssetsError, match="cannot be part of a path"):
+            storage.write_frame(*arguments, frame)
+    with pytest.raises(MlopsAssetsError, match="cannot be part of a path"):
+        storage.read_json("m", name)
+
+
+def test_column_of_mixed_types_is_named(storage, frame):
+    with pytest.raises(MlopsAssetsError, match=r"mixed types \{'odd': \['int', 'str'\]\}\. Give each column one name"):
+        storage.write_frame("co2", "dataset", "1974", "v1", frame.assign(odd=pd.Series([1, "a"], [7, 9], dtype=object)))
+    with pytest.raises(MlopsAssetsError, match="Duplicate column names"):
+        storage.write_frame("co2", "dataset", "1974", "v1", pd.concat([frame, frame], axis=1))
+    assert storage.latest_version("co2", "dataset", "1974") is None
+
+
+def test_json_is_replaced_and_listed(storage):
+    assert storage.read_json("co2", "decisions", "b") is None
+    assert storage.list_json("co2", "decisions") == {}
+    storage.write_json("co2", "decisions", "b", value={"n": 1})
+    storage.write_json("co2", "decisions", "b", value={"n": 2})
+    storage.write_json("co2", "decisions", "a", value=[None, 0.5])
+    assert storage.list_json("co2", "decisions") == {"a": [None, 0.5], "b": {"n": 2}}
+    with pytest.raises(MlopsAssetsError, match="not a plain JSON value"):
+        storage.write_json("co2", "decisions", "b", value={"n": frozenset()})
+    assert storage.read_json("co2", "decisions", "b") == {"n": 2}
+
+
+def test_damaged_json_is_told_plainly(storage):
+    storage.write_json("co2", "state", value=1).write_text("{")
+    with pytest.raises(MlopsAssetsError, match="cannot be read as JSON"):
+        storage.read_json("co2", "state")
+
+
+def test_full_disk_leaves_no_file(tmp_path):
+    # A limit on file size stands for a full disk: the kernel refuses the write half-way.
+    program = """
+        import resource, sys
+        import numpy as np, pandas as pd
+        from mlops_assets.errors import MlopsAssetsError
+        from mlops_assets.resources.storage import Storage
+        frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=50_000)})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            Storage(root=sys.argv[1]).write_frame("co2", "dataset", "1974", "v1", frame)
+        except MlopsAssetsError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "v1.parquet cannot be written: File too large. Look at space and rights" in done.stdout
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_batch_files_hand_batches_to_an_asset(storage, tmp_path):
+    batches = dg.DynamicPartitionsDefinition(name="co2_batches")
+    seen: dict[str, list[float]] = {}
+    for batch, value in (("1974", 1.0), ("1975", 2.0)):
+        storage.write_frame("co2", "dataset", batch, "old", pd.DataFrame({"x": [0.0], "y": [0.0]}))
+        storage.write_frame("co2", "dataset", batch, "new", pd.DataFrame({"x": [value], "y": [value]}))
+    ours = dg.AssetSpec(["co2", "dataset"], partitions_def=batches).with_io_manager_key("io_manager")
+
+    @dg.asset(partitions_def=batches, ins={"dataset": dg.AssetIn(["co2", "dataset"])})
+    def doubled(dataset: pd.DataFrame) -> pd.DataFrame:
+        return dataset * 2
+
+    @dg.asset(ins={"dataset": dg.AssetIn(["co2", "dataset"], metadata={"columns": ["x"]})})
+    def total(dataset: pd.DataFrame) -> pd.DataFrame:
+        seen["total"] = dataset["x"].tolist()
+        assert list(dataset) == ["x"]
+        return dataset
+
+    @dg.asset
+    def last(total: pd.DataFrame) -> None:
+        seen["last"] = total["x"].tolist()
+
+    instance = dg.DagsterInstance.ephemeral()
+    instance.add_dynamic_partitions("co2_batches", ["1974", "1975", "rejected"])
+    resources = {"io_manager": BatchFiles(root=storage.root)}
+    one = dg.materialize([ours, doubled], instance=instance, partition_key="1975", resources=resources)
+    assert one.success
+    version = storage.latest_version("assets", "doubled", "1975")
+    assert storage.read_frame("assets", "doubled", "1975", str(version))["x"].tolist() == [4.0]
+    assert dg.materialize([ours, total, last], instance=instance, resources=resources).success
+    assert seen == {"total": [1.0, 2.0], "last": [1.0, 2.0]}
+    with pytest.raises(MlopsAssetsError, match=r"co2/dataset has no stored frame for 'rejected' under .* materialise"):
+        dg.materialize([ours, doubled], instance=instance, partition_key="rejected", resources=resources)
+
+
+def test_batch_files_store_frames_only(storage):
+    @dg.asset
+    def number() -> int:
+        return 3
+
+    with pytest.raises(MlopsAssetsError, match="number returned a int: BatchFiles stores DataFrames"):
+        dg.materialize([number], resources={"io_manager": BatchFiles(root=storage.root)})
