@@ -1,0 +1,1 @@
+"""What Dagster materialises: thin steps that fetch, call and record."""

@@ -1,0 +1,161 @@
+"""`dataset`: a batch read, validated and stored, or rejected with the reason."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import SourceError
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.suites import Suite, suite_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTRACT = {
+    "readable": "The source gives the batch within its limits of size, rows and encoding.",
+    "row_count": "The batch has rows.",
+    "columns": "All columns of the first accepted batch are there.",
+    "dtypes": "Each column holds the kind of values that it held in the first accepted batch.",
+    "non_null": "No column is empty.",
+    "finite": "No number is infinite.",
+    "key_unique": "No key occurs twice.",
+    "time_valid": "Each row has a time, and none lies in the future.",
+}
+"""The checks that come first: Great Expectations passes vacuously where there are no rows."""
+
+
+def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
+    """The rows of each batch as parquet; its checks gate everything downstream."""
+    suite = suite_of(model)
+    key = asset_key(model.name, "dataset")
+
+    @model_asset(
+        model,
+        "dataset",
+        kinds={"pandas", "parquet"},
+        code_version=suite.version,
+        batch=True,
+        description=f"Batches of {model.name} from {model.source.describe()}, validated.",
+        check_specs=[*check_specs(model.name, "dataset", CONTRACT), *_suite_specs(model.name, suite)],
+    )
+    def dataset(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, great_expectations: GreatExpectations
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        batch = context.partition_key
+        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations)
+        yield from (check_result(outcome, key) for outcome in outcomes)
+        if refused := reasons(outcomes):
+            _reject(model, batch, frame, refused, mlops_storage, context)
+            raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(refused), allow_retries=False)
+        assert frame is not None  # a batch that could not be read has been refused
+        yield _accept(model, batch, frame, mlops_storage, context)
+        suite.infer(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+
+    return dataset
+
+
+def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=asset_key(model, "dataset"), description=description, blocking=blocking)
+        for name, description, blocking in suite.checks
+    ]
+
+
+def _validated(
+    model: Declaration, suite: Suite, batch: str, storage: Storage, expectations: GreatExpectations
+) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
+    """The batch (None where it cannot be read) and the outcome of each check that could be made."""
+    import pandas as pd
+
+    from mlops_assets.validation.contract import contract_checks
+    from mlops_assets.validation.schema import Schema, normalise
+
+    try:
+        frame = model.source.read(batch)
+    except SourceError as error:
+        return None, [CheckOutcome("readable", False, str(error))]
+    recorded = storage.read_json(model.name, "schema")
+    schema = Schema.from_dict(recorded) if recorded else None
+    frame = normalise(frame, schema)
+    contract = contract_checks(
+        frame,
+        schema,
+        target=model.target,
+        key=model.key,
+        time=model.time,
+        extra_columns=model.extra_columns,
+        now=pd.Timestamp.now("UTC"),
+    )
+    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
+    return frame, [readable, *contract, *suite.validate(frame, expectations)]
+
+
+def _reject(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame | None",
+    refused: list[str],
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Record why, and keep the rows apart for a person to look at."""
+    from mlops_assets.sources.contents import data_version
+
+    rows, version = 0, None
+    if frame is not None:
+        rows, version = len(frame), data_version(frame)
+        storage.write_frame(model.name, "rejected", batch, version, frame.astype(str))
+    mark = context.run.tags.get(MARK, "")
+    record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
+    BatchLedger(storage, model.name).put(record)
+
+
+def _accept(
+    model: Declaration, batch: str, frame: "pd.DataFrame", storage: Storage, context: dg.AssetExecutionContext
+) -> dg.MaterializeResult[Any]:
+    from mlops_assets.sources.contents import data_version
+    from mlops_assets.validation.schema import Schema, schema_of
+
+    recorded = storage.read_json(model.name, "schema")
+    schema = Schema.from_dict(recorded).merged(schema_of(frame)) if recorded else schema_of(frame)
+    storage.write_json(model.name, "schema", value=schema.to_dict())
+    version = data_version(frame)
+    path = storage.write_frame(model.name, "dataset", batch, version, frame)
+    start, end = (None, None)
+    if model.time:
+        start, end = frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
+    labelled = int(frame[model.target].notna().sum())
+    mark = context.run.tags.get(MARK, "")
+    record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), labelled, start, end, mark=mark)
+    BatchLedger(storage, model.name).put(record)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version),
+        metadata={
+            **metadata(_facts(frame, labelled, start, end)),
+            "path": dg.MetadataValue.path(path),
+            "preview": preview(frame),
+            "dagster/row_count": len(frame),
+            "dagster/column_schema": column_schema(frame),
+        },
+    )
+
+
+def _facts(frame: "pd.DataFrame", labelled: int, start: str | None, end: str | None) -> dict[str, Any]:
+    columns = [
+        {
+            "column": str(name),
+            "type": str(column.dtype),
+            "missing": float(column.isna().mean()),
+            "distinct": int(column.nunique()),
+            "mean": float(column.mean()) if column.dtype.kind in "iuf" else None,
+        }
+        for name, column in frame.items()
+    ]
+    return {"rows": len(frame), "labelled_rows": labelled, "from": start, "to": end, "columns": columns}

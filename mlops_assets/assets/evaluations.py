@@ -1,0 +1,129 @@
+"""`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, plots, quality gate."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
+from mlops_assets.assets.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.metadata import check_result, image, metadata, table
+from mlops_assets.assets.upstream import recorded
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import FeaturesError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.predictions import Predictions
+
+
+def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Metrics with intervals, by slice, with plots."""
+    key = asset_key(model.name, "evaluation")
+
+    @model_asset(
+        model,
+        "evaluation",
+        kinds={"mlflow", "matplotlib"},
+        code_version=model.training_version,
+        deps=[asset_key(model.name, "challenger")],
+        description=f"The challenger of {model.name} on the holdout, beside the champion.",
+        check_specs=check_specs(model.name, "evaluation", EVALUATION_GATES),
+    )
+    def evaluation(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        number = recorded(context, asset_key(model.name, "challenger"))["version"]
+        version = mlflow_registry.version(model.name, number)
+        case = open_case(model, version, mlops_storage, mlflow_registry)
+        champion = mlflow_registry.champion(model.name)
+        plots = _plots(model, case)
+        shown = {**_figures(model, case, champion, mlflow_registry), **_pictures(plots)}
+        _log(case, shown, plots, mlflow_registry)
+        yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
+        yield from (check_result(outcome, key) for outcome in evaluation_gates(model, case))
+
+    return evaluation
+
+
+def champion_predictions(
+    model: Declaration, champion: ModelVersion, case: Case, registry: MlflowRegistry
+) -> "tuple[Predictions | None, str]":
+    """What the champion says of the challenger's holdout; None with the reason where it cannot score these features."""
+    from mlops_assets.modelling.predictions import predict
+
+    try:
+        return predict(registry.load(champion, model.serialization, model.trusted_types), case.holdout.X), ""
+    except FeaturesError as error:
+        return None, f"champion version {champion.version} cannot score the challenger's features: {error}"
+
+
+def _figures(model: Declaration, case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
+    """The figures to follow over time as plain numbers, then tables with intervals and by slice."""
+    from mlops_assets.modelling.intervals import by_slice, intervals
+
+    names = [metric.name for metric in case.metrics]
+    found = {f"challenger v{case.version.version}": intervals(case.holdout.y, case.predictions, names, seed=model.seed)}
+    note = ""
+    if champion is not None and champion.version != case.version.version:
+        said, note = champion_predictions(model, champion, case, registry)
+        if said is not None:
+            found[f"champion v{champion.version}"] = intervals(case.holdout.y, said, names, seed=model.seed)
+    challenger = next(iter(found.values()))
+    shown = metadata(
+        {
+            "version": case.version.version,
+            "digest": case.version.digest,
+            "holdout_rows": len(case.holdout.y),
+            **{name: challenger[name].value for name in names},
+            "note": note or None,
+        }
+    )
+    shown["metrics"] = table(
+        {
+            "metric": name,
+            "model": who,
+            "value": each[name].value,
+            "low 95%": each[name].low,
+            "high 95%": each[name].high,
+        }
+        for name in names
+        for who, each in found.items()
+    )
+    if model.slices:
+        slices: pd.DataFrame = case.holdout.about[model.slices]
+        shown["slices"] = table(by_slice(case.holdout.y, case.predictions, slices, names).to_dict("records"))
+    shown["mlflow_run"] = dg.MetadataValue.url(registry.run_url(case.version.run_id))
+    return shown
+
+
+def _plots(model: Declaration, case: Case) -> dict[str, bytes]:
+    from mlops_assets.modelling import plots
+    from mlops_assets.modelling.importance import permutation_importance_table
+
+    y = case.holdout.y
+    if case.problem == "regression":
+        drawn = {
+            "predicted_and_actual": plots.predicted_and_actual(y, case.predictions, case.holdout.time(model.time)),
+            "residuals": plots.residuals(y, case.predictions),
+        }
+    elif case.problem == "binary" and case.predictions.probability is not None:
+        drawn = {"calibration": plots.calibration(y, case.predictions), "roc_pr": plots.roc_pr(y, case.predictions)}
+    else:
+        drawn = {}
+    importance = permutation_importance_table(case.fitted, case.holdout.X, y, case.metrics[0].name, model.seed)
+    return {**drawn, "importance": plots.importance(importance)}
+
+
+def _pictures(plots: dict[str, bytes]) -> dict[str, Any]:
+    return {name: image(png, name.replace("_", " ")) for name, png in plots.items()}
+
+
+def _log(case: Case, shown: dict[str, Any], plots: dict[str, bytes], registry: MlflowRegistry) -> None:
+    registry.log(case.version.run_id, metrics={metric.name: shown[metric.name] for metric in case.metrics})
+    for name, png in plots.items():
+        registry.log_bytes(case.version.run_id, f"{name}.png", png)

@@ -1,0 +1,141 @@
+"""`features`: the user's function over a batch and its history, the same for training and scoring."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview, same_columns
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHECKS = {
+    "feature_columns": "The columns and kinds of values are those of the first batch of this declaration.",
+    "no_future_leak": "No feature changes when later rows, or the row's own label, are not known yet.",
+}
+
+
+def features_asset(model: Declaration) -> dg.AssetsDefinition:
+    """One row of features for each row of a batch."""
+    key = asset_key(model.name, "features")
+
+    @model_asset(
+        model,
+        "features",
+        kinds={"pandas", "parquet"},
+        code_version=model.features_version,
+        batch=True,
+        deps=[asset_key(model.name, "dataset")],
+        description=f"Features of {model.name}: {_described(model)}.",
+        check_specs=check_specs(model.name, "features", CHECKS),
+    )
+    def features(
+        context: dg.AssetExecutionContext, mlops_storage: Storage
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        from mlops_assets.modelling.features import compute
+        from mlops_assets.sources.contents import data_version
+
+        ledger = BatchLedger(mlops_storage, model.name)
+        record = ledger.accepted(context.partition_key)
+        batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
+        history = _history(model, batch, record, ledger, mlops_storage)
+        table = compute(model.features, batch, history, model.not_features)
+        outcomes = [_columns(model, table, mlops_storage), _leak(model, batch, history)]
+        yield from (check_result(outcome, key) for outcome in outcomes)
+        if refused := reasons(outcomes):
+            raise dg.Failure(
+                f"{model.name}: features of batch {record.batch!r}: {'; '.join(refused)}", allow_retries=False
+            )
+        version = data_version(table)
+        path = mlops_storage.write_frame(model.name, "features", record.batch, version, table)
+        ledger.put_features(record, version, model.features_version)
+        upstream = {str(name): asset_key(model.name, "dataset") for name in batch.columns}
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(version),
+            metadata={
+                **metadata({"rows": len(table), "features": table.shape[1], "history_rows": len(history)}),
+                "path": dg.MetadataValue.path(path),
+                "preview": preview(table),
+                "dagster/row_count": len(table),
+                "dagster/column_schema": column_schema(table),
+                "dagster/column_lineage": same_columns(table, upstream),
+            },
+        )
+
+    return features
+
+
+def _described(model: Declaration) -> str:
+    if model.features is None:
+        return "the columns of the dataset less target, key, time and dropped columns"
+    name = f"{model.features.__module__}.{model.features.__qualname__}"
+    return f"{name} over the batch" + (f" and {model.lookback} of earlier rows" if model.lookback else "")
+
+
+def _history(
+    model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
+) -> "pd.DataFrame":
+    """Rows of accepted batches within the lookback, earlier than the first row of this batch."""
+    import pandas as pd
+
+    if not (model.lookback and model.time):
+        return batch.iloc[:0]
+    first = batch[model.time].min()
+    since = first - pd.Timedelta(model.lookback)
+    earlier = [
+        storage.read_frame(model.name, "dataset", other.batch, str(other.version))
+        for other in ledger.all()
+        if other.batch != record.batch
+        and other.status == "accepted"
+        and pd.Timestamp(str(other.end)) >= since
+        and pd.Timestamp(str(other.start)) < first
+    ]
+    if not earlier:
+        return batch.iloc[:0]
+    rows = pd.concat(earlier, ignore_index=True)
+    within: pd.DataFrame = rows[(rows[model.time] >= since) & (rows[model.time] < first)]
+    return within.sort_values(model.time, ignore_index=True)
+
+
+def _columns(model: Declaration, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:
+    """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
+    from mlops_assets.validation.schema import Schema, schema_of
+
+    found = schema_of(table)
+    place = (model.name, "feature_schema", model.features_version)
+    recorded = storage.read_json(*place)
+    expected = Schema.from_dict(recorded) if recorded else found
+    problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
+    problems += [f"{name!r} is new" for name in found.columns if name not in expected.columns]
+    problems += [
+        f"{name!r} holds {kind}, expected {expected.columns[name]}"
+        for name, kind in found.columns.items()
+        if "null" not in (kind, expected.columns.get(name, kind)) and kind != expected.columns.get(name, kind)
+    ]
+    if not table.shape[1]:
+        problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
+    if not problems:
+        storage.write_json(*place, value=expected.merged(found).to_dict())
+    message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
+    return CheckOutcome("feature_columns", not problems, message)
+
+
+def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
+    from mlops_assets.modelling.features import looks_ahead
+
+    leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
+    if not leaking:
+        return CheckOutcome("no_future_leak", True, "no feature knows later rows or its own label")
+    return CheckOutcome(
+        "no_future_leak",
+        False,
+        f"{leaking} change when later rows and the row's own label are hidden: they would not be known when scoring. "
+        "Use shifted or trailing values",
+        metadata={"leaking": [{"feature": name} for name in leaking]},
+    )

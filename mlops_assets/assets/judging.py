@@ -1,0 +1,132 @@
+"""The gates of a version, computed from the stored model and rows alone: no check event or tag is believed."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.assets.training_sets import split_checks
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.metrics import Metric
+    from mlops_assets.modelling.predictions import Predictions
+    from mlops_assets.modelling.problem import Problem
+
+CHALLENGER_GATES = {
+    "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
+    "latency": "A single row and 1,000 rows are scored within the declared limits.",
+    "beats_baseline": "The first metric on the holdout is better than that of the declared baselines.",
+    "no_leakage": "No single feature tells the target almost perfectly.",
+}
+EVALUATION_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
+_TIMED = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a version is judged on: the rows of its training set and what the loaded model says of the holdout."""
+
+    version: ModelVersion
+    fitted: Any
+    manifest: "Manifest"
+    train: Rows
+    holdout: Rows
+    problem: "Problem"
+    predictions: "Predictions"
+    metrics: "tuple[Metric, ...]"
+
+
+def open_case(model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry) -> Case:
+    """Load a version by its digest with the rows that it was trained and is judged on."""
+    from mlops_assets.modelling.metrics import default_metrics, metric
+    from mlops_assets.modelling.predictions import predict
+    from mlops_assets.modelling.problem import problem_of
+
+    manifest = read_manifest(storage, model.name, version.tags["data_version"])
+    train, holdout = (read_rows(storage, model, role) for role in (manifest.train, manifest.holdout))
+    fitted = registry.load(version, model.serialization, model.trusted_types)
+    problem = problem_of(train.y, model.problem)
+    metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))
+    return Case(version, fitted, manifest, train, holdout, problem, predict(fitted, holdout.X), metrics)
+
+
+def baseline_predictions(model: Declaration, case: Case) -> "dict[str, Predictions]":
+    """What the baselines say of the holdout."""
+    from mlops_assets.modelling.baselines import baselines
+
+    return baselines(case.train.X, case.train.y, case.holdout.X, case.holdout.y, case.problem, model.seed)
+
+
+def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
+    """The gates of `CHALLENGER_GATES`, in their order."""
+    from mlops_assets.decisions.gates import beats_baseline, latency, leakage, loads_back
+
+    first = case.metrics[0]
+    y = case.holdout.y.to_numpy()
+    same = predictions_digest(case.predictions) == case.version.tags.get("holdout_predictions")
+    single, thousand = measured_latency(case.fitted, case.holdout.X)
+    return [
+        loads_back(0.0 if same else float("inf"), len(y)),
+        latency(single, thousand, model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000),
+        beats_baseline(
+            first.function(y, case.predictions),
+            {name: first.function(y, said) for name, said in baselines.items()},
+            model.gates.beats,
+            first.name,
+            first.greater_is_better,
+        ),
+        leakage(case.train.X, case.train.y, case.problem),
+    ]
+
+
+def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+    """The gates of `EVALUATION_GATES`, in their order."""
+    from mlops_assets.decisions.gates import quality
+    from mlops_assets.modelling.metrics import scores
+
+    bounded = [*model.gates.minimum, *model.gates.maximum]
+    names = list(dict.fromkeys([*(metric.name for metric in case.metrics), *bounded]))
+    return [quality(scores(case.holdout.y, case.predictions, names), model.gates.minimum, model.gates.maximum)]
+
+
+def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+    """Every blocking gate between a version and the alias, computed anew."""
+    return [
+        *split_checks(model, case.manifest, case.train, case.holdout),
+        *challenger_gates(model, case, baseline_predictions(model, case)),
+        *evaluation_gates(model, case),
+    ]
+
+
+def predictions_digest(predictions: "Predictions") -> str:
+    """SHA-256 over the bytes of the predictions, equal only where all predictions are."""
+    import numpy as np
+
+    said = predictions.value if predictions.probability is None else predictions.probability
+    return hashlib.sha256(np.ascontiguousarray(said, dtype=np.float64).tobytes()).hexdigest()
+
+
+def measured_latency(fitted: Any, X: "pd.DataFrame") -> tuple[float, float]:
+    """Milliseconds to score one row and 1,000 rows (rows repeat where there are fewer): the median of five."""
+    from mlops_assets.modelling.predictions import predict
+
+    thousand = X.iloc[[position % len(X) for position in range(1_000)]]
+    return _median_ms(lambda: predict(fitted, X.iloc[:1])), _median_ms(lambda: predict(fitted, thousand))
+
+
+def _median_ms(call: Any) -> float:
+    seconds = []
+    for _ in range(_TIMED):
+        begin = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - begin)
+    return sorted(seconds)[_TIMED // 2] * 1_000

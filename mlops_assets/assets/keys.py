@@ -1,0 +1,65 @@
+"""What all assets of a model share: keys, partitions, group, owners, code version."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import dagster as dg
+
+from mlops_assets.declaration import Declaration
+
+MODEL = "mlops_assets/model"
+"""Definition metadata that names an asset's model, by which sensors find the models of a code location."""
+
+
+MARK = "mlops_assets/mark"
+"""Run tag: the state of the source (size and time of a file, hash of a frame) that a batch run was asked to read."""
+
+BATCH_ASSETS = ("dataset", "features", "predictions", "drift", "performance")
+TRAINING_ASSETS = ("training_set", "challenger", "evaluation", "champion", "model_card")
+
+_DECLARED: dict[str, Declaration] = {}
+
+
+def declare(model: Declaration) -> None:
+    """Let sensors of this process find the declaration of a model by its name."""
+    _DECLARED[model.name] = model
+
+
+def declared(name: str) -> Declaration:
+    """The declaration of a model that was built into definitions in this process."""
+    return _DECLARED[name]
+
+
+def asset_key(model: str, kind: str) -> dg.AssetKey:
+    """The key of one asset of a model, such as `bike_demand/champion`."""
+    return dg.AssetKey([model, kind])
+
+
+def batches(model: str) -> dg.DynamicPartitionsDefinition:
+    """The batches of a model, as they have been found so far."""
+    return dg.DynamicPartitionsDefinition(name=f"{model}_batches")
+
+
+def model_asset(
+    model: Declaration, kind: str, *, kinds: set[str], code_version: str, batch: bool = False, **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """`@dg.asset` with what all assets of a model share; `batch` for those that have a partition for each batch."""
+    shared: dict[str, Any] = {
+        "key": asset_key(model.name, kind),
+        "group_name": model.name,
+        "kinds": kinds,
+        "owners": model.owners,
+        "code_version": code_version,
+        "metadata": {MODEL: model.name},
+    }
+    if batch:
+        shared["partitions_def"] = batches(model.name)
+    return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(**shared, **options))
+
+
+def check_specs(model: str, kind: str, names: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:
+    """Checks of an asset from {name: description}."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset_key(model, kind), description=description, blocking=blocking)
+        for name, description in names.items()
+    ]

@@ -1,0 +1,111 @@
+"""Turn evidence in plain values into what Dagster shows: tables, plots, numbers, checks."""
+
+import base64
+import html
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.checks import CheckOutcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CELL = 80
+_PREVIEW_ROWS = 5
+
+
+def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dagster metadata from plain values; None and numbers that are not finite are shown as text."""
+    return {name.replace("/", " "): _value(value) for name, value in values.items() if value is not None}
+
+
+def table(rows: Iterable[Mapping[Any, Any]]) -> dg.TableMetadataValue:
+    """A table from flat dicts; all rows need the columns of the first one."""
+    records = [{str(name): _cell(value) for name, value in row.items()} for row in rows]
+    if not records:
+        records = [{"": "nothing"}]
+    columns = [dg.TableColumn(name, type=_cell_type([record.get(name) for record in records])) for name in records[0]]
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records], dg.TableSchema(columns))
+
+
+def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG that the UI shows behind a link."""
+    return dg.MetadataValue.md(f"![{html.escape(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def markdown_text(text: str, code: bool = False) -> str:
+    """Text of others as Markdown that shows it literally: no HTML, no table cell ended early."""
+    escaped = html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
+    return escaped if code else escaped.replace("[", "\\[").replace("`", "\\`")
+
+
+def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+    """The first rows of a frame."""
+    return table(frame.head(_PREVIEW_ROWS).to_dict("records"))
+
+
+def column_schema(frame: "pd.DataFrame") -> dg.TableSchema:
+    """Columns and dtypes of a frame, for the asset's Columns tab."""
+    return dg.TableSchema([dg.TableColumn(str(name), type=str(dtype)) for name, dtype in frame.dtypes.items()])
+
+
+def same_columns(frame: "pd.DataFrame", upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
+    """Lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
+    return dg.TableColumnLineage(
+        {str(name): [dg.TableColumnDep(upstream[name], str(name))] for name in frame.columns if name in upstream}
+    )
+
+
+def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """An outcome as Dagster's check result, its message first."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
+        description=outcome.message,
+        metadata=metadata({"result": outcome.message, **outcome.metadata}),
+    )
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage):
+        return value
+    if isinstance(value, bytes):
+        return image(value, "plot")
+    if isinstance(value, list | tuple) and value and all(isinstance(row, Mapping) for row in value):
+        return table(value)
+    if isinstance(value, Mapping | list | tuple):
+        return dg.MetadataValue.json(_jsonable(value))
+    return _cell(value, limit=None)
+
+
+def _cell(value: Any, limit: int | None = _CELL) -> str | int | float | bool | None:
+    """A scalar that JSON and the UI can show; text from data is shortened."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+    text = str(value)
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _cell_type(values: list[Any]) -> str:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {int, float}:
+        return "float" if float in kinds else "int"
+    return "bool" if kinds == {bool} else "string"
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _jsonable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return _cell(value)

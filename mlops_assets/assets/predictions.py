@@ -1,0 +1,100 @@
+"""`predictions`: a batch scored by the champion, stamped with its version."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.keys import asset_key, model_asset
+from mlops_assets.assets.metadata import column_schema, metadata, preview
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.predictions import Predictions
+
+
+def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Scores of each batch; a batch that comes before the first champion is not scored."""
+
+    @model_asset(
+        model,
+        "predictions",
+        kinds={"scikitlearn", "parquet"},
+        code_version="1",
+        batch=True,
+        deps=[asset_key(model.name, "features"), asset_key(model.name, "champion")],
+        description=f"Batches scored by the champion of {model.name}, each row stamped with the version.",
+        output_required=False,
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        from mlops_assets.modelling.predictions import predict
+        from mlops_assets.sources.contents import data_version
+
+        champion = mlflow_registry.champion(model.name)
+        if champion is None:
+            context.log.info(f"{model.name} has no champion yet: batch {context.partition_key!r} is not scored")
+            return
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        X, about = read_batch(mlops_storage, model, record.batch, str(record.version), str(record.features))
+        fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
+        frame = _stamped(predict(fitted, X), about.drop(columns=model.target), champion)
+        version = data_version(frame)
+        path = mlops_storage.write_frame(model.name, "predictions", record.batch, version, frame)
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(version),
+            metadata={
+                **metadata(
+                    {
+                        "rows": len(frame),
+                        "model_version": champion.version,
+                        "digest": champion.digest,
+                        "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
+                        "unseen_categories": _unseen(fitted, X),
+                    }
+                ),
+                "path": dg.MetadataValue.path(path),
+                "preview": preview(frame),
+                "mlflow_version": dg.MetadataValue.url(mlflow_registry.version_url(model.name, champion.version)),
+                "dagster/row_count": len(frame),
+                "dagster/column_schema": column_schema(frame),
+            },
+        )
+
+    return predictions
+
+
+def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
+    """Key, time and slices of each row with `prediction`, `score` (a number) and the version that gave them.
+
+    `score` is the predicted number, the probability of the positive class, or the greatest probability.
+    """
+    frame = about.reset_index(drop=True).assign(prediction=said.value)
+    if said.classes is None:
+        frame["score"] = said.value
+    elif said.probability is not None:
+        frame["score"] = said.positive if len(said.classes) == 2 else said.probability.max(axis=1)
+    return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
+
+
+def _unseen(fitted: object, X: "pd.DataFrame") -> list[dict[str, object]] | None:
+    """Share of rows, for each text column, whose category the model has never seen."""
+    encoders = [
+        (columns, step[-1] if hasattr(step, "__getitem__") else step)
+        for _, step, columns in getattr(getattr(fitted, "named_steps", {}).get("preprocess"), "transformers_", ())
+    ]
+    shares = [
+        {"feature": name, "unseen share": float((~X[name].isin(known) & X[name].notna()).mean())}
+        for columns, encoder in encoders
+        if hasattr(encoder, "categories_")
+        for name, known in zip(columns, encoder.categories_, strict=True)
+    ]
+    return [row for row in shares if row["unseen share"]] or None

@@ -1,0 +1,140 @@
+"""Fit, log and register one version; the same data, declaration and seed are fitted once."""
+
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.search import SearchResult, Trial
+
+_REFERENCE_ROWS = 20_000
+_PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered version, what was tried to find it, and whether an earlier run had already trained it."""
+
+    version: ModelVersion
+    params: Mapping[str, Any]
+    trials: "tuple[Trial, ...]" = ()
+    reused: bool = False
+
+
+def train(
+    model: Declaration,
+    data_version: str,
+    overrides: Mapping[str, Any],
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> Trained:
+    """Fit and register the version of this data and declaration, or find the one that an earlier run made."""
+    declaration_version = model.model_copy(update={"params": {**model.params, **overrides}}).training_version
+    known = {"data_version": data_version, "declaration_version": declaration_version}
+    existing = registry.find(model.name, **known)
+    if existing is not None:
+        context.log.info(f"{model.name}: version {existing.version} was trained on this data before; nothing to fit")
+        return Trained(existing, {}, reused=True)
+    manifest = read_manifest(storage, model.name, data_version)
+    rows, holdout = (read_rows(storage, model, role) for role in (manifest.train, manifest.holdout))
+    tags = {
+        **known,
+        "features_version": model.features_version,
+        "trained_until": manifest.trained_until,
+        "seed": str(model.seed),
+        "serialization": model.serialization,
+        "packages": ", ".join(f"{name}=={installed(name)}" for name in _PACKAGES),
+        "python": platform.python_version(),
+        "mlops_assets": installed("mlops-assets"),
+        "dagster_run_id": context.run_id,
+    }
+    run_id = registry.start_run(model.name, f"challenger {manifest.trained_until}", tags)
+    status = "FAILED"
+    try:
+        trained = _fit_and_register(model, rows, holdout, overrides, run_id, tags, registry, context)
+        status = "FINISHED"
+    finally:
+        registry.end_run(run_id, status)
+    return trained
+
+
+def store_reference(model: Declaration, data_version: str, rows: Rows, storage: Storage) -> None:
+    """Keep a bounded sample of the training rows, which drift of later batches is measured against."""
+    frame = rows.X.assign(**{model.target: rows.y})
+    if len(frame) > _REFERENCE_ROWS:
+        frame = frame.sample(_REFERENCE_ROWS, random_state=model.seed).sort_index()
+    storage.write_frame(model.name, "reference", "training", data_version, frame)
+
+
+def _fit_and_register(
+    model: Declaration,
+    rows: Rows,
+    holdout: Rows,
+    overrides: Mapping[str, Any],
+    run_id: str,
+    tags: dict[str, str],
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> Trained:
+    """Write order: trials, artifact, then the version with all its tags in one call."""
+    from mlops_assets.assets.judging import predictions_digest
+    from mlops_assets.modelling.predictions import predict
+    from mlops_assets.resources.model_files import save_model
+
+    found = _fitted(model, rows, overrides, context)
+    params = {**model.params, **overrides, **found.params}
+    registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
+    registry.log_trials(run_id, found.trials)
+    tags = {**tags, "holdout_predictions": predictions_digest(predict(found.model, holdout.X))}
+    with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
+        folder = Path(place) / "model"
+        save_model(found.model, folder, rows.X, model.serialization, trusted=model.trusted_types)
+        version = registry.register(model.name, folder, run_id, tags)
+    context.log.info(f"{model.name}: registered version {version.version}, sha256 {version.digest[:12]}")
+    return Trained(version, params, found.trials)
+
+
+def _fitted(
+    model: Declaration, rows: Rows, overrides: Mapping[str, Any], context: dg.AssetExecutionContext
+) -> "SearchResult":
+    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.metrics import default_metrics
+    from mlops_assets.modelling.problem import problem_of
+    from mlops_assets.modelling.search import SearchResult, fit, search
+    from mlops_assets.modelling.splits import time_folds
+
+    problem = problem_of(rows.y, model.problem)
+    pipeline = build(model.estimator, {**model.params, **overrides}, rows.X, problem, model.seed)
+    context.log.info(f"{model.name}: fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
+    if model.search is None:
+        return SearchResult(fit(pipeline, rows.X, rows.y), {}, ())
+
+    def progress(trial: "Trial") -> None:
+        context.log.info(f"trial {trial.number}: score {trial.score:.5g} in {trial.seconds:.1f} s with {trial.params}")
+
+    space = {name: values for name, values in model.search.space.items() if name not in overrides}
+    return search(
+        pipeline,
+        rows.X,
+        rows.y,
+        time_folds(rows.batch, model.search.folds),
+        space,
+        model.search.method,
+        model.search.trials,
+        (model.metrics or default_metrics(problem))[0],
+        model.seed,
+        progress=progress,
+    )

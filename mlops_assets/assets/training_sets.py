@@ -1,0 +1,151 @@
+"""`training_set`: which versions of which batches the next model is trained and judged on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.metadata import check_result, metadata, table
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import TrainingError
+from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.manifest import Manifest
+
+CHECKS = {
+    "enough_rows": "Both sides of the split have enough labelled rows.",
+    "more_than_one_class": "Both sides hold labels that differ.",
+    "split_in_time": "The holdout lies later than all training rows.",
+    "no_key_overlap": "No row, by its declared key, is on both sides.",
+}
+MIN_TRAIN_ROWS = 30
+MIN_HOLDOUT_ROWS = 20
+
+
+def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
+    """A manifest of batches; the rows stay where they are."""
+    key = asset_key(model.name, "training_set")
+
+    @model_asset(
+        model,
+        "training_set",
+        kinds={"pandas"},
+        code_version=model.training_version,
+        deps=[asset_key(model.name, "features")],
+        description=f"Batches that {model.name} is trained on and, later ones, judged on.",
+        check_specs=check_specs(model.name, "training_set", CHECKS),
+    )
+    def training_set(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        manifest = split(model, mlops_storage, mlflow_registry)
+        mlops_storage.write_json(model.name, "training_set", manifest.version, value=manifest.to_dict())
+        train, holdout = (read_rows(mlops_storage, model, role) for role in (manifest.train, manifest.holdout))
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(manifest.version),
+            metadata={
+                **metadata(
+                    {
+                        "version": manifest.version,
+                        "train_rows": len(train.y),
+                        "holdout_rows": len(holdout.y),
+                        "train_batches": len(manifest.train),
+                        "holdout_batches": len(manifest.holdout),
+                        "left_out_batches": len(manifest.left_out),
+                        "trained_until": manifest.trained_until,
+                    }
+                ),
+                "batches": table(manifest.table()),
+                "profile": table(_profile(train, holdout)),
+            },
+        )
+        yield from (check_result(outcome, key) for outcome in split_checks(model, manifest, train, holdout))
+
+    return training_set
+
+
+def split(model: Declaration, storage: Storage, registry: MlflowRegistry) -> "Manifest":
+    """Split the batches that can be trained on; those that cannot are named with the reason."""
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.splits import split_in_time
+
+    records = BatchLedger(storage, model.name).all()
+    state = [(record, record.ready(model.features_version)) for record in records]
+    left_out = tuple((record.batch, why) for record, why in state if why is not None)
+    champion = registry.champion(model.name)
+    after: list[str] = []
+    if champion is not None:
+        trained = read_manifest(storage, model.name, champion.tags["data_version"]).train
+        after = [batch.key for batch in trained]
+    infos = [batch_info(record) for record, why in state if why is None]
+    try:
+        found = split_in_time(infos, model.holdout, model.window, after)
+    except TrainingError as error:
+        out = "; ".join(f"{batch}: {why}" for batch, why in left_out[:5])
+        raise TrainingError(f"ModelPipeline {model.name!r}: {error} Batches left out: {out or 'none'}") from error
+    return Manifest(found.train, found.holdout, (*left_out, *found.left_out))
+
+
+def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> list[CheckOutcome]:
+    """Whether a sound model can be fitted and judged on these rows."""
+    return [
+        _enough_rows(train, holdout),
+        _more_than_one_class(model, train, holdout),
+        _split_in_time(model, manifest, train, holdout),
+        _no_key_overlap(model, train, holdout),
+    ]
+
+
+def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
+    enough = len(train.y) >= MIN_TRAIN_ROWS and len(holdout.y) >= MIN_HOLDOUT_ROWS
+    message = (
+        f"{len(train.y):,} labelled rows to train on (at least {MIN_TRAIN_ROWS}), "
+        f"{len(holdout.y):,} to judge on (at least {MIN_HOLDOUT_ROWS})"
+    )
+    return CheckOutcome("enough_rows", enough, message)
+
+
+def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
+    sides = {"training rows": train.y, "holdout": holdout.y}
+    single = [
+        f"all {len(y):,} {side} have {model.target} = {y.iloc[0]!r}" for side, y in sides.items() if y.nunique() == 1
+    ]
+    message = "; ".join(single) + ": nothing can be learned or judged; widen the window or wait for other labels"
+    return CheckOutcome("more_than_one_class", not single, message if single else "labels differ on both sides")
+
+
+def _split_in_time(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> CheckOutcome:
+    if not model.time:
+        return CheckOutcome("split_in_time", True, f"no time declared: split by batch after {manifest.train[-1].key!r}")
+    last, first = train.about[model.time].max(), holdout.about[model.time].min()
+    return CheckOutcome("split_in_time", bool(last <= first), f"training rows end {last}, the holdout begins {first}")
+
+
+def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
+    if not model.key:
+        return CheckOutcome("no_key_overlap", True, "no key declared: rows cannot be told apart")
+    both = holdout.about[model.key].drop_duplicates().merge(train.about[model.key].drop_duplicates(), on=model.key)
+    examples = both.head(5).astype(str).to_dict("records")
+    message = f"{len(both):,} keys are on both sides" + (f", such as {examples[0]}" if examples else "")
+    return CheckOutcome("no_key_overlap", both.empty, message, metadata={"examples": examples} if examples else {})
+
+
+def _profile(train: Rows, holdout: Rows) -> list[dict[str, object]]:
+    """One row for each feature: how it looks on both sides."""
+    return [
+        {
+            "feature": str(name),
+            "type": str(column.dtype),
+            "missing": float(column.isna().mean()),
+            "distinct": int(column.nunique()),
+            "train mean": float(column.mean()) if column.dtype.kind in "iuf" else None,
+            "holdout mean": float(holdout.X[name].mean()) if column.dtype.kind in "iuf" else None,
+        }
+        for name, column in train.X.items()
+    ]

@@ -1,0 +1,1 @@
+"""What fires: one sensor of a kind for all models of a code location."""
