@@ -1,0 +1,31 @@
+PYTHON ?= python3
+export MLOPS_ASSETS_HOME ?= $(CURDIR)/.mlops
+export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
+BIN = .venv/bin
+
+demo: setup ## feed real batches to two models, train, promote, retrain; says where to look
+	$(BIN)/python -m demo
+
+dev: setup ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.1:5000; Ctrl-C ends both
+	$(BIN)/python dev.py
+
+test: setup ## the tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not browser"
+
+test-all: setup lint ## all tests; those in a browser need Debian's chromium
+	$(BIN)/python -m pytest -q -n 2
+
+lint: setup ## style, floors, types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+clean: ## remove what was installed and written
+	rm -rf .venv "$(MLOPS_ASSETS_HOME)"
+
+setup: .venv/.installed
+	@mkdir -p "$(DAGSTER_HOME)" && cp dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "Installing into .venv (about two minutes) ..."
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" && touch $@
+
+.PHONY: demo dev test test-all lint clean setup

@@ -1,0 +1,1 @@
+"""The models that this code location declares, one folder each."""

@@ -1,0 +1,136 @@
+"""`make demo`: batches of real data through a real Dagster instance, to champions that are judged, replaced and kept.
+
+The same jobs that the UI and the sensors launch run here one after another in one process.
+"""
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from definitions import defs
+from mlops_assets.assets.keys import MARK, asset_key, batches, declared
+from mlops_assets.resources.batch_ledger import BatchLedger
+from resources import HOME, resources
+
+PLAN = {"co2_forecast": (19, 12, 13), "doctor_visits": (10, 11)}
+"""How many batches of each model arrive before each training."""
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def main() -> int:
+    """Run the plan; exit code 0 when each model has a champion."""
+    started = time.monotonic()
+    logging.disable(logging.INFO)
+    say(f"Everything is written below {HOME}\n")
+    failures = 0
+    with dg.DagsterInstance.get() as instance:
+        for model, arrivals in PLAN.items():
+            failures += not life_of(model, arrivals, instance)
+    say(f"Done in {time.monotonic() - started:.0f} s. Now `make dev`, then open")
+    say("  http://127.0.0.1:3000/asset-groups   the assets: each with its plots, tables and checks")
+    say("  http://127.0.0.1:5000/#/models       the registry: each version with its tags, verdict and digest")
+    return 1 if failures else 0
+
+
+def life_of(model: str, arrivals: tuple[int, ...], instance: dg.DagsterInstance) -> bool:
+    """Batches arrive, a model is trained, more arrive, it is trained again. Whether it has a champion at the end."""
+    say(f"== {model}: {declared(model).description}")
+    storage, registry = resources["mlops_storage"], resources["mlflow_registry"]
+    ready = list(declared(model).source.look(None).ready.items())
+    instance.add_dynamic_partitions(batches(model).name, [batch for batch, _ in ready])
+    position = 0
+    for count in arrivals:
+        take_in(model, ready[position : position + count], instance, BatchLedger(storage, model))
+        position += count
+        train(model, instance)
+    champion = registry.champion(model)
+    if champion is not None:
+        say(f"  champion: version {champion.version}, trained until {champion.tags['trained_until']}")
+    say("")
+    return champion is not None
+
+
+def take_in(model: str, arrived: list[tuple[str, str]], instance: dg.DagsterInstance, ledger: BatchLedger) -> None:
+    """One batch run for each batch that was not taken in as it is."""
+    tally: Counter[str] = Counter()
+    for number, (batch, mark) in enumerate(arrived, start=1):
+        record = ledger.get(batch)
+        if record is not None and record.mark == mark:
+            tally["known"] += 1
+            continue
+        result = run(f"{model}_batch", instance, partition_key=batch, tags={MARK: mark})
+        found = [check for check in result.get_asset_check_evaluations() if check.passed or has_model(check)]
+        alarms = sorted({check.check_name for check in found if not check.passed})
+        tally["accepted" if result.success else "rejected"] += 1
+        tally["checks"] += len(found)
+        tally.update(alarms)
+        progress(f"  batch {number}/{len(arrived)} {batch}: {', '.join(alarms) or 'all checks pass'}")
+    span = f"{arrived[0][0]} to {arrived[-1][0]}"
+    progress(f"  {len(arrived)} batches, {span}: " + ", ".join(f"{count} {what}" for what, count in tally.items()))
+    say("")
+
+
+def has_model(check: Any) -> bool:
+    """Whether a drift or performance check had a champion to look at; before the first one there is nothing to say."""
+    return "there is no champion" not in (check.description or "")
+
+
+def train(model: str, instance: dg.DagsterInstance) -> None:
+    """One training run, and what it decided."""
+    progress("  training ...")
+    result = run(f"{model}_training", instance)
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    for check in failed:
+        progress(f"  check {check.check_name} did not pass: {check.description}\n")
+    if not result.success:
+        progress(f"  training failed: {reason(result)}\n")
+        return
+    shown = {name: value.value for name, value in newest(instance, model, "champion").items()}
+    figures = {name: value.value for name, value in newest(instance, model, "evaluation").items()}
+    first = declared(model).metrics[0]
+    progress(
+        f"  version {shown['judged_version']}: {first} {figures[first]:.4g} on {figures['holdout_rows']} newer rows\n"
+    )
+    say(f"  verdict {shown['verdict']}: {shown['reason']}")
+
+
+def reason(result: dg.ExecuteInProcessResult) -> str:
+    """What stopped the first step that failed, in its own words."""
+    error = next(event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "see the run in the UI"
+
+
+def newest(instance: dg.DagsterInstance, model: str, kind: str) -> Mapping[str, dg.MetadataValue]:
+    """Metadata of the newest materialisation of an asset."""
+    event = instance.get_latest_materialization_event(asset_key(model, kind))
+    assert event is not None and event.asset_materialization is not None  # its run has just succeeded
+    return event.asset_materialization.metadata
+
+
+def run(job: str, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
+    """One run of a job, recorded in the instance like any other."""
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=instance, raise_on_error=False, run_config=QUIET, **options
+    )
+
+
+def say(line: str) -> None:
+    """A line that stays."""
+    print(line, flush=True)
+
+
+def progress(line: str) -> None:
+    """A line that the next one overwrites where a person watches."""
+    print(f"\r\033[K{line}" if sys.stdout.isatty() else line.rstrip("\n") + "\n", end="", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

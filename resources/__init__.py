@@ -1,0 +1,21 @@
+"""This deployment's resources: files and SQLite below MLOPS_ASSETS_HOME, or your servers by environment variable."""
+
+import os
+from pathlib import Path
+
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import BatchFiles, Storage
+
+HOME = Path(os.environ.get("MLOPS_ASSETS_HOME", Path(__file__).parents[1] / ".mlops")).resolve()
+
+resources = {
+    "mlops_storage": Storage(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
+    "mlops_batches": BatchFiles(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
+    "mlflow_registry": MlflowRegistry(
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{HOME / 'mlflow.db'}"),
+        artifact_root=str(HOME / "mlartifacts"),
+        ui_url=os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
+    ),
+    "great_expectations": GreatExpectations(),
+}
