@@ -1,15 +1,37 @@
 """A plug-in pack for Dagster: declare a model once, get its production loop as assets."""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlops_assets.declaration import Drift as Drift
+    from mlops_assets.declaration import Gates as Gates
+    from mlops_assets.declaration import Search as Search
+    from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
+    from mlops_assets.pipeline import ModelPipeline as ModelPipeline
+    from mlops_assets.sources import Folder as Folder
+    from mlops_assets.sources import Frame as Frame
+    from mlops_assets.sources import Limits as Limits
 
 # What the pack ships sends nothing home; the packages read these when they are first imported.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
-from mlops_assets.declaration import Drift, Gates, Search
-from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.pipeline import ModelPipeline
-from mlops_assets.sources import Folder, Frame, Limits
+_FOUND_IN = {
+    "ModelPipeline": "pipeline",
+    **dict.fromkeys(("Drift", "Gates", "Search"), "declaration"),
+    **dict.fromkeys(("Folder", "Frame", "Limits"), "sources"),
+    "MlopsAssetsError": "errors",
+}
+__all__ = sorted(_FOUND_IN)
 
-__all__ = ["Drift", "Folder", "Frame", "Gates", "Limits", "MlopsAssetsError", "ModelPipeline", "Search"]
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that the statistics can be used without Dagster."""
+    if name not in _FOUND_IN:
+        raise AttributeError(
+            f"module 'mlops_assets' has no attribute {name!r} (it has: {', '.join(sorted(_FOUND_IN))})"
+        )
+    return getattr(import_module(f"mlops_assets.{_FOUND_IN[name]}"), name)

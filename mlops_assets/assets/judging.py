@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ CHALLENGER_GATES = {
     "no_leakage": "No single feature tells the target almost perfectly.",
 }
 EVALUATION_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
+BASELINES = ("dummy", "previous", "linear")
 _TIMED = 5
 
 
@@ -59,11 +61,14 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     return Case(version, fitted, manifest, train, holdout, problem, predict(fitted, holdout.X), metrics)
 
 
-def baseline_predictions(model: Declaration, case: Case) -> "dict[str, Predictions]":
+def baseline_predictions(
+    model: Declaration, case: Case, names: Collection[str] = BASELINES
+) -> "dict[str, Predictions]":
     """What the baselines say of the holdout."""
     from mlops_assets.modelling.baselines import baselines
 
-    return baselines(case.train.X, case.train.y, case.holdout.X, case.holdout.y, case.problem, model.seed)
+    train, holdout = case.train, case.holdout
+    return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, model.seed, names)
 
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
@@ -102,7 +107,7 @@ def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Every blocking gate between a version and the alias, computed anew."""
     return [
         *split_checks(model, case.manifest, case.train, case.holdout),
-        *challenger_gates(model, case, baseline_predictions(model, case)),
+        *challenger_gates(model, case, baseline_predictions(model, case, model.gates.beats)),
         *evaluation_gates(model, case),
     ]
 

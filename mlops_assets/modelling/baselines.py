@@ -1,6 +1,7 @@
 """What a model has to beat to be worth running: a constant, the previous label, and a linear model."""
 
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,9 @@ def baselines(
     y_holdout: pd.Series,
     problem: Problem,
     seed: int,
+    names: Collection[str] = ("dummy", "previous", "linear"),
 ) -> dict[str, Predictions]:
-    """Predictions for the holdout by "dummy", "previous" and "linear"; rows in order of time on both sides.
+    """Predictions for the holdout by those `names`d of the three; rows in order of time on both sides.
 
     dummy: the mean of the training labels, or the shares of the classes. previous: the label of the row before, as
     if labels came at once; its probability is how often a label repeats in training (Laplace's rule of succession).
@@ -33,8 +35,10 @@ def baselines(
         "dummy": _dummy(y_train, len(y_holdout), problem),
         "previous": _previous(y_train, y_holdout, problem),
     }
-    linear = _linear(X_train, y_train, X_holdout, problem, seed)
-    return found if linear is None else {**found, "linear": linear}
+    linear = _linear(X_train, y_train, X_holdout, problem, seed) if "linear" in names else None
+    if linear is not None:
+        found["linear"] = linear
+    return {name: said for name, said in found.items() if name in names}
 
 
 def _dummy(y_train: pd.Series, rows: int, problem: Problem) -> Predictions:

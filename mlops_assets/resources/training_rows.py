@@ -1,6 +1,7 @@
 """Labelled rows of a manifest, read from the stored batches."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
@@ -43,27 +44,55 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
 
 
 def read_rows(storage: Storage, model: Declaration, batches: "tuple[BatchInfo, ...]") -> Rows:
-    """The labelled rows of these batches, at the versions that the manifest names."""
-    import numpy as np
-    import pandas as pd
+    """The labelled rows of these batches, at the versions that the manifest names.
 
-    parts = [read_batch(storage, model, batch.key, *batch.version.split("-")) for batch in batches]
-    X = pd.concat([part[0] for part in parts], ignore_index=True)
-    about = pd.concat([part[1] for part in parts], ignore_index=True)
-    ordinal = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    labelled = about[model.target].notna().to_numpy()
-    X, about, ordinal = X[labelled], about[labelled], ordinal[labelled]
-    if model.time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
-        order = np.lexsort((about[model.time].to_numpy(), ordinal))
-        X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
-    X, about = X.reset_index(drop=True), about.reset_index(drop=True)
-    return Rows(X, about.pop(model.target), ordinal, about)
+    The steps of a run share what was read last, since a stored version never changes: do not write into the result.
+    """
+    return _rows(storage.root, model.name, model.target, model.time, _about(model), batches)
 
 
 def read_batch(
     storage: Storage, model: Declaration, batch: str, version: str, features: str
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Features of all rows of a batch, and its target, time, key and slice columns, row by row."""
-    wanted = list(dict.fromkeys([model.target, *([model.time] if model.time else []), *model.key, *model.slices]))
     X = storage.read_frame(model.name, "features", batch, features)
-    return X, storage.read_frame(model.name, "dataset", batch, version, wanted)
+    return X, storage.read_frame(model.name, "dataset", batch, version, _about(model))
+
+
+def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
+    """Positions (n,) that bring rows into order of time, within their batches where the ordinals of those are given.
+
+    Rows of one moment have no order. That of a file is often by label or by place, which the block bootstrap would
+    take for rows that hang together and the baseline "previous" for knowledge: they are shuffled, always alike.
+    """
+    import numpy as np
+
+    shuffled = np.random.default_rng(0).permutation(len(times))
+    return np.lexsort((shuffled, times.to_numpy(), *(() if batch is None else (batch,))))
+
+
+def _about(model: Declaration) -> tuple[str, ...]:
+    """The columns of a dataset that identify a row and say what came of it."""
+    return tuple(dict.fromkeys([model.target, *([model.time] if model.time else []), *model.key, *model.slices]))
+
+
+@lru_cache(maxsize=4)
+def _rows(
+    root: str, model: str, target: str, time: str | None, columns: tuple[str, ...], batches: "tuple[BatchInfo, ...]"
+) -> Rows:
+    import numpy as np
+    import pandas as pd
+
+    storage, versions = Storage(root=root), [batch.version.split("-") for batch in batches]
+    named = list(zip(batches, versions, strict=True))
+    features = [storage.read_frame(model, "features", batch.key, version) for batch, (_, version) in named]
+    datasets = [storage.read_frame(model, "dataset", batch.key, version, columns) for batch, (version, _) in named]
+    X, about = (pd.concat(frames, ignore_index=True) for frames in (features, datasets))
+    ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
+    labelled = about[target].notna().to_numpy()
+    X, about, ordinal = X[labelled], about[labelled], ordinal[labelled]
+    if time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
+        order = time_order(about[time], ordinal)
+        X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
+    X, about = X.reset_index(drop=True), about.reset_index(drop=True)
+    return Rows(X, about.pop(target), ordinal, about)

@@ -1,7 +1,7 @@
 """`new_data`: one sensor for all models; looks for new and changed batches and requests a run for each."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -72,15 +72,12 @@ def new_batches(model: Declaration, look: Look, storage: Storage) -> Iterator[tu
             yield batch, mark
 
 
-def batch_tags(mark: str) -> Mapping[str, str]:
-    """Run tags by which the dataset step records which state of the source it has read."""
-    return {MARK: mark}
-
-
 def _request(model: str, batch: str, mark: str) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{model}/{batch}/{mark}",
         partition_key=batch,
         asset_selection=[asset_key(model, kind) for kind in BATCH_ASSETS],
-        tags=batch_tags(mark),
+        # With the partition's tag there is nothing left for Dagster to resolve, so a batch that it cannot resolve
+        # (a partition that this very tick adds, say) does not fail the tick for all others.
+        tags={MARK: mark, "dagster/partition": batch},
     )

@@ -1,0 +1,43 @@
+"""The measured job as a code location of ours; `OVERHEAD_HOME` names the folder that it works in."""
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets import Folder, ModelPipeline
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import BatchFiles, Storage
+
+HOME = Path(os.environ["OVERHEAD_HOME"])
+JOB = json.loads((HOME / "job.json").read_text())
+
+model = ModelPipeline(
+    name="overhead",
+    source=Folder(str(HOME / "landing" / "*.csv")),
+    time="at",
+    target="y",
+    problem="classification",
+    expectations=str(HOME / "suite.json"),
+    estimator="sklearn.ensemble.HistGradientBoostingClassifier",
+    params=JOB["params"],
+    holdout=JOB["holdout"],
+    metrics=["log_loss", "roc_auc", "accuracy"],
+)
+
+defs = dg.Definitions.merge(
+    model.build_defs(),
+    dg.Definitions(
+        resources={
+            "mlops_storage": Storage(root=str(HOME / "storage")),
+            "mlops_batches": BatchFiles(root=str(HOME / "storage")),
+            "mlflow_registry": MlflowRegistry(
+                tracking_uri=f"sqlite:///{HOME / 'mlflow.db'}", artifact_root=str(HOME / "mlartifacts")
+            ),
+            "great_expectations": GreatExpectations(),
+        },
+        executor=dg.in_process_executor,
+    ),
+)

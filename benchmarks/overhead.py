@@ -1,0 +1,192 @@
+"""What the pack costs over bare scripts of the same libraries, side by side in one run: `python benchmarks/overhead.py`.
+
+Prints seconds (median of the pairs) and ratios (median of the pairwise ones) for loading the code location, a training
+run and a batch run. Our runs are launched through the webserver's GraphQL, as the UI launches them, and timed until
+the run's record says success; bare scripts are timed from start to exit.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import workload
+
+import dagster as dg
+from dagster_graphql import DagsterGraphQLClient
+
+HERE = Path(__file__).parent
+PAIRS = 5
+DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="overhead_") as place:
+        home = Path(place)
+        prepare(home)
+        environment = os.environ | {"OVERHEAD_HOME": place, "DAGSTER_HOME": str(home / "dagster")}
+        environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
+        rows = [compare("load the code location", *loading(environment))]
+        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance, served(home, environment) as client:
+            ours = Launched(client, instance)
+            take_in_history(home, ours)
+            ours.training(0)
+            script("bare_training.py", home, 0, environment)
+            rows.append(
+                compare(
+                    "training run, 100,000 x 20",
+                    lambda pair: ours.training(pair),
+                    lambda pair: script("bare_training.py", home, pair, environment),
+                )
+            )
+            reference(home)
+            newest = f"batch-{workload.BATCHES:02d}"
+            rows.append(
+                compare(
+                    "batch run, 10,000 x 20",
+                    lambda pair: ours.batch(newest),
+                    lambda pair: script("bare_batch.py", home, newest, environment),
+                )
+            )
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+def compare(what: str, ours: Callable[[int], object], other: Callable[[int], object]) -> dict[str, object]:
+    """Run both in turn, one warm-up and then the pairs."""
+    pairs = [(seconds(ours, pair), seconds(other, pair)) for pair in range(1, PAIRS + 2)][1:]
+    ratios = [a / b for a, b in pairs]
+    print(what, [f"{a:.1f}/{b:.1f}" for a, b in pairs], file=sys.stderr, flush=True)
+    return {
+        "what": what,
+        "ours s": round(statistics.median(a for a, _ in pairs), 2),
+        "other s": round(statistics.median(b for _, b in pairs), 2),
+        "ratio": round(statistics.median(ratios), 2),
+        "least": round(min(ratios), 2),
+        "most": round(max(ratios), 2),
+    }
+
+
+def seconds(call: Callable[[int], object], pair: int) -> float:
+    begin = time.perf_counter()
+    call(pair)
+    return time.perf_counter() - begin
+
+
+def loading(environment: dict[str, str]) -> tuple[Callable[[int], object], Callable[[int], object]]:
+    """Our repository's code location against one without any asset, both up to a loaded repository."""
+    empty = "import dagster as dg; defs = dg.Definitions()"
+    load = "; defs.get_repository_def().get_all_jobs()"
+
+    def call(code: str) -> Callable[[int], object]:
+        command = [sys.executable, "-c", code + load]
+        return lambda pair: subprocess.run(command, check=True, env=environment, cwd=HERE.parent)
+
+    return call("from definitions import defs"), call(empty)
+
+
+def prepare(home: Path) -> None:
+    """Batches in a landing folder, the suite, the job, and an instance that launches without a queue."""
+    workload.write_batches(home / "landing")
+    for file in (home / "landing").iterdir():
+        os.utime(file, (time.time() - 60, time.time() - 60))
+    (home / "suite.json").write_text(json.dumps({"name": "overhead", "expectations": workload.expectations()}))
+    keys = [f"batch-{number:02d}" for number in range(workload.BATCHES)]
+    split = {"train": keys[: -workload.HOLDOUT], "holdout_batches": keys[-workload.HOLDOUT :]}
+    (home / "job.json").write_text(json.dumps({"params": workload.PARAMS, "holdout": workload.HOLDOUT, **split}))
+    (home / "dagster").mkdir()
+    (home / "dagster" / "dagster.yaml").write_text((HERE.parent / "dagster.yaml").read_text().split("  runs:")[0] + DIRECT)
+    (home / "bare").mkdir()
+    for number, key in enumerate(keys):
+        frame = workload.batch(number)
+        frame[workload.NAMES].to_parquet(home / "bare" / f"{key}-X.parquet")
+        frame[["y"]].to_parquet(home / "bare" / f"{key}-y.parquet")
+
+
+def reference(home: Path) -> None:
+    """The bare batch script measures drift against the same sample of training rows."""
+    stored = next((home / "storage" / "overhead" / "reference" / "training").glob("*.parquet"))
+    pd.read_parquet(stored)[workload.NAMES].to_parquet(home / "bare" / "reference.parquet")
+
+
+def take_in_history(home: Path, ours: "Launched") -> None:
+    """The batches that are trained on, taken in by one process that is not timed."""
+    code = (
+        "import dagster as dg; from location import defs, model\n"
+        f"keys = ['batch-%02d' % number for number in range({workload.BATCHES + 1})]\n"
+        "instance = dg.DagsterInstance.get()\n"
+        "instance.add_dynamic_partitions('overhead_batches', keys)\n"
+        "job = defs.resolve_job_def('overhead_batch')\n"
+        f"[job.execute_in_process(instance=instance, partition_key=key) for key in keys[:{workload.BATCHES}]]\n"
+    )
+    environment = os.environ | ours.environment(home)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, stderr=subprocess.DEVNULL)
+
+
+def script(name: str, home: Path, argument: object, environment: dict[str, str]) -> None:
+    subprocess.run([sys.executable, HERE / name, str(home), str(argument)], check=True, env=environment, stderr=subprocess.DEVNULL)
+
+
+class Launched:
+    """Runs launched through the webserver, waited for until their record says how they ended."""
+
+    def __init__(self, client: DagsterGraphQLClient, instance: dg.DagsterInstance) -> None:
+        self._client, self._instance = client, instance
+
+    @staticmethod
+    def environment(home: Path) -> dict[str, str]:
+        path = os.pathsep.join([str(HERE.parent), str(HERE)])
+        return {"OVERHEAD_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "PYTHONPATH": path}
+
+    def training(self, trial: int) -> None:
+        config = {"ops": {"overhead__challenger": {"config": {"params": {"l2_regularization": trial * 1e-6}}}}}
+        self._wait(self._client.submit_job_execution("overhead_training", run_config=config))
+
+    def batch(self, key: str) -> None:
+        self._wait(self._client.submit_job_execution("overhead_batch", tags={"dagster/partition": key}))
+
+    def _wait(self, run_id: str) -> None:
+        while not (run := self._instance.get_run_by_id(run_id)) or not run.is_finished:
+            time.sleep(0.02)
+        if not run.is_success:
+            raise SystemExit(f"run {run_id} of {run.job_name} ended as {run.status}")
+
+
+class served:
+    """The webserver on a free port of loopback, with the benchmark's code location."""
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._command = [
+            *(sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port)),
+            *("-f", str(HERE / "location.py"), "-d", str(HERE)),
+        ]
+        self._environment, self._log = environment, home / "webserver.log"
+
+    def __enter__(self) -> DagsterGraphQLClient:
+        with self._log.open("wb") as log:
+            self._server = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                    return DagsterGraphQLClient("127.0.0.1", port_number=self._port)
+            except OSError:
+                if self._server.poll() is not None:
+                    raise SystemExit(self._log.read_text()) from None
+                time.sleep(0.2)
+
+    def __exit__(self, *_: object) -> None:
+        self._server.terminate()
+        self._server.wait(30)
+
+
+if __name__ == "__main__":
+    main()
