@@ -10,10 +10,10 @@ dev: setup ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.
 	$(BIN)/python dev.py
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not browser"
 
 test-all: setup lint ## all tests; those in a browser need Debian's chromium
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy

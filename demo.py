@@ -34,7 +34,7 @@ def main() -> int:
             failures += not life_of(model, arrivals, instance)
     say(f"Done in {time.monotonic() - started:.0f} s. Now `make dev`, then open")
     say("  http://127.0.0.1:3000/asset-groups   the assets: each with its plots, tables and checks")
-    say("  http://127.0.0.1:5000/#/models       the registry: each version with its tags, verdict and digest")
+    say("  http://127.0.0.1:5000/#/models?workflowType=machine_learning   the registry: versions, tags, digests")
     return 1 if failures else 0
 
 

@@ -7,59 +7,80 @@ import sys
 import time
 from pathlib import Path
 
-from resources import HOME
+from resources import HOME, resources
 
 HOST = "127.0.0.1"  # neither server asks who you are, so neither listens to the network
 DAGSTER_PORT = os.environ.get("DAGSTER_PORT", "3000")
 MLFLOW_PORT = os.environ.get("MLFLOW_PORT", "5000")
+MLFLOW_UI = f"http://{HOST}:{MLFLOW_PORT}"
 BIN = Path(sys.executable).parent
 
 COMMANDS = {
     "Dagster": [BIN / "dagster", "dev", "-w", "workspace.yaml", "-h", HOST, "-p", DAGSTER_PORT],
     "MLflow": [
         *(BIN / "mlflow", "server", "--host", HOST, "--port", MLFLOW_PORT, "--workers", "1"),
-        *(
-            "--backend-store-uri",
-            f"sqlite:///{HOME / 'mlflow.db'}",
-            "--default-artifact-root",
-            str(HOME / "mlartifacts"),
-        ),
+        *("--backend-store-uri", f"sqlite:///{HOME / 'mlflow.db'}"),
+        *("--default-artifact-root", str(HOME / "mlartifacts")),
     ],
 }
 
 
 def main() -> int:
-    """Start both, wait until one ends or a signal comes, end both."""
+    """Start both, wait until one ends by itself or a signal comes, end both."""
     HOME.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    log = (HOME / "mlflow.log").open("ab")
-    outputs = {"Dagster": None, "MLflow": log}
-    servers = [
-        subprocess.Popen(list(map(str, command)), stdout=outputs[name], stderr=outputs[name], start_new_session=True)
-        for name, command in COMMANDS.items()
-    ]
-    print(f"Dagster: http://{HOST}:{DAGSTER_PORT}   MLflow: http://{HOST}:{MLFLOW_PORT}   Ctrl-C ends both", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # set explicitly: a shell may have told us to ignore Ctrl-C
+        signal.signal(number, lambda *_: sys.exit(0))
+    servers: dict[str, subprocess.Popen[bytes]] = {}
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        resources["mlflow_registry"].prepare()  # before the server and the first runs all try to
     try:
-        while all(server.poll() is None for server in servers):
+        for name, command in COMMANDS.items():
+            servers[name] = start(command, HOME / "mlflow.log" if name == "MLflow" else None)
+        print(f"Dagster: http://{HOST}:{DAGSTER_PORT}   MLflow: {MLFLOW_UI}   Ctrl-C ends both", flush=True)
+        while all(server.poll() is None for server in servers.values()):
             time.sleep(0.5)
-    except KeyboardInterrupt:
-        pass
+        for name, server in servers.items():
+            if server.poll() is not None:
+                print(f"{name} ended by itself (exit code {server.returncode}): is its port free? Log: {HOME}")
+        return 1
     finally:
-        end(servers)
-    return 0
+        end(list(servers.values()))
+
+
+def start(command: list[object], log: Path | None) -> "subprocess.Popen[bytes]":
+    """A server as the leader of a process group of its own, so that it can be ended with all its children."""
+    environment = {
+        "MLOPS_ASSETS_MLFLOW_UI": MLFLOW_UI,  # where links of this session's runs lead to
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes for what nothing here uses
+        **os.environ,
+    }
+    output = log.open("ab") if log else None
+    return subprocess.Popen(
+        [str(part) for part in command], stdout=output, stderr=output, env=environment, start_new_session=True
+    )
 
 
 def end(servers: "list[subprocess.Popen[bytes]]") -> None:
-    """Ask each server and its children to end, then make them."""
-    for number, patience in ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    """Ask each server to end with its children, then make them."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # another Ctrl-C must not leave some of them behind
+        signal.signal(number, signal.SIG_IGN)
+    for number, patience in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        running = [server for server in servers if has_processes(server)]
+        for server in running:
+            os.killpg(server.pid, number)
         deadline = time.monotonic() + patience
-        for server in servers:
-            try:
-                os.killpg(server.pid, number)
-            except ProcessLookupError:
-                continue
-        while time.monotonic() < deadline and any(server.poll() is None for server in servers):
+        while time.monotonic() < deadline and any(has_processes(server) for server in running):
             time.sleep(0.1)
+
+
+def has_processes(server: "subprocess.Popen[bytes]") -> bool:
+    """Whether any process of the server's group is left."""
+    server.poll()  # else it would stay in its group as a zombie
+    try:
+        os.killpg(server.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-import great_expectations as gx  # noqa: E402
-import mlflow  # noqa: E402
-import pandas as pd  # noqa: E402
+import great_expectations as gx
+import mlflow
+import pandas as pd
 
-from mlops_assets.decisions.drift import drift  # noqa: E402
-from mlops_assets.modelling.metrics import scores  # noqa: E402
-from mlops_assets.modelling.predictions import predict  # noqa: E402
+from mlops_assets.decisions.drift import drift
+from mlops_assets.modelling.metrics import scores
+from mlops_assets.modelling.predictions import predict
 
 
 def main(home: Path, batch: str) -> None:

@@ -40,11 +40,15 @@ def main(home: Path, trial: int) -> None:
     train, holdout = job["train"], job["holdout_batches"]
     X, y = read(home, train)
     X_new, y_new = read(home, holdout)
-    model = make_pipeline(HistGradientBoostingClassifier(**job["params"], l2_regularization=trial * 1e-6, random_state=0))
+    model = make_pipeline(
+        HistGradientBoostingClassifier(**job["params"], l2_regularization=trial * 1e-6, random_state=0)
+    )
     model.fit(X, y)
     others = [
         DummyClassifier().fit(X, y),
-        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=300)).fit(X[-50_000:], y[-50_000:]),
+        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=300)).fit(
+            X[-50_000:], y[-50_000:]
+        ),
     ]
     said = predict(model, X_new)
     figures = scores(y_new, said, METRICS)
@@ -58,7 +62,8 @@ def main(home: Path, trial: int) -> None:
     bounds = intervals(y_new, said, METRICS)
     importance = permutation_importance_table(loaded, X_new, y_new, METRICS[0], 0)
     drawn = [plots.calibration(y_new, said), plots.roc_pr(y_new, said), plots.importance(importance)]
-    verdict = decide(client, X_new, y_new.to_numpy(), said)
+    verdict, beside = decide(client, X_new, y_new, said)
+    drawn += beside
     for number, png in enumerate(drawn):
         save(client, run_id, f"plot-{number}.png", png)
     save(client, run_id, "evidence.json", json.dumps([str(bounds), latency, verdict]).encode())
@@ -78,7 +83,9 @@ def register(client, home, model, X, figures):
         client.create_experiment(NAME, artifact_location=(home / "bareartifacts").as_uri())
         client.create_registered_model(NAME)
     run = client.create_run(client.get_experiment_by_name(NAME).experiment_id)
-    client.log_batch(run.info.run_id, [Metric(name, value, int(time.time() * 1e3), 0) for name, value in figures.items()])
+    client.log_batch(
+        run.info.run_id, [Metric(name, value, int(time.time() * 1e3), 0) for name, value in figures.items()]
+    )
     mlflow.set_tracking_uri(client.tracking_uri)
     with tempfile.TemporaryDirectory() as place:
         mlflow.sklearn.save_model(
@@ -104,10 +111,13 @@ def timed(model, X):
 
 
 def decide(client, X, y, said):
+    """The verdict, and what is drawn of the comparison; the champion gets intervals too, to stand beside."""
     if "champion" not in client.get_registered_model(NAME).aliases:
-        return "promote"
-    champion = mlflow.sklearn.load_model(f"models:/{NAME}@champion")
-    return compare(y, predict(champion, X), said, metric(METRICS[0])).verdict
+        return "promote", []
+    champion = predict(mlflow.sklearn.load_model(f"models:/{NAME}@champion"), X)
+    intervals(y, champion, METRICS)
+    found = compare(y.to_numpy(), champion, said, metric(METRICS[0]))
+    return found.verdict, [plots.comparison(found.differences, found.low, found.high)]
 
 
 def save(client, run_id, name, data):

@@ -1,4 +1,4 @@
-"""What the pack costs over bare scripts of the same libraries, side by side in one run: `python benchmarks/overhead.py`.
+"""What the pack costs over bare scripts of the same libraries, side by side: `python benchmarks/overhead.py`.
 
 Prints seconds (median of the pairs) and ratios (median of the pairwise ones) for loading the code location, a training
 run and a batch run. Our runs are launched through the webserver's GraphQL, as the UI launches them, and timed until
@@ -16,10 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import workload
-
-import dagster as dg
 from dagster_graphql import DagsterGraphQLClient
 
 HERE = Path(__file__).parent
@@ -101,7 +100,9 @@ def prepare(home: Path) -> None:
     split = {"train": keys[: -workload.HOLDOUT], "holdout_batches": keys[-workload.HOLDOUT :]}
     (home / "job.json").write_text(json.dumps({"params": workload.PARAMS, "holdout": workload.HOLDOUT, **split}))
     (home / "dagster").mkdir()
-    (home / "dagster" / "dagster.yaml").write_text((HERE.parent / "dagster.yaml").read_text().split("  runs:")[0] + DIRECT)
+    (home / "dagster" / "dagster.yaml").write_text(
+        (HERE.parent / "dagster.yaml").read_text().split("  runs:")[0] + DIRECT
+    )
     (home / "bare").mkdir()
     for number, key in enumerate(keys):
         frame = workload.batch(number)
@@ -130,7 +131,9 @@ def take_in_history(home: Path, ours: "Launched") -> None:
 
 
 def script(name: str, home: Path, argument: object, environment: dict[str, str]) -> None:
-    subprocess.run([sys.executable, HERE / name, str(home), str(argument)], check=True, env=environment, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, HERE / name, str(home), str(argument)], check=True, env=environment, stderr=subprocess.DEVNULL
+    )
 
 
 class Launched:

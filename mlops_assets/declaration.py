@@ -37,7 +37,7 @@ class Gates(Declared):
 
     min_gain: float = Field(0.0, description="How much better, in the first metric's units, a challenger must be.")
     confidence: float = Field(0.95, gt=0.5, lt=1.0, description="One-sided confidence that the gain is real.")
-    beats: list[str] = Field(["dummy"], description="Baselines to be beaten: dummy, previous, linear.")
+    beats: list[Literal["dummy", "previous", "linear"]] = Field(["dummy"], description="Baselines to be beaten.")
     minimum: dict[str, float] = Field({}, description="Metric to the least value accepted on the holdout.")
     maximum: dict[str, float] = Field({}, description="Metric to the greatest value accepted on the holdout.")
     max_latency_ms: float = Field(100.0, gt=0, description="Milliseconds to score a single row.")

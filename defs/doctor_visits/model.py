@@ -48,6 +48,6 @@ def doctor_visits() -> dg.Definitions:
         search=Search({"learning_rate": [0.03, 0.1], "max_leaf_nodes": [7, 15]}, method="grid", folds=3),
         holdout=3,
         metrics=["log_loss", "roc_auc", "accuracy"],
-        slices=["physlm"],
+        slices=["idp"],
         owners=["team:health"],
     ).build_defs()

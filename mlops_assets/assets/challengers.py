@@ -14,7 +14,7 @@ from mlops_assets.assets.judging import (
     open_case,
 )
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.metadata import check_result, image, metadata, table
+from mlops_assets.assets.metadata import check_result, image, link, metadata, table
 from mlops_assets.assets.training import Trained, store_reference, train
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
@@ -77,30 +77,36 @@ def _metadata(
     shown = metadata(
         {
             "version": version.version,
-            "digest": version.digest,
-            "reused": trained.reused,
-            "train_rows": len(case.train.y),
-            "features": case.train.X.shape[1],
-            "params": {name: str(value) for name, value in trained.params.items()},
             **{f"holdout_{metric.name}": metric.function(y, case.predictions) for metric in case.metrics},
         }
     )
     shown["against_baselines"] = table(
-        {"": name, **{metric.name: metric.function(y, predictions) for metric in case.metrics}}
+        {"model": name, **{metric.name: metric.function(y, predictions) for metric in case.metrics}}
         for name, predictions in said.items()
     )
+    if trained.params:
+        shown["params"] = table({"parameter": name, "value": value} for name, value in trained.params.items())
     if trained.trials:
         shown["trials"] = table(
             {
                 "trial": trial.number,
                 "score": trial.score,
-                "seconds": trial.seconds,
                 **trial.params,
-                "error": trial.error or "",
+                "seconds": trial.seconds,
+                **({"error": trial.error or ""} if any(each.error for each in trained.trials) else {}),
             }
             for trial in sorted(trained.trials, key=lambda trial: -trial.score)
         )
-        shown["search"] = image(search_trials(trained.trials), "score of each trial")
-    shown["mlflow_version"] = dg.MetadataValue.url(registry.version_url(version.model, version.version))
-    shown["mlflow_run"] = dg.MetadataValue.url(registry.run_url(version.run_id))
-    return shown
+        shown["search_plot"] = image(search_trials(trained.trials), "score of each trial")
+    shown["mlflow_version"] = link(
+        f"{version.model} version {version.version}", registry.version_url(version.model, version.version)
+    )
+    shown["mlflow_run"] = link("the run with its trials, plots and tags", registry.run_url(version.run_id))
+    return shown | metadata(
+        {
+            "train_rows": len(case.train.y),
+            "features": case.train.X.shape[1],
+            "digest": version.digest[:16],
+            "reused": trained.reused,
+        }
+    )

@@ -11,7 +11,8 @@ from pydantic import Field
 from mlops_assets.assets.evaluations import champion_predictions
 from mlops_assets.assets.judging import CHALLENGER_GATES, EVALUATION_GATES, Case, all_gates, open_case
 from mlops_assets.assets.keys import asset_key, model_asset
-from mlops_assets.assets.metadata import image, metadata, table
+from mlops_assets.assets.metadata import image, link, metadata, table
+from mlops_assets.assets.sparklines import interval
 from mlops_assets.assets.training_sets import CHECKS as TRAINING_SET_GATES
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.checks import CheckOutcome
@@ -73,7 +74,7 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> dg.MaterializeResult[Any]:
-        before = mlflow_registry.champion(model.name)
+        before = _finished(mlflow_registry.champion(model.name), mlflow_registry)
         had_champion = context.instance.get_latest_materialization_event(key) is not None
         if config.action == "decide":
             number = config.version or recorded(context, asset_key(model.name, "challenger"))["version"]
@@ -105,11 +106,12 @@ def _judge(
     version = registry.version(model.name, number)
     if before is not None and before.version == version.version:
         return Judgement(Decision("keep", False, f"version {number} is the champion already"), version)
-    state = alias_state(before, registry.versions(model.name), had_champion)
+    versions = registry.versions(model.name)
+    state = alias_state(before, versions, had_champion)
     case = open_case(model, version, storage, registry)
     gates = tuple(all_gates(model, case))
     comparison, why_not = _compare(model, case, before, storage, registry) if before is not None else (None, "")
-    held = before.tags.get("hold", "") if before is not None else ""
+    held = next((each.tags["hold"] for each in versions if each.tags.get("hold")), "")
     return Judgement(decide(_together(gates), state, held, comparison, why_not), version, gates, comparison)
 
 
@@ -152,8 +154,11 @@ def _asked(
     if config.action in ("hold", "release"):
         if before is None:
             raise RegistryError(f"{model.name} has no champion to {config.action}")
-        held = f"{config.by}: {config.reason}" if config.action == "hold" else ""
-        registry.tag(model.name, before.version, {"hold": held})
+        for each in registry.versions(model.name):  # a hold is the model's, whichever version it was put on
+            if each.tags.get("hold"):
+                registry.tag(model.name, each.version, {"hold": ""})
+        if config.action == "hold":
+            registry.tag(model.name, before.version, {"hold": f"{config.by}: {config.reason}"})
         return Judgement(Decision("keep", False, f"{config.action}: {config.reason}"), before, by=config.by)
     number = config.version or int(recorded(context, asset_key(model.name, "challenger"))["version"])
     version = registry.version(model.name, number)
@@ -178,6 +183,8 @@ def _together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
 def _record(judged: Judgement, before: ModelVersion | None, registry: MlflowRegistry) -> None:
     """Tags first, the alias last but for the mark that it has moved: see `alias_state`."""
     decision, version = judged.decision, judged.version
+    if not decision.moves and before is not None and before.version == version.version:
+        return  # what is said of the champion now is not why it became champion
     evidence = {
         "verdict": decision.verdict,
         "reason": decision.reason,
@@ -194,36 +201,58 @@ def _record(judged: Judgement, before: ModelVersion | None, registry: MlflowRegi
     registry.tag(version.model, version.version, {"promotion": str(number)})
 
 
+def _finished(champion: ModelVersion | None, registry: MlflowRegistry) -> ModelVersion | None:
+    """The champion, marked as promoted where a crash came between the alias and the mark; else no way back to it."""
+    if champion is None or champion.intended <= champion.promotion:
+        return champion
+    if alias_state(champion, registry.versions(champion.model), True) != "sound":
+        return champion
+    registry.tag(champion.model, champion.version, {"promotion": str(champion.intended)})
+    return registry.version(champion.model, champion.version)
+
+
 def _metadata(
     model: Declaration, judged: Judgement, before: ModelVersion | None, after: ModelVersion, registry: MlflowRegistry
 ) -> dict[str, Any]:
-    from mlops_assets.modelling.plots import comparison as comparison_plot
-
     shown = metadata(
         {
             "verdict": judged.decision.verdict,
             "reason": judged.decision.reason,
             "version": after.version,
-            "digest": after.digest,
-            "version_before": before.version if before is not None else None,
             "judged_version": judged.version.version,
+            "version_before": before.version if before is not None else None,
             "decided_by": judged.by,
         }
     )
     if judged.comparison is not None:
-        evidence: Mapping[str, Any] = judged.comparison.to_dict()
-        numbers = {name: evidence[name] for name in ("effect", "low", "high", "p", "rows", "block")}
-        shown |= metadata(numbers)
-        shown["comparison"] = table([{"metric": evidence["metric"], **numbers, "verdict": evidence["verdict"]}])
-        if len(judged.comparison.differences):
-            picture = comparison_plot(judged.comparison.differences, judged.comparison.low, judged.comparison.high)
-            shown["improvement"] = image(picture, "improvement over the champion")
+        shown |= _evidence(judged.comparison)
     if judged.gates:
         shown["gates"] = table(
             {"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in judged.gates
         )
     shown["history"] = table(_history(registry.versions(model.name)))
-    shown["mlflow_version"] = dg.MetadataValue.url(registry.version_url(after.model, after.version))
+    shown["mlflow_version"] = link(
+        f"{after.model} version {after.version}", registry.version_url(after.model, after.version)
+    )
+    return shown | metadata({"digest": after.digest[:16]})
+
+
+def _evidence(found: "Verdict") -> dict[str, Any]:
+    """The improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
+    from mlops_assets.modelling.plots import comparison as comparison_plot
+
+    evidence: Mapping[str, Any] = found.to_dict()
+    shown = metadata({"improvement": evidence["effect"]})
+    if len(found.differences):
+        caption = (
+            f"{found.metric}: {found.effect:.4g} better ({found.low:.4g} to {found.high:.4g}); dashed: no difference"
+        )
+        shown["interval"] = interval(found.low, found.effect, found.high, caption)
+    names = ("effect", "low", "high", "p")
+    shown["comparison"] = table([{"metric": found.metric, **{name: evidence[name] for name in names}}])
+    if len(found.differences):
+        picture = comparison_plot(found.differences, found.low, found.high)
+        shown["comparison_plot"] = image(picture, "improvement over the champion")
     return shown
 
 
@@ -231,9 +260,10 @@ def _history(versions: "list[ModelVersion]") -> list[dict[str, Any]]:
     return [
         {
             "version": each.version,
+            "verdict": f"{each.tags['verdict']} by {each.tags['decided_by']}"
+            if "verdict" in each.tags
+            else "not judged",
             "trained until": each.tags.get("trained_until", ""),
-            "verdict": each.tags.get("verdict", "not judged"),
-            "by": each.tags.get("decided_by", ""),
             "reason": each.tags.get("reason", ""),
         }
         for each in versions[:20]

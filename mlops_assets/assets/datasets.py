@@ -1,6 +1,7 @@
 """`dataset`: a batch read, validated and stored, or rejected with the reason."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -42,7 +43,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"pandas", "parquet"},
         code_version=suite.version,
         batch=True,
-        description=f"Batches of {model.name} from {model.source.describe()}, validated.",
+        description=f"Batches of {model.name}, validated. {model.source.describe()}",
         check_specs=[*check_specs(model.name, "dataset", CONTRACT), *_suite_specs(model.name, suite)],
     )
     def dataset(
@@ -112,9 +113,12 @@ def _reject(
     if frame is not None:
         rows, version = len(frame), data_version(frame)
         storage.write_frame(model.name, "rejected", batch, version, frame.astype(str))
-    mark = context.run.tags.get(MARK, "")
-    record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
-    BatchLedger(storage, model.name).put(record)
+    ledger = BatchLedger(storage, model.name)
+    mark = _mark(context, ledger.get(batch))
+    ledger.put(BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark))
+    # Checks show the newest batch only; this stays with the asset's events.
+    shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
+    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
 
 
 def _accept(
@@ -132,19 +136,40 @@ def _accept(
     if model.time:
         start, end = frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
     labelled = int(frame[model.target].notna().sum())
-    mark = context.run.tags.get(MARK, "")
+    ledger = BatchLedger(storage, model.name)
+    before = ledger.get(batch)
+    mark = _mark(context, before)
     record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), labelled, start, end, mark=mark)
-    BatchLedger(storage, model.name).put(record)
+    if before is not None and before.version == version:  # the same rows, validated anew, keep their features
+        record = replace(record, features=before.features, features_code=before.features_code)
+    ledger.put(record)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
             **metadata(_facts(frame, labelled, start, end)),
-            "path": dg.MetadataValue.path(path),
             "preview": preview(frame),
+            "path": dg.MetadataValue.path(path),
             "dagster/row_count": len(frame),
-            "dagster/column_schema": column_schema(frame),
+            "dagster/column_schema": column_schema(frame, _roles(model)),
         },
     )
+
+
+def _mark(context: dg.AssetExecutionContext, before: BatchRecord | None) -> str:
+    """The state of the source that the run was asked to read.
+
+    A run by hand names none: the last one stays, else the sensor would request the batch again at every tick.
+    """
+    return context.run.tags.get(MARK) or (before.mark if before is not None else "")
+
+
+def _roles(model: Declaration) -> dict[str, str]:
+    """What the columns are that are not plain features."""
+    roles = {name: "dropped: never a feature" for name in model.drop}
+    roles |= {name: "key: identifies the row" for name in model.key}
+    if model.time:
+        roles[model.time] = "time: orders the rows"
+    return roles | {model.target: "target: what is predicted"}
 
 
 def _facts(frame: "pd.DataFrame", labelled: int, start: str | None, end: str | None) -> dict[str, Any]:

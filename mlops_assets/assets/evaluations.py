@@ -7,7 +7,7 @@ import dagster as dg
 
 from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.metadata import check_result, image, metadata, table
+from mlops_assets.assets.metadata import check_result, image, link, metadata, table
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.modelling.predictions import Predictions
+
+SLICES = "slices.json"
+"""Artifact of the version's MLflow run: its metrics by slice, for the model card."""
 
 
 def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -42,7 +45,11 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         case = open_case(model, version, mlops_storage, mlflow_registry)
         champion = mlflow_registry.champion(model.name)
         plots = _plots(model, case)
-        shown = {**_figures(model, case, champion, mlflow_registry), **_pictures(plots)}
+        shown = {
+            **_figures(model, case, champion, mlflow_registry),
+            **_pictures(plots),
+            "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
+        }
         _log(case, shown, plots, mlflow_registry)
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
         yield from (check_result(outcome, key) for outcome in evaluation_gates(model, case))
@@ -77,9 +84,8 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
     shown = metadata(
         {
             "version": case.version.version,
-            "digest": case.version.digest,
-            "holdout_rows": len(case.holdout.y),
             **{name: challenger[name].value for name in names},
+            "holdout_rows": len(case.holdout.y),
             "note": note or None,
         }
     )
@@ -88,16 +94,21 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
             "metric": name,
             "model": who,
             "value": each[name].value,
-            "low 95%": each[name].low,
-            "high 95%": each[name].high,
+            "95% interval": f"{each[name].low:.4g} to {each[name].high:.4g}",
         }
         for name in names
         for who, each in found.items()
     )
     if model.slices:
         slices: pd.DataFrame = case.holdout.about[model.slices]
-        shown["slices"] = table(by_slice(case.holdout.y, case.predictions, slices, names).to_dict("records"))
-    shown["mlflow_run"] = dg.MetadataValue.url(registry.run_url(case.version.run_id))
+        found_by_slice = by_slice(case.holdout.y, case.predictions, slices, names)
+        judged = found_by_slice["note"] == ""
+        rows = found_by_slice[judged].drop(columns="note").to_dict("records")
+        shown["slices"] = table(rows)
+        registry.log_json(
+            case.version.run_id, SLICES, [{name: str(value) for name, value in row.items()} for row in rows]
+        )
+        shown |= metadata({"slices_too_small": int((~judged).sum()) or None})
     return shown
 
 
@@ -120,7 +131,7 @@ def _plots(model: Declaration, case: Case) -> dict[str, bytes]:
 
 
 def _pictures(plots: dict[str, bytes]) -> dict[str, Any]:
-    return {name: image(png, name.replace("_", " ")) for name, png in plots.items()}
+    return {f"{name}_plot": image(png, name.replace("_", " ")) for name, png in plots.items()}
 
 
 def _log(case: Case, shown: dict[str, Any], plots: dict[str, bytes], registry: MlflowRegistry) -> None:

@@ -60,8 +60,8 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(version),
             metadata={
                 **metadata({"rows": len(table), "features": table.shape[1], "history_rows": len(history)}),
-                "path": dg.MetadataValue.path(path),
                 "preview": preview(table),
+                "path": dg.MetadataValue.path(path),
                 "dagster/row_count": len(table),
                 "dagster/column_schema": column_schema(table),
                 "dagster/column_lineage": same_columns(table, upstream),

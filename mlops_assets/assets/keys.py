@@ -17,6 +17,9 @@ MARK = "mlops_assets/mark"
 BATCH_ASSETS = ("dataset", "features", "predictions", "drift", "performance")
 TRAINING_ASSETS = ("training_set", "challenger", "evaluation", "champion", "model_card")
 
+FRAMES = ("dataset", "features", "predictions")
+"""Assets stored as a frame, which `mlops_batches` hands to an asset of one's own as an argument."""
+
 _DECLARED: dict[str, Declaration] = {}
 
 
@@ -54,6 +57,8 @@ def model_asset(
     }
     if batch:
         shared["partitions_def"] = batches(model.name)
+    if kind in FRAMES:
+        shared["io_manager_key"] = "mlops_batches"
     return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(**shared, **options))
 
 

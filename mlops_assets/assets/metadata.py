@@ -4,6 +4,7 @@ import base64
 import html
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _CELL = 80
 _PREVIEW_ROWS = 5
+_DIGITS = 6
+_TABLE_DIGITS = 4  # a table is about 400 pixels wide on a laptop, and what is wider has to be scrolled to
+_LISTED = 10
 
 
 def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,9 +26,9 @@ def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("/", " "): _value(value) for name, value in values.items() if value is not None}
 
 
-def table(rows: Iterable[Mapping[Any, Any]]) -> dg.TableMetadataValue:
-    """A table from flat dicts; all rows need the columns of the first one."""
-    records = [{str(name): _cell(value) for name, value in row.items()} for row in rows]
+def table(rows: Iterable[Mapping[Any, Any]], digits: int = _TABLE_DIGITS) -> dg.TableMetadataValue:
+    """A table from flat dicts; all rows need the columns of the first one. Numbers have `digits` significant digits."""
+    records = [{str(name): _cell(value, digits=digits) for name, value in row.items()} for row in rows]
     if not records:
         records = [{"": "nothing"}]
     columns = [dg.TableColumn(name, type=_cell_type([record.get(name) for record in records])) for name in records[0]]
@@ -36,6 +40,11 @@ def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{html.escape(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
+def link(text: str, url: str) -> dg.MarkdownMetadataValue:
+    """A link by its name: a bare address is wider than the page and pushes what stands with it out of sight."""
+    return dg.MetadataValue.md(f"[{markdown_text(text)}]({url})")
+
+
 def markdown_text(text: str, code: bool = False) -> str:
     """Text of others as Markdown that shows it literally: no HTML, no table cell ended early."""
     escaped = html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
@@ -44,12 +53,15 @@ def markdown_text(text: str, code: bool = False) -> str:
 
 def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
     """The first rows of a frame."""
-    return table(frame.head(_PREVIEW_ROWS).to_dict("records"))
+    return table(frame.head(_PREVIEW_ROWS).to_dict("records"), _DIGITS)
 
 
-def column_schema(frame: "pd.DataFrame") -> dg.TableSchema:
-    """Columns and dtypes of a frame, for the asset's Columns tab."""
-    return dg.TableSchema([dg.TableColumn(str(name), type=str(dtype)) for name, dtype in frame.dtypes.items()])
+def column_schema(frame: "pd.DataFrame", described: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """Columns and dtypes of a frame, with what is known of them, for the asset's list of columns."""
+    said = described or {}
+    return dg.TableSchema(
+        [dg.TableColumn(str(name), str(dtype), said.get(str(name))) for name, dtype in frame.dtypes.items()]
+    )
 
 
 def same_columns(frame: "pd.DataFrame", upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
@@ -78,12 +90,15 @@ def _value(value: Any) -> Any:
         return image(value, "plot")
     if isinstance(value, list | tuple) and value and all(isinstance(row, Mapping) for row in value):
         return table(value)
+    if isinstance(value, list | tuple) and not any(isinstance(item, Mapping | list | tuple) for item in value):
+        more = f" and {len(value) - _LISTED:,} more" if len(value) > _LISTED else ""
+        return ", ".join(str(_cell(item)) for item in value[:_LISTED]) + more or "none"
     if isinstance(value, Mapping | list | tuple):
         return dg.MetadataValue.json(_jsonable(value))
     return _cell(value, limit=None)
 
 
-def _cell(value: Any, limit: int | None = _CELL) -> str | int | float | bool | None:
+def _cell(value: Any, limit: int | None = _CELL, digits: int = _DIGITS) -> str | int | float | bool | None:
     """A scalar that JSON and the UI can show; text from data is shortened."""
     if value is None or isinstance(value, bool | int):
         return value
@@ -91,9 +106,14 @@ def _cell(value: Any, limit: int | None = _CELL) -> str | int | float | bool | N
     if isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
-    text = str(value)
+        return _rounded(value, digits) if math.isfinite(value) else str(value)
+    text = str(value).removesuffix(" 00:00:00") if isinstance(value, datetime) else str(value)
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _rounded(value: float, digits: int) -> float:
+    """To significant digits, but never to more than a whole number."""
+    return float(f"{value:.0f}") if abs(value) >= 10**digits else float(f"{value:.{digits}g}")
 
 
 def _cell_type(values: list[Any]) -> str:

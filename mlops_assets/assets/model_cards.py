@@ -1,17 +1,21 @@
 """`model_card`: what the champion is, on one page: data, metrics, limits, lineage, who decided."""
 
+import json
 from typing import Any
 
 import dagster as dg
 
+from mlops_assets.assets.evaluations import SLICES
 from mlops_assets.assets.keys import asset_key, model_asset
-from mlops_assets.assets.metadata import markdown_text, metadata
+from mlops_assets.assets.metadata import link, markdown_text, metadata, table
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import RegistryError
+from mlops_assets.errors import ArtifactError, RegistryError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_manifest
+
+_IN_PLACE = ("Predicts", "Estimator", "Trained on", "Judged on", "Decision")
 
 
 def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -30,32 +34,39 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         if champion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
         manifest = read_manifest(mlops_storage, model.name, champion.tags["data_version"])
-        metrics = mlflow_registry.metrics(champion.run_id)
-        card = _card(model, champion, manifest.to_dict(), metrics)
+        logged = mlflow_registry.metrics(champion.run_id)
+        metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
+        facts = _facts(model, champion, manifest.to_dict())
+        card = _card(model, facts, manifest.to_dict(), metrics, _slices(champion, mlflow_registry))
         mlflow_registry.log_text(champion.run_id, "model_card.md", card)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(champion.digest),
             metadata={
-                **metadata({"version": champion.version, "digest": champion.digest}),
+                **metadata({"version": champion.version}),
+                "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
+                **metadata({name.lower().replace(" ", "_"): facts[name].replace("`", "") for name in _IN_PLACE}),
                 "card": dg.MetadataValue.md(card),
-                "mlflow_version": dg.MetadataValue.url(mlflow_registry.version_url(model.name, champion.version)),
+                "mlflow_version": link(
+                    f"{model.name} version {champion.version}",
+                    mlflow_registry.version_url(model.name, champion.version),
+                ),
+                "digest": champion.digest[:16],
             },
         )
 
     return model_card
 
 
-def _card(model: Declaration, champion: ModelVersion, manifest: dict[str, Any], metrics: dict[str, float]) -> str:
+def _facts(model: Declaration, champion: ModelVersion, manifest: dict[str, Any]) -> dict[str, str]:
     train, holdout = manifest["train"], manifest["holdout"]
     tags = champion.tags
-    facts = {
+    return {
         "Version": f"{champion.version}, sha256 `{champion.digest[:16]}`",
         "Owners": ", ".join(model.owners) or "none declared",
         "Predicts": f"`{model.target}` from {model.source.describe()}",
         "Estimator": f"`{model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__}`",
-        "Trained on": f"{_rows(train)} labelled rows in {len(train)} batches, {train[0]['key']} to {train[-1]['key']}",
-        "Judged on": f"{_rows(holdout)} later labelled rows in {len(holdout)} batches, "
-        f"{holdout[0]['key']} to {holdout[-1]['key']}",
+        "Trained on": _extent(train),
+        "Judged on": f"{_extent(holdout)}, later than all that it was trained on",
         "Decision": f"{tags.get('verdict', '')} by {tags.get('decided_by', '')} at {tags.get('decided_at', '')}: "
         f"{tags.get('reason', '')}",
         "Data version": f"`{tags['data_version']}`",
@@ -63,10 +74,32 @@ def _card(model: Declaration, champion: ModelVersion, manifest: dict[str, Any], 
         "Seed": tags["seed"],
         "Packages": tags["packages"],
     }
+
+
+def _slices(champion: ModelVersion, registry: MlflowRegistry) -> list[dict[str, str]]:
+    """The champion's metrics by slice, as its evaluation logged them; empty where it declared none."""
+    try:
+        rows: list[dict[str, str]] = json.loads(registry.artifact(champion.run_id, SLICES).read_text())
+    except ArtifactError:
+        return []
+    return rows
+
+
+def _card(
+    model: Declaration,
+    facts: dict[str, str],
+    manifest: dict[str, Any],
+    metrics: dict[str, float],
+    slices: list[dict[str, str]],
+) -> str:
+    train, holdout = manifest["train"], manifest["holdout"]
     lines = [f"# {model.name}", "", markdown_text(model.description), "", "| | |", "|---|---|"]
     lines += [f"| {name} | {markdown_text(value, code=True)} |" for name, value in facts.items()]
     lines += ["", "## Metrics on the holdout", "", "| metric | value |", "|---|---|"]
-    lines += [f"| {name} | {value:.5g} |" for name, value in sorted(metrics.items())]
+    lines += [f"| {name} | {value:.5g} |" for name, value in metrics.items()]
+    if slices:
+        lines += ["", "## By slice", "", f"| {' | '.join(slices[0])} |", "|---" * len(slices[0]) + "|"]
+        lines += [f"| {' | '.join(markdown_text(value) for value in row.values())} |" for row in slices]
     lines += [
         "",
         "## Limits",
@@ -77,5 +110,8 @@ def _card(model: Declaration, champion: ModelVersion, manifest: dict[str, Any], 
     return "\n".join(lines)
 
 
-def _rows(batches: list[dict[str, Any]]) -> str:
-    return f"{sum(batch['labelled'] for batch in batches):,}"
+def _extent(batches: list[dict[str, Any]]) -> str:
+    rows = sum(batch["labelled"] for batch in batches)
+    if len(batches) == 1:
+        return f"{rows:,} labelled rows of batch {batches[0]['key']}"
+    return f"{rows:,} labelled rows of {len(batches)} batches, {batches[0]['key']} to {batches[-1]['key']}"

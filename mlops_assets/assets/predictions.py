@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.keys import asset_key, model_asset
-from mlops_assets.assets.metadata import column_schema, metadata, preview
+from mlops_assets.assets.metadata import column_schema, link, metadata, preview
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.modelling.predictions import Predictions
+
+_COLUMNS = {
+    "prediction": "the number or the class predicted",
+    "score": "the number predicted, the probability of the positive class, or the greatest probability",
+    "model_version": "the version in the registry that scored the row",
+    "model_digest": "the first 12 hex digits of the SHA-256 of its files",
+}
 
 
 def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -56,16 +63,19 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
                     {
                         "rows": len(frame),
                         "model_version": champion.version,
-                        "digest": champion.digest,
                         "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
                         "unseen_categories": _unseen(fitted, X),
                     }
                 ),
+                "preview": preview(frame.drop(columns=["model_version", "model_digest"])),
+                "mlflow_version": link(
+                    f"{model.name} version {champion.version}",
+                    mlflow_registry.version_url(model.name, champion.version),
+                ),
+                "digest": champion.digest[:16],
                 "path": dg.MetadataValue.path(path),
-                "preview": preview(frame),
-                "mlflow_version": dg.MetadataValue.url(mlflow_registry.version_url(model.name, champion.version)),
                 "dagster/row_count": len(frame),
-                "dagster/column_schema": column_schema(frame),
+                "dagster/column_schema": column_schema(frame, _COLUMNS),
             },
         )
 

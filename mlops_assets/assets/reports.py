@@ -1,6 +1,6 @@
 """`drift` and `performance`: how the champion fares on each batch: one decision each, and a page for people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,14 +8,15 @@ from pydantic import Field
 
 from mlops_assets.assets.judging import Case, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.metadata import check_result, metadata, table
+from mlops_assets.assets.metadata import check_result, link, metadata, table
+from mlops_assets.assets.sparklines import MOST_POINTS, trend
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_batch
+from mlops_assets.resources.training_rows import read_batch, time_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,7 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         case = open_case(model, champion, mlops_storage, mlflow_registry)
         X, y = X[labelled], y[labelled]
         said, found = _decay(case, X, y)
-        shown = _performance_metadata(case, y, said, found)
+        shown = _performance_metadata(context, case, y, said, found)
 
         def draw() -> str:
             from mlops_assets.resources.evidently_pages import performance_page
@@ -126,9 +127,11 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def _batch(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.DataFrame, pd.Series]":
+    """Features and target of a batch, in order of time where rows have one: rows near in time resemble each other."""
     record = BatchLedger(storage, model.name).accepted(batch)
     X, about = read_batch(storage, model, record.batch, str(record.version), str(record.features))
-    return X, about[model.target]
+    order = time_order(about[model.time]) if model.time else slice(None)
+    return X.iloc[order], about[model.target].iloc[order]
 
 
 def _unknown(name: str, message: str) -> CheckOutcome:
@@ -142,16 +145,22 @@ def _drift_metadata(report: "DriftReport", champion: ModelVersion) -> dict[str, 
         **metadata(
             {
                 "verdict": report.verdict,
-                "drifted_features": len(drifted),
                 "drifted": ", ".join(drifted)[:500] or "none",
+                "drifted_features": len(drifted),
                 "share_drifted": report.share,
                 "rows": report.rows_batch,
                 "reference_rows": report.rows_reference,
                 "model_version": champion.version,
             }
         ),
-        "features": table(report.table()),
+        "features": table(_in_order(row) for row in report.table()),
     }
+
+
+def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature's drift with its verdict before the way to it."""
+    first = {"feature": row["feature"], "verdict": row["verdict"], "effect": row["effect"], "p": row["p_adjusted"]}
+    return first | {"test": row["test"], "note": row["note"]}
 
 
 def _drift_check(report: "DriftReport") -> CheckOutcome:
@@ -185,24 +194,35 @@ def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
     return (y - said.value) ** 2 if said.classes is None else (y != said.value).astype(float)
 
 
-def _performance_metadata(case: Case, y: "pd.Series", said: "Predictions", found: "Decay") -> dict[str, Any]:
-    labels, holdout = y.to_numpy(), case.holdout.y.to_numpy()
-    here = {metric.name: metric.function(labels, said) for metric in case.metrics}
+def _performance_metadata(
+    context: dg.AssetExecutionContext, case: Case, y: "pd.Series", said: "Predictions", found: "Decay"
+) -> dict[str, Any]:
+    here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
+    then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
+    first = case.metrics[0].name
     return {
-        **metadata(
-            {
-                "verdict": found.verdict,
-                "reason": found.reason,
-                "rows": len(y),
-                "model_version": case.version.version,
-                **here,
-            }
-        ),
-        "metrics": table(
-            {"metric": metric.name, "batch": here[metric.name], "holdout": metric.function(holdout, case.predictions)}
-            for metric in case.metrics
-        ),
+        **metadata({"verdict": found.verdict, "reason": found.reason}),
+        "trend": _trend(context, first, here[first], then[first]),
+        **metadata(here),
+        "metrics": table({"metric": name, "batch": here[name], "holdout": then[name]} for name in here),
+        **metadata({"rows": len(y), "model_version": case.version.version}),
     }
+
+
+def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
+    """The metric over this batch and those before it, each as it was measured last."""
+    from mlops_assets.sources.batches import natural_order
+
+    measured = {context.partition_key: here}
+    for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:
+        before = record.asset_materialization
+        if before is not None and before.partition and isinstance(before.metadata.get(metric), dg.FloatMetadataValue):
+            measured.setdefault(before.partition, float(before.metadata[metric].value or 0.0))
+    keys = sorted(
+        (key for key in measured if natural_order(key) <= natural_order(context.partition_key)), key=natural_order
+    )
+    caption = f"{metric} over {len(keys)} batches to {context.partition_key}; dashed: on the holdout"
+    return trend([measured[key] for key in keys], holdout, caption)
 
 
 def _decay_check(found: "Decay") -> CheckOutcome:
@@ -229,6 +249,7 @@ def _page(
     """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it."""
     wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
     if not wanted:
-        return {"page": "not drawn: no alarm; run this asset with `page: true` in the launchpad to have it"}
+        asked = "not drawn, as there is no alarm; materialise with `page: true` in the launchpad to have it"
+        return {"page": dg.MetadataValue.md(asked)}
     registry.log_bytes(champion.run_id, name, draw().encode())
-    return {"page": dg.MetadataValue.url(registry.artifact_url(champion.run_id, name))}
+    return {"page": link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))}

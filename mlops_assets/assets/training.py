@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.errors import DeclarationError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
 
 if TYPE_CHECKING:
+    from mlops_assets.modelling.problem import Problem
     from mlops_assets.modelling.search import SearchResult, Trial
 
 _REFERENCE_ROWS = 20_000
@@ -117,6 +119,7 @@ def _fitted(
     from mlops_assets.modelling.splits import time_folds
 
     problem = problem_of(rows.y, model.problem)
+    _refuse_metrics(model, problem)
     pipeline = build(model.estimator, {**model.params, **overrides}, rows.X, problem, model.seed)
     context.log.info(f"{model.name}: fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
     if model.search is None:
@@ -138,3 +141,17 @@ def _fitted(
         model.seed,
         progress=progress,
     )
+
+
+def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
+    """A metric that is misspelt or of another problem is better found before fitting than after."""
+    from mlops_assets.modelling.metrics import METRICS, metric
+
+    kind = "regression" if problem == "regression" else "classification"
+    for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum):
+        if metric(name).kind != kind:
+            suited = ", ".join(each.name for each in METRICS.values() if each.kind == kind)
+            raise DeclarationError(
+                f"ModelPipeline {model.name!r}: metric {name!r} is for {metric(name).kind}, the target poses {kind}. "
+                f"Use some of: {suited}"
+            )

@@ -14,6 +14,7 @@ from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+from mlops_assets.validation.text import shown
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.manifest import Manifest
@@ -112,9 +113,11 @@ def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
 
 
 def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
-    sides = {"training rows": train.y, "holdout": holdout.y}
+    sides = {"training rows": train.y, "holdout rows": holdout.y}
     single = [
-        f"all {len(y):,} {side} have {model.target} = {y.iloc[0]!r}" for side, y in sides.items() if y.nunique() == 1
+        f"all {len(y):,} {side} have {model.target} = {shown(y.iloc[0])}"
+        for side, y in sides.items()
+        if y.nunique() == 1
     ]
     message = "; ".join(single) + ": nothing can be learned or judged; widen the window or wait for other labels"
     return CheckOutcome("more_than_one_class", not single, message if single else "labels differ on both sides")
@@ -124,7 +127,8 @@ def _split_in_time(model: Declaration, manifest: "Manifest", train: Rows, holdou
     if not model.time:
         return CheckOutcome("split_in_time", True, f"no time declared: split by batch after {manifest.train[-1].key!r}")
     last, first = train.about[model.time].max(), holdout.about[model.time].min()
-    return CheckOutcome("split_in_time", bool(last <= first), f"training rows end {last}, the holdout begins {first}")
+    said = f"training rows end {last}, the holdout begins {first}".replace(" 00:00:00", "")
+    return CheckOutcome("split_in_time", bool(last <= first), said)
 
 
 def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:

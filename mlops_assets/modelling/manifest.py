@@ -27,7 +27,7 @@ class Manifest:
     def trained_until(self) -> str:
         """The last moment (or batch, where rows have no time) that the training rows know of."""
         ends = [batch.end for batch in self.train if batch.end is not None]
-        return str(max(ends)) if ends else self.train[-1].key
+        return str(max(ends)).removesuffix(" 00:00:00") if ends else self.train[-1].key
 
     def rows(self, role: str) -> int:
         """Labelled rows in a role, `train` or `holdout`."""

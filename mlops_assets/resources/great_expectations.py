@@ -180,7 +180,8 @@ def _message(
     elif unexpected:
         parts.append(f"{unexpected} values unexpected")
     elif "observed_value" in metadata:
-        parts.append(f"observed {shown(metadata['observed_value'])}")
+        observed = metadata["observed_value"]
+        parts.append(f"observed {observed:.6g}" if isinstance(observed, float) else f"observed {shown(observed)}")
     if not passed and examples:
         parts.append(", ".join(examples))
     elif not passed and found.get("details"):

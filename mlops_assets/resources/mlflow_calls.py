@@ -1,5 +1,6 @@
 """Single calls to MLflow: within its limits, safe to repeat, and with names that it takes."""
 
+import fcntl
 import math
 import os
 import posixpath
@@ -124,6 +125,21 @@ def unless_exists(create: Any, *args: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+@contextmanager
+def alone_on(tracking_uri: str) -> Iterator[None]:
+    """Keep other processes of this machine from making the tables of the same SQLite file at the same time.
+
+    MLflow does so at first use, and two that begin together leave one of them with an error.
+    """
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if not tracking_uri.startswith("sqlite:///") or not path.parent.is_dir():
+        yield
+        return
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

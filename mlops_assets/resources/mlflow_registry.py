@@ -21,6 +21,7 @@ from mlops_assets.resources.mlflow_calls import (
     ENVIRONMENT,
     TAG_LENGTH,
     TrialRecord,
+    alone_on,
     as_version,
     checked_artifact,
     checked_model,
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 
 _MODEL_FOLDER = "model"
+_VIEW = "?workflowType=machine_learning"  # else MLflow 3 opens its view for GenAI, where runs are "evaluations"
 _ALIAS_ATTEMPTS = 3
 _KEPT_MODELS = 4
 _ANSWERED = {"RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
+_PREPARED: set[str] = set()
 _LOADED: "OrderedDict[tuple[str, str, tuple[str, ...]], Any]" = OrderedDict()
 
 
@@ -63,6 +66,11 @@ class MlflowRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     retries: int = Field(default=2, ge=0, description="How often a failed request is repeated.")
 
     _downloads: "tempfile.TemporaryDirectory[str] | None" = PrivateAttr(default=None)
+
+    def prepare(self) -> None:
+        """Make the tables of an empty database, so that whatever opens it next finds them."""
+        with self._asking("prepare its database"):
+            pass
 
     def start_run(self, model: str, name: str, tags: Mapping[str, Any], parent: str | None = None) -> str:
         """Start a run in the experiment named like the model (made on demand) and return its id."""
@@ -226,15 +234,18 @@ class MlflowRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Where a person sees the run."""
         with self._asking(f"give run {run_id}") as client:
             experiment_id = client.get_run(run_id).info.experiment_id
-        return f"{self.ui_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+        return self._page(f"experiments/{experiment_id}/runs/{run_id}")
 
     def version_url(self, model: str, number: int) -> str:
         """Where a person sees the version."""
-        return f"{self.ui_url.rstrip('/')}/#/models/{quote(model, safe='')}/versions/{number}"
+        return self._page(f"models/{quote(model, safe='')}/versions/{number}")
 
     def artifact_url(self, run_id: str, name: str) -> str:
         """Where a person sees the artifact of a run."""
-        return f"{self.run_url(run_id)}/artifacts/{quote(name)}"
+        return self.run_url(run_id).replace(_VIEW, f"/artifacts/{quote(name)}{_VIEW}")
+
+    def _page(self, route: str) -> str:
+        return f"{self.ui_url.rstrip('/')}/#/{route}{_VIEW}"
 
     @contextmanager
     def _asking(self, what: str) -> "Iterator[MlflowClient]":
@@ -257,7 +268,14 @@ class MlflowRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        if self.tracking_uri in _PREPARED:
+            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        with alone_on(self.tracking_uri):  # the first client makes the tables of a database that has none
+            client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+        _PREPARED.add(self.tracking_uri)
+        return client
 
     def _reason(self, error: Exception) -> str:
         lines = str(error).strip().splitlines() or [""]

@@ -1,5 +1,7 @@
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -205,9 +207,10 @@ def test_links_lead_to_the_ui(registry, client):
     run_id = registry.start_run("linked", "train", {})
     experiment_id = client.get_run(run_id).info.experiment_id
     run_url = f"http://127.0.0.1:5000/#/experiments/{experiment_id}/runs/{run_id}"
-    assert registry.run_url(run_id) == run_url
-    assert registry.artifact_url(run_id, "drift/page 1.html") == f"{run_url}/artifacts/drift/page%201.html"
-    assert registry.version_url("linked", 3) == "http://127.0.0.1:5000/#/models/linked/versions/3"
+    view = "?workflowType=machine_learning"
+    assert registry.run_url(run_id) == f"{run_url}{view}"
+    assert registry.artifact_url(run_id, "drift/page 1.html") == f"{run_url}/artifacts/drift/page%201.html{view}"
+    assert registry.version_url("linked", 3) == f"http://127.0.0.1:5000/#/models/linked/versions/3{view}"
 
 
 def test_closed_port_is_told_without_credentials():
@@ -256,3 +259,13 @@ def test_nothing_is_written_where_the_process_runs(registry, saved, tmp_path, mo
     monkeypatch.chdir(tmp_path / "cwd")
     registry.load(registered(registry, "tidy", saved))
     assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_processes_that_open_a_new_database_at_once_all_find_it_whole(tmp_path):
+    code = (
+        "import sys; from mlops_assets.resources.mlflow_registry import MlflowRegistry; "
+        "print(MlflowRegistry(tracking_uri=sys.argv[1]).champion('bikes'))"
+    )
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'new.db'}"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=120)[0].strip() for process in processes] == ["None"] * 3

@@ -10,7 +10,7 @@ from mlops_assets import Folder, Frame, ModelPipeline
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.sensors.new_data import MOST_PER_TICK, new_data_sensor
 
 
@@ -32,6 +32,7 @@ class Ticks:
         models = [pipeline("away", Frame(unreachable)), pipeline("bikes", Folder(str(self.folder / "*.csv")))]
         resources = {
             "mlops_storage": self.storage,
+            "mlops_batches": BatchFiles(root=self.storage.root),
             "mlflow_registry": MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}"),
             "great_expectations": GreatExpectations(),
         }
