@@ -103,9 +103,8 @@ def train(model: str, instance: dg.DagsterInstance) -> None:
 def reason(result: dg.ExecuteInProcessResult) -> str:
     """What stopped the first step that failed, in its own words."""
     error = next(event.step_failure_data.error for event in result.all_events if event.is_step_failure)
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "see the run in the UI"
+    told = error.cause if error is not None and error.cause is not None else error
+    return told.message.strip() if told is not None else "see the run in the UI"
 
 
 def newest(instance: dg.DagsterInstance, model: str, kind: str) -> Mapping[str, dg.MetadataValue]:

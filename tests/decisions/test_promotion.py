@@ -1,0 +1,84 @@
+"""Whether the alias moves: each state of the alias, each verdict, gates first."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion import alias_state, decide
+
+PASSED, FAILED = CheckOutcome("gates", True, "all pass"), CheckOutcome("gates", False, "rmse is 9, at most 5")
+
+
+@dataclass(frozen=True)
+class Version:
+    promotion: int = 0
+    intended: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    verdict: str
+    reason: str = "rmse improves by 2"
+
+
+BETTER, EQUAL, WORSE = Comparison("promote"), Comparison("inconclusive"), Comparison("keep")
+
+
+@pytest.mark.parametrize(
+    ("champion", "others", "had_champion", "state"),
+    [
+        (None, [Version()], False, "none"),
+        (None, [Version(0, 1)], False, "none"),  # a crash before the first alias moved
+        (None, [Version(1, 1)], True, "lost"),
+        (None, [], True, "lost"),  # the version was deleted with its alias
+        (Version(2, 2), [Version(1, 1)], True, "sound"),
+        (Version(1, 1), [Version(0, 2)], True, "sound"),  # a crash before the alias moved
+        (Version(0, 2), [Version(1, 1)], True, "sound"),  # a crash after it moved, before it was marked
+        (Version(1, 1), [Version(2, 2)], True, "moved by hand"),
+        (Version(), [Version(1, 1)], True, "moved by hand"),
+    ],
+)
+def test_the_alias_is_sound_only_where_the_last_promotion_put_it(champion, others, had_champion, state):
+    versions = others if champion is None else [*others, champion]
+    assert alias_state(champion, versions, had_champion) == state
+
+
+@pytest.mark.parametrize(
+    ("comparison", "verdict", "moves"),
+    [(BETTER, "promote", True), (EQUAL, "inconclusive", False), (WORSE, "keep", False)],
+)
+def test_with_a_sound_champion_the_comparison_decides(comparison, verdict, moves):
+    decision = decide(PASSED, "sound", "", comparison)
+    assert (decision.verdict, decision.moves, decision.reason) == (verdict, moves, comparison.reason)
+
+
+def test_the_first_model_needs_its_gates_only():
+    assert decide(PASSED, "none", "", None).moves
+    refused = decide(FAILED, "none", "", None)
+    assert (refused.verdict, refused.moves) == ("keep", False)
+    assert refused.reason == "gates not passed: rmse is 9, at most 5"
+
+
+@pytest.mark.parametrize("state", ["none", "sound", "lost", "moved by hand"])
+def test_no_state_moves_the_alias_past_a_failed_gate(state):
+    assert not decide(FAILED, state, "", BETTER).moves
+
+
+@pytest.mark.parametrize(("state", "said"), [("lost", "alias is gone"), ("moved by hand", "moved outside")])
+def test_an_alias_that_a_hand_touched_is_left_to_a_hand(state, said):
+    decision = decide(PASSED, state, "", BETTER)
+    assert (decision.verdict, decision.moves) == ("keep", False)
+    assert said in decision.reason
+
+
+def test_a_hold_keeps_the_verdict_and_stops_the_move():
+    decision = decide(PASSED, "sound", "ana: audit", BETTER)
+    assert (decision.verdict, decision.moves) == ("promote", False)
+    assert "held by ana: audit" in decision.reason
+
+
+def test_no_comparison_is_no_evidence():
+    decision = decide(PASSED, "sound", "", None, "the champion cannot score these features")
+    assert (decision.verdict, decision.moves) == ("inconclusive", False)
+    assert decision.reason == "the champion cannot score these features"

@@ -1,0 +1,34 @@
+"""Two trainings of one model at once, as real processes: the better model is champion at the end, whoever is first."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deployment import Deployment
+from synthetic import rows
+
+ONE_TRAINING = Path(__file__).parent / "one_training.py"
+POOR, GOOD = '{"alpha": 1e6}', '{"alpha": 0.1}'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(10))
+def test_better_of_two_trainings_at_once_is_champion(attempt, tmp_path, mlflow_schema):
+    shutil.copy(mlflow_schema, tmp_path / "mlflow.db")
+    model = Deployment(tmp_path).model("ridge")
+    model.prepare(b1=rows(1), b2=rows(2))
+    order = (POOR, GOOD) if attempt % 2 else (GOOD, POOR)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(ONE_TRAINING), str(tmp_path), "ridge", "--params", params], stderr=subprocess.DEVNULL
+        )
+        for params in order
+    ]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    versions = model.registry.versions("ridge")
+    digests = {version.tags["declaration_version"] for version in versions}
+    assert len(versions) == len(digests) == 2
+    good = model.pipeline.model_copy(update={"params": {"alpha": 0.1}}).training_version
+    assert model.registry.champion("ridge").tags["declaration_version"] == good

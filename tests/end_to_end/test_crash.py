@@ -1,0 +1,70 @@
+"""A process killed while it promotes: the alias is unmoved or fully moved, and the next run carries on."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from deployment import DeployedModel, Deployment
+from synthetic import rows
+
+ONE_TRAINING = Path(__file__).parent / "one_training.py"
+ADA = {"by": "ada", "reason": "drill"}
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, mlflow_schema) -> dict[str, DeployedModel]:
+    """Version 1 is champion, then a process that trained a better version 2 dies before or after moving the alias."""
+    models, processes = {}, []
+    for when in ("before", "after"):
+        home = tmp_path_factory.mktemp(f"killed_{when}")
+        shutil.copy(mlflow_schema, home / "mlflow.db")
+        models[when] = Deployment(home).model("ridge")
+        models[when].prepare(b1=rows(1), b2=rows(2))
+        assert models[when].challenge(alpha=1e4).success
+        command = [sys.executable, str(ONE_TRAINING), str(home), "ridge", "--params", '{"alpha": 0.1}', "--die", when]
+        processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+    assert [process.wait(timeout=300) for process in processes] == [-signal.SIGKILL, -signal.SIGKILL]
+    for model in models.values():
+        end_dead_runs(model.instance)
+    return models
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """What Dagster's run monitoring does within its time limits: fail the run, free its slot of the champion's pool."""
+    dead = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    assert len(dead) == 1
+    slots = instance.event_log_storage
+    assert slots.get_concurrency_info("ridge_champion").claimed_slots[0].run_id == dead[0].run_id
+    instance.report_run_failed(dead[0])
+    slots.free_concurrency_slots_for_run(dead[0].run_id)
+    assert slots.get_concurrency_info("ridge_champion").claimed_slots == []
+
+
+def test_killed_before_the_alias_moved(killed):
+    model = killed["before"]
+    assert model.champion() == 1
+    assert [version.promotion for version in model.registry.versions("ridge")] == [0, 1]
+    assert model.materialize("champion", version=2).success
+    shown = model.shown("champion")
+    assert (model.champion(), shown["verdict"], shown["version_before"]) == (2, "promote", 1)
+    assert model.registry.champion("ridge").promotion > 1
+
+
+def test_killed_after_the_alias_moved(killed):
+    model = killed["after"]
+    assert model.champion() == 2
+    assert model.registry.champion("ridge").promotion == 0  # what the crash left undone
+    assert model.take_in(model.land("b3", rows(3))).success
+    assert set(model.predictions("b3")["model_version"]) == {2}
+
+    assert model.challenge(alpha=0.1).success  # on b3 too: judged against version 2, not taken for moved by hand
+    assert "moved outside" not in model.shown("champion")["reason"]
+    assert model.registry.version("ridge", 2).promotion == 2
+    assert model.materialize("champion", action="rollback", version=1, **ADA).success
+    assert model.champion() == 1
+    assert model.materialize("champion", action="rollback", version=2, **ADA).success
+    assert model.champion() == 2

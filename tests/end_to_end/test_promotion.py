@@ -1,0 +1,180 @@
+"""What moves the alias without a person, and that nothing but the gates and the comparison does."""
+
+import dagster as dg
+import numpy as np
+import pytest
+from deployment import DeployedModel, Deployment, failed, why
+from mlflow import MlflowClient
+from synthetic import rows
+
+from mlops_assets import Gates
+from mlops_assets.assets.keys import asset_key
+
+POOR, GOOD = {"alpha": 1e4}, {"alpha": 0.1}
+
+
+@pytest.fixture
+def model(deployment: Deployment, name: str) -> DeployedModel:
+    model = deployment.model(name)
+    model.prepare(b1=rows(1), b2=rows(2))
+    return model
+
+
+@pytest.fixture
+def client(deployment: Deployment) -> MlflowClient:
+    return MlflowClient(tracking_uri=deployment.registry.tracking_uri)
+
+
+def gates(model: DeployedModel) -> dict[str, bool]:
+    return {row["gate"]: row["passed"] for row in model.shown("champion")["gates"]}
+
+
+def test_first_model_needs_the_gates_only_then_better_wins_and_worse_does_not(model):
+    assert model.train(**POOR).success
+    assert model.shown("champion")["reason"] == "first model: all absolute gates passed"
+    assert set(gates(model)) == {
+        *("enough_rows", "more_than_one_class", "split_in_time", "no_key_overlap"),
+        *("loads_back", "latency", "beats_baseline", "no_leakage", "quality"),
+    }
+    assert all(gates(model).values()) and model.champion() == 1
+
+    assert model.train(**GOOD).success
+    shown = model.shown("champion")
+    assert (model.champion(), shown["verdict"], shown["version_before"]) == (2, "promote", 1)
+    assert shown["improvement"] > 1 and shown["reason"].startswith("rmse improves by 2.")
+    assert "95% confidence each side, 60 rows" in shown["reason"]
+    assert model.registry.version(model.name, 2).tags["compared_with"] == "1"
+
+    assert model.train(alpha=1e5).success
+    shown = model.shown("champion")
+    assert (model.champion(), shown["verdict"], shown["judged_version"]) == (2, "keep", 3)
+    assert shown["improvement"] < -1
+    assert [row["verdict"].split()[0] for row in shown["history"]] == ["keep", "promote", "promote"]
+
+
+def test_the_reason_for_a_promotion_outlives_later_runs(model):
+    assert model.train(**POOR).success
+    assert model.train(**GOOD).success
+    told = {tag: model.registry.champion(model.name).tags[tag] for tag in ("verdict", "reason", "compared_with")}
+    assert told["verdict"] == "promote" and told["compared_with"] == "1"
+    assert model.train(**GOOD).success
+    assert model.materialize("champion", action="hold", by="ada", reason="audit").success
+    assert model.registry.champion(model.name).tags.items() >= told.items()
+    assert told["reason"] in model.shown("model_card")["card"]
+
+
+def test_equal_model_is_not_promoted(deployment, name):
+    forest = {"estimator": "sklearn.ensemble.RandomForestRegressor", "params": {"n_estimators": 10}}
+    deployment.model(name, **forest).prepare(b1=rows(1), b2=rows(2))
+    assert deployment.model(name, **forest, seed=1).challenge().success
+    equal = deployment.model(name, **forest, seed=2)  # the same trees but for the draw
+    assert equal.challenge().success
+    shown = equal.shown("champion")
+    assert (equal.champion(), shown["judged_version"], shown["verdict"]) == (1, 2, "inconclusive")
+    assert "the rows do not tell whether it exceeds 0" in shown["reason"]
+
+
+def test_failed_gate_stops_the_run_and_a_run_of_champion_alone(deployment, name):
+    model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
+    model.prepare(b1=rows(1), b2=rows(2))
+    result = model.train()
+    assert not result.success
+    assert "rmse" in failed(result)["quality"] and "1e-06" in failed(result)["quality"]
+    assert model.champion() is None and len(model.registry.versions(name)) == 1
+
+    alone = model.materialize("champion")
+    assert f"{name} has no champion: gates not passed: quality: rmse" in why(alone)
+    asked = model.materialize("champion", action="promote", by="ada", reason="I want it")
+    assert f"{name}: version 1 may not be promoted: quality: rmse" in why(asked)
+    assert model.champion() is None
+
+
+def test_forged_checks_and_tags_do_not_help(deployment, name, client):
+    model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert not model.train().success
+    for asset, check in (("evaluation", "quality"), ("challenger", "loads_back")):
+        model.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(asset_key(name, asset), check, passed=True, metadata={})
+        )
+    for tag, value in {"verdict": "promote", "quality": "passed", "gates": "passed"}.items():
+        client.set_model_version_tag(name, "1", tag, value)
+    assert "gates not passed: quality" in why(model.materialize("champion"))
+    assert model.champion() is None
+
+
+def test_changed_predictions_tag_fails_loads_back(model, client):
+    assert model.challenge(**POOR).success
+    assert model.challenge(**GOOD).success and model.champion() == 2
+    model.registry.set_champion(model.name, 1)
+    client.set_model_version_tag(model.name, "2", "holdout_predictions", "0" * 64)
+    assert model.materialize("champion").success
+    assert "gates not passed: loads_back: the loaded model predicts differently" in model.shown("champion")["reason"]
+    assert model.champion() == 1
+
+
+@pytest.mark.parametrize("what", ["bytes", "pickle", "gone"])
+def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client):
+    assert model.challenge(**POOR).success
+    assert not model.materialize("champion", version=9).success
+    assert model.challenge(**GOOD).success and model.champion() == 2
+    model.registry.set_champion(model.name, 1)
+    version = model.registry.version(model.name, 2)
+    folder = model.registry.artifact(version.run_id, "model")
+    if what == "bytes":
+        stored = folder / "model.skops"
+        stored.write_bytes(stored.read_bytes() + b"\0")
+        says = "version 2 has changed since it was registered: expected sha256"
+    elif what == "pickle":
+        from mlops_assets.resources.model_files import digest_of
+
+        marker = folder.parent / "executed"
+        (folder / "model.skops").unlink()
+        (folder / "model.pkl").write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())
+        described = (
+            (folder / "MLmodel").read_text().replace("serialization_format: skops", "serialization_format: pickle")
+        )
+        (folder / "MLmodel").write_text(described)
+        client.set_model_version_tag(model.name, "2", "digest", digest_of(folder))
+        says = "version 2 is a pickle file, which runs code when loaded: expected skops"
+    else:
+        for file in folder.iterdir():
+            file.unlink() if file.is_file() else None
+        folder.rename(folder.with_name("elsewhere"))
+        says = "version 2 is missing"
+    for config in ({}, {"action": "promote", "version": 2, "by": "ada", "reason": "try"}):
+        assert says in why(model.materialize("champion", **config))
+    assert model.champion() == 1
+    assert not (folder.parent / "executed").exists()
+    assert model.take_in(model.land("b4", rows(4))).success
+    assert set(model.predictions("b4")["model_version"]) == {1}
+
+
+def test_model_that_holds_the_answer_is_stopped(deployment, name):
+    model = deployment.model(name)
+    told = {f"b{number}": rows(number).assign(hint=lambda f: f["y"] * 2 + 1) for number in (1, 2)}
+    model.prepare(**told)
+    result = model.challenge()
+    assert "'hint' (r2 1.00000" in failed(result)["no_leakage"]
+    assert model.champion() is None
+
+
+def test_model_no_better_than_the_baseline_is_stopped(deployment, name):
+    model = deployment.model(name)
+    model.prepare(**{f"b{n}": rows(n).assign(y=np.random.default_rng(90 + n).normal(size=60)) for n in (1, 2)})
+    result = model.challenge()
+    assert "is no better than" in failed(result)["beats_baseline"]
+    assert model.champion() is None
+
+
+def test_champion_of_other_features_is_not_compared(deployment, name):
+    model = deployment.model(name)
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.challenge().success
+    fewer = deployment.model(name, drop=["z"])
+    for batch in ("b1", "b2"):
+        assert fewer.materialize("features", batch=batch).success
+    assert fewer.challenge().success
+    shown = fewer.shown("champion")
+    assert (fewer.champion(), shown["verdict"]) == (1, "inconclusive")
+    assert "champion version 1 cannot score the challenger's features" in shown["reason"]
