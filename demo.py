@@ -59,6 +59,7 @@ def life_of(model: str, arrivals: tuple[int, ...], instance: dg.DagsterInstance)
 def take_in(model: str, arrived: list[tuple[str, str]], instance: dg.DagsterInstance, ledger: BatchLedger) -> None:
     """One batch run for each batch that was not taken in as it is."""
     tally: Counter[str] = Counter()
+    alarms: Counter[str] = Counter()
     for number, (batch, mark) in enumerate(arrived, start=1):
         record = ledger.get(batch)
         if record is not None and record.mark == mark:
@@ -66,13 +67,14 @@ def take_in(model: str, arrived: list[tuple[str, str]], instance: dg.DagsterInst
             continue
         result = run(f"{model}_batch", instance, partition_key=batch, tags={MARK: mark})
         found = [check for check in result.get_asset_check_evaluations() if check.passed or has_model(check)]
-        alarms = sorted({check.check_name for check in found if not check.passed})
+        failed = sorted({check.check_name for check in found if not check.passed})
         tally["accepted" if result.success else "rejected"] += 1
         tally["checks"] += len(found)
-        tally.update(alarms)
-        progress(f"  batch {number}/{len(arrived)} {batch}: {', '.join(alarms) or 'all checks pass'}")
-    span = f"{arrived[0][0]} to {arrived[-1][0]}"
-    progress(f"  {len(arrived)} batches, {span}: " + ", ".join(f"{count} {what}" for what, count in tally.items()))
+        alarms.update(failed)
+        progress(f"  batch {number}/{len(arrived)} {batch}: {', '.join(failed) or 'all checks pass'}")
+    counts = ", ".join(f"{count} {what}" for what, count in tally.items())
+    not_passed = ", ".join(f"{name} {count} times" for name, count in alarms.items()) or "none"
+    progress(f"  {len(arrived)} batches, {arrived[0][0]} to {arrived[-1][0]}: {counts}; not passed: {not_passed}")
     say("")
 
 
