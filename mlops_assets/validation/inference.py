@@ -172,7 +172,7 @@ def _expectation(kind: str, kwargs: dict[str, Any], severity: str) -> dict[str, 
 
 def _outward(value: float, rounding: Any) -> float:
     """`value` with three significant digits, rounded away from the values seen: a limit that a person can read."""
-    if abs(value) < sys.float_info.min:
-        return 0.0
+    if abs(value) < sys.float_info.min:  # below it, dividing by a power of ten is no longer exact
+        return float(rounding(math.copysign(1.0, value) * (value != 0) / 2)) * sys.float_info.min
     exponent = math.floor(math.log10(abs(value))) - 2
     return float(f"{rounding(value / 10.0**exponent)}e{exponent}")
