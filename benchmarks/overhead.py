@@ -22,7 +22,7 @@ import workload
 from dagster_graphql import DagsterGraphQLClient
 
 HERE = Path(__file__).parent
-PAIRS = 5
+PAIRS = 3
 DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
 
 
@@ -32,7 +32,13 @@ def main() -> None:
         prepare(home)
         environment = os.environ | {"OVERHEAD_HOME": place, "DAGSTER_HOME": str(home / "dagster")}
         environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
-        rows = [compare("load the code location", *loading(environment))]
+        ours = loading("from definitions import defs", HERE.parent, environment)
+        bare = loading("import dagster as dg; defs = dg.Definitions()", home, environment)
+        scaffolded = loading("from definitions import defs", empty_project(home), environment | {"PYTHONPATH": ""})
+        rows = [
+            compare("load: ours / a bare Definitions()", ours, bare),
+            compare("load: ours / an empty defs folder", ours, scaffolded),
+        ]
         with dg.DagsterInstance.from_config(str(home / "dagster")) as instance, served(home, environment) as client:
             ours = Launched(client, instance)
             take_in_history(home, ours)
@@ -78,16 +84,22 @@ def seconds(call: Callable[[int], object], pair: int) -> float:
     return time.perf_counter() - begin
 
 
-def loading(environment: dict[str, str]) -> tuple[Callable[[int], object], Callable[[int], object]]:
-    """Our repository's code location against one without any asset, both up to a loaded repository."""
-    empty = "import dagster as dg; defs = dg.Definitions()"
-    load = "; defs.get_repository_def().get_all_jobs()"
+def loading(code: str, folder: Path, environment: dict[str, str]) -> Callable[[int], object]:
+    """A process that loads a code location up to a repository with all its jobs."""
+    command = [sys.executable, "-c", f"{code}; defs.get_repository_def().get_all_jobs()"]
+    return lambda pair: subprocess.run(command, check=True, env=environment, cwd=folder)
 
-    def call(code: str) -> Callable[[int], object]:
-        command = [sys.executable, "-c", code + load]
-        return lambda pair: subprocess.run(command, check=True, env=environment, cwd=HERE.parent)
 
-    return call("from definitions import defs"), call(empty)
+def empty_project(home: Path) -> Path:
+    """A code location as Dagster scaffolds it, without any definition."""
+    folder = home / "empty"
+    (folder / "defs").mkdir(parents=True)
+    (folder / "defs" / "__init__.py").touch()
+    project = (HERE.parent / "pyproject.toml").read_text()
+    (folder / "pyproject.toml").write_text(project[project.index("[tool.dg]") : project.index("[tool.ruff]")])
+    load = "defs = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)\n"
+    (folder / "definitions.py").write_text(f"from pathlib import Path\n\nimport dagster as dg\n\n{load}")
+    return folder
 
 
 def prepare(home: Path) -> None:
