@@ -70,7 +70,7 @@ def _import(module: str, dotted: str) -> Any:
                 f"{shown(dotted)}: no module {module!r}. Install it, or correct the name."
             ) from error
         raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
-    except Exception as error:
+    except Exception as error:  # an import runs the module's own code
         raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
 
 
@@ -99,7 +99,7 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
                 raise DeclarationError(f"estimator {shown(name)} takes no parameter {shown(param)}. {hint}")
     try:
         built = factory(**params)
-    except Exception as error:
+    except Exception as error:  # the factory is the user's
         raise DeclarationError(f"estimator {shown(name)} could not be built: {reason(error)}.") from error
     if not (hasattr(built, "fit") and hasattr(built, "predict")) or inspect.isclass(built):
         raise DeclarationError(

@@ -46,7 +46,7 @@ def fit(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
     """Fit the Pipeline on all rows of `X` (n, columns) and `y` (n,) and return it; `TrainingError` says why not."""
     try:
         return _fitted(pipeline, X, y)
-    except Exception as error:
+    except Exception as error:  # estimators raise whatever they like on data they dislike
         numbers = X.select_dtypes(include="number").astype("float64")
         infinite = [name for name in numbers.columns if np.isinf(numbers[name]).any()]
         where = f" Columns with infinite values: {shown(infinite)}." if infinite else ""
@@ -161,7 +161,7 @@ def _try(task: _Task, number: int, params: dict[str, Any]) -> Trial:
             found.append(task.score(model, task.X.iloc[test], task.y.iloc[test]))
     except DeclarationError:
         raise
-    except Exception as error:
+    except Exception as error:  # a failed trial is a result, with its reason
         return Trial(number, params, nan, nan, time.perf_counter() - begin, reason(error))
     seconds = time.perf_counter() - begin
     if not np.isfinite(found).all():

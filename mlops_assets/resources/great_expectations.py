@@ -134,7 +134,7 @@ def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[An
 def _alone(batch: Any, domain_object: Any, result_format: dict[str, Any]) -> Any:
     try:
         return batch.validate(domain_object, result_format=result_format)
-    except Exception as error:
+    except Exception as error:  # it becomes the outcome of this expectation
         return error
 
 

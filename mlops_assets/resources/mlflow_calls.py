@@ -167,7 +167,7 @@ def fetched(client: "MlflowClient", run_id: str, artifact_uri: str, name: str, c
     local = local_folder(artifact_uri)
     try:
         path = local / name if local is not None else Path(client.download_artifacts(run_id, name, str(copies)))
-    except Exception as error:
+    except Exception as error:  # each artifact store raises its own kind
         status = getattr(getattr(error, "response", None), "status_code", None)  # a server that keeps the artifacts
         if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST" and status != 404:
             raise

@@ -66,7 +66,7 @@ def _batches(source: "Frame", only: str | None = None) -> Iterator[tuple[str, pd
                 yield safe_key(name), batch
     except (SourceError, DeclarationError):
         raise
-    except Exception as problem:
+    except Exception as problem:  # the callable is the user's
         text = re.sub(r"://[^/@\s]*@", "://***@", str(problem))
         place = traceback.extract_tb(problem.__traceback__)[-1]
         raise SourceError(
