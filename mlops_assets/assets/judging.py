@@ -1,4 +1,7 @@
-"""The gates of a version, computed from the stored model and rows alone: no check event or tag is believed."""
+"""The gates of a version, computed anew from the stored model and rows: no earlier check result is believed.
+
+Two digests are read from the version's tags: that of its files, and that of what it predicted when it was fitted.
+"""
 
 import hashlib
 import time
