@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlops_assets.declaration import Drift as Drift
     from mlops_assets.declaration import Gates as Gates
+    from mlops_assets.declaration import Retraining as Retraining
     from mlops_assets.declaration import Search as Search
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
     from mlops_assets.pipeline import ModelPipeline as ModelPipeline
@@ -21,7 +22,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _FOUND_IN = {
     "ModelPipeline": "pipeline",
-    **dict.fromkeys(("Drift", "Gates", "Search"), "declaration"),
+    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
     **dict.fromkeys(("Folder", "Frame", "Limits"), "sources"),
     "MlopsAssetsError": "errors",
 }

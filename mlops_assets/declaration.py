@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,6 +54,63 @@ class Drift(Declared):
     min_effect: float = Field(0.1, ge=0, description="Smallest effect that matters, on the scale of each test.")
 
 
+class Retraining(Declared):
+    """When a new challenger is trained without anybody asking. Whatever fires, each decision is recorded."""
+
+    on_drift: bool = Field(True, description="Features drifted in enough of the champion's newest batches.")
+    on_decay: bool = Field(True, description="The champion decayed in enough of its newest batches.")
+    confirm: tuple[int, int] = Field((2, 3), description="k of the n newest batches must show drift, or decay.")
+    min_new_rows: int | None = Field(None, ge=1, description="Labelled rows that the champion has not seen.")
+    max_age: str | None = Field(None, description="Age of the champion since its training, such as '30D'.")
+    on_new_version: bool = Field(True, description="The declaration, or the code of a function in it, has changed.")
+    cron: str | None = Field(None, description="When the clock asks for one, such as '0 3 * * 1'.")
+    timezone: str = Field("UTC", description="Time zone of `cron`.")
+    first_after: int = Field(2, ge=2, description="Labelled batches that the first training waits for.")
+    cool_down: int | str = Field(1, description="Batches, or duration ('12h'), that must come between two trainings.")
+    budget: int = Field(10, ge=1, description="Most trainings in `period` that need no person.")
+    period: str = Field("30D", description="The time over which `budget` is counted.")
+    attempts: int = Field(3, ge=1, description="How often a failed training is tried on the same data.")
+
+    @field_validator("max_age", "period")
+    @classmethod
+    def _durations(cls, duration: str | None) -> str | None:
+        return None if duration is None else _duration(duration)
+
+    @field_validator("cool_down")
+    @classmethod
+    def _cool_down_is_sound(cls, cool_down: int | str) -> int | str:
+        if isinstance(cool_down, str):
+            return _duration(cool_down)
+        if cool_down < 0:
+            raise ValueError("must not be negative")
+        return cool_down
+
+    @field_validator("confirm")
+    @classmethod
+    def _k_of_n(cls, confirm: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= confirm[0] <= confirm[1]:
+            raise ValueError("must be (k, n) with 1 <= k <= n")
+        return confirm
+
+    @field_validator("cron")
+    @classmethod
+    def _cron_is_valid(cls, cron: str | None) -> str | None:
+        from dagster._utils.schedules import is_valid_cron_string
+
+        if cron is not None and not is_valid_cron_string(cron):
+            raise ValueError("must be a cron string of five fields, such as '0 3 * * 1' (Mondays at three)")
+        return cron
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("must be a time zone such as 'UTC' or 'Europe/Berlin'") from None
+        return timezone
+
+
 class Declaration(Declared):
     """One model, declared once. Only name, source, target and estimator are required."""
 
@@ -86,6 +144,20 @@ class Declaration(Declared):
     slices: list[str] = Field([], description="Columns by whose values metrics are also reported.")
     gates: Gates = Field(default_factory=lambda: Gates(), description="What a challenger must pass.")
     drift: Drift = Field(default_factory=lambda: Drift(), description="When a batch counts as drifted.")
+    retraining: Retraining = Field(default_factory=lambda: Retraining(), description="What retrains by itself.")
+    approval: Literal["required"] | None = Field(
+        None, description="required: a challenger that may be promoted waits until a person approves it."
+    )
+    outcomes: Folder | Frame | None = Field(
+        None, description="Where labels come from that are known later than the rows: `key` columns and the target."
+    )
+    known_at: str | None = Field(
+        None,
+        description="Column (of `outcomes` where declared, else of `source`) that says when a label became known.",
+    )
+    label_share: float = Field(
+        0.8, gt=0, le=1, description="With `outcomes`: share of a batch that must be labelled before it is judged on."
+    )
     pages: Literal["on_alarm", "always", "never"] = Field(
         "on_alarm", description="When Evidently draws a page for a batch (about 10 s, 5 MB); any batch on request."
     )
@@ -133,6 +205,10 @@ class Declaration(Declared):
             raise ValueError("lookback needs `features` (which gets the history) and `time` (which bounds it)")
         if self.target in [*self.key, *self.drop, self.time]:
             raise ValueError(f"target {self.target!r} is also declared as key, time or drop")
+        if self.outcomes and not self.key:
+            raise ValueError("outcomes needs `key`, the columns by which labels are joined to rows")
+        if self.known_at and not self.time:
+            raise ValueError("known_at needs `time`: a label is used where it was known before the holdout begins")
         for extent in (self.window, self.holdout):
             if isinstance(extent, str) and not self.time:
                 raise ValueError(f"{extent!r} is a duration: declare `time`, or give a number of batches")
@@ -147,13 +223,17 @@ class Declaration(Declared):
     def features_version(self) -> str:
         """16 hex digits that change when the features of the same rows would be others."""
         return _digest(
-            [_plain(getattr(self, field)) for field in ("features", "lookback", "drop", "target", "key", "time")]
+            [
+                _plain(getattr(self, field))
+                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at")
+            ]
         )
 
     @property
     def not_features(self) -> list[str]:
         """Columns of the dataset that are not features unless the user's function returns them."""
-        return [self.target, *self.key, *self.drop, *([self.time] if self.time else [])]
+        times = [name for name in (self.time, self.known_at) if name]
+        return [self.target, *self.key, *self.drop, *times]
 
     def suite_path(self) -> Path | None:
         """The suite file, or None when expectations are given as objects, by a function, or not at all."""
@@ -162,7 +242,7 @@ class Declaration(Declared):
 
 _FIT_FIELDS = (
     *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
-    *("holdout", "metrics", "seed", "serialization"),
+    *("holdout", "metrics", "seed", "serialization", "known_at", "label_share"),
 )
 
 

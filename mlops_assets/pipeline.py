@@ -7,12 +7,13 @@ import dagster as dg
 from mlops_assets.assets.challengers import challenger_asset
 from mlops_assets.assets.champions import champion_asset
 from mlops_assets.assets.datasets import dataset_asset
+from mlops_assets.assets.drift_reports import drift_asset
 from mlops_assets.assets.evaluations import evaluation_asset
 from mlops_assets.assets.features import features_asset
-from mlops_assets.assets.keys import BATCH_ASSETS, MODEL, TRAINING_ASSETS, asset_key, declare
+from mlops_assets.assets.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_ASSETS, asset_key, declare
 from mlops_assets.assets.model_cards import model_card_asset
+from mlops_assets.assets.performance_reports import performance_asset
 from mlops_assets.assets.predictions import predictions_asset
-from mlops_assets.assets.reports import drift_asset, performance_asset
 from mlops_assets.assets.training_sets import training_set_asset
 from mlops_assets.declaration import Declaration
 
@@ -48,7 +49,7 @@ class ModelPipeline(Declaration):
             f"{self.name}_{what}",
             selection=dg.AssetSelection.assets(*(asset_key(self.name, kind) for kind in kinds)),
             executor_def=dg.in_process_executor,  # a process for each step costs about 3 s a step
-            tags={MODEL: self.name},
+            tags={MODEL: self.name, KIND: what},
             description={
                 "batch": f"Takes in one batch of {self.name}: validated, scored, held against training and holdout.",
                 "training": f"Trains a challenger of {self.name}, judges it and, on evidence, makes it champion.",

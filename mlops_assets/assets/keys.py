@@ -14,6 +14,15 @@ MODEL = "mlops_assets/model"
 MARK = "mlops_assets/mark"
 """Run tag: the state of the source (size and time of a file, hash of a frame) that a batch run was asked to read."""
 
+KIND = "mlops_assets/kind"
+"""Run tag: what a run does for its model, `batch`, `outcomes` or `training`."""
+
+DATA_VERSION, DECLARATION_VERSION = "mlops_assets/data_version", "mlops_assets/declaration_version"
+"""Run tags of a training that was asked for by a sensor or a schedule: what is trained."""
+
+TRIGGER, ATTEMPT = "mlops_assets/trigger", "mlops_assets/attempt"
+"""Run tags: why, and for the how-manieth time."""
+
 BATCH_ASSETS = ("dataset", "features", "predictions", "drift", "performance")
 TRAINING_ASSETS = ("training_set", "challenger", "evaluation", "champion", "model_card")
 
@@ -31,6 +40,11 @@ def declare(model: Declaration) -> None:
 def declared(name: str) -> Declaration:
     """The declaration of a model that was built into definitions in this process."""
     return _DECLARED[name]
+
+
+def declared_models() -> list[Declaration]:
+    """All models built into definitions in this process, in order of name."""
+    return [_DECLARED[name] for name in sorted(_DECLARED)]
 
 
 def asset_key(model: str, kind: str) -> dg.AssetKey:

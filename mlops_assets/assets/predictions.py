@@ -9,6 +9,7 @@ from mlops_assets.assets.keys import asset_key, model_asset
 from mlops_assets.assets.metadata import column_schema, link, metadata, preview
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -46,7 +47,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         from mlops_assets.modelling.predictions import predict
         from mlops_assets.sources.contents import data_version
 
-        champion = mlflow_registry.champion(model.name)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
             context.log.info(f"{model.name} has no champion yet: batch {context.partition_key!r} is not scored")
             return

@@ -11,6 +11,7 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
 from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
+from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
@@ -79,7 +80,7 @@ def split(model: Declaration, storage: Storage, registry: MlflowRegistry) -> "Ma
     records = BatchLedger(storage, model.name).all()
     state = [(record, record.ready(model.features_version)) for record in records]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
-    champion = registry.champion(model.name)
+    champion = champion_in_force(registry, storage, model.name)
     after: list[str] = []
     if champion is not None:
         trained = read_manifest(storage, model.name, champion.tags["data_version"]).train

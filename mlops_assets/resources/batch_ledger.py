@@ -15,7 +15,7 @@ class BatchRecord:
     """The last look at one batch. `version` and `features` name the files in which its rows are stored."""
 
     batch: str
-    status: Literal["accepted", "rejected"]
+    status: Literal["accepted", "rejected", "duplicate"]
     run_id: str
     version: str | None = None
     rows: int = 0
@@ -26,11 +26,20 @@ class BatchRecord:
     mark: str = ""
     features: str | None = None
     features_code: str | None = None
+    labels: str | None = None
+    excluded: str = ""
+
+    @property
+    def identity(self) -> str:
+        """The content that this is about: of the rows, their features and, where they come later, their labels."""
+        return "-".join(str(part) for part in (self.version, self.features, self.labels) if part is not None)
 
     def ready(self, features_code: str) -> str | None:
         """None when the batch can be trained on, else what it waits for or why it is out."""
-        if self.status == "rejected":
-            return "rejected: " + "; ".join(self.reasons)
+        if self.status != "accepted":
+            return f"{self.status}: " + "; ".join(self.reasons)
+        if self.excluded:
+            return f"taken out of training by {self.excluded}"
         if self.features is None:
             return "waiting: its features were not computed yet; materialise its partition of features"
         if self.features_code != features_code:
@@ -53,25 +62,36 @@ class BatchLedger:
         """Record which file holds the features of a batch."""
         self.put(replace(record, features=features, features_code=features_code))
 
+    def exclude(self, batch: str, by: str, reason: str) -> None:
+        """Take a batch out of training, or back in where `reason` is empty."""
+        self._storage.write_json(self._model, "excluded", batch, value={"by": by, "reason": reason} if reason else None)
+
     def get(self, batch: str) -> BatchRecord | None:
         """The record of a batch, or None when it was never looked at."""
         value = self._storage.read_json(self._model, "batches", batch)
-        return None if value is None else _record(value)
+        if value is None:
+            return None
+        labelled, excluded = (self._storage.read_json(self._model, what, batch) for what in ("labelled", "excluded"))
+        return _record(value, labelled, excluded)
 
     def accepted(self, batch: str) -> BatchRecord:
         """The record of an accepted batch; raises `MlopsAssetsError` with the reason for any other."""
         record = self.get(batch)
         if record is None:
             raise MlopsAssetsError(f"{self._model}: batch {batch!r} has no dataset yet: materialise that first")
-        if record.status == "rejected":
-            raise MlopsAssetsError(f"{self._model}: batch {batch!r} was rejected: {'; '.join(record.reasons)}")
+        if record.status != "accepted":
+            became = "was rejected" if record.status == "rejected" else "is a duplicate"
+            raise MlopsAssetsError(f"{self._model}: batch {batch!r} {became}: {'; '.join(record.reasons)}")
         return record
 
     def all(self) -> list[BatchRecord]:
         """All records, in order of time where it is known, else of batch key."""
         from mlops_assets.sources.batches import natural_order
 
-        records = [_record(value) for value in self._storage.list_json(self._model, "batches").values()]
+        found, labelled, excluded = (
+            self._storage.list_json(self._model, what) for what in ("batches", "labelled", "excluded")
+        )
+        records = [_record(value, labelled.get(batch), excluded.get(batch)) for batch, value in found.items()]
         return sorted(records, key=lambda record: (record.start or "", natural_order(record.batch)))
 
 
@@ -82,9 +102,12 @@ def batch_info(record: BatchRecord) -> "BatchInfo":
     from mlops_assets.modelling.splits import BatchInfo
 
     start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
-    version = f"{record.version}-{record.features}"
-    return BatchInfo(record.batch, version, record.rows, record.labelled, start, end)
+    return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)
 
 
-def _record(value: dict[str, Any]) -> BatchRecord:
-    return BatchRecord(**{**value, "reasons": tuple(value["reasons"])})
+def _record(value: dict[str, Any], labelled: Any = None, excluded: Any = None) -> BatchRecord:
+    """The record of a batch with the labels that came later and a person's wish, each kept in a file of its own."""
+    record = BatchRecord(**{**value, "reasons": tuple(value["reasons"])})
+    if labelled is not None and labelled["version"] == record.version:
+        record = replace(record, labels=labelled["labels"], labelled=labelled["labelled"])
+    return replace(record, excluded=f"{excluded['by']}: {excluded['reason']}" if excluded else "")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ UNPARTITIONED = "all"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _LATEST = "latest"
+_SETTLED_NS = 100_000_000
+_LISTED: dict[Path, tuple[int, dict[str, Any]]] = {}
 
 
 class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -94,10 +97,20 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise MlopsAssetsError(f"{path} cannot be read as JSON ({error}): mend or remove it") from error
 
     def list_json(self, model: str, *folder: str) -> dict[str, Any]:
-        """The values stored directly in a folder, by name, in order of name; empty if there is no such folder."""
+        """The values stored directly in a folder, by name, in order of name; empty if there is no such folder.
+
+        A folder that has not changed since is not read again: sensors look at thousands of records every few seconds.
+        Do not write into the values.
+        """
         path = self._path(model, *folder, suffix="")
-        names = sorted(file.stem for file in path.glob("*.json"))
-        return {name: self.read_json(model, *folder, name) for name in names}
+        now, changed = time.time_ns(), path.stat().st_mtime_ns if path.is_dir() else 0
+        if path in _LISTED and _LISTED[path][0] == changed:
+            return _LISTED[path][1]
+        names = sorted(file.stem for file in path.glob("*.json")) if changed else []
+        found = {name: self.read_json(model, *folder, name) for name in names}
+        if now - changed > _SETTLED_NS:  # a later change within one tick of the file system's clock would not show
+            _LISTED[path] = (changed, found)
+        return found
 
     def _path(self, *parts: str, suffix: str = ".json") -> Path:
         if len(parts) < 2:

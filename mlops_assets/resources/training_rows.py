@@ -85,8 +85,8 @@ def _rows(
 
     storage, versions = Storage(root=root), [batch.version.split("-") for batch in batches]
     named = list(zip(batches, versions, strict=True))
-    features = [storage.read_frame(model, "features", batch.key, version) for batch, (_, version) in named]
-    datasets = [storage.read_frame(model, "dataset", batch.key, version, columns) for batch, (version, _) in named]
+    features = [storage.read_frame(model, "features", batch.key, version) for batch, (_, version, *_) in named]
+    datasets = [storage.read_frame(model, "dataset", batch.key, version, columns) for batch, (version, *_) in named]
     X, about = (pd.concat(frames, ignore_index=True) for frames in (features, datasets))
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
     labelled = about[target].notna().to_numpy()

@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.keys import BATCH_ASSETS, MARK, MODEL, asset_key, batches, declared
+from mlops_assets.assets.keys import BATCH_ASSETS, MARK, asset_key, batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.models import models_of
 from mlops_assets.sources.batches import Look
 
 MOST_PER_TICK = 10
@@ -54,13 +55,6 @@ def new_data_sensor(
         return dg.SensorResult(requests, cursor=json.dumps(cursor), dynamic_partitions_requests=additions)
 
     return sensor
-
-
-def models_of(context: dg.SensorEvaluationContext) -> list[Declaration]:
-    """The models whose assets are in the code location that a sensor runs in, in order of name."""
-    assert context.repository_def is not None  # a sensor of a code location has one
-    specs = (spec for asset in context.repository_def.assets_defs_by_key.values() for spec in asset.specs)
-    return [declared(name) for name in sorted({spec.metadata[MODEL] for spec in specs if MODEL in spec.metadata})]
 
 
 def new_batches(model: Declaration, look: Look, storage: Storage) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,49 @@
+"""What was found of each batch: whether it was scored, drifted or decayed, by which champion, on which content."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from mlops_assets.resources.storage import Storage
+
+ReportKind = Literal["predictions", "drift", "performance"]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """The last report of one kind on a batch.
+
+    `identity` is that of the batch's record when it was made, `model_version` the champion that it is about (None:
+    there was none yet), `at` the moment in UTC as ISO 8601.
+    """
+
+    batch: str
+    identity: str
+    model_version: int | None
+    verdict: str
+    reason: str
+    run_id: str
+    at: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+class BatchReports:
+    """The reports on one model's batches, one small file for each batch and kind, written by the steps of its runs."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._storage = storage
+        self._model = model
+
+    def put(self, kind: ReportKind, report: BatchReport) -> None:
+        """Record a report; an earlier one of the same kind on the same batch is replaced."""
+        self._storage.write_json(self._model, "reports", kind, report.batch, value=asdict(report))
+
+    def get(self, kind: ReportKind, batch: str) -> BatchReport | None:
+        """The last report of a kind on a batch."""
+        value = self._storage.read_json(self._model, "reports", kind, batch)
+        return None if value is None else BatchReport(**value)
+
+    def all(self, kind: ReportKind) -> dict[str, BatchReport]:
+        """The last report of a kind on every batch, by batch."""
+        found: dict[str, Any] = self._storage.list_json(self._model, "reports", kind)
+        return {batch: BatchReport(**value) for batch, value in found.items()}

@@ -1,0 +1,77 @@
+"""The champion as the pack last decided on it, kept beside the alias: what the alias is held against."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from mlops_assets.decisions.promotion import alias_state
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+
+
+@dataclass(frozen=True)
+class ChampionRecord:
+    """Who is champion by the pack's own decision, and since when (UTC, ISO 8601).
+
+    It holds all that is needed to load the model by its digest, even where its version was deleted from the registry.
+    """
+
+    version: int
+    digest: str
+    run_id: str
+    source: str
+    since: str
+    by: str
+    reason: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created: int = 0
+
+    @property
+    def data_version(self) -> str:
+        """The training set that it was trained on."""
+        return self.tags["data_version"]
+
+    @property
+    def declaration_version(self) -> str:
+        """The declaration that it was trained by."""
+        return self.tags["declaration_version"]
+
+    def as_version(self, model: str) -> ModelVersion:
+        """The registered version that it was made from."""
+        return ModelVersion(model, self.version, self.digest, self.run_id, self.tags, self.created, self.source)
+
+
+def write_champion_record(storage: Storage, champion: ModelVersion, since: str, by: str, reason: str) -> None:
+    """Record the champion, after the alias has moved."""
+    record = ChampionRecord(
+        champion.version,
+        champion.digest,
+        champion.run_id,
+        champion.source,
+        since,
+        by,
+        reason,
+        dict(champion.tags),
+        champion.created,
+    )
+    storage.write_json(champion.model, "champion", value=asdict(record))
+
+
+def champion_record(storage: Storage, model: str) -> ChampionRecord | None:
+    """The recorded champion; needs no registry."""
+    value = storage.read_json(model, "champion")
+    return None if value is None else ChampionRecord(**value)
+
+
+def champion_in_force(registry: MlflowRegistry, storage: Storage, model: str) -> ModelVersion | None:
+    """The version to score with: what the alias names if a decision of this pack put it there, else the recorded one.
+
+    An alias that was moved by hand, or lost with its version, does not change what scores: the last champion that was
+    decided on goes on, by its digest.
+    """
+    alias, record = registry.champion(model), champion_record(storage, model)
+    if record is None or (alias is not None and alias.version == record.version and alias.digest == record.digest):
+        return alias
+    if alias is not None and alias_state(alias, registry.versions(model), True) == "sound":
+        return alias  # a crash came between the alias and its record
+    return record.as_version(model)

@@ -1,0 +1,48 @@
+"""What became of each training: which data and declaration, which version came of it, what was decided on it."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from mlops_assets.resources.storage import Storage
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """One training of a model, by what was trained: a data version and a declaration version.
+
+    `fitted` is registered and not judged yet: a run that died there is carried on with. `refused` did not pass a
+    gate, `judged` was compared; both are final for this data and declaration. `at` is UTC, ISO 8601.
+    """
+
+    data_version: str
+    declaration_version: str
+    status: Literal["fitted", "refused", "judged"]
+    run_id: str
+    at: str
+    version: int | None = None
+    verdict: str = ""
+    reason: str = ""
+    trigger: str = ""
+
+
+class TrainingLedger:
+    """The records of one model's trainings, one small file each; it outlives Dagster's runs and MLflow's versions."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._storage = storage
+        self._model = model
+
+    def put(self, record: TrainingRecord) -> None:
+        """Record what became of a training; what was recorded of the same data and declaration is replaced."""
+        name = f"{record.data_version}-{record.declaration_version}"
+        self._storage.write_json(self._model, "trainings", name, value=asdict(record))
+
+    def get(self, data_version: str, declaration_version: str) -> TrainingRecord | None:
+        """The record of one training, or None when there was none that came as far."""
+        value = self._storage.read_json(self._model, "trainings", f"{data_version}-{declaration_version}")
+        return None if value is None else TrainingRecord(**value)
+
+    def all(self) -> list[TrainingRecord]:
+        """All trainings, the newest first."""
+        found = self._storage.list_json(self._model, "trainings").values()
+        return sorted((TrainingRecord(**value) for value in found), key=lambda record: record.at, reverse=True)
