@@ -1,0 +1,235 @@
+"""Whether a new challenger is trained now: triggers that ask for it, holds that speak against it, and the evidence."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from mlops_assets.decisions.retraining_evidence import Alarms, Evidence, Policy
+
+_UNITS = {"min": "minutes", "h": "hours", "D": "days", "W": "weeks"}
+_FIRST_WAIT = timedelta(minutes=1)
+_LONGEST_INTAKE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that was looked at: a trigger asks for a training, a hold speaks against it, where `met`.
+
+    `until` is when it will change by itself, if it will.
+    """
+
+    role: Literal["trigger", "hold"]
+    name: str
+    met: bool
+    found: str
+    needed: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RetrainingDecision:
+    """Fire or hold, why, and every condition that was looked at."""
+
+    fire: bool
+    reason: str
+    triggers: tuple[str, ...]
+    holds: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    key: str
+    again_at: datetime | None
+
+    @property
+    def verdict(self) -> Literal["fire", "hold"]:
+        """The decision in a word."""
+        return "fire" if self.fire else "hold"
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row for each condition, for people to read."""
+        return [
+            {"condition": each.name, "role": each.role, "met": each.met, "found": each.found, "needed": each.needed}
+            for each in self.conditions
+        ]
+
+
+def confirmed(flags: Sequence[bool], k: int, n: int) -> bool:
+    """Whether at least k of the newest n flags are raised; the newest is the last."""
+    return sum(flags[-n:]) >= k
+
+
+def duration(text: str) -> timedelta:
+    """A declared duration such as '12h' or '30D'."""
+    found = re.fullmatch(r"(\d+)(min|h|D|W)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration such as '12h' or '30D'")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> RetrainingDecision:
+    """Fire when some trigger is met and no hold is.
+
+    The decision's `key` is the same for the same evidence, whenever it is asked for, so that it is recorded once.
+    Neither cool-down nor budget hold back the repetition of a training that failed, nor a cool-down the first one.
+    """
+    triggers = _triggers(policy, evidence, now)
+    asked = [each for each in triggers if each.met]
+    holds = _holds(policy, evidence, now, [each.name for each in asked])
+    against = [each for each in holds if each.met]
+    fire = bool(asked) and not against
+    reason = "; ".join(f"{each.name}: {each.found}" for each in asked) or "nothing asks for a training"
+    if asked and against:
+        reason += ". Held back by " + "; ".join(f"{each.name}: {each.found}" for each in against)
+    conditions = (*triggers, *holds)
+    # What is under way matters only where a training is asked for; else each run would make a decision of its own.
+    weighed = conditions if asked else triggers
+    key = _digest([_identity(evidence), [(each.name, each.met) for each in weighed]])
+    later = [each.until for each in weighed if each.until is not None and each.until > now]
+    names = tuple(each.name for each in asked), tuple(each.name for each in against)
+    return RetrainingDecision(fire, reason, *names, conditions, key, min(later, default=None))
+
+
+def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Condition]:
+    if evidence.champion is None:
+        found, needed = f"{evidence.batches} labelled batches, no champion", f"{policy.first_after} labelled batches"
+        known = [_trigger("first training", evidence.batches >= policy.first_after, found, needed)]
+    else:
+        known = [
+            _alarm("drift", policy.on_drift, evidence.drift, policy.confirm),
+            _alarm("decay", policy.on_decay, evidence.decay, policy.confirm),
+            _volume(policy, evidence),
+            _age(policy, evidence, now),
+        ]
+    return [*known, _version(policy, evidence), _clock(evidence), _unfinished(evidence)]
+
+
+def _trigger(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
+    return Condition("trigger", name, met, found, needed, until)
+
+
+def _alarm(name: str, on: bool, alarms: Alarms, confirm: tuple[int, int]) -> Condition:
+    k, n = confirm
+    newest = list(zip(alarms.batches, alarms.flags, strict=True))[-n:]
+    raised = ", ".join(batch for batch, flag in newest if flag)
+    found = f"{sum(flag for _, flag in newest)} of the newest {len(newest)} batches" + (
+        f" ({raised})" if raised else ""
+    )
+    needed = f"{k} of the newest {n} batches" if on else "not declared"
+    return _trigger(name, on and confirmed(alarms.flags, k, n), found, needed)
+
+
+def _volume(policy: Policy, evidence: Evidence) -> Condition:
+    most = policy.min_new_rows
+    met = most is not None and evidence.new_rows >= most
+    found = f"{evidence.new_rows:,} labelled rows in {evidence.new_batches} batches that the champion has not seen"
+    return _trigger("volume", met, found, f"{most:,} rows" if most is not None else "not declared")
+
+
+def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
+    trained = evidence.champion_trained
+    found = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
+    if policy.max_age is None or trained is None:
+        return _trigger("age", False, found, "not declared")
+    due = trained + duration(policy.max_age)
+    return _trigger("age", now >= due, found, f"{policy.max_age}, over at {due:%Y-%m-%d %H:%M}", due)
+
+
+def _version(policy: Policy, evidence: Evidence) -> Condition:
+    met = policy.on_new_version and evidence.never_trained and evidence.champion is not None
+    found = f"declaration {evidence.declaration_version} was " + (
+        "never trained" if evidence.never_trained else "trained"
+    )
+    return _trigger("new version", met, found, "never trained" if policy.on_new_version else "not declared")
+
+
+def _clock(evidence: Evidence) -> Condition:
+    at = evidence.clock
+    found = f"due {at:%Y-%m-%d %H:%M}" if at else "not asked by the clock"
+    return _trigger("schedule", at is not None, found, "a tick of the declared cron")
+
+
+def _unfinished(evidence: Evidence) -> Condition:
+    return _trigger("unfinished", bool(evidence.unfinished), evidence.unfinished or "none", "a training that failed")
+
+
+def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) -> list[Condition]:
+    again = "unfinished" in asked
+    holds = [
+        _hold("no training set", evidence.data_version is None, evidence.cannot_train or "there is one", "one"),
+        _hold(
+            "trained already",
+            bool(evidence.outcome),
+            f"data version {evidence.data_version}: {evidence.outcome or 'not trained on yet'}",
+            "data or declaration not trained on before",
+        ),
+        _hold("under way", bool(evidence.under_way), evidence.under_way or "no training", "no training"),
+        *([] if evidence.clock else [_taking_in(evidence, now)]),  # the clock does not ask again
+        _hold(
+            "registry", bool(evidence.registry_away), evidence.registry_away or "asked only before a run", "an answer"
+        ),
+        _given_up(policy, evidence),
+        _retry_wait(evidence, now),
+    ]
+    if evidence.champion is not None and not again:
+        holds.append(_cool_down(policy, evidence, now))
+    return holds if again else [*holds, _budget(policy, evidence, now)]
+
+
+def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
+    return Condition("hold", name, met, found, needed, until)
+
+
+def _taking_in(evidence: Evidence, now: datetime) -> Condition:
+    """Batches that are nearly there belong into the training; but a stream of them must not starve it."""
+    until = evidence.intake_since + _LONGEST_INTAKE if evidence.intake_since else None
+    met = evidence.intake > 0 and (until is None or now < until)
+    return _hold("taking in", met, f"{evidence.intake} batches under way", "none, or 15 minutes of waiting", until)
+
+
+def _given_up(policy: Policy, evidence: Evidence) -> Condition:
+    found = f"{evidence.failures} failed attempts on data version {evidence.data_version}"
+    return _hold("given up", evidence.failures >= policy.attempts, found, f"fewer than {policy.attempts}")
+
+
+def _retry_wait(evidence: Evidence, now: datetime) -> Condition:
+    until = None
+    if evidence.failures and evidence.last_failure is not None:
+        until = evidence.last_failure + _FIRST_WAIT * 2 ** (evidence.failures - 1)
+    found = f"the last attempt failed, the next is due {until:%H:%M:%S}" if until else "no failed attempt"
+    return _hold("wait before retry", until is not None and now < until, found, "1, 2, 4 ... minutes", until)
+
+
+def _cool_down(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
+    pause = policy.cool_down
+    if isinstance(pause, int):
+        found = f"{evidence.since_last} batches since the last training"
+        return _hold("cool-down", evidence.since_last < pause, found, f"{pause} batches")
+    last = evidence.last_training
+    until = last + duration(pause) if last else None
+    found = f"last training {last:%Y-%m-%d %H:%M}" if last else "no training yet"
+    return _hold("cool-down", until is not None and now < until, found, pause, until)
+
+
+def _budget(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
+    within = sorted(each for each in evidence.trainings if each > now - duration(policy.period))
+    spent = len(within) >= policy.budget
+    until = within[len(within) - policy.budget] + duration(policy.period) if spent else None
+    found = f"{len(within)} trainings in {policy.period}"
+    return _hold("budget", spent, found, f"fewer than {policy.budget} in {policy.period}", until)
+
+
+def _identity(evidence: Evidence) -> list[Any]:
+    """What the decision is about, without what only says how late it is."""
+    return [
+        *(evidence.champion, evidence.data_version, evidence.declaration_version, evidence.new_rows),
+        *(evidence.drift.batches[-20:], evidence.drift.flags[-20:]),
+        *(evidence.decay.batches[-20:], evidence.decay.flags[-20:]),
+        *(evidence.failures, evidence.cannot_train, evidence.outcome),
+        evidence.clock.isoformat() if evidence.clock else None,
+    ]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

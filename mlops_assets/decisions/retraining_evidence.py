@@ -1,0 +1,87 @@
+"""What a retraining decision is made from: the declared policy and what is known of a model and its batches."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class Policy(Protocol):
+    """What an engineer declared of retraining; see `mlops_assets.Retraining`."""
+
+    @property
+    def on_drift(self) -> bool: ...
+    @property
+    def on_decay(self) -> bool: ...
+    @property
+    def confirm(self) -> tuple[int, int]: ...
+    @property
+    def min_new_rows(self) -> int | None: ...
+    @property
+    def max_age(self) -> str | None: ...
+    @property
+    def on_new_version(self) -> bool: ...
+    @property
+    def first_after(self) -> int: ...
+    @property
+    def cool_down(self) -> int | str: ...
+    @property
+    def budget(self) -> int: ...
+    @property
+    def period(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Whether a report of one kind raised an alarm, oldest first.
+
+    Only batches count that the champion was asked about and that the last training did not know: what a training has
+    answered to does not ask for another.
+    """
+
+    batches: tuple[str, ...] = ()
+    flags: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a decision is made from. Moments are aware of their zone.
+
+    champion, champion_trained: version and moment of training; None without a champion.
+    batches: labelled batches that can be trained on; new_batches, new_rows: those that the champion was neither trained
+        nor judged on, and their labelled rows. since_last: the batches that the last training knew nothing of.
+    data_version: of the training set that would be made now, or None with `cannot_train` saying why there is none.
+    never_trained: no training of the present declaration was ever finished.
+    outcome: the verdict of the same data and declaration, where they were trained before.
+    unfinished: the last training died or failed before it was decided on; failures: how often on this data and
+        declaration, last_failure: when.
+    trainings: when each training began that no person asked for. under_way: the run of a training, or "".
+    intake: batches that are being taken in; intake_since: when this began to hold back a training.
+    clock: the moment of the schedule that asks, or None.
+    registry_away: why the registry does not answer; "" where it does, or was not asked.
+    """
+
+    champion: int | None = None
+    champion_trained: datetime | None = None
+    drift: Alarms = Alarms()
+    decay: Alarms = Alarms()
+    batches: int = 0
+    new_batches: int = 0
+    new_rows: int = 0
+    since_last: int = 0
+    data_version: str | None = None
+    declaration_version: str = ""
+    cannot_train: str = ""
+    never_trained: bool = False
+    outcome: str = ""
+    unfinished: str = ""
+    failures: int = 0
+    last_failure: datetime | None = None
+    last_training: datetime | None = None
+    trainings: tuple[datetime, ...] = ()
+    under_way: str = ""
+    intake: int = 0
+    intake_since: datetime | None = None
+    clock: datetime | None = None
+    registry_away: str = ""
