@@ -5,9 +5,12 @@ from pathlib import Path
 import dagster as dg
 
 from resources import resources
-from sensors import sensors
+from sensors import retraining_schedules, sensors
 
+models = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
 defs = dg.Definitions.merge(
-    dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
-    dg.Definitions(resources=resources, sensors=sensors, executor=dg.in_process_executor),
+    models,
+    dg.Definitions(
+        resources=resources, sensors=sensors, schedules=retraining_schedules(), executor=dg.in_process_executor
+    ),
 )

@@ -31,3 +31,7 @@ class RegistryError(MlopsAssetsError):
 
 class ArtifactError(RegistryError):
     """A model artifact is refused: missing, changed since registration, or of an unsafe format."""
+
+
+class MissingArtifactError(ArtifactError):
+    """The files of an artifact are gone."""

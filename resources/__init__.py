@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
@@ -18,4 +19,5 @@ resources = {
         ui_url=os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
     ),
     "great_expectations": GreatExpectations(),
+    "mlops_alerts": Alerts(ui_url=os.environ.get("MLOPS_ASSETS_DAGSTER_UI", "http://127.0.0.1:3000")),
 }

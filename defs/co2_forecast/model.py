@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets import Frame, Gates, ModelPipeline, Search
+from mlops_assets import Frame, Gates, ModelPipeline, Retraining, Search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,5 +59,6 @@ def co2_forecast() -> dg.Definitions:
         holdout=2,
         metrics=["rmse", "mae", "r2"],
         gates=Gates(maximum={"rmse": 5.0}),
+        retraining=Retraining(first_after=16, cron="0 3 1 * *"),
         owners=["team:climate"],
     ).build_defs()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets import Frame, ModelPipeline, Search
+from mlops_assets import Frame, ModelPipeline, Retraining, Search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,5 +49,6 @@ def doctor_visits() -> dg.Definitions:
         holdout=3,
         metrics=["log_loss", "roc_auc", "accuracy"],
         slices=["idp"],
+        retraining=Retraining(first_after=8),
         owners=["team:health"],
     ).build_defs()

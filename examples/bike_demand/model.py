@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets import Frame, Gates, ModelPipeline, Search
+from mlops_assets import Frame, Gates, ModelPipeline, Retraining, Search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,5 +43,6 @@ def bike_demand() -> dg.Definitions:
         metrics=["rmse", "mae", "r2"],
         slices=["season", "workingday"],
         gates=Gates(beats=["dummy", "linear"], minimum={"r2": 0.5}),
+        retraining=Retraining(first_after=7),  # the window and the holdout
         owners=["team:mobility"],
     ).build_defs()

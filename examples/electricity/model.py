@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets import Frame, Gates, ModelPipeline
+from mlops_assets import Frame, Gates, ModelPipeline, Retraining
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,5 +50,6 @@ def electricity() -> dg.Definitions:
         holdout=1,
         metrics=["log_loss", "roc_auc", "accuracy"],
         gates=Gates(beats=["dummy", "previous"], minimum={"roc_auc": 0.8}),
+        retraining=Retraining(first_after=7),  # the window and the holdout
         owners=["team:energy"],
     ).build_defs()

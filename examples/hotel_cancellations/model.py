@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets import Frame, Gates, ModelPipeline
+from mlops_assets import Frame, Gates, ModelPipeline, Retraining
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,5 +51,6 @@ def hotel_cancellations() -> dg.Definitions:
         metrics=["log_loss", "roc_auc", "accuracy"],
         slices=["hotel", "market_segment"],
         gates=Gates(beats=["dummy", "linear"], minimum={"roc_auc": 0.7}),
+        retraining=Retraining(first_after=7),  # the window and the holdout
         owners=["team:revenue"],
     ).build_defs()

@@ -16,6 +16,7 @@ from mlops_assets.assets.judging import (
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
 from mlops_assets.assets.training import Trained, store_reference, train
+from mlops_assets.assets.trainings import note_fitted, note_refused
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -45,6 +46,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         deps=[asset_key(model.name, "training_set")],
         description=f"A version of {model.name} under test: searched, fitted, registered in MLflow.",
         check_specs=check_specs(model.name, "challenger", CHALLENGER_GATES),
+        pool=f"{model.name}_training",  # two runs on the same data: the second finds what the first has fitted
     )
     def challenger(
         context: dg.AssetExecutionContext,
@@ -54,6 +56,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         data_version = recorded(context, asset_key(model.name, "training_set"))["version"]
         trained = train(model, data_version, config.params, mlops_storage, mlflow_registry, context)
+        note_fitted(context, mlops_storage, trained.version)
         case = open_case(model, trained.version, mlops_storage, mlflow_registry)
         store_reference(model, data_version, case.train, mlops_storage)
         baselines = baseline_predictions(model, case)
@@ -61,7 +64,9 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(trained.version.digest),
             metadata=_metadata(trained, case, baselines, mlflow_registry),
         )
-        yield from (check_result(outcome, key) for outcome in challenger_gates(model, case, baselines))
+        outcomes = challenger_gates(model, case, baselines)
+        note_refused(context, mlops_storage, trained.version, outcomes)
+        yield from (check_result(outcome, key) for outcome in outcomes)
 
     return challenger
 

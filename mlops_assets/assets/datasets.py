@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import SourceError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.suites import Suite, suite_of
@@ -45,19 +47,34 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         batch=True,
         description=f"Batches of {model.name}, validated. {model.source.describe()}",
         check_specs=[*check_specs(model.name, "dataset", CONTRACT), *_suite_specs(model.name, suite)],
+        output_required=False,
     )
     def dataset(
         context: dg.AssetExecutionContext, mlops_storage: Storage, great_expectations: GreatExpectations
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        from mlops_assets.sources.contents import data_version
+
         batch = context.partition_key
-        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations)
+        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations, context.log)
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             _reject(model, batch, frame, refused, mlops_storage, context)
             raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(refused), allow_retries=False)
         assert frame is not None  # a batch that could not be read has been refused
-        yield _accept(model, batch, frame, mlops_storage, context)
-        suite.infer(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+        version, ledger = data_version(frame), BatchLedger(mlops_storage, model.name)
+        if _is_duplicate(batch, version, len(frame), ledger, context):
+            return
+        if _nothing_new(model, batch, version, mlops_storage, context):
+            return
+        accepted = _accept(model, batch, version, frame, mlops_storage, context)
+        if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
+            return
+        if model.outcomes:
+            from mlops_assets.resources.labels import refresh_labels
+
+            refresh_labels(model, mlops_storage, [batch])
+        yield accepted
+        suite.infer(ledger, mlops_storage, context.log)
 
     return dataset
 
@@ -70,7 +87,12 @@ def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
 
 
 def _validated(
-    model: Declaration, suite: Suite, batch: str, storage: Storage, expectations: GreatExpectations
+    model: Declaration,
+    suite: Suite,
+    batch: str,
+    storage: Storage,
+    expectations: GreatExpectations,
+    log: dg.DagsterLogManager,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """The batch (None where it cannot be read) and the outcome of each check that could be made."""
     import pandas as pd
@@ -82,13 +104,16 @@ def _validated(
         frame = model.source.read(batch)
     except SourceError as error:
         return None, [CheckOutcome("readable", False, str(error))]
+    if model.outcomes is not None and model.target in frame.columns:
+        log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
+        frame = frame.drop(columns=model.target)
     recorded = storage.read_json(model.name, "schema")
     schema = Schema.from_dict(recorded) if recorded else None
     frame = normalise(frame, schema)
     contract = contract_checks(
         frame,
         schema,
-        target=model.target,
+        target=None if model.outcomes else model.target,
         key=model.key,
         time=model.time,
         extra_columns=model.extra_columns,
@@ -121,21 +146,52 @@ def _reject(
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
 
 
+def _nothing_new(
+    model: Declaration, batch: str, version: str, storage: Storage, context: dg.AssetExecutionContext
+) -> bool:
+    """Whether a sensor asked for rows of which all has been done: then only the source's mark is new."""
+    ledger = BatchLedger(storage, model.name)
+    before = ledger.get(batch)
+    if MARK not in context.run.tags or before is None or not _taken_in(model, before, version, storage):
+        return False
+    context.log.info(f"batch {batch!r} holds the rows that were taken in before: nothing is left to be done for it")
+    ledger.put(replace(before, mark=_mark(context, before)))
+    return True
+
+
+def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, context: dg.AssetExecutionContext) -> bool:
+    """Whether these rows are another batch's; then that is recorded, and they are not used a second time."""
+    other = ledger.same_rows(batch, version)
+    if other is None:
+        return False
+    reason = f"the same rows as batch {other!r}, taken in before: counted once"
+    mark = _mark(context, ledger.get(batch))
+    ledger.put(BatchRecord(batch, "duplicate", context.run_id, version, rows, reasons=(reason,), mark=mark))
+    context.log.info(f"batch {batch!r} is left out: {reason}")
+    shown = metadata({"duplicate_of": other, "left_out_because": reason, "rows": rows})
+    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, description=reason, metadata=shown))
+    return True
+
+
 def _accept(
-    model: Declaration, batch: str, frame: "pd.DataFrame", storage: Storage, context: dg.AssetExecutionContext
+    model: Declaration,
+    batch: str,
+    version: str,
+    frame: "pd.DataFrame",
+    storage: Storage,
+    context: dg.AssetExecutionContext,
 ) -> dg.MaterializeResult[Any]:
-    from mlops_assets.sources.contents import data_version
+    """Store the rows and record them; what is to be shown of them."""
     from mlops_assets.validation.schema import Schema, schema_of
 
     recorded = storage.read_json(model.name, "schema")
     schema = Schema.from_dict(recorded).merged(schema_of(frame)) if recorded else schema_of(frame)
     storage.write_json(model.name, "schema", value=schema.to_dict())
-    version = data_version(frame)
     path = storage.write_frame(model.name, "dataset", batch, version, frame)
     start, end = (None, None)
     if model.time:
         start, end = frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
-    labelled = int(frame[model.target].notna().sum())
+    labelled = 0 if model.outcomes else int(frame[model.target].notna().sum())
     ledger = BatchLedger(storage, model.name)
     before = ledger.get(batch)
     mark = _mark(context, before)
@@ -153,6 +209,15 @@ def _accept(
             "dagster/column_schema": column_schema(frame, _roles(model)),
         },
     )
+
+
+def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: Storage) -> bool:
+    """Whether all that a run would do with these rows has been done."""
+    if (record.status, record.version) != ("accepted", version):
+        return False
+    reports = BatchReports(storage, model.name)
+    found = (reports.get("predictions", record.batch), reports.get("drift", record.batch))
+    return not outstanding(record, model.features_version, *found, reports.get("performance", record.batch))
 
 
 def _mark(context: dg.AssetExecutionContext, before: BatchRecord | None) -> str:

@@ -1,15 +1,17 @@
 """`drift`: each batch against the rows that the champion was trained on."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, table
-from mlops_assets.assets.reports import PageConfig, batch_rows, unknown, with_page
+from mlops_assets.assets.reports import PageConfig, batch_rows, record_report, unknown, with_page
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
@@ -39,9 +41,13 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         from mlops_assets.decisions.drift import drift as decide_drift
 
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        note = partial(record_report, context, mlops_storage, model, "drift", record)
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
-            context.log.info(f"{model.name} has no champion yet: nothing to hold {context.partition_key!r} against")
+            why = f"{model.name} has no champion yet: nothing to hold {record.batch!r} against"
+            context.log.info(why)
+            note(None, "no champion", why)
             yield check_result(unknown("no_drift", "there is no champion yet to hold the batch against"), key)
             return
         X, _ = batch_rows(model, context.partition_key, mlops_storage)
@@ -58,8 +64,12 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
 
         alarm = report.verdict == "drift"
         shown |= with_page(model, config, alarm, champion, f"drift/{context.partition_key}.html", draw, mlflow_registry)
+        outcome = _drift_check(report)
+        drifted = sum(feature.verdict == "drift" for feature in report.features)
+        figures = {"share_drifted": report.share, "drifted_features": drifted}
+        note(champion.version, report.verdict, outcome.message, figures)
         yield dg.MaterializeResult(metadata=shown)
-        yield check_result(_drift_check(report), key)
+        yield check_result(outcome, key)
 
     return drift
 

@@ -8,9 +8,11 @@ import dagster as dg
 from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
+from mlops_assets.assets.trainings import note_refused
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
+from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -43,7 +45,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         number = recorded(context, asset_key(model.name, "challenger"))["version"]
         version = mlflow_registry.version(model.name, number)
         case = open_case(model, version, mlops_storage, mlflow_registry)
-        champion = mlflow_registry.champion(model.name)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         plots = _plots(model, case)
         shown = {
             **_figures(model, case, champion, mlflow_registry),
@@ -51,8 +53,10 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
         }
         _log(case, shown, plots, mlflow_registry)
+        outcomes = evaluation_gates(model, case)
+        note_refused(context, mlops_storage, version, outcomes)
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
-        yield from (check_result(outcome, key) for outcome in evaluation_gates(model, case))
+        yield from (check_result(outcome, key) for outcome in outcomes)
 
     return evaluation
 

@@ -100,7 +100,22 @@ def _history(
         return batch.iloc[:0]
     rows = pd.concat(earlier, ignore_index=True)
     within: pd.DataFrame = rows[(rows[model.time] >= since) & (rows[model.time] < first)]
-    return within.sort_values(model.time, ignore_index=True)
+    within = within.sort_values(model.time, ignore_index=True)
+    if model.known_at and not model.outcomes and model.target in within.columns:
+        within[model.target] = within[model.target].where(_known(within, model.known_at, first))
+    return within
+
+
+def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
+    """Of which rows (n,) the label was known at a moment; not of those that do not say since when."""
+    import pandas as pd
+
+    from mlops_assets.sources.contents import parse_times
+
+    if known_at not in rows.columns:
+        return pd.Series(False, index=rows.index)
+    known: pd.Series = pd.to_datetime(parse_times(rows[known_at]), utc=True) <= pd.to_datetime(moment, utc=True)
+    return known
 
 
 def _columns(model: Declaration, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:

@@ -15,7 +15,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     from mlops_assets.modelling.problem import problem_of
 
     manifest = read_manifest(storage, model.name, version.tags["data_version"])
-    train, holdout = (read_rows(storage, model, role) for role in (manifest.train, manifest.holdout))
+    train, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
     fitted = registry.load(version, model.serialization, model.trusted_types)
     problem = problem_of(train.y, model.problem)
     metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))

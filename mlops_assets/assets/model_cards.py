@@ -10,6 +10,7 @@ from mlops_assets.assets.keys import asset_key, model_asset
 from mlops_assets.assets.metadata import link, markdown_text, metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
+from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -30,7 +31,7 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         description=f"What the champion of {model.name} is, was trained on and may be used for.",
     )
     def model_card(mlops_storage: Storage, mlflow_registry: MlflowRegistry) -> dg.MaterializeResult[Any]:
-        champion = mlflow_registry.champion(model.name)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
         manifest = read_manifest(mlops_storage, model.name, champion.tags["data_version"])

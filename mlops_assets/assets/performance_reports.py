@@ -1,6 +1,8 @@
 """`performance`: how the champion does on each batch whose labels are in."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,19 +10,26 @@ import dagster as dg
 from mlops_assets.assets.judging import Case, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, table
-from mlops_assets.assets.reports import PageConfig, batch_rows, unknown, with_page
+from mlops_assets.assets.reports import PageConfig, record_report, unknown, with_page
 from mlops_assets.assets.sparklines import MOST_POINTS, trend
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import ReportKind
 from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.labels import unusable_outcomes
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_labelled
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.decisions.decay import Decay
     from mlops_assets.modelling.predictions import Predictions
+
+KIND: ReportKind = "performance"
 
 
 def performance_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -33,7 +42,7 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"scikitlearn", "evidently"},
         code_version="1",
         batch=True,
-        deps=[asset_key(model.name, "predictions")],
+        deps=[asset_key(model.name, "predictions"), *_labels_dep(model)],
         description=f"Metrics of the champion of {model.name} on each batch, beside those on its own holdout.",
         check_specs=check_specs(
             model.name, "performance", {"no_decay": "No worse than on the holdout."}, blocking=False
@@ -43,36 +52,74 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
     def performance(
         context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
-            yield check_result(unknown("no_decay", "there is no champion yet to be measured"), key)
+            reason = "there is no champion yet to be measured"
+            record_report(context, mlops_storage, model, KIND, record, None, "no champion", reason)
+            yield check_result(unknown("no_decay", reason), key)
             return
-        X, y = batch_rows(model, context.partition_key, mlops_storage)
+        X, y = read_labelled(mlops_storage, model, record)
         labelled = y.notna().to_numpy()
-        if not labelled.any():
-            yield check_result(unknown("no_decay", f"insufficient labels: none of {len(y):,} rows has one yet"), key)
+        share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
+        insufficient = _insufficient(model, record, int(labelled.sum()), mlops_storage)
+        if insufficient is not None:
+            said = ("insufficient labels", insufficient)
+            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, share)
+            yield dg.MaterializeResult(metadata=_waiting_metadata(champion, insufficient, share))
+            yield check_result(unknown("no_decay", insufficient), key)
             return
         case = open_case(model, champion, mlops_storage, mlflow_registry)
-        X, y = X[labelled], y[labelled]
-        said, found = _decay(case, X, y)
-        shown = _performance_metadata(context, case, y, said, found)
-
-        def draw() -> str:
-            from mlops_assets.resources.evidently_pages import performance_page
-
-            sides = (_judged(case.holdout.y, case.predictions), _judged(y, said))
-            return performance_page(case.problem, *sides, model.seed)
-
-        alarm = found.verdict == "decay"
+        judged = _judge(case, X[labelled], y[labelled])
+        figures, said = {**judged.figures(), **share}, (judged.found.verdict, judged.found.reason)
+        record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures)
+        shown = _performance_metadata(context, judged, share)
         name = f"performance/{context.partition_key}.html"
-        shown |= with_page(model, config, alarm, champion, name, draw, mlflow_registry)
+        alarm = judged.found.verdict == "decay"
+        shown |= with_page(model, config, alarm, champion, name, lambda: judged.page(model.seed), mlflow_registry)
         yield dg.MaterializeResult(metadata=shown)
-        yield check_result(_decay_check(found), key)
+        yield check_result(_decay_check(judged.found), key)
 
     return performance
 
 
-def _decay(case: Case, X: "pd.DataFrame", y: "pd.Series") -> "tuple[Predictions, Decay]":
+def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
+    """Any batch of outcomes may hold labels of any batch of rows."""
+    if model.outcomes is None:
+        return []
+    return [dg.AssetDep(asset_key(model.name, "outcomes"), partition_mapping=dg.AllPartitionMapping())]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A batch as the champion did on it: every metric `here` and on its own holdout, `then`."""
+
+    case: Case
+    y: "pd.Series"
+    said: "Predictions"
+    found: "Decay"
+    here: Mapping[str, float]
+    then: Mapping[str, float]
+
+    @property
+    def first(self) -> str:
+        """The metric that decides."""
+        return self.case.metrics[0].name
+
+    def figures(self) -> dict[str, float]:
+        """The first metric here and there, where it is defined."""
+        both = {self.first: self.here[self.first], f"holdout_{self.first}": self.then[self.first]}
+        return {name: figure for name, figure in both.items() if math.isfinite(figure)}
+
+    def page(self, seed: int) -> str:
+        """Evidently's page of both sides."""
+        from mlops_assets.resources.evidently_pages import performance_page
+
+        sides = (_side(self.case.holdout.y, self.case.predictions), _side(self.y, self.said))
+        return performance_page(self.case.problem, *sides, seed)
+
+
+def _judge(case: Case, X: "pd.DataFrame", y: "pd.Series") -> _Judged:
     from mlops_assets.decisions.decay import decay
     from mlops_assets.modelling.predictions import predict
 
@@ -85,7 +132,9 @@ def _decay(case: Case, X: "pd.DataFrame", y: "pd.Series") -> "tuple[Predictions,
         metric.name,
         metric.from_mean,
     )
-    return said, found
+    here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
+    then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
+    return _Judged(case, y, said, found, here, then)
 
 
 def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
@@ -93,18 +142,33 @@ def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
     return (y - said.value) ** 2 if said.classes is None else (y != said.value).astype(float)
 
 
+def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
+    """Why the batch cannot be judged yet, with what kept outcomes from being joined to it, or None."""
+    from mlops_assets.decisions.decay import insufficient_labels
+
+    later = model.outcomes is not None
+    reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)
+    if reason is None or not later:
+        return reason
+    unusable = unusable_outcomes(storage, model.name, record.batch)
+    return "; ".join([reason, *(f"outcomes {batch!r} are not used: {why}" for batch, why in unusable.items())])
+
+
+def _waiting_metadata(champion: ModelVersion, reason: str, share: Mapping[str, float]) -> dict[str, Any]:
+    """What is known while labels come in: the share as a number, so that one can follow it filling in."""
+    return metadata({"verdict": "insufficient labels", "reason": reason, **share, "model_version": champion.version})
+
+
 def _performance_metadata(
-    context: dg.AssetExecutionContext, case: Case, y: "pd.Series", said: "Predictions", found: "Decay"
+    context: dg.AssetExecutionContext, judged: _Judged, share: Mapping[str, float]
 ) -> dict[str, Any]:
-    here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
-    then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
-    first = case.metrics[0].name
+    here, then, first = judged.here, judged.then, judged.first
     return {
-        **metadata({"verdict": found.verdict, "reason": found.reason}),
+        **metadata({"verdict": judged.found.verdict, "reason": judged.found.reason}),
         "trend": _trend(context, first, here[first], then[first]),
         **metadata(here),
         "metrics": table({"metric": name, "batch": here[name], "holdout": then[name]} for name in here),
-        **metadata({"rows": len(y), "model_version": case.version.version}),
+        **metadata({**share, "model_version": judged.case.version.version}),
     }
 
 
@@ -128,7 +192,7 @@ def _decay_check(found: "Decay") -> CheckOutcome:
     return CheckOutcome("no_decay", found.verdict == "no decay", found.reason, severity="warn", blocking=False)
 
 
-def _judged(y: "pd.Series", said: "Predictions") -> "pd.DataFrame":
+def _side(y: "pd.Series", said: "Predictions") -> "pd.DataFrame":
     import pandas as pd
 
     from mlops_assets.resources.evidently_pages import PREDICTION, TARGET

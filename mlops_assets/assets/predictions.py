@@ -1,12 +1,14 @@
 """`predictions`: a batch scored by the champion, stamped with its version."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from mlops_assets.assets.keys import asset_key, model_asset
 from mlops_assets.assets.metadata import column_schema, link, metadata, preview
+from mlops_assets.assets.reports import record_report
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.champion_record import champion_in_force
@@ -47,16 +49,20 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         from mlops_assets.modelling.predictions import predict
         from mlops_assets.sources.contents import data_version
 
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        note = partial(record_report, context, mlops_storage, model, "predictions", record)
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
-            context.log.info(f"{model.name} has no champion yet: batch {context.partition_key!r} is not scored")
+            why = f"{model.name} has no champion yet: batch {record.batch!r} is not scored"
+            context.log.info(why)
+            note(None, "no champion", why)
             return
-        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         X, about = read_batch(mlops_storage, model, record.batch, str(record.version), str(record.features))
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
-        frame = _stamped(predict(fitted, X), about.drop(columns=model.target), champion)
+        frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
         version = data_version(frame)
         path = mlops_storage.write_frame(model.name, "predictions", record.batch, version, frame)
+        note(champion.version, "scored", f"{len(frame):,} rows", {"rows": len(frame)})
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
             metadata={

@@ -1,6 +1,7 @@
-"""What `drift` and `performance` share: the rows of a batch, a check that knows nothing, and a page for people."""
+"""What the reports on a batch share: a record of what was found, its rows, a check that knows nothing, a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -9,7 +10,8 @@ from pydantic import Field
 from mlops_assets.assets.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports, ReportKind
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -23,6 +25,36 @@ class PageConfig(dg.Config):
     """What a person may ask for in the launchpad."""
 
     page: bool = Field(False, description="Let Evidently draw its page of this batch, whatever the decision.")
+
+
+def record_report(
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    model: Declaration,
+    kind: ReportKind,
+    record: BatchRecord,
+    champion_version: int | None,
+    verdict: str,
+    reason: str,
+    figures: Mapping[str, float] | None = None,
+) -> None:
+    """Keep what a step found of a batch; call it before the step yields its materialisation.
+
+    `record` is the one that the step read its rows by, and `champion_version` None where there is no champion. The
+    sensor `new_data` asks for a batch until its reports are about its record as it is, so a run that is killed before
+    this is repeated, and one that is killed after it has lost nothing.
+    """
+    report = BatchReport(
+        batch=record.batch,
+        identity=record.identity,
+        model_version=champion_version,
+        verdict=verdict,
+        reason=reason,
+        run_id=context.run_id,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        figures={name: float(figure) for name, figure in (figures or {}).items()},
+    )
+    BatchReports(storage, model.name).put(kind, report)
 
 
 def batch_rows(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.DataFrame, pd.Series]":

@@ -15,7 +15,7 @@ from mlops_assets.errors import DeclarationError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.problem import Problem
@@ -51,7 +51,7 @@ def train(
         context.log.info(f"{model.name}: version {existing.version} was trained on this data before; nothing to fit")
         return Trained(existing, {}, reused=True)
     manifest = read_manifest(storage, model.name, data_version)
-    rows, holdout = (read_rows(storage, model, role) for role in (manifest.train, manifest.holdout))
+    rows, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
     tags = {
         **known,
         "features_version": model.features_version,

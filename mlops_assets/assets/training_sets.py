@@ -7,14 +7,16 @@ import dagster as dg
 
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, table
+from mlops_assets.assets.trainings import note_unfit_data
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
 from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
 from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.labels import unready
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_manifest, read_rows
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.validation.text import shown
 
 if TYPE_CHECKING:
@@ -39,16 +41,17 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
         "training_set",
         kinds={"pandas"},
         code_version=model.training_version,
-        deps=[asset_key(model.name, "features")],
+        deps=[asset_key(model.name, kind) for kind in ("features", *(["outcomes"] if model.outcomes else []))],
         description=f"Batches that {model.name} is trained on and, later ones, judged on.",
         check_specs=check_specs(model.name, "training_set", CHECKS),
     )
     def training_set(
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        manifest = split(model, mlops_storage, mlflow_registry)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        manifest = split(model, mlops_storage, None if champion is None else champion.tags["data_version"])
         mlops_storage.write_json(model.name, "training_set", manifest.version, value=manifest.to_dict())
-        train, holdout = (read_rows(mlops_storage, model, role) for role in (manifest.train, manifest.holdout))
+        train, holdout = (read(mlops_storage, model, manifest) for read in (read_train, read_holdout))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             metadata={
@@ -67,24 +70,25 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
                 "profile": table(_profile(train, holdout)),
             },
         )
-        yield from (check_result(outcome, key) for outcome in split_checks(model, manifest, train, holdout))
+        outcomes = split_checks(model, manifest, train, holdout)
+        note_unfit_data(context, mlops_storage, model, manifest.version, outcomes)
+        yield from (check_result(outcome, key) for outcome in outcomes)
 
     return training_set
 
 
-def split(model: Declaration, storage: Storage, registry: MlflowRegistry) -> "Manifest":
-    """Split the batches that can be trained on; those that cannot are named with the reason."""
+def split(model: Declaration, storage: Storage, champion: str | None) -> "Manifest":
+    """Split the batches that can be trained on; those that cannot are named with the reason.
+
+    champion: data version of the champion's training set, which the holdout must be later than; None without one.
+    """
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.splits import split_in_time
 
     records = BatchLedger(storage, model.name).all()
-    state = [(record, record.ready(model.features_version)) for record in records]
+    state = [(record, unready(model, record)) for record in records]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
-    champion = champion_in_force(registry, storage, model.name)
-    after: list[str] = []
-    if champion is not None:
-        trained = read_manifest(storage, model.name, champion.tags["data_version"]).train
-        after = [batch.key for batch in trained]
+    after = [] if champion is None else [batch.key for batch in read_manifest(storage, model.name, champion).train]
     infos = [batch_info(record) for record, why in state if why is None]
     try:
         found = split_in_time(infos, model.holdout, model.window, after)
@@ -110,6 +114,8 @@ def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
         f"{len(train.y):,} labelled rows to train on (at least {MIN_TRAIN_ROWS}), "
         f"{len(holdout.y):,} to judge on (at least {MIN_HOLDOUT_ROWS})"
     )
+    if train.known_later:
+        message += f"; {train.known_later:,} labels were not known yet when the holdout begins, and are not trained on"
     return CheckOutcome("enough_rows", enough, message)
 
 

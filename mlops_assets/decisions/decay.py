@@ -35,6 +35,21 @@ class Decay:
     reason: str
 
 
+def insufficient_labels(labelled: int, rows: int, share: float | None = None) -> str | None:
+    """Why a batch of `rows` with so many labels cannot be judged on, or None.
+
+    share: the least share of the rows that must have one, where labels come later than rows; else None.
+    """
+    if not labelled:
+        return f"insufficient labels: none of {rows:,} rows has one yet"
+    if share is None or labelled >= share * rows:
+        return None
+    return (  # the share is rounded down: 79.6% would else be shown as the 80% that are needed
+        f"insufficient labels: {labelled:,} of {rows:,} rows ({100 * labelled // rows}%) have one; "
+        f"{share:.0%} are needed, since labels that come first are not like those that come late"
+    )
+
+
 def decay(
     holdout_losses: Any,
     batch_losses: Any,

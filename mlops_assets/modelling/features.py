@@ -62,7 +62,8 @@ def looks_ahead(
         known = batch[batch[time] <= moment]
         now = (known[time] == moment).to_numpy()
     unlabelled = known.copy()
-    unlabelled[target] = unlabelled[target].mask(now)
+    if target in unlabelled.columns:  # else labels come later, from a source of their own
+        unlabelled[target] = unlabelled[target].mask(now)
     whole = compute(function, batch, history, not_features).loc[known.index]
     before = compute(function, unlabelled, history, not_features)
     return [name for name in whole.columns if name not in before.columns or not _same(whole[name], before[name])]

@@ -1,5 +1,6 @@
 """What became of each batch of a model: accepted or rejected, which version, with which features."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,11 @@ class BatchRecord:
         """The content that this is about: of the rows, their features and, where they come later, their labels."""
         return "-".join(str(part) for part in (self.version, self.features, self.labels) if part is not None)
 
+    @property
+    def content(self) -> str:
+        """The rows and their features alone: what scores and drift are about, whatever labels come later."""
+        return "-".join(str(part) for part in (self.version, self.features) if part is not None)
+
     def ready(self, features_code: str) -> str | None:
         """None when the batch can be trained on, else what it waits for or why it is out."""
         if self.status != "accepted":
@@ -59,8 +65,14 @@ class BatchLedger:
         self._storage.write_json(self._model, "batches", record.batch, value=asdict(record))
 
     def put_features(self, record: BatchRecord, features: str, features_code: str) -> None:
-        """Record which file holds the features of a batch."""
-        self.put(replace(record, features=features, features_code=features_code))
+        """Record which file holds the features of a batch; an error where its rows are others by now."""
+        now = self.get(record.batch)
+        if now is not None and (now.status, now.version) != (record.status, record.version):
+            raise MlopsAssetsError(
+                f"{self._model}: batch {record.batch!r} was taken in anew meanwhile (now {now.status}, rows "
+                f"{now.version}; these features are of {record.version}): the next run computes them"
+            )
+        self.put(replace(now or record, features=features, features_code=features_code))
 
     def exclude(self, batch: str, by: str, reason: str) -> None:
         """Take a batch out of training, or back in where `reason` is empty."""
@@ -84,15 +96,38 @@ class BatchLedger:
             raise MlopsAssetsError(f"{self._model}: batch {batch!r} {became}: {'; '.join(record.reasons)}")
         return record
 
+    def same_rows(self, batch: str, version: str) -> str | None:
+        """The accepted batch that holds these very rows and before which `batch` gives way, or None.
+
+        The first in the ledger stays. Where two runs took in both at once, the first in natural order does: both
+        runs look again after they wrote, and a pair that neither saw is found by the next look of `new_data`. So one
+        of them always stays: a batch gives way to an accepted one only, and of two accepted ones only the later does.
+        """
+        return gives_way(batch, [each for each in self.records().values() if each.version == version])
+
+    def records(self) -> dict[str, BatchRecord]:
+        """All records by batch, in order of name."""
+        found, labelled, excluded = (
+            self._storage.list_json(self._model, what) for what in ("batches", "labelled", "excluded")
+        )
+        return {batch: _record(value, labelled.get(batch), excluded.get(batch)) for batch, value in found.items()}
+
     def all(self) -> list[BatchRecord]:
         """All records, in order of time where it is known, else of batch key."""
         from mlops_assets.sources.batches import natural_order
 
-        found, labelled, excluded = (
-            self._storage.list_json(self._model, what) for what in ("batches", "labelled", "excluded")
-        )
-        records = [_record(value, labelled.get(batch), excluded.get(batch)) for batch, value in found.items()]
-        return sorted(records, key=lambda record: (record.start or "", natural_order(record.batch)))
+        return sorted(self.records().values(), key=lambda record: (record.start or "", natural_order(record.batch)))
+
+
+def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
+    """The accepted batch among `alike`, all of the same rows, before which `batch` gives way, or None."""
+    from mlops_assets.sources.batches import natural_order
+
+    accepted = [each.batch for each in alike if each.status == "accepted"]
+    others = [other for other in accepted if other != batch]
+    if batch in accepted:
+        others = [other for other in others if natural_order(other) < natural_order(batch)]
+    return min(others, key=natural_order, default=None)
 
 
 def batch_info(record: BatchRecord) -> "BatchInfo":

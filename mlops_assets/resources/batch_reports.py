@@ -26,6 +26,11 @@ class BatchReport:
     at: str
     figures: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def content(self) -> str:
+        """The rows and their features alone, as `BatchRecord.content`."""
+        return "-".join(self.identity.split("-")[:2])
+
 
 class BatchReports:
     """The reports on one model's batches, one small file for each batch and kind, written by the steps of its runs."""

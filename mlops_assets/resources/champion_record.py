@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from mlops_assets.decisions.promotion import alias_state
+from mlops_assets.decisions.promotion import AliasState, alias_state
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -36,6 +36,10 @@ class ChampionRecord:
         """The declaration that it was trained by."""
         return self.tags["declaration_version"]
 
+    def names(self, version: ModelVersion) -> bool:
+        """Whether a registered version is the recorded one: a number may come back after a model was deleted."""
+        return (version.version, version.digest) == (self.version, self.digest)
+
     def as_version(self, model: str) -> ModelVersion:
         """The registered version that it was made from."""
         return ModelVersion(model, self.version, self.digest, self.run_id, self.tags, self.created, self.source)
@@ -63,6 +67,16 @@ def champion_record(storage: Storage, model: str) -> ChampionRecord | None:
     return None if value is None else ChampionRecord(**value)
 
 
+def alias_standing(
+    registry: MlflowRegistry, record: ChampionRecord | None, alias: ModelVersion | None, model: str
+) -> AliasState:
+    """Whether the alias stands where the pack put it, be it that a crash came between the alias and its record."""
+    if record is not None and alias is not None and record.names(alias):
+        return "sound"
+    promotion = 0 if record is None else record.as_version(model).promotion
+    return alias_state(alias, registry.versions(model), record is not None, promotion)
+
+
 def champion_in_force(registry: MlflowRegistry, storage: Storage, model: str) -> ModelVersion | None:
     """The version to score with: what the alias names if a decision of this pack put it there, else the recorded one.
 
@@ -70,8 +84,6 @@ def champion_in_force(registry: MlflowRegistry, storage: Storage, model: str) ->
     decided on goes on, by its digest.
     """
     alias, record = registry.champion(model), champion_record(storage, model)
-    if record is None or (alias is not None and alias.version == record.version and alias.digest == record.digest):
+    if record is None or (alias is not None and alias_standing(registry, record, alias, model) == "sound"):
         return alias
-    if alias is not None and alias_state(alias, registry.versions(model), True) == "sound":
-        return alias  # a crash came between the alias and its record
     return record.as_version(model)

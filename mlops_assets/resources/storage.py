@@ -112,6 +112,14 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             _LISTED[path] = (changed, found)
         return found
 
+    def changed(self, model: str, *parts: str) -> int:
+        """When a record, or anything directly in a folder, was last written, in ns since 1970; 0 if there is none."""
+        for suffix in (".json", ""):
+            path = self._path(model, *parts, suffix=suffix)
+            if path.exists():
+                return path.stat().st_mtime_ns
+        return 0
+
     def _path(self, *parts: str, suffix: str = ".json") -> Path:
         if len(parts) < 2:
             raise MlopsAssetsError(f"storage needs a model and at least one more name, got {parts}")

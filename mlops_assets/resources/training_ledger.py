@@ -5,6 +5,8 @@ from typing import Literal
 
 from mlops_assets.resources.storage import Storage
 
+Status = Literal["fitted", "refused", "judged"]
+
 
 @dataclass(frozen=True)
 class TrainingRecord:
@@ -16,7 +18,7 @@ class TrainingRecord:
 
     data_version: str
     declaration_version: str
-    status: Literal["fitted", "refused", "judged"]
+    status: Status
     run_id: str
     at: str
     version: int | None = None

@@ -5,7 +5,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import TrainingError
+from mlops_assets.errors import SourceError, TrainingError
+from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.resources.labels import read_labels
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -19,16 +21,35 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rows:
     """n labelled rows in order of time. `X` (n, features), `y` (n,), `batch` (n,) the ordinal of each row's batch,
-    `about` (n, time + key + slices) what identifies them."""
+    `about` (n, time + key + slices) what identifies them. `known_later` counts the labelled rows that are not among
+    them, since their label was not known in time."""
 
     X: "pd.DataFrame"
     y: "pd.Series"
     batch: "np.ndarray"
     about: "pd.DataFrame"
+    known_later: int = 0
 
     def time(self, name: str | None) -> "pd.Series | None":
         """The rows' time, where the model declares one."""
         return self.about[name] if name else None
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What is read of the stored rows of a model."""
+
+    target: str
+    time: str | None
+    known_at: str | None
+    outcomes: bool
+    about: tuple[str, ...]
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Columns of the dataset; where labels come later, neither they nor their times are among them."""
+        labels = () if self.outcomes else (self.target, *([self.known_at] if self.known_at else []))
+        return tuple(dict.fromkeys((*labels, *self.about)))
 
 
 def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
@@ -43,20 +64,47 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
     return Manifest.from_dict(values)
 
 
-def read_rows(storage: Storage, model: Declaration, batches: "tuple[BatchInfo, ...]") -> Rows:
-    """The labelled rows of these batches, at the versions that the manifest names.
+def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
+    """The rows to train on, at the versions that the manifest names.
+
+    With `known_at`, only those whose label was known when the holdout begins: in production a model that was trained
+    then could not have known the others. Labels that do not say since when are not among them.
 
     The steps of a run share what was read last, since a stored version never changes: do not write into the result.
     """
-    return _rows(storage.root, model.name, model.target, model.time, _about(model), batches)
+    known_by = _begin(model, manifest) if model.known_at else None
+    return _rows(storage.root, model.name, _columns(model), manifest.train, known_by)
+
+
+def read_holdout(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
+    """The rows to judge on, with every label that the manifest knows of; as `read_train` otherwise."""
+    return _rows(storage.root, model.name, _columns(model), manifest.holdout, None)
 
 
 def read_batch(
-    storage: Storage, model: Declaration, batch: str, version: str, features: str
+    storage: Storage, model: Declaration, batch: str, version: str, features: str, labels: str | None = None
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Features of all rows of a batch, and its target, time, key and slice columns, row by row."""
+    """Features of all rows of a batch, and its target, time, key and slice columns, row by row.
+
+    Where labels come later, the target is NaN unless a version of `labels` is named.
+    """
     X = storage.read_frame(model.name, "features", batch, features)
-    return X, storage.read_frame(model.name, "dataset", batch, version, _about(model))
+    about, _ = _about(storage, model.name, _columns(model), batch, version, labels)
+    return X, about
+
+
+def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
+    """Features and labels of all rows of a batch, in order of time where rows have one; NaN where no label is known.
+
+    A label that says of itself that it is known only later than now is none yet.
+    """
+    import pandas as pd
+
+    X = storage.read_frame(model.name, "features", record.batch, str(record.features))
+    about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
+    y = about[model.target].where(~(known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy())
+    order = time_order(about[model.time]) if model.time else slice(None)
+    return X.iloc[order], y.iloc[order]
 
 
 def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
@@ -71,28 +119,77 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
     return np.lexsort((shuffled, times.to_numpy(), *(() if batch is None else (batch,))))
 
 
-def _about(model: Declaration) -> tuple[str, ...]:
-    """The columns of a dataset that identify a row and say what came of it."""
-    return tuple(dict.fromkeys([model.target, *([model.time] if model.time else []), *model.key, *model.slices]))
+def _columns(model: Declaration) -> _Columns:
+    about = dict.fromkeys([*([model.time] if model.time else []), *model.key, *model.slices])
+    return _Columns(model.target, model.time, model.known_at, model.outcomes is not None, tuple(about))
+
+
+def _about(
+    storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
+) -> "tuple[pd.DataFrame, pd.Series]":
+    """Target and identifying columns of all rows of a batch, and when each label became known (NaT: not said)."""
+    import pandas as pd
+
+    from mlops_assets.resources.outcome_frames import KNOWN_AT, LABEL, moments
+
+    about = storage.read_frame(model, "dataset", batch, version, columns.stored)
+    if columns.outcomes and labels is not None:
+        found = read_labels(storage, model, batch, labels)
+        return about.assign(**{columns.target: found[LABEL]}), found[KNOWN_AT]
+    unknown = pd.Series(pd.NaT, index=about.index, dtype="datetime64[us]")
+    if columns.outcomes:
+        return about.assign(**{columns.target: float("nan")}), unknown
+    if columns.known_at is None:
+        return about, unknown
+    try:
+        known_at = moments(about[columns.known_at])
+    except SourceError as error:
+        raise TrainingError(f"{model}: batch {batch!r}: {error}, or take the batch out of training") from error
+    return about[[columns.target, *columns.about]], known_at
+
+
+def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
+    """The first moment of the holdout."""
+    starts = [batch.start for batch in manifest.holdout if batch.start is not None]
+    if len(starts) < len(manifest.holdout):
+        timeless = [batch.key for batch in manifest.holdout if batch.start is None]
+        raise TrainingError(
+            f"{model.name}: batches {timeless[:5]} were taken in before `time` was declared, so what was known when "
+            f"the holdout begins is not known: materialise {model.name}/dataset for them"
+        )
+    return min(starts)
 
 
 @lru_cache(maxsize=4)
 def _rows(
-    root: str, model: str, target: str, time: str | None, columns: tuple[str, ...], batches: "tuple[BatchInfo, ...]"
+    root: str, model: str, columns: _Columns, batches: "tuple[BatchInfo, ...]", known_by: "pd.Timestamp | None"
 ) -> Rows:
     import numpy as np
     import pandas as pd
 
-    storage, versions = Storage(root=root), [batch.version.split("-") for batch in batches]
-    named = list(zip(batches, versions, strict=True))
-    features = [storage.read_frame(model, "features", batch.key, version) for batch, (_, version, *_) in named]
-    datasets = [storage.read_frame(model, "dataset", batch.key, version, columns) for batch, (version, *_) in named]
-    X, about = (pd.concat(frames, ignore_index=True) for frames in (features, datasets))
+    storage, features, abouts, moments = Storage(root=root), [], [], []
+    for batch in batches:
+        rows, of_features, *of_labels = batch.version.split("-")
+        labels = of_labels[0] if of_labels else None
+        about, known_at = _about(storage, model, columns, batch.key, rows, labels)
+        features.append(storage.read_frame(model, "features", batch.key, of_features))
+        abouts.append(about)
+        moments.append(known_at)
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
-    labelled = about[target].notna().to_numpy()
-    X, about, ordinal = X[labelled], about[labelled], ordinal[labelled]
-    if time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
-        order = time_order(about[time], ordinal)
+    X, about = pd.concat(features, ignore_index=True), pd.concat(abouts, ignore_index=True)
+    known_at = pd.concat(moments, ignore_index=True)
+    labelled = about[columns.target].notna().to_numpy()
+    known = labelled & (known_at <= _plain(known_by)).to_numpy() if known_by is not None else labelled
+    X, about, ordinal = X[known], about[known], ordinal[known]
+    if columns.time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
+        order = time_order(about[columns.time], ordinal)
         X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
     X, about = X.reset_index(drop=True), about.reset_index(drop=True)
-    return Rows(X, about.pop(target), ordinal, about)
+    y = about.pop(columns.target)
+    y = y.infer_objects() if columns.outcomes else y  # booleans with gaps are objects
+    return Rows(X, y, ordinal, about, int(labelled.sum() - known.sum()))
+
+
+def _plain(moment: "pd.Timestamp") -> "pd.Timestamp":
+    """In UTC without a zone, as `known_at` is kept."""
+    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)

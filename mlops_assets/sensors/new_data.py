@@ -1,20 +1,27 @@
-"""`new_data`: one sensor for all models; looks for new and changed batches and requests a run for each."""
+"""`new_data`: one sensor for all models; requests runs for batches that are new, changed or left incomplete."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.keys import BATCH_ASSETS, MARK, asset_key, batches
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.labels import OutcomesLedger
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.intake import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.requests import MOST_PER_TICK, Probe, Tick, request_runs
+from mlops_assets.sensors.source_memory import Memory, look, seen_now
+from mlops_assets.sensors.vanished import report_vanished
+from mlops_assets.sources import Folder, Frame
 from mlops_assets.sources.batches import Look
 
-MOST_PER_TICK = 10
+MOST_SECONDS = 25.0
+"""After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
 
 
 def new_data_sensor(
@@ -24,8 +31,9 @@ def new_data_sensor(
 ) -> dg.SensorDefinition:
     """A sensor that adds partitions and requests runs for batches of every model in its code location.
 
-    It compares what each source has with what the ledger says was taken in, at most 10 batches of a model a tick. A
-    source that fails is logged and holds up no other model.
+    It compares what each source has with what is on record: a batch is complete once it was rejected, or taken in,
+    scored and judged as it is now. At most 10 runs of a model are under way at once. A run that failed is repeated
+    after 1, 2, 4, ... minutes, at most 6 hours. A source that fails is logged and holds up no other model.
     """
 
     @dg.sensor(
@@ -33,45 +41,75 @@ def new_data_sensor(
         asset_selection=dg.AssetSelection.all(),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        description="Requests a run for each new or changed batch of each model.",
+        description="Requests a run for each batch that is new, changed or was left incomplete, of each model.",
     )
-    def sensor(context: dg.SensorEvaluationContext, mlops_storage: Storage) -> dg.SensorResult:
+    def sensor(
+        context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> dg.SensorResult:
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
-        requests: list[dg.RunRequest] = []
-        additions = []
-        for model in models_of(context):
-            try:
-                look = model.source.look(cursor.get(model.name, {}))
-            except MlopsAssetsError as error:
-                context.log.error(f"{model.name}: {error}")
-                continue
-            cursor[model.name] = look.seen
-            new = dict(list(new_batches(model, look, mlops_storage))[:MOST_PER_TICK])
-            if new:
-                additions.append(batches(model.name).build_add_request(list(new)))
-                requests += [_request(model.name, batch, mark) for batch, mark in new.items()]
-            for waiting in look.waiting[:MOST_PER_TICK]:
-                context.log.info(f"{model.name}: {waiting.name!r} waits: {waiting.reason}")
-        return dg.SensorResult(requests, cursor=json.dumps(cursor), dynamic_partitions_requests=additions)
+        memories: dict[str, Any] = cursor.get("models", {})
+        tick = Tick(context, mlops_storage, Probe(mlflow_registry))
+        models = models_of(context)
+        first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
+        following = ""
+        started = time.monotonic()
+        for model in models[first:] + models[:first]:
+            if time.monotonic() - started > MOST_SECONDS:
+                following = model.name
+                context.log.warning(f"the sources are slow: the next tick goes on with {following}")
+                break
+            place = memories.setdefault(model.name, {})
+            for what, take_in in (("batches", _batches), ("outcomes", _outcomes)):
+                try:
+                    place[what] = take_in(model, Memory.from_json(place.get(what, {})), tick).to_json()
+                except Exception as error:  # a broken record of one model must not stop the others
+                    context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
+        if tick.probe.waiting:
+            context.log.warning(f"MLflow does not answer: {tick.probe.waiting} batches wait")
+        known = {model.name: memories[model.name] for model in models if model.name in memories}
+        return dg.SensorResult(
+            tick.requests,
+            cursor=json.dumps({"models": known, **({"next": following} if following else {})}),
+            dynamic_partitions_requests=tick.additions,
+            asset_events=tick.events,
+        )
 
     return sensor
 
 
-def new_batches(model: Declaration, look: Look, storage: Storage) -> Iterator[tuple[str, str]]:
-    """Batches that are ready and were not taken in as they are now, with their marks, in the source's order."""
-    ledger = BatchLedger(storage, model.name)
-    for batch, mark in look.ready.items():
-        record = ledger.get(batch)
-        if record is None or record.mark != mark:
-            yield batch, mark
+def _batches(model: Declaration, memory: Memory, tick: Tick) -> Memory:
+    known = batches_on_record(tick.storage, model.name)
+    found = _look(model.source, model, memory, known.marks, tick)
+    if found is None:  # what is stored already goes on without its source
+        tried, after = request_runs(model, "batch", wanted_batches(model, Look({}, (), {}), known), memory, tick)
+        return replace(memory, tried=tried, after=after)
+    tried, after = request_runs(model, "batch", wanted_batches(model, found, known), memory, tick)
+    events, gone = report_vanished(model, vanished(model, found, known), memory.gone)
+    tick.events += events
+    return Memory(**seen_now(model.source, found, memory, known.marks, tried), tried=tried, after=after, gone=gone)
 
 
-def _request(model: str, batch: str, mark: str) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=f"{model}/{batch}/{mark}",
-        partition_key=batch,
-        asset_selection=[asset_key(model, kind) for kind in BATCH_ASSETS],
-        # With the partition's tag there is nothing left for Dagster to resolve, so a batch that it cannot resolve
-        # (a partition that this very tick adds, say) does not fail the tick for all others.
-        tags={MARK: mark, "dagster/partition": batch},
-    )
+def _outcomes(model: Declaration, memory: Memory, tick: Tick) -> Memory:
+    if model.outcomes is None:
+        return Memory()
+    marks = OutcomesLedger(tick.storage, model.name).marks()
+    found = _look(model.outcomes, model, memory, marks, tick)
+    if found is None:
+        return memory
+    tried, after = request_runs(model, "outcomes", wanted_outcomes(found, marks), memory, tick)
+    return Memory(**seen_now(model.outcomes, found, memory, marks, tried), tried=tried, after=after)
+
+
+def _look(
+    source: Folder | Frame, model: Declaration, memory: Memory, marks: Mapping[str, str], tick: Tick
+) -> Look | None:
+    """What a source has; None, and a log line, where it cannot be told."""
+    try:
+        found = look(source, memory, marks)
+    except Exception as error:  # a source is the user's code: it may raise anything, and must not stop the others
+        tick.context.log.error(f"{model.name}: {type(error).__name__}: {error}")
+        return None
+    for waiting in found.waiting[:MOST_PER_TICK]:
+        tick.context.log.info(f"{model.name}: {waiting.name!r} waits: {waiting.reason}")
+    unlisted = isinstance(source, Folder) and any(each.name == source.path for each in found.waiting)
+    return None if unlisted else found

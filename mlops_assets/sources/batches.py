@@ -7,6 +7,9 @@ from typing import Literal
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
+RUNNING = "period not over"
+"""Why a period waits that may still get rows."""
+
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
 

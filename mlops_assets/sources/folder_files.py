@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, SourceError
-from mlops_assets.sources.batches import Look, Period, Waiting
+from mlops_assets.sources.batches import RUNNING, Look, Period, Waiting
 from mlops_assets.sources.contents import parse_times, period_keys, periods_over
 from mlops_assets.sources.csv_files import infer_types, read_csv, read_csv_column, read_csv_text, require_column
 from mlops_assets.sources.listing import Found, fixed_root, list_files
@@ -133,7 +133,7 @@ def _look_at_periods(
             marks.setdefault(key, []).append(f"{file.key} {file.mark}")
     over, running = periods_over(marks, period, now)
     ready = {key: hashlib.blake2b("\n".join(sorted(marks[key])).encode(), digest_size=8).hexdigest() for key in over}
-    return {**ready, **broken}, [Waiting(key, "period not over") for key in running]
+    return {**ready, **broken}, [Waiting(key, RUNNING) for key in running]
 
 
 def _read_period(folder: "Folder", key: str, files: list[Found], period: Period) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, SourceError
-from mlops_assets.sources.batches import Look, Period, Waiting, is_safe, safe_key
+from mlops_assets.sources.batches import RUNNING, Look, Period, Waiting, is_safe, safe_key
 from mlops_assets.sources.contents import data_version, parse_times, period_keys, periods_over
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def look(source: "Frame", now: pd.Timestamp | None) -> Look:
     if source.period is None:
         return Look(marks, tuple(clashes), {})
     over, running = periods_over(marks, source.period, now)
-    return Look({key: marks[key] for key in over}, tuple(Waiting(key, "period not over") for key in running), {})
+    return Look({key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running), {})
 
 
 def read(source: "Frame", key: str) -> pd.DataFrame:

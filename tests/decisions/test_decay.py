@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.decisions.decay import decay
+from mlops_assets.decisions.decay import decay, insufficient_labels
 
 DRAW = np.random.default_rng(0)
 HOLDOUT = DRAW.normal(size=500) ** 2
@@ -52,3 +52,33 @@ def test_false_alarms_are_rare_and_the_seed_decides():
         alarms += decay(one, other, "rmse", np.sqrt, seed=seed, resamples=300).verdict == "decay"
     assert alarms <= 4
     assert decay(HOLDOUT, HOLDOUT[:90], "mae", abs, seed=3) == decay(HOLDOUT, HOLDOUT[:90], "mae", abs, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "rows", "share", "said"),
+    [
+        (0, 1_000, None, "insufficient labels: none of 1,000 rows has one yet"),
+        (0, 1_000, 0.8, "insufficient labels: none of 1,000 rows has one yet"),
+        (
+            120,
+            1_000,
+            0.8,
+            "insufficient labels: 120 of 1,000 rows (12%) have one; 80% are needed, since labels that come first are "
+            "not like those that come late",
+        ),
+        (
+            799,
+            1_000,
+            0.8,
+            "insufficient labels: 799 of 1,000 rows (79%) have one; 80% are needed, since labels that "
+            "come first are not like those that come late",
+        ),
+    ],
+)
+def test_labels_that_are_too_few_for_the_batch_are_told_with_their_share(labelled, rows, share, said):
+    assert insufficient_labels(labelled, rows, share) == said
+
+
+def test_enough_labels_are_enough():
+    assert insufficient_labels(800, 1_000, 0.8) is None
+    assert insufficient_labels(1, 1_000) is None

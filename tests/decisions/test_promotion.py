@@ -45,6 +45,22 @@ def test_the_alias_is_sound_only_where_the_last_promotion_put_it(champion, other
 
 
 @pytest.mark.parametrize(
+    ("champion", "others", "recorded", "state"),
+    [
+        (Version(2, 2), [Version(1, 1)], 2, "sound"),
+        (Version(3, 3), [Version(2, 2)], 2, "sound"),  # a crash before the record was written
+        (Version(0, 3), [Version(2, 2)], 2, "sound"),  # a crash before it was marked
+        (Version(1, 1), [], 2, "moved by hand"),  # the champion was deleted, then the alias set to what was left
+        (Version(), [], 2, "moved by hand"),  # the model was deleted and made anew
+        (None, [Version(1, 1)], 2, "lost"),
+    ],
+)
+def test_a_promotion_on_record_is_not_forgotten_with_its_version(champion, others, recorded, state):
+    versions = others if champion is None else [*others, champion]
+    assert alias_state(champion, versions, True, recorded) == state
+
+
+@pytest.mark.parametrize(
     ("comparison", "verdict", "moves"),
     [(BETTER, "promote", True), (EQUAL, "inconclusive", False), (WORSE, "keep", False)],
 )
@@ -82,3 +98,26 @@ def test_no_comparison_is_no_evidence():
     decision = decide(PASSED, "sound", "", None, "the champion cannot score these features")
     assert (decision.verdict, decision.moves) == ("inconclusive", False)
     assert decision.reason == "the champion cannot score these features"
+
+
+def test_where_approval_is_required_a_promotion_waits_and_says_for_which_job():
+    decision = decide(PASSED, "sound", "", BETTER, approve="bikes_approve")
+    assert (decision.verdict, decision.moves, decision.waits) == ("promote", False, True)
+    assert decision.reason == "rmse improves by 2; waits for approval: launch the job bikes_approve"
+    assert decide(PASSED, "none", "", None, approve="bikes_approve").waits
+
+
+@pytest.mark.parametrize(
+    ("gates", "state", "held", "comparison"),
+    [
+        (PASSED, "sound", "", EQUAL),
+        (PASSED, "sound", "", WORSE),
+        (FAILED, "sound", "", BETTER),
+        (PASSED, "lost", "", BETTER),
+        (PASSED, "moved by hand", "", BETTER),
+        (PASSED, "sound", "ana: audit", BETTER),  # a hold goes first
+    ],
+)
+def test_only_what_would_move_the_alias_waits_for_approval(gates, state, held, comparison):
+    decision = decide(gates, state, held, comparison, approve="bikes_approve")
+    assert not decision.waits and "waits for approval" not in decision.reason

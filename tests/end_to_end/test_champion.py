@@ -118,7 +118,7 @@ def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client)
     assert model.challenge(**POOR).success
     assert not model.materialize("champion", version=9).success
     assert model.challenge(**GOOD).success and model.champion() == 2
-    model.registry.set_champion(model.name, 1)
+    assert model.materialize("champion", action="rollback", version=1, by="ada", reason="complaints").success
     version = model.registry.version(model.name, 2)
     folder = model.registry.artifact(version.run_id, "model")
     if what == "bytes":

@@ -1,0 +1,31 @@
+"""What is left to be done for a batch, told from the records that the steps of its runs leave behind."""
+
+from mlops_assets.assets.keys import BATCH_ASSETS
+from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport
+
+
+def outstanding(
+    record: BatchRecord,
+    features_version: str,
+    predictions: BatchReport | None,
+    drift: BatchReport | None,
+    performance: BatchReport | None,
+) -> tuple[str, ...]:
+    """The assets of a batch that are still to be materialised, () where it is complete.
+
+    A batch that was scored before there was a champion is complete without reports. Scores and drift are of rows and
+    features; labels that come later make new work for `performance` alone.
+    """
+    if record.status != "accepted":
+        return ()
+    if record.features is None:
+        return BATCH_ASSETS
+    if record.features_code != features_version and not record.excluded:
+        return BATCH_ASSETS[1:]
+    if predictions is None or predictions.content != record.content:
+        return BATCH_ASSETS[2:]
+    if predictions.model_version is None:
+        return ()
+    drifts = () if drift is not None and drift.content == record.content else ("drift",)
+    return drifts if performance is not None and performance.identity == record.identity else (*drifts, "performance")

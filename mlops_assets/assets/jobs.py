@@ -1,0 +1,119 @@
+"""Jobs that a person launches from the UI, each with a launchpad that only wants a name and a reason."""
+
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.keys import KIND, MODEL, asset_key, batches
+from mlops_assets.assets.metadata import metadata
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.storage import Storage
+
+Job = Any  # a JobDefinition, or what `define_asset_job` gives
+
+
+def jobs_for_people(model: Declaration) -> list[Job]:
+    """`<model>_rollback`, `<model>_rescore`, `<model>_exclude`, and `<model>_approve` where approval is required."""
+    found = [_rollback_job(model), _rescore_job(model), _exclude_job(model)]
+    return [*found, _approve_job(model)] if model.approval else found
+
+
+class ExcludeConfig(dg.Config):
+    """Whether the batch is trained on from now on, who says so, and why."""
+
+    action: Literal["exclude", "include"] = Field(
+        "exclude", description="exclude: train on it no more. include: train on it again. It is scored in either case."
+    )
+    by: str = Field("", description="Who asks for it.")
+    reason: str = Field("", description="Why.")
+
+
+def _rollback_job(model: Declaration) -> Job:
+    return _champion_job(
+        model,
+        "rollback",
+        f"Makes the champion before the present one (or `version`, a former champion) champion of {model.name} again: "
+        "fill in `by` and `reason` in the launchpad.",
+    )
+
+
+def _approve_job(model: Declaration) -> Job:
+    return _champion_job(
+        model,
+        "approve",
+        f"Judges the version of {model.name} that waits for approval anew and makes it champion: fill in `by` and "
+        "`reason` in the launchpad.",
+    )
+
+
+def _champion_job(model: Declaration, action: str, description: str) -> Job:
+    asked = {"action": action, "version": 0, "by": "", "reason": ""}
+    return dg.define_asset_job(
+        f"{model.name}_{action}",
+        selection=dg.AssetSelection.assets(asset_key(model.name, "champion"), asset_key(model.name, "model_card")),
+        config={"ops": {f"{model.name}__champion": {"config": asked}}},
+        executor_def=dg.in_process_executor,
+        tags=_tags(model, "champion"),
+        description=description,
+    )
+
+
+def _rescore_job(model: Declaration) -> Job:
+    kinds = ("predictions", "drift", "performance")
+    return dg.define_asset_job(
+        f"{model.name}_rescore",
+        selection=dg.AssetSelection.assets(*(asset_key(model.name, kind) for kind in kinds)),
+        executor_def=dg.in_process_executor,
+        tags=_tags(model, "rescore"),
+        description=f"Scores batches of {model.name} again by the present champion, and judges it on them: pick them "
+        "as partitions.",
+    )
+
+
+def _exclude_job(model: Declaration) -> Job:
+    name = f"{model.name}_exclude"
+
+    @dg.op(name=f"{model.name}__exclude")
+    def exclude(context: dg.OpExecutionContext, config: ExcludeConfig, mlops_storage: Storage) -> None:
+        batch = context.partition_key
+        by, reason = config.by.strip(), config.reason.strip()
+        if not by or not reason:
+            raise MlopsAssetsError(
+                f"{model.name}: to {config.action} batch {batch!r} fill in `by` (who) and `reason` (why) in the "
+                f"launchpad of {name}"
+            )
+        ledger = BatchLedger(mlops_storage, model.name)
+        if ledger.get(batch) is None:
+            raise MlopsAssetsError(f"{model.name}: batch {batch!r} was never taken in, so there is nothing to exclude")
+        ledger.exclude(batch, by, reason if config.action == "exclude" else "")
+        became = "taken out of training" if config.action == "exclude" else "put back into training"
+        context.log.info(f"{model.name}: batch {batch!r} is {became} by {by}: {reason}")
+        context.log_event(
+            dg.AssetObservation(
+                asset_key(model.name, "dataset"),
+                partition=batch,
+                description=f"{became} by {by}: {reason}",
+                metadata=metadata({"training": became, "decided_by": by, "reason": reason}),
+            )
+        )
+
+    @dg.job(
+        name=name,
+        partitions_def=batches(model.name),
+        config={"ops": {f"{model.name}__exclude": {"config": {"action": "exclude", "by": "", "reason": ""}}}},
+        executor_def=dg.in_process_executor,
+        tags=_tags(model, "exclude"),
+        description=f"Takes a batch of {model.name}, picked as a partition, out of training or (`action: include`) "
+        "back in: fill in `by` and `reason` in the launchpad.",
+    )
+    def job() -> None:
+        exclude()
+
+    return job
+
+
+def _tags(model: Declaration, kind: str) -> dict[str, str]:
+    return {MODEL: model.name, KIND: kind}

@@ -1,0 +1,93 @@
+"""From a judgement to the alias: the evidence, the move, and the records after it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlops_assets.assets.standing import WAITING, Standing
+from mlops_assets.assets.trainings import WAITING as WAITING_VERDICT
+from mlops_assets.assets.trainings import note_judged
+from mlops_assets.assets.verdicts import Judgement
+from mlops_assets.decisions.promotion import Decision, alias_state
+from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger
+
+
+def carry_out(judged: Judgement, before: Standing, storage: Storage, registry: MlflowRegistry) -> None:
+    """Do what was decided: tags, alias, its mark, the record, in this order.
+
+    A crash leaves the alias unmoved or fully moved; the next run of the step writes what was to come after it.
+    """
+    decision, version = judged.decision, judged.version
+    if decision.moves or not _is(before.in_force, version):  # what is said of the champion is not why it became one
+        registry.tag(version.model, version.version, _evidence(judged, before.in_force))
+    if decision.moves:
+        number = 1 + max(before.recorded, *(max(each.promotion, each.intended) for each in before.versions))
+        registry.tag(version.model, version.version, {"promotion_intended": str(number)})
+        registry.set_champion(version.model, version.version)
+        registry.tag(version.model, version.version, {"promotion": str(number)})
+    versions = registry.versions(version.model)
+    _write_record(version.model, versions, decision.moves, storage, registry)
+    champion = champion_in_force(registry, storage, version.model)
+    for each in versions:
+        if each.tags.get(WAITING) and not _may_wait(each, champion, judged):
+            registry.tag(version.model, each.version, {WAITING: ""})
+
+
+def note_training(
+    context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
+) -> None:
+    """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
+    decision, tags = judged.decision, judged.version.tags
+    known = TrainingLedger(storage, judged.version.model).get(tags["data_version"], tags["declaration_version"])
+    judged_before = known is not None and known.status == "judged" and known.version == judged.version.version
+    if _is(champion, judged.version) and not decision.moves:
+        if judged_before:
+            return
+        decision = Decision("promote", False, tags.get("reason", ""))  # a run died between the alias and the ledger
+    if known is None or not judged_before:
+        note_judged(context, storage, judged.version, decision, waits=decision.waits)
+        return
+    verdict = WAITING_VERDICT if decision.waits else decision.verdict
+    TrainingLedger(storage, judged.version.model).put(replace(known, verdict=verdict, reason=decision.reason))
+
+
+def _evidence(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:
+    return {
+        "verdict": judged.decision.verdict,
+        "reason": judged.decision.reason,
+        "decided_by": judged.by,
+        "decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "compared_with": "" if champion is None else str(champion.version),
+        WAITING: "approval" if judged.decision.waits else "",
+    }
+
+
+def _write_record(
+    model: str, versions: Sequence[ModelVersion], moved: bool, storage: Storage, registry: MlflowRegistry
+) -> None:
+    """Record what a sound alias names, where that is not on record: it has just moved, or a crash came between."""
+    alias, record = registry.champion(model), champion_record(storage, model)
+    if alias is None or (record is not None and record.names(alias) and not moved):
+        return
+    recorded = 0 if record is None else record.as_version(model).promotion
+    if alias_state(alias, versions, True, recorded) == "sound":
+        since, by, reason = (alias.tags.get(name, "") for name in ("decided_at", "decided_by", "reason"))
+        write_champion_record(storage, alias, since, by, reason)
+
+
+def _may_wait(version: ModelVersion, champion: ModelVersion | None, judged: Judgement) -> bool:
+    """One version at most waits, judged against the present champion."""
+    if judged.decision.waits and not _is(judged.version, version):
+        return False
+    against = version.tags.get("compared_with", "")
+    return champion is None or (against == str(champion.version) and not _is(champion, version))
+
+
+def _is(one: ModelVersion | None, other: ModelVersion) -> bool:
+    return one is not None and (one.version, one.digest) == (other.version, other.digest)

@@ -1,0 +1,83 @@
+"""The connection to MLflow: where it is, how long it may take, and every failure told as one kind of error."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.errors import MlopsAssetsError, RegistryError
+from mlops_assets.resources.mlflow_calls import ENVIRONMENT, alone_on, without_credentials
+from mlops_assets.resources.model_files import configure_mlflow
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+VIEW = "?workflowType=machine_learning"  # else MLflow 3 opens its view for GenAI, where runs are "evaluations"
+
+_ANSWERED = {"RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
+_PREPARED: set[str] = set()
+
+
+class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """MLflow's address and patience; every failure of MLflow is a `RegistryError`."""
+
+    tracking_uri: str = Field(
+        description="MLflow server or database, as `http://host:5000` or `sqlite:////path/mlflow.db`. "
+        "Credentials belong in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    )
+    artifact_root: str | None = Field(
+        default=None, description="Folder or URI for artifacts of new experiments; by default the server's own."
+    )
+    ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow, for links.")
+    timeout_seconds: int = Field(default=10, ge=1, description="Seconds that one request to a server may take.")
+    retries: int = Field(default=2, ge=0, description="How often a failed request is repeated.")
+
+    def prepare(self) -> None:
+        """Make the tables of an empty database, so that whatever opens it next finds them."""
+        with self._asking("prepare its database"):
+            pass
+
+    def _page(self, route: str) -> str:
+        return f"{self.ui_url.rstrip('/')}/#/{route}{VIEW}"
+
+    @contextmanager
+    def _asking(self, what: str) -> "Iterator[MlflowClient]":
+        """A client, with everything that goes wrong while it is used told as a `RegistryError`."""
+        try:
+            yield self._client()
+        except MlopsAssetsError:
+            raise
+        except Exception as error:  # MLflow lets through what its stores raise: SQL, HTTP, cloud SDKs
+            code = getattr(error, "error_code", "")
+            hint = "" if code in _ANSWERED else ". Is the server up?"
+            message = f"MLflow at {without_credentials(self.tracking_uri)} did not {what}: {self._reason(error)}{hint}"
+            # The chained error may carry credentials of the address, and Dagster prints the whole chain.
+            raise RegistryError(message) from (None if "@" in self.tracking_uri else error)
+
+    def _client(self) -> "MlflowClient":
+        configure_mlflow()
+        with ENVIRONMENT:
+            os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(self.timeout_seconds)
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
+        from mlflow import MlflowClient
+
+        if self.tracking_uri in _PREPARED:
+            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        with alone_on(self.tracking_uri):  # the first client makes the tables of a database that has none
+            client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+        _PREPARED.add(self.tracking_uri)
+        return client
+
+    def _reason(self, error: Exception) -> str:
+        lines = str(error).strip().splitlines() or [""]
+        text = f"{type(error).__name__}: {without_credentials(lines[0])}"
+        password = urlsplit(self.tracking_uri).password
+        for secret in {password, unquote(password or "")} - {None, ""}:
+            text = text.replace(str(secret), "***")
+        return text[:300].rstrip(". ")

@@ -1,0 +1,133 @@
+"""MLflow's runs: what a training leaves there, and where a person sees it; by explicit run ids only."""
+
+import json
+import posixpath
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pydantic import PrivateAttr
+
+from mlops_assets.resources.mlflow_calls import (
+    TAG_LENGTH,
+    TrialRecord,
+    checked_artifact,
+    fetched,
+    log_batches,
+    log_key,
+)
+from mlops_assets.resources.mlflow_connection import VIEW, MlflowConnection
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+class MlflowRuns(MlflowConnection):
+    """Runs and their artifacts."""
+
+    _downloads: "tempfile.TemporaryDirectory[str] | None" = PrivateAttr(default=None)
+
+    def start_run(self, model: str, name: str, tags: Mapping[str, Any], parent: str | None = None) -> str:
+        """Start a run in the experiment named like the model (made on demand) and return its id."""
+        with self._asking(f"start a run of {model}") as client:
+            return self._create_run(client, self._experiment_id(client, model), name, tags, parent)
+
+    def log(
+        self,
+        run_id: str,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float | None] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Log in batches. Values longer than MLflow takes are shortened, metrics that are not finite left out."""
+        with self._asking(f"log to run {run_id}") as client:
+            log_batches(client, run_id, params or {}, metrics or {}, tags or {})
+
+    def log_trials(self, run_id: str, trials: Sequence[TrialRecord]) -> None:
+        """Log each trial of a search as a nested run: its params, score, std (over folds) and seconds."""
+        with self._asking(f"log the trials of run {run_id}") as client:
+            experiment_id = client.get_run(run_id).info.experiment_id
+            for trial in trials:
+                tags = {"error": trial.error} if trial.error else {}
+                child = self._create_run(client, experiment_id, f"trial {trial.number}", tags, run_id)
+                metrics = {"score": trial.score, "std": trial.std, "seconds": trial.seconds}
+                log_batches(client, child, trial.params, metrics, {})
+                client.set_terminated(child, "FAILED" if trial.error else "FINISHED")
+
+    def log_file(self, run_id: str, path: Path, folder: str = "") -> None:
+        """Attach a file to a run, under `folder`."""
+        with self._asking(f"store {path.name!r} in run {run_id}") as client:
+            client.log_artifact(run_id, str(path), folder or None)
+
+    def log_bytes(self, run_id: str, name: str, data: bytes) -> None:
+        """Attach `data` to a run as the artifact `name`, as in "plots/calibration.png"."""
+        folder, file_name = posixpath.split(checked_artifact(name))
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary, file_name)
+            path.write_bytes(data)
+            self.log_file(run_id, path, folder)
+
+    def log_text(self, run_id: str, name: str, text: str) -> None:
+        """Attach a text (UTF-8) to a run as the artifact `name`."""
+        self.log_bytes(run_id, name, text.encode())
+
+    def log_json(self, run_id: str, name: str, obj: Any) -> None:
+        """Attach a plain JSON value to a run as the artifact `name`."""
+        self.log_bytes(run_id, name, json.dumps(obj, indent=2).encode())
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric of a run."""
+        with self._asking(f"give the metrics of run {run_id}") as client:
+            return dict(client.get_run(run_id).data.metrics)
+
+    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
+        """End a run; `status` is FINISHED, FAILED or KILLED."""
+        with self._asking(f"end run {run_id}") as client:
+            client.set_terminated(run_id, status)
+
+    def artifact(self, run_id: str, name: str) -> Path:
+        """An artifact of a run as a local path, not to be written to; it lasts as long as this resource."""
+        checked_artifact(name)
+        if self._downloads is None:
+            self._downloads = tempfile.TemporaryDirectory()
+        with self._asking(f"give {name!r} of run {run_id}") as client:
+            artifact_uri = client.get_run(run_id).info.artifact_uri
+            return fetched(client, run_id, artifact_uri, name, Path(self._downloads.name, run_id))
+
+    def run_url(self, run_id: str) -> str:
+        """Where a person sees the run."""
+        with self._asking(f"give run {run_id}") as client:
+            experiment_id = client.get_run(run_id).info.experiment_id
+        return self._page(f"experiments/{experiment_id}/runs/{run_id}")
+
+    def artifact_url(self, run_id: str, name: str) -> str:
+        """Where a person sees the artifact of a run."""
+        return self.run_url(run_id).replace(VIEW, f"/artifacts/{quote(name)}{VIEW}")
+
+    def _experiment_id(self, client: "MlflowClient", model: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(model)
+        if found is None:
+            location = None
+            if self.artifact_root is not None:
+                is_uri = "://" in self.artifact_root or self.artifact_root.startswith("file:")
+                root = self.artifact_root if is_uri else Path(self.artifact_root).absolute().as_uri()
+                location = f"{root.rstrip('/')}/{quote(model, safe='')}"
+            try:
+                return str(client.create_experiment(model, artifact_location=location))
+            except MlflowException as error:
+                found = client.get_experiment_by_name(model)  # another process may have made it meanwhile
+                if found is None:
+                    raise error
+        return str(found.experiment_id)
+
+    def _create_run(
+        self, client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, Any], parent: str | None
+    ) -> str:
+        values = {log_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
+        if parent is not None:
+            values["mlflow.parentRunId"] = parent
+        return str(client.create_run(experiment_id, tags=values, run_name=name).info.run_id)

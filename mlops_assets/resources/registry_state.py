@@ -1,0 +1,122 @@
+"""Whether the registry still holds the champion that was decided on: alias, version and artifact."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.errors import ArtifactError, MissingArtifactError
+from mlops_assets.resources.champion_record import ChampionRecord, alias_standing
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+
+REGISTRY_INTACT = "registry_intact"
+
+State = Literal["sound", "moved by hand", "alias lost", "version deleted", "artifact changed", "artifact missing"]
+Finding = tuple[State, str]
+
+
+@dataclass(frozen=True)
+class RegistryState:
+    """How the registry compares with the record of the champion, why, and what a person can do about it."""
+
+    model: str
+    state: State
+    reason: str
+    record: ChampionRecord | None
+    alias: ModelVersion | None
+
+    @property
+    def what_to_do(self) -> str:
+        """For a person, in one sentence; "" where there is nothing to do."""
+        known = "" if self.record is None else f" with version {self.record.version}"
+        job = f"launch the job {self.model}_rollback"
+        return {
+            "sound": "",
+            "moved by hand": f"{job}{known} to put the alias back, or {self.model}/champion with action promote and "
+            f"version {self.alias.version if self.alias else ''} to make that one champion",
+            "alias lost": f"{job}{known} to set the alias again",
+            "version deleted": f"{job} to go back to the champion before it, or train anew and promote that version",
+            "artifact changed": f"restore the files of the artifact, or {job} to go back to the champion before it",
+            "artifact missing": f"restore the files of the artifact, or {job} to go back to the champion before it",
+        }[self.state]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with the state, the champion on record or what the alias names."""
+        record, alias = self.record, self.alias
+        named = None if alias is None else (alias.version, alias.digest)
+        why = "" if self.state == "sound" else self.reason
+        told = (self.state, why, None if record is None else (record.version, record.since), named)
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    def outcome(self) -> CheckOutcome:
+        """The check `registry_intact`."""
+        message = self.reason if self.state == "sound" else f"{self.state}: {self.reason}. To do: {self.what_to_do}"
+        shown = {
+            "state": self.state,
+            "alias": "none" if self.alias is None else f"version {self.alias.version}",
+            "recorded_champion": None if self.record is None else self.record.version,
+            "recorded_digest": None if self.record is None else self.record.digest[:16],
+            "what_to_do": self.what_to_do or None,
+        }
+        return CheckOutcome(REGISTRY_INTACT, self.state == "sound", message, blocking=False, metadata=shown)
+
+
+def registry_state(
+    registry: MlflowRegistry,
+    record: ChampionRecord | None,
+    model: str,
+    look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
+) -> RegistryState:
+    """Compare the registry with the record; raises `RegistryError` where MLflow does not answer.
+
+    look: how the artifact of the version in force is looked at, by default `artifact_finding`. What is wrong with it
+    goes before what is wrong with the alias: only then batches are not scored.
+    """
+    alias = registry.champion(model)
+    state, reason = _standing(registry, record, alias, model)
+    in_force = alias if record is None or state == "sound" else record.as_version(model)
+    if in_force is not None:
+        found, said = (look or artifact_finding)(registry, in_force)
+        if found != "sound":
+            reason = said if state == "sound" else f"{said}; and {state}: {reason}"
+            state = found
+        elif state == "sound":
+            reason += f"; {said}"
+        else:
+            reason += f"; batches go on being scored by version {in_force.version}, by its digest"
+    return RegistryState(model, state, reason, record, alias)
+
+
+def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding:
+    """Whether the stored files of a version are those that were registered; nothing is loaded."""
+    try:
+        registry.verify(version)
+    except MissingArtifactError as error:
+        return "artifact missing", str(error)
+    except ArtifactError as error:
+        return "artifact changed", str(error)
+    return "sound", "its artifact is unchanged"
+
+
+def _standing(
+    registry: MlflowRegistry, record: ChampionRecord | None, alias: ModelVersion | None, model: str
+) -> Finding:
+    standing = alias_standing(registry, record, alias, model)
+    if alias is not None and standing == "sound":
+        return "sound", f"the alias names version {alias.version}, which was decided on"
+    if record is None:
+        if alias is not None:
+            return "moved by hand", f"the alias names version {alias.version}, which was not decided on"
+        if standing == "lost":
+            return "alias lost", "no version has the alias champion, although one was promoted before"
+        return "sound", "there is no champion yet"
+    recorded = f"the champion that was decided on is version {record.version} (sha256 {record.digest[:12]}..)"
+    if alias is not None:
+        named = f"the alias names version {alias.version} (sha256 {alias.digest[:12]}..)"
+        return "moved by hand", f"{named}, but {recorded}"
+    if any(record.names(each) for each in registry.versions(model)):
+        return "alias lost", f"no version has the alias champion; {recorded}"
+    return "version deleted", f"{recorded}, and it is no longer in the registry"

@@ -1,0 +1,158 @@
+"""What a person should know of a model now, read from the records that runs leave behind; no registry is asked."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.trainings import WAITING
+from mlops_assets.decisions.retraining import confirmed
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.alerts import Alert, AlertKind, Severity
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports, ReportKind
+from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger
+
+REGISTRY_CHECK = "registry_intact"
+LONGEST = timedelta(days=7)
+"""What is older is not news: it is not told to those who turn alerts on later."""
+
+_STREAK = 3
+_MOST_EVALUATIONS = 100
+_LISTED = 5
+_REPORTED: tuple[tuple[ReportKind, AlertKind], ...] = (("drift", "drift"), ("performance", "decay"))
+_SEVERITY: dict[AlertKind, Severity] = {
+    "run failed": "failure",
+    "training given up": "failure",
+    "registry": "failure",
+    "inconclusive": "info",
+    "approval": "info",
+}
+
+
+def alarm(
+    model: Declaration, kind: AlertKind, *, subject: str, reason: str, link: str, identity: str, at: datetime
+) -> Alert:
+    """An alert on a model; `identity` is what tells it from other alerts of its kind on the same model."""
+    return Alert(
+        kind,
+        model.name,
+        subject,
+        reason,
+        link,
+        f"{model.name}/{kind}/{identity}",
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        tuple(model.owners),
+        _SEVERITY.get(kind, "warning"),
+    )
+
+
+def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterInstance) -> Iterator[Alert]:
+    """All that stands by the records of a model and the newest evaluation of its registry check."""
+    records = BatchLedger(storage, model.name).all()
+    yield from _rejected(model, storage, records)
+    yield from _confirmed(model, storage, records)
+    yield from _trainings(model, storage)
+    yield from _registry(model, instance)
+
+
+def _rejected(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
+    for record in records:
+        if record.status == "rejected":
+            yield alarm(
+                model,
+                "batch rejected",
+                subject=record.batch,
+                reason="; ".join(record.reasons),
+                link=f"runs/{record.run_id}",
+                identity=f"{record.batch}/{record.version or record.mark}",
+                at=datetime.fromtimestamp(storage.changed(model.name, "batches", record.batch) / 1e9, UTC),
+            )
+
+
+def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
+    """Drift and decay, where as many batches show it as a retraining would want; once for each champion."""
+    champion = champion_record(storage, model.name)
+    if champion is None:
+        return
+    k, n = model.retraining.confirm
+    for kind, name in _REPORTED:
+        reports = BatchReports(storage, model.name).all(kind)
+        found = [reports[record.batch] for record in records if record.batch in reports]
+        judged = [
+            each for each in found if each.model_version == champion.version and each.verdict in (name, f"no {name}")
+        ]
+        if not confirmed([each.verdict == name for each in judged], k, n):
+            continue
+        raised = [each for each in judged[-n:] if each.verdict == name]
+        last = raised[-1]
+        shown = ", ".join(each.batch for each in raised[-_LISTED:])
+        yield alarm(
+            model,
+            name,
+            subject=f"{len(raised)} of the newest {len(judged[-n:])} batches of champion version {champion.version}",
+            reason=f"{shown}. {last.batch}: {last.reason}",
+            link=f"assets/{model.name}/{kind}?view=partitions&partition={last.batch}",
+            identity=f"version {champion.version}",
+            at=datetime.fromisoformat(last.at),
+        )
+
+
+def _trainings(model: Declaration, storage: Storage) -> Iterator[Alert]:
+    judged = [record for record in TrainingLedger(storage, model.name).all() if record.status == "judged"]
+    for record in judged:
+        if record.verdict == WAITING:
+            yield alarm(
+                model,
+                "approval",
+                subject=f"version {record.version} waits for a person's approval",
+                reason=record.reason,
+                link=f"assets/{model.name}/champion",
+                identity=f"version {record.version}",
+                at=datetime.fromisoformat(record.at),
+            )
+    streak = next((at for at, each in enumerate(judged) if each.verdict != "inconclusive"), len(judged))
+    if streak >= _STREAK:
+        newest, oldest = judged[0], judged[streak - 1]
+        yield alarm(
+            model,
+            "inconclusive",
+            subject=f"the last {streak} decisions on challengers",
+            reason=f"none was shown to be better or worse since version {oldest.version}; the newest: {newest.reason}",
+            link=f"assets/{model.name}/champion",
+            identity=f"since version {oldest.version}",
+            at=datetime.fromisoformat(newest.at),
+        )
+
+
+def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:
+    """A registry that is not as the pack left it; a fault that comes back after it was mended is a new one."""
+    key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_CHECK)
+    newest = instance.get_latest_asset_check_evaluation_record(key)
+    if newest is None or not (reason := _refusal(newest.event)):
+        return
+    first = newest
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_MOST_EVALUATIONS):
+        if _refusal(record.event) != reason:
+            break
+        first = record
+    yield alarm(
+        model,
+        "registry",
+        subject=f"check {REGISTRY_CHECK} failed",
+        reason=reason,
+        link=f"assets/{model.name}/champion?view=checks&checkDetail={REGISTRY_CHECK}",
+        identity=f"{reason}/{first.create_timestamp:.0f}/{first.id}",
+        at=datetime.fromtimestamp(first.create_timestamp, UTC),
+    )
+
+
+def _refusal(event: dg.EventLogEntry | None) -> str:
+    """What a failed evaluation says; "" for any other."""
+    evaluation = None if event is None else event.asset_check_evaluation
+    if evaluation is None or evaluation.passed:
+        return ""
+    return evaluation.description or "the check says no reason"

@@ -1,0 +1,164 @@
+"""The evidence for a retraining decision, read from the records that the steps of runs leave behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
+from mlops_assets.assets.training_sets import split
+from mlops_assets.decisions.retraining_evidence import Alarms, Evidence
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports, ReportKind
+from mlops_assets.resources.champion_record import ChampionRecord, champion_record
+from mlops_assets.resources.labels import unready
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.resources.training_rows import read_manifest
+from mlops_assets.sensors.models import FAILED, under_way
+
+_REMEMBERED = timedelta(days=30)
+_MOST_FAILURES = 1_000
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of all models, asked of the instance once: trainings and batches under way, and trainings that failed."""
+
+    training: dict[str, list[dg.DagsterRun]]
+    intake: dict[str, list[dg.DagsterRun]]
+    failed: dict[str, list[dg.RunRecord]] = field(default_factory=dict)
+
+
+def runs_of(instance: dg.DagsterInstance, now: datetime) -> Runs:
+    """What is under way and what failed in the last 30 days, by model; the newest first."""
+    wanted = dg.RunsFilter(tags={KIND: "training"}, statuses=FAILED, created_after=now - _REMEMBERED)
+    failed: dict[str, list[dg.RunRecord]] = {}
+    for record in instance.get_run_records(wanted, limit=_MOST_FAILURES):
+        if DATA_VERSION in record.dagster_run.tags:  # a person's own run is theirs to repeat
+            failed.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
+    return Runs(under_way(instance, "training"), under_way(instance, "batch"), failed)
+
+
+def evidence_of(
+    model: Declaration,
+    storage: Storage,
+    runs: Runs,
+    intake_since: datetime | None = None,
+    clock: datetime | None = None,
+) -> Evidence:
+    """All that a decision on `model` is made from; see `Evidence`."""
+    champion = champion_record(storage, model.name)
+    ledger = TrainingLedger(storage, model.name)
+    trainings = ledger.all()
+    known = BatchLedger(storage, model.name).all()
+    batches = [each for each in known if each.ready(model.features_version) is None]
+    labelled = [each for each in batches if each.labelled and unready(model, each) is None]
+    seen = set() if champion is None else _known(storage, model, champion.data_version)
+    answered = _known(storage, model, trainings[0].data_version) if trainings else set()
+    unseen = [each for each in labelled if (each.batch, each.identity) not in seen]
+    data_version, cannot = _data_version(model, storage, champion)
+    failures = _failures(runs.failed.get(model.name, []), data_version, model.training_version)
+    training = runs.training.get(model.name, [])
+    return Evidence(
+        champion=None if champion is None else champion.version,
+        champion_trained=None if champion is None else datetime.fromtimestamp(champion.created / 1000, UTC),
+        drift=_alarms(model, storage, "drift", champion, batches, answered),
+        decay=_alarms(model, storage, "performance", champion, batches, answered),
+        batches=len(labelled),
+        new_batches=len(unseen),
+        new_rows=sum(each.labelled for each in unseen),
+        since_last=sum((each.batch, each.identity) not in answered for each in labelled),
+        data_version=data_version,
+        declaration_version=model.training_version,
+        cannot_train=cannot,
+        never_trained=not any(
+            _final(each) and each.declaration_version == model.training_version for each in trainings
+        ),
+        outcome=_outcome(ledger, data_version, model.training_version),
+        unfinished=_unfinished(trainings, runs.failed.get(model.name, []), bool(training)),
+        failures=len(failures),
+        last_failure=_ended(failures[0]) if failures else None,
+        last_training=_moment(trainings[0]) if trainings else None,
+        trainings=tuple(_moment(each) for each in trainings if each.trigger),
+        under_way=f"run {training[0].run_id[:8]}" if training else "",
+        intake=len(runs.intake.get(model.name, [])),
+        intake_since=intake_since,
+        clock=clock,
+    )
+
+
+def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple[str, str]]:
+    """Batches, with their content, that a training set was made of."""
+    manifest = read_manifest(storage, model.name, data_version)
+    return {(batch.key, batch.version) for batch in (*manifest.train, *manifest.holdout)}
+
+
+def _data_version(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> tuple[str | None, str]:
+    try:
+        return split(model, storage, None if champion is None else champion.data_version).version, ""
+    except MlopsAssetsError as error:
+        return None, str(error)
+
+
+def _alarms(
+    model: Declaration,
+    storage: Storage,
+    kind: ReportKind,
+    champion: ChampionRecord | None,
+    batches: Sequence[BatchRecord],
+    answered: set[tuple[str, str]],
+) -> Alarms:
+    """What was found of the batches that the champion judged and the last training did not know, oldest first."""
+    if champion is None:
+        return Alarms()
+    reports = BatchReports(storage, model.name).all(kind)
+    judged = [
+        (each.batch, reports[each.batch].verdict)
+        for each in batches
+        if each.batch in reports
+        and reports[each.batch].model_version == champion.version
+        and (each.batch, each.identity) not in answered
+    ]
+    alarm = "drift" if kind == "drift" else "decay"
+    told = [(batch, verdict == alarm) for batch, verdict in judged if verdict in (alarm, f"no {alarm}")]
+    return Alarms(tuple(batch for batch, _ in told), tuple(flag for _, flag in told))
+
+
+def _failures(failed: Sequence[dg.RunRecord], data_version: str | None, declaration: str) -> list[dg.RunRecord]:
+    wanted = {DATA_VERSION: data_version, DECLARATION_VERSION: declaration}
+    return [each for each in failed if wanted.items() <= each.dagster_run.tags.items()]
+
+
+def _outcome(ledger: TrainingLedger, data_version: str | None, declaration: str) -> str:
+    record = None if data_version is None else ledger.get(data_version, declaration)
+    if record is None or not _final(record):
+        return ""
+    return f"{record.verdict} (version {record.version}): {record.reason}" if record.version else record.reason
+
+
+def _unfinished(trainings: Sequence[TrainingRecord], failed: Sequence[dg.RunRecord], running: bool) -> str:
+    """The last training, where it died or failed before it was decided on, and none came after it."""
+    if running:
+        return ""
+    newest = trainings[0] if trainings else None
+    if newest is not None and newest.status == "fitted":
+        return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
+    if failed and (newest is None or _moment(newest) < failed[0].create_timestamp):
+        return f"run {failed[0].dagster_run.run_id[:8]} failed"
+    return ""
+
+
+def _final(record: TrainingRecord) -> bool:
+    return record.status != "fitted"
+
+
+def _moment(record: TrainingRecord) -> datetime:
+    return datetime.fromisoformat(record.at)
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp

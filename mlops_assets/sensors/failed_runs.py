@@ -1,0 +1,143 @@
+"""Runs of ours that failed, told by what they were for: attempts at the same thing are one alarm."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.alerts import Alert
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.sensors.alarms import LONGEST, alarm
+from mlops_assets.sensors.models import FAILED
+
+_RECENT = timedelta(days=1)
+_MOST_RUNS, _MOST_TRAININGS = 200, 1_000
+_PARTITION = "dagster/partition"
+_WRAPPER = "DagsterExecutionStepExecutionError"
+
+
+@dataclass(frozen=True)
+class FailedRuns:
+    """Failed runs by model, the newest first: of any kind in the last day, trainings in the last seven."""
+
+    recent: dict[str, list[dg.RunRecord]] = field(default_factory=dict)
+    trainings: dict[str, list[dg.RunRecord]] = field(default_factory=dict)
+
+
+def failed_runs(instance: dg.DagsterInstance, models: Sequence[str], now: datetime) -> FailedRuns:
+    """Two queries for all models; an empty result without any."""
+    if not models:
+        return FailedRuns()
+    recent = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], tags={MODEL: list(models)}, updated_after=now - _RECENT
+    )
+    trainings = dg.RunsFilter(statuses=FAILED, tags={KIND: "training"}, updated_after=now - LONGEST)
+    return FailedRuns(
+        _by_model(instance.get_run_records(recent, limit=_MOST_RUNS)),
+        _by_model(instance.get_run_records(trainings, limit=_MOST_TRAININGS)),
+    )
+
+
+def run_alarms(
+    model: Declaration, storage: Storage, instance: dg.DagsterInstance, failed: FailedRuns, told: Collection[str]
+) -> Iterator[Alert]:
+    """Failed runs that no other alarm explains, and trainings that will not be tried again.
+
+    Why a run failed is looked up in its events only where its key is not in `told`.
+    """
+    yield from _given_up(model, storage, failed.trainings.get(model.name, []))
+    seen = set(told)
+    ledger = BatchLedger(storage, model.name)
+    for record in failed.recent.get(model.name, []):
+        run = record.dagster_run
+        if _batch_says_why(ledger, run):
+            continue
+        found = alarm(
+            model,
+            "run failed",
+            subject=_purpose(run),
+            reason="",
+            link=f"runs/{run.run_id}",
+            identity=_identity(record),
+            at=_ended(record),
+        )
+        if found.key not in seen:
+            seen.add(found.key)
+            yield replace(found, reason=_why(instance, run.run_id))
+
+
+def _given_up(model: Declaration, storage: Storage, failed: Sequence[dg.RunRecord]) -> Iterator[Alert]:
+    attempts: dict[tuple[str, str], list[dg.RunRecord]] = {}
+    for record in failed:
+        tags = record.dagster_run.tags
+        if DATA_VERSION in tags and DECLARATION_VERSION in tags:
+            attempts.setdefault((tags[DATA_VERSION], tags[DECLARATION_VERSION]), []).append(record)
+    ledger = TrainingLedger(storage, model.name)
+    for (data, declaration), records in attempts.items():
+        came_of_it = ledger.get(data, declaration)
+        if len(records) < model.retraining.attempts or (came_of_it is not None and came_of_it.status != "fitted"):
+            continue
+        newest = records[0]
+        yield alarm(
+            model,
+            "training given up",
+            subject=f"data version {data}",
+            reason=f"{len(records)} attempts failed and it is not tried again by itself: mend the cause, then launch "
+            f"{model.name}_training",
+            link=f"runs/{newest.dagster_run.run_id}",
+            identity=f"{data}/{declaration}",
+            at=_ended(newest),
+        )
+
+
+def _batch_says_why(ledger: BatchLedger, run: dg.DagsterRun) -> bool:
+    """A run that rejected its batch, or found it to be a duplicate, failed as it should: the batch is told of."""
+    batch = run.tags.get(_PARTITION)
+    record = ledger.get(batch) if batch else None
+    if record is None or record.status == "accepted":
+        return False
+    return record.run_id == run.run_id or (MARK in run.tags and record.mark == run.tags[MARK])
+
+
+def _identity(record: dg.RunRecord) -> str:
+    """What a run was for; where nothing says so, its job on that day."""
+    run, tags = record.dagster_run, record.dagster_run.tags
+    subject = [tags[tag] for tag in (MARK, DATA_VERSION, DECLARATION_VERSION) if tags.get(tag)]
+    parts = [tags.get(KIND, run.job_name), tags.get(_PARTITION, ""), *(subject or [f"{_ended(record):%Y-%m-%d}"])]
+    return "/".join(parts)
+
+
+def _purpose(run: dg.DagsterRun) -> str:
+    batch = run.tags.get(_PARTITION)
+    return f"{run.tags.get(KIND) or run.job_name} run" + (f" of {batch}" if batch else "")
+
+
+def _why(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the first step that failed raised; else the message of the run."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    for record in instance.get_records_for_run(run_id, of_type=kinds, limit=1).records:
+        event = record.event_log_entry.dagster_event
+        if event is not None and event.is_step_failure and event.step_failure_data.error is not None:
+            error = event.step_failure_data.error
+            while error.cls_name == _WRAPPER and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message}"
+        if event is not None and event.message:
+            return event.message
+    return "the run says no reason"
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+
+
+def _by_model(records: Sequence[dg.RunRecord]) -> dict[str, list[dg.RunRecord]]:
+    found: dict[str, list[dg.RunRecord]] = {}
+    for record in records:
+        found.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
+    return found

@@ -1,0 +1,112 @@
+"""What is still to be taken in of a model: batches that are new, changed or incomplete, and outcomes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlops_assets.assets.completeness import outstanding
+from mlops_assets.assets.keys import BATCH_ASSETS
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.batches import RUNNING, Look
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A batch that needs a run of `assets`.
+
+    `mark` is the state of its source. `need` changes when there is another reason for a run than before, and with it
+    the attempts are counted anew. `registry`: its rows are stored already, and what is left needs the registry.
+    """
+
+    batch: str
+    assets: tuple[str, ...]
+    mark: str
+    need: str
+    registry: bool
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All that is on record of a model's batches."""
+
+    records: Mapping[str, BatchRecord]
+    predictions: Mapping[str, BatchReport]
+    drift: Mapping[str, BatchReport]
+    performance: Mapping[str, BatchReport]
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The state of the source in which each batch was taken in."""
+        return {batch: record.mark for batch, record in self.records.items()}
+
+
+def batches_on_record(storage: Storage, model: str) -> Batches:
+    """Read the ledger and the reports; what has not changed since the last tick is not read again."""
+    reports = BatchReports(storage, model)
+    return Batches(
+        BatchLedger(storage, model).records(),
+        reports.all("predictions"),
+        reports.all("drift"),
+        reports.all("performance"),
+    )
+
+
+def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[Wanted]:
+    """Batches that need a run: those that the source has, in its order, then those of which the source is gone."""
+    alike: dict[str, list[BatchRecord]] = {}
+    for record in known.records.values():
+        if record.version is not None:
+            alike.setdefault(record.version, []).append(record)
+    for batch, mark in found.ready.items():
+        there = known.records.get(batch)
+        if there is None or there.mark != mark or _misjudged(there, alike):
+            yield Wanted(batch, BATCH_ASSETS, mark, _need(mark, model.features_version), registry=False)
+        else:
+            yield from _incomplete(model, there, known, from_source=True)
+    waiting = {*found.seen, *(each.name for each in found.waiting)}
+    for batch, record in known.records.items():
+        if batch not in found.ready and batch not in waiting:
+            yield from _incomplete(model, record, known, from_source=False)
+
+
+def wanted_outcomes(found: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
+    """Batches of outcomes that are new or have changed, in the order of their source."""
+    for batch, mark in found.ready.items():
+        if marks.get(batch) != mark:
+            yield Wanted(batch, ("outcomes",), mark, mark, registry=False)
+
+
+def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | None:
+    """Accepted batches that the source neither has nor is getting; None where this look cannot tell."""
+    waiting = {each.name for each in found.waiting}
+    if model.source.period is not None and any(each.reason != RUNNING for each in found.waiting):
+        return None  # there are files whose periods are not known yet
+    there = found.ready.keys() | found.seen.keys() | waiting
+    return [batch for batch, each in known.records.items() if each.status == "accepted" and batch not in there]
+
+
+def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_source: bool) -> Iterator[Wanted]:
+    """What is left to be done with the rows that are stored."""
+    reports = (each.get(record.batch) for each in (known.predictions, known.drift, known.performance))
+    left = outstanding(record, model.features_version, *reports)
+    if not left:
+        return
+    if not from_source and left[0] == "dataset":
+        left = left[1:]
+    labels = record.labels if left == ("performance",) else None
+    need = _need(record.mark, model.features_version, labels)
+    yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
+
+
+def _misjudged(record: BatchRecord, alike: Mapping[str, list[BatchRecord]]) -> bool:
+    """Whether a duplicate is one no more, since the other has changed, or whether two of the same rows are in."""
+    if record.version is None or record.status == "rejected":
+        return False
+    other = gives_way(record.batch, alike[record.version])
+    return (other is None) if record.status == "duplicate" else (other is not None)
+
+
+def _need(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)

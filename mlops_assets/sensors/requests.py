@@ -1,0 +1,129 @@
+"""Requests for runs of batches: within bounds, after earlier attempts, and only where the registry answers."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import dagster as dg
+
+from mlops_assets.assets.keys import ATTEMPT, KIND, MARK, MODEL, asset_key, batches
+from mlops_assets.assets.outcomes import outcome_batches
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
+from mlops_assets.sensors.intake import Wanted
+from mlops_assets.sensors.models import under_way
+from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.source_memory import MOST_TRIED, Memory, Tried
+
+MOST_PER_TICK = 10
+"""Runs of one model that are requested in a tick, less those that are under way."""
+
+MOST_ASKED = 50
+"""Batches of one model whose earlier runs are asked for in a tick."""
+
+Kind = Literal["batch", "outcomes"]
+
+
+class Probe:
+    """Whether the registry answers, asked once a tick and only if a batch needs it."""
+
+    def __init__(self, registry: MlflowRegistry) -> None:
+        self._registry = registry
+        self._answers: bool | None = None
+        self.waiting = 0
+
+    def answers(self, model: str) -> bool:
+        """Whether a run of a model would reach it; if not, another batch is counted as waiting."""
+        if self._answers is None:
+            self._answers = not why_no_answer(self._registry, model)
+        self.waiting += not self._answers
+        return self._answers
+
+
+@dataclass
+class Tick:
+    """One tick of the sensor: what it asks, and what it has gathered so far."""
+
+    context: dg.SensorEvaluationContext
+    storage: Storage
+    probe: Probe
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    additions: list[dg.AddDynamicPartitionsRequest] = field(default_factory=list)
+    events: list[dg.AssetObservation] = field(default_factory=list)
+    now: float = field(default_factory=time.time)
+    _running: dict[Kind, dict[str, list[dg.DagsterRun]]] = field(default_factory=dict)
+
+    def running(self, kind: Kind, model: str) -> list[dg.DagsterRun]:
+        """Runs of a kind under way for a model: one query for all models."""
+        if kind not in self._running:
+            self._running[kind] = under_way(self.context.instance, kind)
+        return self._running[kind].get(model, [])
+
+
+def request_runs(
+    model: Declaration, kind: Kind, wanted: Iterable[Wanted], memory: Memory, tick: Tick
+) -> tuple[Tried, str]:
+    """Request runs of the first batches that are due; `tried` and `after` of the next memory.
+
+    A batch that waits for its next attempt, or for the registry, holds up none behind it. Where more were asked for
+    than a tick may, the next one goes on behind them.
+    """
+    running = tick.running(kind, model.name)
+    busy = {run.tags.get("dagster/partition") for run in running}
+    candidates = [each for each in wanted if each.batch not in busy]
+    tried = {
+        each.batch: memory.tried[each.batch]
+        for each in candidates
+        if each.batch in memory.tried and memory.tried[each.batch][0] == each.need
+    }
+    requests: list[dg.RunRequest] = []
+    asked, after = 0, ""
+    for each in _from(candidates, memory.after):
+        if len(requests) >= MOST_PER_TICK - len(running):
+            break
+        if asked == MOST_ASKED:
+            after = each.batch
+            break
+        if each.batch in tried and 0 < tried[each.batch][1] - tick.now <= LONGEST_DELAY_SECONDS:
+            continue
+        if each.registry and not tick.probe.answers(model.name):
+            continue
+        asked += 1
+        earlier = attempts(tick.context.instance, _tags(model.name, kind, each))
+        if earlier.due(tick.now):
+            requests.append(_request(model.name, kind, each, earlier.count + 1))
+            tried.pop(each.batch, None)
+        elif len(tried) < MOST_TRIED:
+            tried[each.batch] = (each.need, round(earlier.ended + delay(earlier.count)))
+    if requests:
+        partitions = outcome_batches(model.name) if kind == "outcomes" else batches(model.name)
+        tick.additions.append(partitions.build_add_request([str(request.partition_key) for request in requests]))
+        tick.requests += requests
+    return dict(list(tried.items())[:MOST_TRIED]), after
+
+
+def _from(candidates: list[Wanted], batch: str) -> list[Wanted]:
+    """The candidates beginning with a batch, the ones before it last."""
+    first = next((index for index, each in enumerate(candidates) if each.batch == batch), 0)
+    return candidates[first:] + candidates[:first]
+
+
+def _request(model: str, kind: Kind, wanted: Wanted, attempt: int) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{model}/{kind}/{wanted.batch}/{wanted.need}/{attempt}",
+        partition_key=wanted.batch,
+        asset_selection=[asset_key(model, asset) for asset in wanted.assets],
+        tags={**_tags(model, kind, wanted), MARK: wanted.mark, ATTEMPT: str(attempt), "dagster/max_retries": "0"},
+    )
+
+
+def _tags(model: str, kind: Kind, wanted: Wanted) -> dict[str, str]:
+    """The tags by which the attempts at a batch are found again.
+
+    With the partition's tag there is nothing left for Dagster to resolve, so a batch that it cannot resolve (a
+    partition that this very tick adds, say) does not fail the tick for all others.
+    """
+    return {MODEL: model, KIND: kind, "dagster/partition": wanted.batch, NEED: wanted.need}

@@ -1,0 +1,127 @@
+"""`retraining`: one sensor for all models; decides whether to train anew whenever what it decides from has changed."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.decisions.retraining import decide_retraining
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.decisions import observation, recorded_before, training_request
+from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
+from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.registry_probe import why_no_answer
+
+_READ = (
+    *(("batches",), ("labelled",), ("excluded",), ("champion",), ("trainings",)),
+    *(("reports", "drift"), ("reports", "performance")),
+)
+_SETTLED_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a tick leaves for the next one of a model: the state it saw, its decision, when to look again."""
+
+    state: str = ""
+    key: str = ""
+    again_at: str = ""
+    intake_since: str = ""
+
+
+def retraining_sensor(
+    name: str = "retraining",
+    minimum_interval_seconds: int = 30,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
+) -> dg.SensorDefinition:
+    """A sensor that decides for each model of its code location, and records each decision on its `champion` asset.
+
+    It decides from files, and looks closely at those models only of which something has changed. The registry is asked
+    whether it answers, at most once a tick, before a training is requested.
+    """
+
+    @dg.sensor(
+        name=name,
+        asset_selection=dg.AssetSelection.all(),
+        minimum_interval_seconds=minimum_interval_seconds,
+        default_status=default_status,
+        description="Decides on retraining: drift, decay, volume, age, a new declaration. On record at each champion.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> dg.SensorResult:
+        cursor: dict[str, Any] = json.loads(context.cursor or "{}")
+        tick = Tick(context, mlops_storage, mlflow_registry)
+        for model in models_of(context):
+            memory = Memory(**cursor.get(model.name, {}))
+            try:
+                memory = tick.decide(model, memory)
+            except Exception as error:  # one model's broken record must not keep all others from being decided on
+                context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
+            cursor[model.name] = asdict(memory)
+        return dg.SensorResult(tick.requests, cursor=json.dumps(cursor), asset_events=tick.events)
+
+    return sensor
+
+
+class Tick:
+    """One tick: what it was told once for all models, and what it asks of Dagster."""
+
+    def __init__(self, context: dg.SensorEvaluationContext, storage: Storage, registry: MlflowRegistry) -> None:
+        self._context, self._storage, self._registry = context, storage, registry
+        self._now = datetime.now(UTC)
+        self._runs = runs_of(context.instance, self._now)
+        self._away: str | None = None
+        self.requests: list[dg.RunRequest] = []
+        self.events: list[dg.AssetObservation] = []
+
+    def decide(self, model: Declaration, memory: Memory) -> Memory:
+        """Decide on a model if anything has changed, record a decision that is new, request a run where it fires."""
+        state = _state(model, self._runs, self._storage)
+        due = bool(memory.again_at) and datetime.fromisoformat(memory.again_at) <= self._now
+        if state and state == memory.state and not due:
+            return memory
+        since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else None
+        evidence = evidence_of(model, self._storage, self._runs, since)
+        decision = decide_retraining(model.retraining, evidence, self._now)
+        if decision.fire and self._no_answer(model):
+            evidence = replace(evidence, registry_away=self._no_answer(model))
+            decision = decide_retraining(model.retraining, evidence, self._now)
+        if evidence.intake and not decision.triggers:
+            return replace(memory, state="")  # half of what is told of a batch is no evidence; its run ends soon
+        instance = self._context.instance
+        if decision.key != memory.key and not recorded_before(instance, model.name, decision):
+            self.events.append(observation(instance, model.name, decision, evidence, self._now))
+            self._context.log.info(f"{model.name}: {decision.verdict}: {decision.reason}")
+        if decision.fire:
+            self.requests.append(training_request(model.name, decision, evidence))
+        return Memory(
+            "" if decision.fire or evidence.registry_away else state,  # looked at again until the run is seen
+            decision.key,
+            decision.again_at.isoformat() if decision.again_at else "",
+            (memory.intake_since or self._now.isoformat()) if "taking in" in decision.holds else "",
+        )
+
+    def _no_answer(self, model: Declaration) -> str:
+        """Why the registry does not answer, asked once a tick: a run would fail without it and count as an attempt."""
+        if self._away is None:
+            self._away = why_no_answer(self._registry, model.name)
+        return self._away
+
+
+def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
+    """A text that changes with anything that a decision is made from, told by when it was written; "" if just now.
+
+    Two writes within one tick of the file system's clock look like one: what was written just now is looked at again.
+    """
+    written = [storage.changed(model.name, *parts) for parts in _READ]
+    if time.time_ns() - max(written) < _SETTLED_NS:
+        return ""
+    under_way = [run.run_id for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
+    failed = [record.dagster_run.run_id for record in runs.failed.get(model.name, [])]
+    return " ".join(str(each) for each in (model.training_version, *written, *under_way, *failed[:1]))

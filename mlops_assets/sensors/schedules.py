@@ -1,0 +1,64 @@
+"""Schedules from the declarations: one for all models that declare the same cron, each tick a decision on record."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlops_assets.assets.keys import TRAINING_ASSETS, asset_key, declared_models
+from mlops_assets.decisions.retraining import decide_retraining
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.decisions import observation, recorded_before, training_request
+from mlops_assets.sensors.evidence import evidence_of, runs_of
+
+
+def retraining_schedules() -> list[dg.ScheduleDefinition]:
+    """One schedule for each cron (and time zone) that the models built in this process declare.
+
+    Call it after they are built. A tick decides as the sensor `retraining` does, with the clock as a trigger, so it
+    trains nothing twice and records why where it trains nothing.
+    """
+    groups: dict[tuple[str, str], list[Declaration]] = {}
+    for model in declared_models():
+        if model.retraining.cron is not None:
+            groups.setdefault((model.retraining.cron, model.retraining.timezone), []).append(model)
+    return [_schedule(cron, timezone, models) for (cron, timezone), models in sorted(groups.items())]
+
+
+def _schedule(cron: str, timezone: str, models: Sequence[Declaration]) -> dg.ScheduleDefinition:
+    keys = [asset_key(model.name, kind) for model in models for kind in TRAINING_ASSETS]
+    name = "retraining_" + re.sub(r"\W+", "_", f"{cron} {timezone}".replace("*", "x"))
+    job = dg.define_asset_job(
+        f"{name}_job", selection=dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor
+    )
+    names = ", ".join(model.name for model in models)
+
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Asks for a training of {names}; each tick is a decision on the champion's record.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext, mlops_storage: Storage) -> list[dg.RunRequest] | dg.SkipReason:
+        requests = [request for model in models if (request := _asked(model, context, mlops_storage))]
+        return requests or dg.SkipReason(f"no training of {names}: see the decisions on the champions")
+
+    return schedule
+
+
+def _asked(model: Declaration, context: dg.ScheduleEvaluationContext, storage: Storage) -> dg.RunRequest | None:
+    """Decide on one model, record the decision, and give the request if it fires."""
+    now, instance = datetime.now(UTC), context.instance
+    try:
+        evidence = evidence_of(model, storage, runs_of(instance, now), clock=context.scheduled_execution_time)
+        decision = decide_retraining(model.retraining, evidence, now)
+        if not recorded_before(instance, model.name, decision):
+            instance.report_runless_asset_event(observation(instance, model.name, decision, evidence, now))
+    except Exception as error:  # one model's broken record must not keep the others from their training
+        context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
+        return None
+    return training_request(model.name, decision, evidence) if decision.fire else None

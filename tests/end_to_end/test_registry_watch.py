@@ -1,0 +1,274 @@
+"""The registry against the record of the champion: what the sensor and the step say, and what scores meanwhile."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from deployment import DeployedModel, Deployment, checks, plain, why
+from mlflow import MlflowClient
+from synthetic import rows
+
+from mlops_assets.resources.champion_record import champion_in_force, champion_record
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.sensors.registry_watch import Artifacts, registry_watch_sensor
+
+ADA = {"by": "ada", "reason": "repair"}
+
+
+class Watch:
+    """Ticks of the sensor over models, with what the daemon would record recorded."""
+
+    def __init__(self, *models: DeployedModel, registry: MlflowRegistry | None = None) -> None:
+        self.instance, self.storage = models[0].instance, models[0].storage
+        self.registry = registry or models[0].registry
+        self.repository = dg.Definitions.merge(
+            *(model.pipeline.build_defs() for model in models),
+            dg.Definitions(resources=models[0].defs.resources),
+        ).get_repository_def()
+        self.sensor, self.cursor = registry_watch_sensor(), None
+
+    def tick(self) -> list[dg.AssetCheckEvaluation]:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={"mlops_storage": self.storage, "mlflow_registry": self.registry},
+        )
+        result = self.sensor.evaluate_tick(context)
+        self.cursor = result.cursor
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return list(result.asset_events)
+
+    def states(self) -> list[tuple[str, bool, str]]:
+        """Model, passed and state of each evaluation of a tick."""
+        return [(each.asset_key.path[0], each.passed, plain(each.metadata)["state"]) for each in self.tick()]
+
+
+@pytest.fixture
+def model(deployment: Deployment, name: str) -> DeployedModel:
+    """Version 1, poor, was champion; version 2 is."""
+    model = deployment.model(name)
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.challenge(alpha=1e4).success
+    assert model.challenge(alpha=0.1).success and model.champion() == 2
+    return model
+
+
+@pytest.fixture
+def client(deployment: Deployment) -> MlflowClient:
+    return MlflowClient(tracking_uri=deployment.registry.tracking_uri)
+
+
+def stored(model: DeployedModel, version: int) -> Path:
+    return model.registry.artifact(model.registry.version(model.name, version).run_id, "model") / "model.skops"
+
+
+def scored_by(model: DeployedModel, number: int) -> set[tuple[int, str]]:
+    """Version and digest on the rows of one more batch."""
+    assert model.take_in(model.land(f"b{number}", rows(number))).success
+    said = model.predictions(f"b{number}")
+    return set(zip(said["model_version"], said["model_digest"], strict=True))
+
+
+def recorded(model: DeployedModel) -> set[tuple[int, str]]:
+    record = champion_record(model.storage, model.name)
+    return {(record.version, record.digest[:12])}
+
+
+def test_a_promotion_is_on_record_with_who_and_why(model):
+    record, tags = champion_record(model.storage, model.name), model.registry.champion(model.name).tags
+    assert (record.version, record.digest, record.by) == (2, tags["digest"], "mlops_assets")
+    assert record.reason == tags["reason"] and record.reason.startswith("rmse improves by 2.")
+    assert (record.since, record.as_version(model.name).promotion) == (tags["decided_at"], 2)
+    assert record.data_version == tags["data_version"]
+    assert model.materialize("champion", action="rollback", **ADA).success
+    record = champion_record(model.storage, model.name)
+    assert (record.version, record.by, record.reason) == (1, "ada", "rollback: repair")
+    assert record.as_version(model.name).promotion == 3
+
+
+def test_an_alias_moved_by_hand_is_told_once_and_does_not_change_what_scores(model, client):
+    watch = Watch(model)
+    assert watch.states() == [(model.name, True, "sound")]
+    assert watch.states() == []
+    client.set_registered_model_alias(model.name, "champion", "1")
+    (event,) = watch.tick()
+    shown = plain(event.metadata)
+    assert (event.passed, event.severity, event.check_name) == (False, dg.AssetCheckSeverity.ERROR, "registry_intact")
+    assert (shown["state"], shown["alias"], shown["recorded_champion"]) == ("moved by hand", "version 1", 2)
+    assert "the alias names version 1" in event.description and "decided on is version 2" in event.description
+    assert f"launch the job {model.name}_rollback with version 2" in shown["what_to_do"]
+    assert watch.states() == []
+    assert scored_by(model, 4) == recorded(model) and model.champion() == 1
+
+    check = checks(model.challenge(alpha=0.2))["registry_intact"]
+    assert (check.passed, model.champion()) == (False, 1)
+    shown = model.shown("champion")
+    assert (shown["version"], shown["verdict"]) == (2, "keep") and "moved outside" in shown["reason"]
+    repaired = model.materialize("champion", action="rollback", version=2, **ADA)
+    assert checks(repaired)["registry_intact"].passed and model.champion() == 2
+    assert watch.states() == [(model.name, True, "sound")]
+
+
+def test_a_lost_alias_is_told_and_the_recorded_champion_scores_on(model, client):
+    watch = Watch(model)
+    client.delete_registered_model_alias(model.name, "champion")
+    assert watch.states() == [(model.name, False, "alias lost")]
+    assert scored_by(model, 4) == recorded(model)
+    result = model.materialize("champion", version=1)
+    assert "the champion alias is gone" in why(result) and not checks(result)["registry_intact"].passed
+    assert model.materialize("champion", action="rollback", version=2, **ADA).success
+    assert watch.states() == [(model.name, True, "sound")]
+
+
+def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model, client):
+    watch = Watch(model)
+    client.delete_model_version(model.name, "2")
+    (event,) = watch.tick()
+    assert plain(event.metadata)["state"] == "version deleted" and "no longer in the registry" in event.description
+    assert "batches go on being scored by version 2, by its digest" in event.description
+    assert scored_by(model, 4) == recorded(model) == {(2, champion_record(model.storage, model.name).digest[:12])}
+
+    client.set_registered_model_alias(model.name, "champion", "1")  # once the newest promotion that is left
+    assert watch.states() == [(model.name, False, "moved by hand")]
+    assert scored_by(model, 5) == recorded(model)
+    assert not checks(model.materialize("champion", version=1))["registry_intact"].passed
+
+    assert model.materialize("champion", action="rollback", **ADA).success
+    assert model.champion() == 1 and watch.states() == [(model.name, True, "sound")]
+    assert champion_record(model.storage, model.name).as_version(model.name).promotion == 3
+    said = why(model.materialize("champion", action="rollback", **ADA))
+    assert "there is no champion before the present one to go back to" in said
+
+
+def test_a_changed_artifact_stops_scoring_with_the_digest_and_what_to_do(model):
+    watch, path = Watch(model), stored(model, 2)
+    digest = champion_record(model.storage, model.name).digest
+    watch.tick()
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0")
+    (event,) = watch.tick()
+    assert plain(event.metadata)["state"] == "artifact changed" and f"sha256 {digest[:12]}" in event.description
+    assert watch.states() == []
+    said = why(model.take_in(model.land("b4", rows(4))))
+    assert f"artifact of {model.name} version 2 has changed since it was registered" in said
+    assert f"expected sha256 {digest[:12]}.." in said and "Restore the artifact, or train and register" in said
+    assert model.storage.latest_version(model.name, "predictions", "b4") is None
+
+    path.write_bytes(content)
+    assert watch.states() == [(model.name, True, "sound")]
+    assert scored_by(model, 4) == recorded(model)
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    (event,) = watch.tick()
+    assert plain(event.metadata)["state"] == "artifact missing" and "go on being scored" not in event.description
+    assert "version 2 is missing" in why(model.take_in(model.land("b5", rows(5))))
+    assert model.materialize("champion", action="rollback", **ADA).success
+    assert watch.states() == [(model.name, True, "sound")]
+    assert {version for version, _ in scored_by(model, 6)} == {1}
+
+
+def test_a_crash_between_the_alias_and_its_record_is_sound_and_finished_by_the_next_step(model, monkeypatch):
+    watch = Watch(model)
+    assert watch.states() == [(model.name, True, "sound")]
+    assert model.challenge(alpha=1e5).success and model.champion() == 2
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as crash:
+        crash.setattr("mlops_assets.assets.promotions.write_champion_record", dies)
+        assert not model.materialize("champion", action="promote", version=3, by="ada", reason="season").success
+    assert (model.champion(), champion_record(model.storage, model.name).version) == (3, 2)
+    assert [state for _, _, state in watch.states()] == ["sound"]
+    assert champion_in_force(model.registry, model.storage, model.name).version == 3
+    assert checks(model.materialize("champion"))["registry_intact"].passed
+    record = champion_record(model.storage, model.name)
+    assert (record.version, record.as_version(model.name).promotion) == (3, 3)
+    assert (record.by, record.reason) == ("ada", "by hand: season")
+
+
+def test_a_missing_record_is_written_by_a_step_that_keeps(model):
+    path = Path(model.storage.root, model.name, "champion.json")
+    before = json.loads(path.read_text())
+    path.unlink()
+    assert model.materialize("champion").success
+    assert model.shown("champion")["verdict"] == "keep"
+    assert json.loads(path.read_text()) == before
+
+
+def test_a_broken_record_and_a_broken_model_hold_up_no_other(deployment, name, model, client):
+    other = deployment.model(f"{name[:50]}_b")
+    other.prepare(b1=rows(1), b2=rows(2))
+    assert other.challenge(alpha=0.1).success
+    watch = Watch(model, other)
+    path = Path(model.storage.root, model.name, "champion.json")
+    content = path.read_text()
+    path.write_text("{")
+    client.delete_registered_model_alias(other.name, "champion")
+    assert watch.states() == [(other.name, False, "alias lost")]
+    path.write_text(content)
+    assert watch.states() == [(model.name, True, "sound")]
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """A server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_with_mlflow_away_ticks_end_soon_and_afterwards_all_is_told(model, black_hole, client):
+    watch = Watch(model)
+    assert watch.states() == [(model.name, True, "sound")]
+    sound = watch.registry
+    client.set_registered_model_alias(model.name, "champion", "1")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        closed = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for uri in (closed, black_hole):
+        watch.registry = MlflowRegistry(tracking_uri=uri)
+        for _ in range(2):
+            begin = time.monotonic()
+            assert watch.tick() == []
+            print(f"a tick with MLflow at {uri}: {time.monotonic() - begin:.1f} s")
+    watch.registry = sound
+    assert watch.states() == [(model.name, False, "moved by hand")]
+
+
+class Remote(MlflowRegistry):
+    """A registry whose artifacts are not at hand."""
+
+    def local_model(self, version):
+        return None
+
+
+def test_artifacts_elsewhere_are_copied_one_a_tick_and_remembered(deployment, name, model):
+    other = deployment.model(f"{name[:50]}_b")
+    other.prepare(b1=rows(1), b2=rows(2))
+    assert other.challenge(alpha=0.1).success
+    for each, version in ((model, 2), (other, 1)):
+        path = stored(each, version)
+        path.write_bytes(path.read_bytes() + b"\0")
+    remote = Remote(tracking_uri=deployment.registry.tracking_uri)
+    watch = Watch(model, other, registry=remote)
+    first = {state: name for name, _, state in watch.states()}
+    assert set(first) == {"artifact changed", "sound"}
+    assert watch.states() == [(first["sound"], False, "artifact changed")]
+    assert watch.states() == []
+    assert set(json.loads(watch.cursor)["copied"]) == {model.name, other.name}
+
+
+def test_a_remote_artifact_is_not_copied_again_within_the_hour(model):
+    remote = Remote(tracking_uri=model.registry.tracking_uri)
+    version = model.registry.champion(model.name)
+    artifacts = Artifacts({})
+    assert artifacts.look(remote, version) == ("sound", "its artifact is unchanged")
+    path = stored(model, 2)
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert Artifacts(artifacts.copied).look(remote, version) == ("sound", "its artifact is unchanged")
+    artifacts.copied[model.name]["at"] -= 3_601
+    assert Artifacts(artifacts.copied).look(remote, version)[0] == "artifact changed"

@@ -1,0 +1,124 @@
+"""Two models with the sensor `alerts`, ticked by hand, and records and runs as the steps of the pack leave them."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from webhook import Webhook
+
+from mlops_assets import Folder, ModelPipeline
+from mlops_assets.resources.alerts import Alerts
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.champion_record import ChampionRecord
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.sensors.alerts import JOB, alerts_sensor
+
+NOW = datetime.now(UTC)
+UI = "http://dagster.example.com"
+
+
+@dg.op
+def broken():
+    raise ValueError("the disk is full")
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def some_job():
+    broken()
+
+
+class AlertsWorld:
+    """Two models, `bikes` (owned) and `rides` (not), an instance, a server, and ticks of the sensor."""
+
+    def __init__(self, root, instance, webhook: Webhook, retry_seconds=0.0):
+        self.instance, self.webhook, self.cursor = instance, webhook, None
+        self.storage = Storage(root=str(root / "storage"))
+        self.models = {
+            name: ModelPipeline(
+                name=name,
+                source=Folder(str(root / "*.csv")),
+                target="y",
+                estimator="sklearn.linear_model.Ridge",
+                owners=owners,
+            )
+            for name, owners in {"bikes": ["team:mobility"], "rides": []}.items()
+        }
+        self.sensor = alerts_sensor(retry_seconds=retry_seconds)
+        self.resources = {
+            "mlops_storage": self.storage,
+            "mlops_batches": BatchFiles(root=self.storage.root),
+            "mlflow_registry": MlflowRegistry(tracking_uri="http://127.0.0.1:9"),
+            "great_expectations": GreatExpectations(),
+            "mlops_alerts": Alerts(ui_url=UI),
+        }
+        defs = dg.Definitions.merge(
+            *(model.build_defs() for model in self.models.values()),
+            dg.Definitions(resources=self.resources, sensors=[self.sensor]),
+        )
+        self.repository = defs.get_repository_def()
+
+    def tick(self):
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={name: self.resources[name] for name in ("mlops_storage", "mlops_alerts")},
+        )
+        result = self.sensor.evaluate_tick(context)
+        self.cursor = result.cursor
+        return result
+
+    def run(self, request):
+        """The requested run, as the daemon launches it."""
+        return self.repository.get_job(JOB).execute_in_process(
+            run_config=request.run_config, instance=self.instance, raise_on_error=False
+        )
+
+    def tell(self):
+        """A tick, and the run that it asks for."""
+        for request in self.tick().run_requests:
+            assert self.run(request).success
+
+    def alarms(self):
+        """What the next run would send, by kind and subject."""
+        requests = self.tick().run_requests
+        sent = requests[0].run_config["ops"]["send_alerts"]["config"]["alerts"] if requests else []
+        return [(alert["kind"], alert["subject"]) for alert in sent]
+
+    def reject(self, batch, mark="m1", model="bikes", run_id="run"):
+        record = BatchRecord(batch, "rejected", run_id, None, reasons=("no rows",), mark=mark)
+        BatchLedger(self.storage, model).put(record)
+
+    def report(self, *verdicts, kind="drift", version=4):
+        """The newest reports on batches of `bikes`, with a champion in force."""
+        ledger, reports = BatchLedger(self.storage, "bikes"), BatchReports(self.storage, "bikes")
+        start = len(ledger.all())
+        for number, verdict in enumerate(verdicts, start):
+            ledger.put(BatchRecord(f"b{number}", "accepted", "run", "v1", 10, 10, features="f", features_code="c"))
+            at = (NOW + timedelta(seconds=number)).isoformat()
+            reports.put(kind, BatchReport(f"b{number}", "v1-f", version, verdict, f"p of b{number}", "run", at))
+
+    def crown(self, version=4):
+        record = ChampionRecord(version, "d", "r", "s", NOW.isoformat(), "us", "why", {"data_version": "x"})
+        self.storage.write_json("bikes", "champion", value=record.__dict__)
+
+    def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes"):
+        at = at or NOW + timedelta(seconds=version)
+        record = TrainingRecord(
+            data or f"data{version}", "decl", status, "run", at.isoformat(), version, verdict, "why"
+        )
+        TrainingLedger(self.storage, model).put(record)
+
+    def fail(self, **tags):
+        result = some_job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
+        assert not result.success
+        return result.run_id
+
+    def check(self, passed, description):
+        evaluation = dg.AssetCheckEvaluation(
+            dg.AssetKey(["bikes", "champion"]), "registry_intact", passed, {}, description=description
+        )
+        self.instance.report_runless_asset_event(evaluation)

@@ -1,0 +1,20 @@
+"""What the tests of sensors share: a server that is told, and models whose alarms it is told."""
+
+import dagster as dg
+import pytest
+from alerts_world import AlertsWorld
+from webhook import Webhook
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    server = Webhook()
+    monkeypatch.setenv("MLOPS_ASSETS_ALERTS", server.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def world(tmp_path, webhook):
+    with dg.instance_for_test() as instance:
+        yield AlertsWorld(tmp_path, instance, webhook)

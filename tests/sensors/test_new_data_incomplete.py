@@ -1,0 +1,296 @@
+"""Batches whose run died, failed or was of an older declaration: asked for again, later and later, till complete."""
+
+import json
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_server, socket
+
+import dagster as dg
+import pytest
+from ticking import Ticks, keys, pipeline, write
+
+from mlops_assets import Folder
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.sensors import attempts as attempts_module
+from mlops_assets.sensors import requests as requests_module
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@pytest.fixture
+def ticks(tmp_path):
+    """Models `bikes` and `cars`, each on a folder of its own."""
+    models = []
+    for name in ("bikes", "cars"):
+        (tmp_path / name).mkdir()
+        models.append(pipeline(name, Folder(str(tmp_path / name / "*.csv"))))
+    with dg.instance_for_test() as instance:
+        made = Ticks(tmp_path, instance, *models)
+        made.root = tmp_path
+        yield made
+
+
+@pytest.fixture
+def clock(ticks, monkeypatch):
+    """The clock of the sensor and of runs; `clock.forward(seconds)` sets it on."""
+    init = requests_module.Tick.__init__
+
+    def made(tick, *given):
+        init(tick, *given)
+        tick.now += ticks.ahead
+
+    class Clock:
+        def forward(self, seconds):
+            ticks.ahead += seconds
+
+    monkeypatch.setattr(requests_module.Tick, "__init__", made)
+    return Clock()
+
+
+def taken_in(ticks, *names, model="bikes", **record):
+    """Batches with complete records, and their marks."""
+    for rows, name in enumerate(names, start=3):
+        write(ticks.root / model, f"{name}.csv", rows)
+    ticks.tick()
+    marks = {each.partition_key: each.tags["mlops_assets/mark"] for each in ticks.tick().run_requests}
+    for name in names:
+        ticks.put(model, name, marks[name], **record)
+    return marks
+
+
+def report(ticks, kind, batch, identity, version=7):
+    made = BatchReport(batch, identity, version, "scored", "", "run", "2024-01-01T00:00:00+00:00")
+    BatchReports(ticks.storage, "bikes").put(kind, made)
+
+
+def assets(result):
+    return [[key.path[-1] for key in request.asset_selection] for request in result.run_requests]
+
+
+def test_a_failed_run_is_repeated_after_1_2_and_4_minutes_each_attempt_with_a_key_of_its_own(ticks, clock):
+    write(ticks.root / "bikes", "a.csv")
+    ticks.tick()
+    run_keys = []
+    for number, minutes in ((1, 1), (2, 2), (3, 4)):
+        (request,) = ticks.tick().run_requests
+        assert request.tags["mlops_assets/attempt"] == str(number)
+        run_keys.append(request.run_key)
+        ticks.launch(request)
+        clock.forward(minutes * MINUTE - 5)
+        assert keys(ticks.tick()) == []
+        clock.forward(10)
+    assert keys(ticks.tick()) == ["a"]
+    assert len(set(run_keys)) == 3
+
+
+def test_the_time_between_attempts_ends_at_six_hours():
+    assert [attempts_module.delay(count) / MINUTE for count in (1, 2, 3, 9, 10, 1_000)] == [1, 2, 4, 256, 360, 360]
+
+
+def test_a_clock_that_was_set_back_a_day_starves_no_batch(ticks, clock):
+    write(ticks.root / "bikes", "a.csv")
+    ticks.tick()
+    ticks.launch(ticks.tick().run_requests[0])
+    assert keys(ticks.tick()) == []
+    clock.forward(-24 * HOUR)
+    assert keys(ticks.tick()) == ["a"]
+
+
+def test_a_batch_that_waits_for_its_next_attempt_holds_up_none_behind_it(ticks):
+    names = [f"day-{number}" for number in range(30)]
+    for name in names:
+        write(ticks.root / "bikes", f"{name}.csv")
+    ticks.tick()
+    for request in ticks.tick().run_requests:
+        ticks.launch(request)
+    assert keys(ticks.tick()) == names[10:20]
+
+
+def test_more_waiting_batches_than_a_tick_may_ask_about_starve_none(ticks, monkeypatch):
+    monkeypatch.setattr(requests_module, "MOST_ASKED", 4)
+    monkeypatch.setattr(requests_module, "MOST_TRIED", 3)
+    names = [f"day-{number}" for number in range(12)]
+    for name in names:
+        write(ticks.root / "bikes", f"{name}.csv")
+    ticks.tick()
+    for _ in range(4):
+        for request in ticks.tick().run_requests:
+            ticks.launch(request)
+    write(ticks.root / "bikes", "day-99.csv")
+    asked = [key for _ in range(6) for key in keys(ticks.tick())]
+    assert "day-99" in asked
+    assert len(json.loads(ticks.cursor)["models"]["bikes"]["batches"]["tried"]) == 3
+
+
+def test_a_run_that_died_after_the_rows_were_stored_is_carried_on_with(ticks):
+    marks = taken_in(ticks, "a", "b", "c")
+    ticks.put("bikes", "a", marks["a"], features=None)
+    ticks.storage.write_json("bikes", "reports", "predictions", "b", value=None)
+    ticks.storage.write_json("bikes", "reports", "predictions", "c", value=None)
+    identity = BatchLedger(ticks.storage, "bikes").get("c").identity
+    report(ticks, "predictions", "c", identity)
+    report(ticks, "drift", "c", "others")
+    report(ticks, "performance", "c", identity)
+    for folder in ("predictions",):  # as if the step had never come so far
+        (ticks.root / "storage" / "bikes" / "reports" / folder / "b.json").unlink()
+    result = ticks.tick()
+    assert dict(zip(keys(result), assets(result), strict=True)) == {
+        "a": ["dataset", "features", "predictions", "drift", "performance"],
+        "b": ["predictions", "drift", "performance"],
+        "c": ["drift"],
+    }
+
+
+def test_a_batch_that_came_before_the_first_champion_is_complete(ticks):
+    taken_in(ticks, "a")
+    (ticks.root / "storage" / "bikes" / "reports" / "drift" / "a.json").unlink()
+    (ticks.root / "storage" / "bikes" / "reports" / "performance" / "a.json").unlink()
+    assert keys(ticks.tick()) == []
+
+
+def test_labels_that_came_later_ask_for_performance_alone(ticks):
+    taken_in(ticks, "a", champion=7)
+    labelled = {"version": "va", "labels": "l1", "labelled": 3}
+    ticks.storage.write_json("bikes", "labelled", "a", value=labelled)
+    result = ticks.tick()
+    assert (keys(result), assets(result)) == (["a"], [["performance"]])
+    ticks.launch(result.run_requests[0], dg.DagsterRunStatus.SUCCESS)
+    report(ticks, "performance", "a", "va-f-l1")
+    assert keys(ticks.tick()) == []
+    ticks.storage.write_json("bikes", "labelled", "a", value={**labelled, "labels": "l2"})
+    assert assets(ticks.tick()) == [["performance"]]  # other labels do not wait for an attempt at the first
+
+
+def test_features_of_an_older_declaration_are_computed_anew(ticks):
+    marks = taken_in(ticks, "a", "b", "c")
+    for name, excluded in (("a", ""), ("b", ""), ("c", "x")):
+        record = ticks.put("bikes", name, marks[name])
+        BatchLedger(ticks.storage, "bikes").put_features(record, "f", "older")
+        if excluded:
+            BatchLedger(ticks.storage, "bikes").exclude(name, "me", "flawed")
+    result = ticks.tick()
+    assert keys(result) == ["a", "b"]
+    assert assets(result) == [["features", "predictions", "drift", "performance"]] * 2
+
+
+def test_a_duplicate_whose_other_has_changed_is_taken_in_again(ticks):
+    marks = taken_in(ticks, "a", "b")
+    ticks.put("bikes", "b", marks["b"], version="va", status="duplicate", features=None, reasons=("as a",))
+    assert keys(ticks.tick()) == []
+    ticks.put("bikes", "a", marks["a"], version="other")
+    assert keys(ticks.tick()) == ["b"]
+
+
+def test_of_two_batches_of_the_same_rows_the_later_is_looked_at_again(ticks):
+    marks = taken_in(ticks, "day-2", "day-10")
+    ticks.put("bikes", "day-10", marks["day-10"], version="vday2")
+    result = ticks.tick()
+    assert (keys(result), assets(result)[0][0]) == (["day-10"], "dataset")
+
+
+def test_a_source_that_goes_back_to_what_it_was_is_followed(ticks, clock):
+    marks = taken_in(ticks, "a")
+    (request,) = _request_of(ticks, "a")
+    ticks.launch(request, dg.DagsterRunStatus.SUCCESS)
+    ticks.put("bikes", "a", "another mark", version="other")
+    clock.forward(2 * MINUTE)
+    ticks.tick()
+    (again,) = ticks.tick().run_requests
+    assert again.tags["mlops_assets/mark"] == marks["a"]
+    assert again.run_key != request.run_key
+
+
+def _request_of(ticks, batch):
+    """The request that a batch got before it was on record."""
+    record = ticks.root / "storage" / "bikes" / "batches" / f"{batch}.json"
+    content = record.read_bytes()
+    record.unlink()
+    ticks.tick()
+    found = ticks.tick().run_requests
+    record.write_bytes(content)
+    return found
+
+
+def test_a_batch_whose_source_is_gone_goes_on_from_its_stored_rows(ticks):
+    marks = taken_in(ticks, "a")
+    ticks.put("bikes", "a", marks["a"], features=None)
+    (ticks.root / "bikes" / "a.csv").unlink()
+    assert assets(ticks.tick()) == [["features", "predictions", "drift", "performance"]]
+
+
+def test_a_broken_record_of_one_model_stops_no_other(ticks, capfd):
+    (ticks.root / "storage" / "bikes" / "batches").mkdir(parents=True)
+    (ticks.root / "storage" / "bikes" / "batches" / "a.json").write_text("{")
+    write(ticks.root / "cars", "b.csv")
+    ticks.tick()
+    assert keys(ticks.tick()) == ["b"]
+    assert "a.json cannot be read as JSON" in capfd.readouterr().err
+
+
+def closed_port():
+    with closing(socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def unscored(ticks, model, batch):
+    """An accepted batch of a run that failed for want of the registry."""
+    marks = taken_in(ticks, batch, model=model)
+    for kind in ("predictions", "drift", "performance"):
+        (ticks.root / "storage" / model / "reports" / kind / f"{batch}.json").unlink()
+    return marks
+
+
+@pytest.mark.parametrize("down", ["closed port", "black hole"])
+def test_while_mlflow_is_down_new_data_are_taken_in_and_what_needs_it_waits(ticks, capfd, down):
+    unscored(ticks, "bikes", "a")
+    hole = create_server(("127.0.0.1", 0))  # connections are taken by the kernel and never answered
+    port = closed_port() if down == "closed port" else hole.getsockname()[1]
+    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{port}")
+    with hole:
+        ticks.tick()
+        for number in range(2):
+            write(ticks.root / "cars", f"new-{number}.csv")
+            write(ticks.root / "bikes", f"new-{number}.csv", rows=8)
+            ticks.tick()
+            result = ticks.tick()
+            ticks.take_in(result)
+            assert keys(result) == [f"new-{number}", f"new-{number}"]
+    assert "MLflow does not answer: 1 batches wait" in capfd.readouterr().err
+
+
+class Empty(BaseHTTPRequestHandler):
+    """A registry without any model, as MLflow's server would say it."""
+
+    def do_GET(self):
+        found = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not there"}'
+        listing = "search" in self.path
+        self._answer(200 if listing else 404, b"{}" if listing else found)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, b"{}")
+
+    def _answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_once_mlflow_is_back_what_waited_is_asked_for(ticks):
+    unscored(ticks, "bikes", "a")
+    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{closed_port()}")
+    assert keys(ticks.tick()) == []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{server.server_address[1]}")
+    assert keys(ticks.tick()) == ["a"]
+    server.shutdown()

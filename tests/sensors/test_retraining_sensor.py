@@ -1,0 +1,291 @@
+"""The sensor `retraining` and the schedules, tick by tick on records as the steps of runs leave them."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from mlops_assets import Folder, ModelPipeline
+from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
+from mlops_assets.assets.training_sets import split
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.champion_record import write_champion_record
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.sensors.retraining import retraining_sensor
+from mlops_assets.sensors.schedules import retraining_schedules
+
+CHAMPION = dg.AssetKey(["bike", "champion"])
+NIGHTLY = "0 3 * * *"
+
+
+class Ticks:
+    """Ticks of the sensor over the models `bike` and `other`; what a daemon does with a tick's result is done here."""
+
+    def __init__(self, root, instance):
+        self.root, self.instance, self.cursor = root, instance, None
+        self.registry = MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+        self.storage = Storage(root=str(root / "storage"))
+        resources = {
+            "mlops_storage": self.storage,
+            "mlops_batches": BatchFiles(root=self.storage.root),
+            "mlflow_registry": self.registry,
+            "great_expectations": GreatExpectations(),
+        }
+        models = [self.model(name).build_defs() for name in ("bike", "other")]
+        self.sensor = retraining_sensor()
+        self.defs = dg.Definitions.merge(
+            *models, dg.Definitions(resources=resources, sensors=[self.sensor], schedules=retraining_schedules())
+        )
+
+    def model(self, name):
+        return ModelPipeline(
+            name=name,
+            source=Folder(str(self.root / f"{name}*.csv")),
+            **{"target": "y", "estimator": "sklearn.linear_model.Ridge", "holdout": 1},
+            retraining={"cron": NIGHTLY, "first_after": 3, "cool_down": 0},
+        )
+
+    def tick(self):
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.defs.get_repository_def(),
+            resources={"mlops_storage": self.storage, "mlflow_registry": self.registry},
+        )
+        result = self.sensor.evaluate_tick(context)
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        self.cursor = result.cursor
+        return result
+
+    def batch(self, number, drift=None, decay=None, labelled=100, model="bike"):
+        """A batch that was taken in; with what was found of it where it came after a champion."""
+        name = f"b{number}"
+        record = BatchRecord(name, "accepted", "run", f"v{number}", 100, labelled, mark="m")
+        BatchLedger(self.storage, model).put_features(record, "f", declared(model).features_version)
+        for kind, alarm, word in (("drift", drift, "drift"), ("performance", decay, "decay")):
+            if alarm is not None:
+                report = BatchReport(name, f"v{number}-f", 1, word if alarm else f"no {word}", "", "run", "now")
+                BatchReports(self.storage, model).put(kind, report)
+
+    def train(self, status="judged", verdict="promote", version=1, days_ago=0.0):
+        """What a finished training leaves: its manifest, its record and, if promoted, the champion's record."""
+        model = declared("bike")
+        manifest = split(model, self.storage, None)
+        self.storage.write_json("bike", "training_set", manifest.version, value=manifest.to_dict())
+        at = datetime.now(UTC) - timedelta(days=days_ago)
+        known = manifest.version, model.training_version
+        record = TrainingRecord(*known, status, "run", at.isoformat(), version, verdict, "better", "decay")
+        TrainingLedger(self.storage, "bike").put(record)
+        if verdict == "promote":
+            tags = {"data_version": known[0], "declaration_version": known[1]}
+            made = ModelVersion("bike", version, "digest", "mlrun", tags, int(at.timestamp() * 1000), "source")
+            write_champion_record(self.storage, made, at.isoformat(), "mlops_assets", "better")
+        return known
+
+    def run(self, request, status):
+        """The run that a request asks for, with this status."""
+        return create_run_for_test(self.instance, tags=dict(request.tags), status=status)
+
+    def newest(self):
+        """The metadata of the newest decision."""
+        return self.instance.fetch_observations(CHAMPION, limit=1).records[0].asset_observation.metadata
+
+    def decisions(self):
+        """The decisions on record, the newest first."""
+        records = self.instance.fetch_observations(CHAMPION, limit=50).records
+        return [{name: value.value for name, value in each.asset_observation.metadata.items()} for each in records]
+
+
+@pytest.fixture
+def ticks(tmp_path):
+    with dg.instance_for_test() as instance:
+        yield Ticks(tmp_path, instance)
+
+
+def test_the_first_training_waits_for_as_many_batches_as_are_declared(ticks):
+    ticks.batch(1)
+    ticks.batch(2)
+    assert ticks.tick().run_requests == []
+    ticks.batch(3)
+    (request,) = ticks.tick().run_requests
+    model = declared("bike")
+    version = split(model, ticks.storage, None).version
+    assert request.run_key == f"bike/{version}/{model.training_version}/1"
+    assert request.asset_selection == [
+        dg.AssetKey(["bike", kind]) for kind in ("training_set", "challenger", "evaluation", "champion", "model_card")
+    ]
+    assert request.tags[MODEL] == "bike" and request.tags[KIND] == "training"
+    assert (request.tags[DATA_VERSION], request.tags[DECLARATION_VERSION]) == (version, model.training_version)
+    assert request.tags["mlops_assets/trigger"] == "first training"
+
+
+def test_each_decision_is_recorded_once_with_its_evidence(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train()
+    ticks.batch(4, drift=True, decay=False)
+    ticks.tick()
+    ticks.tick()
+    (held,) = ticks.decisions()
+    assert (held["decision"], held["reason"]) == ("hold", "nothing asks for a training")
+    ticks.batch(5, drift=True, decay=True)
+    assert len(ticks.tick().run_requests) == 1
+    ticks.tick()
+    fired, before = ticks.decisions()
+    assert before == held
+    assert (fired["decision"], fired["asked_by"], fired["champion_version"]) == ("fire", "drift", 1)
+    assert fired["reason"] == "drift: 2 of the newest 2 batches (b4, b5)"
+    evidence = {row.data["condition"]: row.data for row in ticks.newest()["evidence"].records}
+    assert (evidence["drift"]["met"], evidence["drift"]["needed"]) == (True, "2 of the newest 3 batches")
+    assert evidence["decay"]["found"] == "1 of the newest 2 batches (b5)"
+    assert evidence["volume"]["found"] == "200 labelled rows in 2 batches that the champion has not seen"
+    table = [row.data["decision"] for row in ticks.newest()["decisions"].records]
+    assert table == ["fire", "hold"]
+
+
+def test_a_tick_whose_cursor_was_lost_records_nothing_twice(ticks):
+    ticks.batch(1)
+    ticks.tick()
+    ticks.cursor = None  # the daemon died after it had recorded the decision
+    assert list(ticks.tick().asset_events) == []
+    assert len(ticks.decisions()) == 1
+
+
+def test_reports_about_an_older_champion_and_batches_that_a_training_knew_do_not_count(ticks):
+    for number in (1, 2, 3, 4):
+        ticks.batch(number, drift=True, decay=True)
+    ticks.train(version=2)
+    ticks.batch(5, drift=True, decay=True)
+    ticks.batch(6, drift=True, decay=True)
+    assert ticks.tick().run_requests == []  # all reports are about version 1
+
+
+def test_what_a_training_has_answered_to_does_not_ask_for_another(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=2)
+    for number in (4, 5):
+        ticks.batch(number, drift=False, decay=True)
+    assert len(ticks.tick().run_requests) == 1
+    ticks.train(verdict="inconclusive", version=2)
+    ticks.batch(6, drift=False, decay=True)
+    assert ticks.tick().run_requests == []
+    ticks.batch(7, drift=False, decay=True)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "decay"
+
+
+def test_no_second_training_while_one_is_under_way(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    (request,) = ticks.tick().run_requests
+    ticks.run(request, dg.DagsterRunStatus.STARTED)
+    ticks.batch(4)
+    assert ticks.tick().run_requests == []
+    held = ticks.decisions()[0]
+    assert held["held_back_by"] == "under way" and "under way: run " in held["reason"]
+
+
+def test_a_failed_training_is_tried_again_up_to_the_limit_with_the_attempt_in_its_key(ticks, monkeypatch):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    keys = []
+    clock = datetime.now(UTC)
+    for minutes in (0, 0, 2, 5, 60, 120):  # the second look finds that it has to wait
+        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(clock + timedelta(minutes=minutes)))
+        for request in ticks.tick().run_requests:
+            keys.append(request.run_key.rsplit("/", 1)[1])
+            ticks.run(request, dg.DagsterRunStatus.FAILURE)
+    assert keys == ["1", "2", "3"]
+    assert any("wait before retry" in each.get("held_back_by", "") for each in ticks.decisions())
+    assert "given up: 3 failed attempts" in ticks.decisions()[0]["reason"]
+    ticks.batch(4)  # other data
+    (request,) = ticks.tick().run_requests
+    assert request.run_key.endswith("/1")
+
+
+def test_a_registry_that_is_away_costs_no_attempt_and_the_training_comes_when_it_is_back(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    there, ticks.registry = ticks.registry, MlflowRegistry(tracking_uri="http://127.0.0.1:9")
+    for _ in range(3):
+        assert ticks.tick().run_requests == []
+    (held,) = ticks.decisions()
+    assert held["held_back_by"] == "registry" and "MLflow at http://127.0.0.1:9 did not" in held["reason"]
+    ticks.registry = there
+    (request,) = ticks.tick().run_requests
+    assert request.run_key.endswith("/1")
+
+
+def test_data_that_was_trained_on_is_not_trained_on_again(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(status="refused", verdict="keep")
+    assert ticks.tick().run_requests == []
+    assert "trained already" in ticks.decisions()[0]["reason"]
+
+
+def test_a_version_that_was_registered_and_never_judged_is_carried_on_with(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(status="fitted", verdict="")
+    (request,) = ticks.tick().run_requests
+    assert "unfinished" in request.tags["mlops_assets/trigger"]
+
+
+def test_batches_that_are_being_taken_in_are_waited_for(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    create_run_for_test(ticks.instance, tags={MODEL: "bike", KIND: "batch"}, status=dg.DagsterRunStatus.STARTED)
+    assert ticks.tick().run_requests == []
+    assert ticks.decisions()[0]["held_back_by"] == "taking in"
+
+
+def test_a_broken_record_of_one_model_holds_up_no_other(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+        ticks.batch(number, model="other")
+    (ticks.root / "storage" / "bike" / "batches" / "b2.json").write_text("{")
+    assert [request.tags[MODEL] for request in ticks.tick().run_requests] == ["other"]
+
+
+def test_models_of_one_cron_share_a_schedule_and_each_tick_is_a_decision_on_record(ticks):
+    names = [schedule.name for schedule in retraining_schedules() if schedule.cron_schedule == NIGHTLY]
+    assert names == ["retraining_0_3_x_x_x_UTC"]
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train()
+    ticks.batch(4, drift=False, decay=False)
+    schedule = ticks.defs.get_schedule_def(names[0])
+    at = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    for _ in range(2):  # the daemon died and evaluates the same tick once more
+        context = dg.build_schedule_context(
+            instance=ticks.instance,
+            scheduled_execution_time=at,
+            repository_def=ticks.defs.get_repository_def(),
+            resources={"mlops_storage": ticks.storage},
+        )
+        (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.tags[MODEL] == "bike" and request.tags["mlops_assets/trigger"] == "schedule"
+    (fired,) = ticks.decisions()
+    assert fired["reason"] == "schedule: due 2026-03-02 03:00"
+
+
+class Clock:
+    """`datetime` with a clock that the test sets."""
+
+    def __init__(self, now):
+        self._now = now
+
+    def now(self, _zone):
+        return self._now
+
+    def fromisoformat(self, text):
+        return datetime.fromisoformat(text)
