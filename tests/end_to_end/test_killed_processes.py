@@ -1,0 +1,66 @@
+"""The daemon, or the process of a run, is killed at any point: the loop carries on, and nothing is done twice."""
+
+from collections import Counter
+
+import pytest
+from daemon import Loop, wait_until
+from deadly import POINTS
+from synthetic import rows
+
+pytestmark = pytest.mark.slow
+TICK = ("TICK_CREATED", "TICK_HELD", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")
+"""Where Dagster's own daemon lets itself be killed in a tick that requests a run."""
+
+
+def assert_whole(loop: Loop, model: str, batches: int) -> None:
+    """Each data version was trained on successfully exactly once, the alias is whole, no pool's slot is taken."""
+    trainings = loop.trainings(model)
+    assert [training.status for training in trainings] == ["judged"] * len(trainings)
+    versions = Counter(version.tags["data_version"] for version in loop.registry.versions(model))
+    assert versions == Counter(training.data_version for training in trainings)
+    assert loop.newest_data_version(model) == trainings[-1].data_version
+    assert set(loop.taken_in(model)) == {f"b{number}" for number in range(1, batches + 1)}
+    promoted = [version for version in loop.registry.versions(model) if version.promotion]
+    champion = loop.registry.champion(model)
+    assert champion is not None and champion.promotion == max(version.promotion for version in promoted)
+    assert champion.intended == champion.promotion and loop.recorded_champion(model) == champion.version
+    for pool in (f"{model}_champion", f"{model}_training"):
+        slots = loop.instance.event_log_storage.get_concurrency_info(pool)
+        assert (slots.claimed_slots, slots.pending_steps) == ([], []), pool
+
+
+def test_the_daemon_killed_at_five_points_of_a_tick_of_either_sensor(tmp_path):
+    with Loop(tmp_path, ["plain"]) as loop:
+        for number in (1, 2, 3):
+            loop.land("plain", f"b{number}", rows(number))
+        loop.settle()
+        points = [(sensor, point) for point in TICK for sensor in ("new_data", "retraining")]
+        for number, crash in enumerate(points, start=4):
+            loop.restart_daemon(crash)
+            loop.land("plain", f"b{number}", rows(number))
+            wait_until(loop.daemon_is_dead, f"the daemon dies at {crash}")
+            loop.restart_daemon()
+            loop.settle()
+            assert "plain" in loop.models and f"b{number}" in loop.taken_in("plain"), crash
+        assert_whole(loop, "plain", 3 + len(points))
+        for batch, runs in loop.runs_by_batch("plain").items():
+            assert runs == ["SUCCESS"], batch
+
+
+def test_the_process_of_a_training_killed_at_any_point(tmp_path):
+    models = [f"plain_{point}" for point in POINTS]
+    with Loop(tmp_path, models) as loop:
+        for model, point in zip(models, POINTS, strict=True):
+            armed = tmp_path / "kill" / model / point
+            armed.parent.mkdir(parents=True)
+            armed.touch()
+            for number in (1, 2, 3):
+                loop.land(model, f"b{number}", rows(number))
+        wait_until(lambda: not list((tmp_path / "kill").glob("*/*")), "each training has been killed")
+        wait_until(lambda: all(loop.judged(model) for model in models), "each training was tried again", 400)
+        loop.settle()
+        wait_until(lambda: not loop.claimed_slots(models), "the slots are free")
+        for model in models:
+            assert_whole(loop, model, 3)
+            attempts = [run.tags["mlops_assets/attempt"] for run in loop.training_runs(model)]
+            assert attempts[:2] == ["1", "2"], model
