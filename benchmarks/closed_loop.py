@@ -79,10 +79,11 @@ def main() -> int:
     parser.add_argument("models", nargs="+", choices=list(FIRST))
     parser.add_argument("--home", type=Path, help="where to keep everything; a temporary folder by default")
     parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--again", action="store_true", help="only tell what is in --home from an earlier run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = arguments.home or Path(temporary)
-        lives = live(home, arguments.models)
+        lives = live(home, arguments.models, land=not arguments.again)
     for life in lives:
         print(f"\n{life.model}: champions {life.champions}, drift in {life.drift}, decay in {life.decay}")
         for fire in life.fired:
@@ -93,18 +94,20 @@ def main() -> int:
     return 0
 
 
-def live(home: Path, models: list[str]) -> list[Life]:
+def live(home: Path, models: list[str], land: bool = True) -> list[Life]:
     """Let all batches of these models land, a step for all of them at a time, each step once the last has settled."""
     arrivals = {model: list(batches_of(model)) for model in models}
-    with Loop(home, models) as loop:
-        for step in range(max(len(arrivals[model]) - FIRST[model] for model in models) + 1):
-            for model, batches in arrivals.items():
-                begin, end = (0, FIRST[model]) if step == 0 else (FIRST[model] + step - 1, FIRST[model] + step)
-                for batch, rows in batches[begin:end]:
-                    loop.land(model, batch, rows)
-            loop.settle()
-            print(f"step {step}: champions {[loop.champion(model) for model in models]}", flush=True)
-        return [told(loop, model, [batch for batch, _ in arrivals[model]]) for model in models]
+    loop = Loop(home, models)
+    if land:
+        with loop:
+            for step in range(max(len(arrivals[model]) - FIRST[model] for model in models) + 1):
+                for model, batches in arrivals.items():
+                    begin, end = (0, FIRST[model]) if step == 0 else (FIRST[model] + step - 1, FIRST[model] + step)
+                    for batch, rows in batches[begin:end]:
+                        loop.land(model, batch, rows)
+                loop.settle()
+                print(f"step {step}: champions {[loop.champion(model) for model in models]}", flush=True)
+    return [told(loop, model, [batch for batch, _ in arrivals[model]]) for model in models]
 
 
 def batches_of(model: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -133,11 +136,13 @@ def declare(model: str) -> Declaration:
 def told(loop: Loop, model: str, batches: list[str]) -> Life:
     """The figures of one life, from the records that the loop left."""
     declaration = declare(model)
-    later = batches[FIRST[model] :]
     scored = loop.scored(model)
     metric = declaration.metrics[0]
     trainings = loop.trainings(model)
-    frozen, always = rivals(loop.storage, declaration.model_copy(update={"name": model}), FIRST[model] - 1)
+    begin = next(number for number, each in enumerate(trainings) if each.verdict == "promote")
+    first = batches.index(after(loop.storage, model, trainings[begin].data_version))
+    later = batches[first + 1 :]
+    frozen, always = rivals(loop.storage, declaration.model_copy(update={"name": model}), first)
     return Life(
         model=model,
         metric=metric,
@@ -146,7 +151,7 @@ def told(loop: Loop, model: str, batches: list[str]) -> Life:
         versions=[int(scored[batch]["version"]) for batch in later if batch in scored],
         fired=[
             {"after": after(loop.storage, model, each.data_version), "asked_by": each.trigger, "verdict": each.verdict}
-            for each in trainings[1:]
+            for each in trainings[begin + 1 :]
         ],
         decay=[batch for batch in later if batch in scored and scored[batch]["decay"]],
         drift=loop.drifted(model, later),

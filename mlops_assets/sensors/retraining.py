@@ -122,6 +122,6 @@ def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
     written = [storage.changed(model.name, *parts) for parts in _READ]
     if time.time_ns() - max(written) < _SETTLED_NS:
         return ""
-    under_way = [run.run_id for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
-    failed = [record.dagster_run.run_id for record in runs.failed.get(model.name, [])]
+    under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
+    failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]
     return " ".join(str(each) for each in (model.training_version, *written, *under_way, *failed[:1]))

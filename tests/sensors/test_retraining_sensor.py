@@ -1,5 +1,6 @@
 """The sensor `retraining` and the schedules, tick by tick on records as the steps of runs leave them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -209,6 +210,19 @@ def test_a_failed_training_is_tried_again_up_to_the_limit_with_the_attempt_in_it
     ticks.batch(4)  # other data
     (request,) = ticks.tick().run_requests
     assert request.run_key.endswith("/1")
+
+
+def test_a_run_that_dies_changes_what_is_decided_from_though_it_leaves_no_record(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    (request,) = ticks.tick().run_requests
+    run = ticks.run(request, dg.DagsterRunStatus.STARTED)
+    time.sleep(1.1)  # what was written is old enough for a tick to rely on
+    ticks.tick()
+    assert ticks.decisions()[0]["held_back_by"] == "under way"
+    ticks.instance.report_run_failed(run)
+    ticks.tick()
+    assert ticks.decisions()[0]["held_back_by"] == "wait before retry"
 
 
 def test_a_registry_that_is_away_costs_no_attempt_and_the_training_comes_when_it_is_back(ticks):
