@@ -32,6 +32,7 @@ CONTRACT = {
     "time_valid": "Each row has a time, and none lies in the future.",
 }
 """The checks that come first: Great Expectations passes vacuously where there are no rows."""
+KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
 
 
 def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -46,7 +47,10 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         code_version=suite.version,
         batch=True,
         description=f"Batches of {model.name}, validated. {model.source.describe()}",
-        check_specs=[*check_specs(model.name, "dataset", CONTRACT), *_suite_specs(model.name, suite)],
+        check_specs=[
+            *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if _says_known_at(model) else {})}),
+            *_suite_specs(model.name, suite),
+        ],
         output_required=False,
     )
     def dataset(
@@ -77,6 +81,11 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         suite.infer(ledger, mlops_storage, context.log)
 
     return dataset
+
+
+def _says_known_at(model: Declaration) -> bool:
+    """Whether the source itself, and not the outcomes, has the column `known_at`."""
+    return model.known_at is not None and model.outcomes is None
 
 
 def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
@@ -119,8 +128,21 @@ def _validated(
         extra_columns=model.extra_columns,
         now=pd.Timestamp.now("UTC"),
     )
+    if _says_known_at(model):
+        contract.append(_known_at(model, frame))
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
     return frame, [readable, *contract, *suite.validate(frame, expectations)]
+
+
+def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
+    import pandas as pd
+
+    from mlops_assets.resources.outcome_frames import known_at_check
+
+    if model.known_at not in frame.columns:
+        found = ", ".join(str(name) for name in frame.columns[:20])
+        return CheckOutcome("known_at", False, f"there is no column {model.known_at!r} (columns: {found})")
+    return known_at_check(frame, model.known_at, pd.Timestamp.now("UTC"))
 
 
 def _reject(

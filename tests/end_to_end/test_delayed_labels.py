@@ -304,3 +304,12 @@ def test_a_label_that_is_known_only_in_the_future_is_none_yet(deployment, name):
     result = model.take_in(model.land("b3", rows(3).assign(seen=soon)))
     assert failed(result)["no_decay"] == "insufficient labels: none of 60 rows has one yet"
     assert BatchReports(model.storage, name).all("performance")["b3"].verdict == "insufficient labels"
+
+
+def test_a_batch_whose_labels_do_not_say_since_when_they_are_known_is_rejected(deployment, name):
+    model = deployment.model(name, known_at="seen", drop=["bought"])
+    without = model.materialize("dataset", batch=model.land("b1", rows(1)))
+    assert failed(without)["known_at"].startswith("there is no column 'seen' (columns: id, day")
+    no_time = model.materialize("dataset", batch=model.land("b2", rows(2).assign(seen="last week")))
+    assert "holds 'last week' in data row 1, which is not a time" in failed(no_time)["known_at"]
+    assert [model.record(batch).status for batch in ("b1", "b2")] == ["rejected", "rejected"]

@@ -1,0 +1,45 @@
+"""The loop left to itself: Dagster's daemon and a code server run, batches land as files, and nobody does a thing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deployment import REPOSITORY
+
+pytestmark = pytest.mark.slow
+DATA = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"the examples' data is not there: {DATA} (set MLOPS_TEST_DATA to its folder)"
+)
+
+
+def lives(home: Path, *models: str) -> list[dict]:
+    """What `benchmarks/closed_loop.py` tells of these models."""
+    figures = home / "figures.json"
+    told = ["--home", str(home / "loop"), "--json", str(figures)]
+    program = [sys.executable, "benchmarks/closed_loop.py", *models, *told]
+    done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=2_400)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
+    return json.loads(figures.read_text())
+
+
+@needs_data
+def test_bike_demand_and_doctor_visits_need_no_hand(tmp_path):
+    bike, shuffled, by_site = lives(tmp_path, "bike_demand", "doctor_visits", "doctor_visits_in_file_order")
+
+    assert len(bike["batches"]) == 12 and bike["missing"] == []  # every month of 2012 is scored
+    assert bike["drift"] and bike["decay"]
+    assert len(bike["champions"]) > 1 and len(set(bike["versions"])) > 1  # champions change, and the new ones score
+    assert len(bike["fired"]) <= 8  # two thirds of retraining every month
+    assert bike["loop"] <= 1.10 * bike["always"]
+    assert bike["loop"] < 0.9 * bike["frozen"]
+
+    assert len(shuffled["batches"]) == 13 and shuffled["missing"] == []
+    assert [fire for fire in shuffled["fired"] if {"drift", "decay"} & set(fire["asked_by"].split(", "))] == []
+
+    assert by_site["missing"] == []
+    decided = {fire["after"] for fire in by_site["fired"] if "decay" in fire["asked_by"]}
+    assert decided & {"batch-15", "batch-16"}  # the shift is at about row 14,000: the 15th batch is the first behind it
