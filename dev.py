@@ -1,11 +1,14 @@
 """`make dev`: Dagster's UI and daemon and MLflow's UI on loopback, ended together by Ctrl-C."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from resources import HOME, resources
 
@@ -31,6 +34,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # set explicitly: a shell may have told us to ignore Ctrl-C
         signal.signal(number, lambda *_: sys.exit(0))
     servers: dict[str, subprocess.Popen[bytes]] = {}
+    end_orphans()
     if "MLFLOW_TRACKING_URI" not in os.environ:
         resources["mlflow_registry"].prepare()  # before the server and the first runs all try to
     try:
@@ -45,6 +49,29 @@ def main() -> int:
         return 1
     finally:
         end(list(servers.values()))
+
+
+def end_orphans() -> None:
+    """Fail the runs whose code server is gone, since their processes went with it: the sensors ask for them again.
+
+    Dagster itself finds out by `max_runtime_seconds` only, which is hours away.
+    """
+    import dagster as dg
+
+    begun = [dg.DagsterRunStatus[name] for name in ("STARTING", "STARTED", "CANCELING")]
+    with dg.DagsterInstance.get() as instance:
+        for run in instance.get_runs(dg.RunsFilter(statuses=begun)):
+            server = json.loads(run.tags.get(".dagster/grpc_info", "{}"))
+            if server and not answers(server):
+                instance.report_run_failed(run, message="Its process ended with the code server that had started it.")
+                instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def answers(server: dict[str, Any]) -> bool:
+    """Whether a code server listens at {socket} or {host, port}."""
+    with socket.socket(socket.AF_UNIX if server.get("socket") else socket.AF_INET) as knock:
+        knock.settimeout(2)
+        return knock.connect_ex(server.get("socket") or (server["host"], server["port"])) == 0
 
 
 def start(command: list[object], log: Path | None) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,13 @@ import pandas as pd
 import pytest
 
 if TYPE_CHECKING:
+    import dagster as dg
     from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PATIENCE = 30.0
 ROWS = 120
 
@@ -38,7 +40,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """`dagster dev` on a free loopback port over a deployment with two trainings, a rejected and a waiting batch."""
+    """`dagster dev` on a free loopback port over a deployment whose two models have a history."""
     home = tmp_path_factory.mktemp("browser")
     environment = pytest.MonkeyPatch()
     environment.setenv("MLOPS_ASSETS_HOME", str(home))
@@ -92,30 +94,81 @@ def page(browser: "Browser") -> "Iterator[Page]":
 
 
 def make_history(home: Path) -> None:
-    """Three batches, a training, two more batches, another training, a batch that is refused, one not taken in yet."""
+    """What the code location has been through before anybody looks at it."""
     import dagster as dg
-    from location import defs, demand
 
-    from mlops_assets.assets.keys import batches
-
-    (home / "landing").mkdir()
-    for number in range(1, 8):
-        rows(number).to_csv(home / "landing" / f"day-{number}.csv", index=False)
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    (home / "landing" / "supply").mkdir(parents=True)
     with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions(batches(demand.name).name, [f"day-{number}" for number in range(1, 8)])
+        history = History(home, instance)
+        history.of_demand()
+        history.of_supply()
 
-        def run(job: str, **options: Any) -> bool:
-            found = defs.resolve_job_def(job).execute_in_process(
-                instance=instance, raise_on_error=False, run_config=quiet, **options
-            )
-            return bool(found.success)
 
-        assert all(run("demand_batch", partition_key=f"day-{number}") for number in (1, 2, 3))
-        assert run("demand_training")
-        assert all(run("demand_batch", partition_key=f"day-{number}") for number in (4, 5))
-        assert run("demand_training")
-        assert not run("demand_batch", partition_key="day-6")
+class History:
+    """Runs the jobs of the code location, and evaluates its sensor, as the daemon would."""
+
+    def __init__(self, home: Path, instance: "dg.DagsterInstance") -> None:
+        self.landing, self.instance, self.cursor = home / "landing", instance, None
+
+    def of_demand(self) -> None:
+        """Three batches, a training, two more, another training, a batch that is refused, one not taken in yet."""
+        for number in range(1, 8):
+            rows(number).to_csv(self.landing / f"day-{number}.csv", index=False)
+        self.add("demand", [f"day-{number}" for number in range(1, 8)])
+        assert all(self.run("demand_batch", partition_key=f"day-{number}") for number in (1, 2, 3))
+        assert self.run("demand_training")
+        assert all(self.run("demand_batch", partition_key=f"day-{number}") for number in (4, 5))
+        assert self.run("demand_training")
+        assert not self.run("demand_batch", partition_key="day-6")
+
+    def of_supply(self) -> None:
+        """Two trainings, of which the first was poor: version 2 is champion. Then two batches whose prices drifted.
+
+        The sensor `retraining` was evaluated before and after these two: it holds, then it fires.
+        """
+        for number in range(1, 6):
+            frame = rows(number)
+            frame["price"] += 2 * (number > 3)
+            frame.to_csv(self.landing / "supply" / f"week-{number}.csv", index=False)
+        self.add("supply", [f"week-{number}" for number in range(1, 6)])
+        assert all(self.run("supply_batch", partition_key=f"week-{number}") for number in (1, 2, 3))
+        poor = {"ops": {"supply__challenger": {"config": {"params": {"alpha": 1_000.0}}}}}
+        assert self.run("supply_training", run_config=poor)
+        assert self.run("supply_training")
+        self.tick()
+        assert all(self.run("supply_batch", partition_key=f"week-{number}") for number in (4, 5))
+        self.tick()
+
+    def add(self, model: str, names: list[str]) -> None:
+        """Make batches known, as the sensor `new_data` does."""
+        from mlops_assets.assets.keys import batches
+
+        self.instance.add_dynamic_partitions(batches(model).name, names)
+
+    def run(self, job: str, run_config: Mapping[str, Any] | None = None, **options: Any) -> bool:
+        """Whether a run of the job succeeds."""
+        from location import defs
+
+        found = defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance, raise_on_error=False, run_config={**QUIET, **(run_config or {})}, **options
+        )
+        return bool(found.success)
+
+    def tick(self) -> None:
+        """One tick of `retraining`: what it decides is recorded; what it asks for is not launched."""
+        import dagster as dg
+        from location import defs, resources, retraining
+
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=defs.get_repository_def(),
+            resources={name: resources[name] for name in ("mlops_storage", "mlflow_registry")},
+        )
+        result = retraining.evaluate_tick(context)
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        self.cursor = result.cursor
 
 
 def rows(number: int) -> pd.DataFrame:
