@@ -7,10 +7,12 @@ import dagster as dg
 from resources import resources
 from sensors import retraining_schedules, sensors
 
-models = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
 defs = dg.Definitions.merge(
-    models,
+    dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
     dg.Definitions(
-        resources=resources, sensors=sensors, schedules=retraining_schedules(), executor=dg.in_process_executor
+        resources=resources,
+        sensors=sensors,
+        schedules=retraining_schedules(),  # of the models that the line before last has built
+        executor=dg.in_process_executor,
     ),
 )
