@@ -47,7 +47,8 @@ def asked(
     """What a person asked for, if it may be done."""
     if not config.by.strip() or not config.reason.strip():
         raise MlopsAssetsError(
-            f"{model.name}: action {config.action!r} needs `by` (who) and `reason` (why) in the config"
+            f"{model.name}: action {config.action!r} needs `by` (who) and `reason` (why): open the launchpad "
+            "(arrow beside Materialize) and fill them in"
         )
     if config.action in ("hold", "release"):
         return _hold(model, config, before, registry)

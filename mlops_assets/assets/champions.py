@@ -12,7 +12,7 @@ from mlops_assets.assets.promotions import carry_out, note_training
 from mlops_assets.assets.sparklines import interval
 from mlops_assets.assets.standing import standing_of, waiting
 from mlops_assets.assets.upstream import recorded
-from mlops_assets.assets.verdicts import Judgement, judge
+from mlops_assets.assets.verdicts import PACK, Judgement, judge
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -37,7 +37,8 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"mlflow"},
         code_version=model.training_version,
         deps=[asset_key(model.name, "challenger"), asset_key(model.name, "evaluation")],
-        description=f"The version of {model.name} in production: what the MLflow alias `champion` names, and why.",
+        description=f"The version of {model.name} in production: what the MLflow alias `champion` names, and why. "
+        "Decisions on retraining are under Events.",
         check_specs=check_specs(model.name, "champion", CHECKS, blocking=False),
         pool=f"{model.name}_champion",
         output_required=False,
@@ -142,11 +143,17 @@ def _history(versions: Sequence[ModelVersion]) -> list[dict[str, Any]]:
     return [
         {
             "version": each.version,
-            "verdict": f"{each.tags['verdict']} by {each.tags['decided_by']}"
-            if "verdict" in each.tags
-            else "not judged",
-            "trained until": each.tags.get("trained_until", ""),
+            "verdict": _said(each),
+            "trained until": each.tags.get("trained_until", "")[:10],
             "reason": each.tags.get("reason", ""),
         }
         for each in versions[:20]
     ]
+
+
+def _said(version: ModelVersion) -> str:
+    """The verdict on a version, and by whom where it was a person."""
+    if "verdict" not in version.tags:
+        return "not judged"
+    by = version.tags["decided_by"]
+    return version.tags["verdict"] + (f" by {by}" if by != PACK else "")

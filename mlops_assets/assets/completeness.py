@@ -1,5 +1,7 @@
 """What is left to be done for a batch, told from the records that the steps of its runs leave behind."""
 
+from datetime import UTC, datetime
+
 from mlops_assets.assets.keys import BATCH_ASSETS
 from mlops_assets.resources.batch_ledger import BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport
@@ -15,7 +17,7 @@ def outstanding(
     """The assets of a batch that are still to be materialised, () where it is complete.
 
     A batch that was scored before there was a champion is complete without reports. Scores and drift are of rows and
-    features; labels that come later make new work for `performance` alone.
+    features; labels that come later, or are known only later, make new work for `performance` alone.
     """
     if record.status != "accepted":
         return ()
@@ -28,4 +30,10 @@ def outstanding(
     if predictions.model_version is None:
         return ()
     drifts = () if drift is not None and drift.content == record.content else ("drift",)
-    return drifts if performance is not None and performance.identity == record.identity else (*drifts, "performance")
+    if performance is None or performance.identity != record.identity or _over(performance.again_at):
+        return (*drifts, "performance")
+    return drifts
+
+
+def _over(moment: str) -> bool:
+    return bool(moment) and datetime.fromisoformat(moment) <= datetime.now(UTC)

@@ -12,6 +12,8 @@ from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.storage import Storage
 
+_LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
+
 Job = Any  # a JobDefinition, or what `define_asset_job` gives
 
 
@@ -35,8 +37,8 @@ def _rollback_job(model: Declaration) -> Job:
     return _champion_job(
         model,
         "rollback",
-        f"Makes the champion before the present one (or `version`, a former champion) champion of {model.name} again: "
-        "fill in `by` and `reason` in the launchpad.",
+        f"Makes the champion before the present one (or `version`, a former champion) champion of {model.name} again. "
+        f"{_LAUNCHPAD}",
     )
 
 
@@ -44,8 +46,7 @@ def _approve_job(model: Declaration) -> Job:
     return _champion_job(
         model,
         "approve",
-        f"Judges the version of {model.name} that waits for approval anew and makes it champion: fill in `by` and "
-        "`reason` in the launchpad.",
+        f"Judges the version of {model.name} that waits for approval anew and makes it champion. {_LAUNCHPAD}",
     )
 
 
@@ -107,7 +108,7 @@ def _exclude_job(model: Declaration) -> Job:
         executor_def=dg.in_process_executor,
         tags=_tags(model, "exclude"),
         description=f"Takes a batch of {model.name}, picked as a partition, out of training or (`action: include`) "
-        "back in: fill in `by` and `reason` in the launchpad.",
+        "back in. Pick the partition first, then fill in `by` and `reason`.",
     )
     def job() -> None:
         exclude()

@@ -21,7 +21,7 @@ from mlops_assets.resources.labels import unusable_outcomes
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_labelled
+from mlops_assets.resources.training_rows import next_label_at, read_labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,19 +60,20 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
             yield check_result(unknown("no_decay", reason), key)
             return
         X, y = read_labelled(mlops_storage, model, record)
+        again_at = next_label_at(mlops_storage, model, record)
         labelled = y.notna().to_numpy()
         share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
         insufficient = _insufficient(model, record, int(labelled.sum()), mlops_storage)
         if insufficient is not None:
             said = ("insufficient labels", insufficient)
-            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, share)
+            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, share, again_at)
             yield dg.MaterializeResult(metadata=_waiting_metadata(champion, insufficient, share))
             yield check_result(unknown("no_decay", insufficient), key)
             return
         case = open_case(model, champion, mlops_storage, mlflow_registry)
         judged = _judge(case, X[labelled], y[labelled])
         figures, said = {**judged.figures(), **share}, (judged.found.verdict, judged.found.reason)
-        record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures)
+        record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
         shown = _performance_metadata(context, judged, share)
         name = f"performance/{context.partition_key}.html"
         alarm = judged.found.verdict == "decay"

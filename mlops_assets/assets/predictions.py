@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -63,30 +64,31 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         version = data_version(frame)
         path = mlops_storage.write_frame(model.name, "predictions", record.batch, version, frame)
         note(champion.version, "scored", f"{len(frame):,} rows", {"rows": len(frame)})
+        facts = metadata({"rows": len(frame), "model_version": champion.version, **_scores(fitted, X, frame)})
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
-            metadata={
-                **metadata(
-                    {
-                        "rows": len(frame),
-                        "model_version": champion.version,
-                        "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
-                        "unseen_categories": _unseen(fitted, X),
-                    }
-                ),
-                "preview": preview(frame.drop(columns=["model_version", "model_digest"])),
-                "mlflow_version": link(
-                    f"{model.name} version {champion.version}",
-                    mlflow_registry.version_url(model.name, champion.version),
-                ),
-                "digest": champion.digest[:16],
-                "path": dg.MetadataValue.path(path),
-                "dagster/row_count": len(frame),
-                "dagster/column_schema": column_schema(frame, _COLUMNS),
-            },
+            metadata={**facts, **_stored(frame, path, champion, mlflow_registry)},
         )
 
     return predictions
+
+
+def _scores(fitted: object, X: "pd.DataFrame", frame: "pd.DataFrame") -> dict[str, Any]:
+    mean = float(frame["score"].mean()) if "score" in frame else None
+    return {"mean_prediction": mean, "unseen_categories": _unseen(fitted, X)}
+
+
+def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry: MlflowRegistry) -> dict[str, Any]:
+    """Where the scores are and which version gave them."""
+    page = registry.version_url(champion.model, champion.version)
+    return {
+        "preview": preview(frame.drop(columns=["model_version", "model_digest"])),
+        "mlflow_version": link(f"{champion.model} version {champion.version}", page),
+        "digest": champion.digest[:16],
+        "path": dg.MetadataValue.path(path),
+        "dagster/row_count": len(frame),
+        "dagster/column_schema": column_schema(frame, _COLUMNS),
+    }
 
 
 def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":

@@ -37,6 +37,7 @@ def record_report(
     verdict: str,
     reason: str,
     figures: Mapping[str, float] | None = None,
+    again_at: str = "",
 ) -> None:
     """Keep what a step found of a batch; call it before the step yields its materialisation.
 
@@ -53,6 +54,7 @@ def record_report(
         run_id=context.run_id,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         figures={name: float(figure) for name, figure in (figures or {}).items()},
+        again_at=again_at,
     )
     BatchReports(storage, model.name).put(kind, report)
 

@@ -17,7 +17,7 @@ from mlops_assets.resources.labels import unready
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
-from mlops_assets.validation.text import shown
+from mlops_assets.text import shown
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.manifest import Manifest

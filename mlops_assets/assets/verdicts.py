@@ -18,6 +18,9 @@ from mlops_assets.resources.training_rows import read_manifest
 if TYPE_CHECKING:
     from mlops_assets.decisions.comparison import Verdict
 
+PACK = "mlops_assets"
+"""Who decided where no person did."""
+
 GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *EVALUATION_GATES]
 """Every gate that must have passed before the alias moves; one that is missing counts as failed."""
 
@@ -30,7 +33,7 @@ class Judgement:
     version: ModelVersion
     gates: tuple[CheckOutcome, ...] = ()
     comparison: "Verdict | None" = None
-    by: str = "mlops_assets"
+    by: str = PACK
 
 
 def judge(

@@ -12,6 +12,7 @@ from mlops_assets.decisions.retraining_evidence import Alarms, Evidence, Policy
 
 _UNITS = {"min": "minutes", "h": "hours", "D": "days", "W": "weeks"}
 _FIRST_WAIT = timedelta(minutes=1)
+_LONGEST_WAIT = timedelta(hours=6)
 _LONGEST_INTAKE = timedelta(minutes=15)
 
 
@@ -48,11 +49,18 @@ class RetrainingDecision:
         return "fire" if self.fire else "hold"
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each condition, for people to read."""
-        return [
-            {"condition": each.name, "role": each.role, "met": each.met, "found": each.found, "needed": each.needed}
+        """One row for each condition, for people to read; what decided comes first."""
+        said = {"trigger": "train", "hold": "wait"}
+        rows = [
+            {
+                "condition": each.name,
+                "says": said[each.role] if each.met else "",
+                "found": each.found,
+                "needed": each.needed,
+            }
             for each in self.conditions
         ]
+        return sorted(rows, key=lambda row: not row["says"])
 
 
 def confirmed(flags: Sequence[bool], k: int, n: int) -> bool:
@@ -123,7 +131,9 @@ def _alarm(name: str, on: bool, alarms: Alarms, confirm: tuple[int, int]) -> Con
 def _volume(policy: Policy, evidence: Evidence) -> Condition:
     most = policy.min_new_rows
     met = most is not None and evidence.new_rows >= most
-    found = f"{evidence.new_rows:,} labelled rows in {evidence.new_batches} batches that the champion has not seen"
+    found = (
+        f"{evidence.new_rows:,} labelled rows in {evidence.new_batches} batches unknown to champion and last training"
+    )
     return _trigger("volume", met, found, f"{most:,} rows" if most is not None else "not declared")
 
 
@@ -132,7 +142,10 @@ def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     found = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
     if policy.max_age is None or trained is None:
         return _trigger("age", False, found, "not declared")
-    due = trained + duration(policy.max_age)
+    last = max(trained, evidence.last_training or trained)  # one that did not replace the champion has answered as well
+    if last > trained:
+        found += f", last tried {last:%Y-%m-%d %H:%M}"
+    due = last + duration(policy.max_age)
     return _trigger("age", now >= due, found, f"{policy.max_age}, over at {due:%Y-%m-%d %H:%M}", due)
 
 
@@ -183,9 +196,11 @@ def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None 
 
 def _taking_in(evidence: Evidence, now: datetime) -> Condition:
     """Batches that are nearly there belong into the training; but a stream of them must not starve it."""
-    until = evidence.intake_since + _LONGEST_INTAKE if evidence.intake_since else None
-    met = evidence.intake > 0 and (until is None or now < until)
-    return _hold("taking in", met, f"{evidence.intake} batches under way", "none, or 15 minutes of waiting", until)
+    since = evidence.intake_since
+    until = since + _LONGEST_INTAKE if since and evidence.intake else None
+    met = evidence.intake > 0 and (since is None or _within(_LONGEST_INTAKE, since, now))
+    found = f"{evidence.intake} batches under way or due"
+    return _hold("taking in", met, found, "none, or 15 minutes of waiting", until)
 
 
 def _given_up(policy: Policy, evidence: Evidence) -> Condition:
@@ -194,30 +209,36 @@ def _given_up(policy: Policy, evidence: Evidence) -> Condition:
 
 
 def _retry_wait(evidence: Evidence, now: datetime) -> Condition:
-    until = None
-    if evidence.failures and evidence.last_failure is not None:
-        until = evidence.last_failure + _FIRST_WAIT * 2 ** (evidence.failures - 1)
-    found = f"the last attempt failed, the next is due {until:%H:%M:%S}" if until else "no failed attempt"
-    return _hold("wait before retry", until is not None and now < until, found, "1, 2, 4 ... minutes", until)
+    count, last = max(evidence.failures, evidence.in_a_row), evidence.last_failure
+    if not count or last is None:
+        return _hold("wait before retry", False, "no failed attempt", "1, 2, 4 ... minutes")
+    wait = min(_FIRST_WAIT * 2 ** min(count - 1, 20), _LONGEST_WAIT)
+    found = f"the last attempt failed, the next is due {last + wait:%H:%M:%S}"
+    return _hold("wait before retry", _within(wait, last, now), found, "1, 2, 4 ... minutes", last + wait)
 
 
 def _cool_down(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     pause = policy.cool_down
     if isinstance(pause, int):
         found = f"{evidence.since_last} batches since the last training"
-        return _hold("cool-down", evidence.since_last < pause, found, f"{pause} batches")
+        return _hold("cool-down", evidence.since_last < pause, found, f"at least {pause}")
     last = evidence.last_training
     until = last + duration(pause) if last else None
     found = f"last training {last:%Y-%m-%d %H:%M}" if last else "no training yet"
-    return _hold("cool-down", until is not None and now < until, found, pause, until)
+    return _hold("cool-down", last is not None and _within(duration(pause), last, now), found, pause, until)
 
 
 def _budget(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     within = sorted(each for each in evidence.trainings if each > now - duration(policy.period))
     spent = len(within) >= policy.budget
     until = within[len(within) - policy.budget] + duration(policy.period) if spent else None
-    found = f"{len(within)} trainings in {policy.period}"
+    found = f"{len(within)} trainings in {policy.period} that no person asked for"
     return _hold("budget", spent, found, f"fewer than {policy.budget} in {policy.period}", until)
+
+
+def _within(pause: timedelta, moment: datetime, now: datetime) -> bool:
+    """Whether a pause is not over yet. A moment that lies further ahead was told by a clock that was set back since."""
+    return abs(now - moment) < pause
 
 
 def _identity(evidence: Evidence) -> list[Any]:

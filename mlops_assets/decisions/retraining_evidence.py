@@ -49,15 +49,15 @@ class Evidence:
     """All that a decision is made from. Moments are aware of their zone.
 
     champion, champion_trained: version and moment of training; None without a champion.
-    batches: labelled batches that can be trained on; new_batches, new_rows: those that the champion was neither trained
-        nor judged on, and their labelled rows. since_last: the batches that the last training knew nothing of.
+    batches: labelled batches that can be trained on; new_batches, new_rows: those that neither the champion nor the
+        last training was made of, and their labelled rows. since_last: those that the last training knew nothing of.
     data_version: of the training set that would be made now, or None with `cannot_train` saying why there is none.
     never_trained: no training of the present declaration was ever finished.
     outcome: the verdict of the same data and declaration, where they were trained before.
     unfinished: the last training died or failed before it was decided on; failures: how often on this data and
-        declaration, last_failure: when.
-    trainings: when each training began that no person asked for. under_way: the run of a training, or "".
-    intake: batches that are being taken in; intake_since: when this began to hold back a training.
+        declaration; in_a_row: how often on any data since the last training that was decided on; last_failure: when.
+    trainings: when each version was made that no person asked for. under_way: the run of a training, or "".
+    intake: batches that are being taken in, or are to be; intake_since: when this began to hold back a training.
     clock: the moment of the schedule that asks, or None.
     registry_away: why the registry does not answer; "" where it does, or was not asked.
     """
@@ -77,6 +77,7 @@ class Evidence:
     outcome: str = ""
     unfinished: str = ""
     failures: int = 0
+    in_a_row: int = 0
     last_failure: datetime | None = None
     last_training: datetime | None = None
     trainings: tuple[datetime, ...] = ()

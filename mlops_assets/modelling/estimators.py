@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean, reason, shown
+from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.problem import Problem
+from mlops_assets.text import shown
 
 
 def resolve(dotted: str) -> Any:

@@ -1,13 +1,7 @@
-"""Words that error messages share: a value from data made short and safe, and a hint for a misspelt name."""
+"""Words that error messages share: a hint for a misspelt name, and what an exception says."""
 
 import difflib
 from collections.abc import Iterable
-
-
-def shown(value: object) -> str:
-    """`repr` of a value from data or a declaration, at most 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

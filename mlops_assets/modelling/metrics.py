@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean, shown
+from mlops_assets.modelling.messages import did_you_mean
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
+from mlops_assets.text import shown
 
 _EPS = float(np.finfo(np.float64).eps)
 

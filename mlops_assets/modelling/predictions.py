@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import FeaturesError, TrainingError
-from mlops_assets.modelling.messages import reason, shown
+from mlops_assets.modelling.messages import reason
+from mlops_assets.text import shown
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.modelling.messages import did_you_mean, reason, shown
+from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.metrics import METRICS, suited
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search_space import Space, as_space, candidates, combinations
+from mlops_assets.text import shown
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 Method = Literal["grid", "random", "halving", "optuna"]

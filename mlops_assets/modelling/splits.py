@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.modelling.messages import shown
+from mlops_assets.text import shown
 
 
 @dataclass(frozen=True)

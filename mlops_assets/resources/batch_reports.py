@@ -14,7 +14,8 @@ class BatchReport:
     """The last report of one kind on a batch.
 
     `identity` is that of the batch's record when it was made, `model_version` the champion that it is about (None:
-    there was none yet), `at` the moment in UTC as ISO 8601.
+    there was none yet), `at` the moment in UTC as ISO 8601, `again_at` the one from which on it is out of date by
+    itself, "" for never.
     """
 
     batch: str
@@ -25,6 +26,7 @@ class BatchReport:
     run_id: str
     at: str
     figures: Mapping[str, float] = field(default_factory=dict)
+    again_at: str = ""
 
     @property
     def content(self) -> str:

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import ExpectationsError
+from mlops_assets.text import shown
 from mlops_assets.validation.suites import Expectation
-from mlops_assets.validation.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,6 @@
 """What became of each training: which data and declaration, which version came of it, what was decided on it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from mlops_assets.resources.storage import Storage
@@ -13,7 +13,8 @@ class TrainingRecord:
     """One training of a model, by what was trained: a data version and a declaration version.
 
     `fitted` is registered and not judged yet: a run that died there is carried on with. `refused` did not pass a
-    gate, `judged` was compared; both are final for this data and declaration. `at` is UTC, ISO 8601.
+    gate, `judged` was compared; both are final for this data and declaration. `at` is UTC, ISO 8601; `number` is given
+    by the ledger and counts up, since a clock may be set back.
     """
 
     data_version: str
@@ -25,6 +26,7 @@ class TrainingRecord:
     verdict: str = ""
     reason: str = ""
     trigger: str = ""
+    number: int = 0
 
 
 class TrainingLedger:
@@ -37,6 +39,8 @@ class TrainingLedger:
     def put(self, record: TrainingRecord) -> None:
         """Record what became of a training; what was recorded of the same data and declaration is replaced."""
         name = f"{record.data_version}-{record.declaration_version}"
+        if not record.number:
+            record = replace(record, number=1 + max((each.number for each in self.all()), default=0))
         self._storage.write_json(self._model, "trainings", name, value=asdict(record))
 
     def get(self, data_version: str, declaration_version: str) -> TrainingRecord | None:
@@ -47,4 +51,5 @@ class TrainingLedger:
     def all(self) -> list[TrainingRecord]:
         """All trainings, the newest first."""
         found = self._storage.list_json(self._model, "trainings").values()
-        return sorted((TrainingRecord(**value) for value in found), key=lambda record: record.at, reverse=True)
+        trainings = [TrainingRecord(**value) for value in found]
+        return sorted(trainings, key=lambda record: (record.number, record.at), reverse=True)

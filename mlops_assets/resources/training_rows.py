@@ -107,6 +107,17 @@ def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> 
     return X.iloc[order], y.iloc[order]
 
 
+def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> str:
+    """The moment (UTC, ISO 8601) at which the next label of a batch that is none yet becomes one; "" for none."""
+    import pandas as pd
+
+    if model.known_at is None:
+        return ""
+    _, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
+    ahead = known_at[known_at > pd.Timestamp.now("UTC").tz_localize(None)]
+    return "" if ahead.empty else ahead.min().tz_localize("UTC").isoformat()
+
+
 def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
     """Positions (n,) that bring rows into order of time, within their batches where the ordinals of those are given.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 NEED = "mlops_assets/need"
-"""Run tag: what a batch was brought up to by a run: the mark of its source, the version of features, its labels."""
+"""Run tag: what a batch was brought up to by a run: mark of its source, version of features, champion, labels."""
 
 FIRST_DELAY_SECONDS = 60.0
 LONGEST_DELAY_SECONDS = 6 * 3600.0

@@ -59,17 +59,25 @@ def recorded_before(instance: dg.DagsterInstance, model: str, decision: Retraini
     return bool(newest) and newest[0].metadata[_KEY].value == decision.key
 
 
-def training_request(model: str, decision: RetrainingDecision, evidence: Evidence) -> dg.RunRequest:
-    """A run of the model's training. The attempt is in its key: Dagster never repeats the key of a failed run."""
-    attempt = str(evidence.failures + 1)
+def training_request(
+    instance: dg.DagsterInstance, model: str, decision: RetrainingDecision, evidence: Evidence
+) -> dg.RunRequest:
+    """A run of the model's training. The attempt is in its key: Dagster never repeats the key of a run.
+
+    All runs that were asked for on this data count, also one that found other data when it began, or failed long ago.
+    """
+    what = {
+        MODEL: model,
+        KIND: "training",
+        DATA_VERSION: str(evidence.data_version),
+        DECLARATION_VERSION: evidence.declaration_version,
+    }
+    attempt = str(instance.get_runs_count(dg.RunsFilter(tags=what)) + 1)
     return dg.RunRequest(
         run_key=f"{model}/{evidence.data_version}/{evidence.declaration_version}/{attempt}",
         asset_selection=[asset_key(model, kind) for kind in TRAINING_ASSETS],
         tags={
-            MODEL: model,
-            KIND: "training",
-            DATA_VERSION: str(evidence.data_version),
-            DECLARATION_VERSION: evidence.declaration_version,
+            **what,
             TRIGGER: ", ".join(decision.triggers),
             ATTEMPT: attempt,
             "dagster/max_retries": "0",  # the next tick tries again, and knows what was tried

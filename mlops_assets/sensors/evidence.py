@@ -54,14 +54,18 @@ def evidence_of(
     champion = champion_record(storage, model.name)
     ledger = TrainingLedger(storage, model.name)
     trainings = ledger.all()
+    ended = [each for each in trainings if _final(each)]
     known = BatchLedger(storage, model.name).all()
     batches = [each for each in known if each.ready(model.features_version) is None]
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
     seen = set() if champion is None else _known(storage, model, champion.data_version)
-    answered = _known(storage, model, trainings[0].data_version) if trainings else set()
-    unseen = [each for each in labelled if (each.batch, each.identity) not in seen]
+    answered = _known(storage, model, ended[0].data_version) if ended else set()
+    either = seen | answered
+    unseen = [each for each in labelled if (each.batch, each.identity) not in either]
     data_version, cannot = _data_version(model, storage, champion)
-    failures = _failures(runs.failed.get(model.name, []), data_version, model.training_version)
+    failed = runs.failed.get(model.name, [])
+    in_a_row = [each for each in failed if not ended or _moment(ended[0]) < each.create_timestamp]
+    failures = _failures(failed, data_version, model.training_version)
     training = runs.training.get(model.name, [])
     return Evidence(
         champion=None if champion is None else champion.version,
@@ -75,20 +79,27 @@ def evidence_of(
         data_version=data_version,
         declaration_version=model.training_version,
         cannot_train=cannot,
-        never_trained=not any(
-            _final(each) and each.declaration_version == model.training_version for each in trainings
-        ),
+        never_trained=not any(each.declaration_version == model.training_version for each in ended),
         outcome=_outcome(ledger, data_version, model.training_version),
-        unfinished=_unfinished(trainings, runs.failed.get(model.name, []), bool(training)),
+        unfinished=_unfinished(model, trainings, failed, bool(training)),
         failures=len(failures),
-        last_failure=_ended(failures[0]) if failures else None,
+        in_a_row=len(in_a_row),
+        last_failure=next((_ended(each) for each in (*in_a_row, *failures)), None),
         last_training=_moment(trainings[0]) if trainings else None,
-        trainings=tuple(_moment(each) for each in trainings if each.trigger),
+        # a training set that was refused cost no training: small batches would use up the budget before the first one
+        trainings=tuple(_moment(each) for each in trainings if each.trigger and each.version is not None),
         under_way=f"run {training[0].run_id[:8]}" if training else "",
-        intake=len(runs.intake.get(model.name, [])),
+        intake=_taken_in(model, known, runs.intake.get(model.name, [])),
         intake_since=intake_since,
         clock=clock,
     )
+
+
+def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[dg.DagsterRun]) -> int:
+    """Batches under way, and those that wait for it: after the declaration has changed, that is nearly all of them."""
+    due = [each for each in known if each.status == "accepted" and not each.excluded]
+    waiting = {each.batch for each in due if each.features_code != model.features_version}
+    return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
 
 
 def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple[str, str]]:
@@ -140,12 +151,17 @@ def _outcome(ledger: TrainingLedger, data_version: str | None, declaration: str)
     return f"{record.verdict} (version {record.version}): {record.reason}" if record.version else record.reason
 
 
-def _unfinished(trainings: Sequence[TrainingRecord], failed: Sequence[dg.RunRecord], running: bool) -> str:
-    """The last training, where it died or failed before it was decided on, and none came after it."""
+def _unfinished(
+    model: Declaration, trainings: Sequence[TrainingRecord], failed: Sequence[dg.RunRecord], running: bool
+) -> str:
+    """The last training, where it died or failed before it was decided on, and none came after it.
+
+    One of another declaration, or with parameters of a person's own, cannot be carried on with.
+    """
     if running:
         return ""
     newest = trainings[0] if trainings else None
-    if newest is not None and newest.status == "fitted":
+    if newest is not None and newest.status == "fitted" and newest.declaration_version == model.training_version:
         return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
     if failed and (newest is None or _moment(newest) < failed[0].create_timestamp):
         return f"run {failed[0].dagster_run.run_id[:8]} failed"

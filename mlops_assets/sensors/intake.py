@@ -8,6 +8,7 @@ from mlops_assets.assets.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.batches import RUNNING, Look
 
@@ -16,8 +17,9 @@ from mlops_assets.sources.batches import RUNNING, Look
 class Wanted:
     """A batch that needs a run of `assets`.
 
-    `mark` is the state of its source. `need` changes when there is another reason for a run than before, and with it
-    the attempts are counted anew. `registry`: its rows are stored already, and what is left needs the registry.
+    `mark` is the state of its source. `need` changes when there is another reason for a run than before, or another
+    champion to score it, and with it the attempts are counted anew. `registry`: its rows are stored already, and what
+    is left needs the registry.
     """
 
     batch: str
@@ -35,6 +37,7 @@ class Batches:
     predictions: Mapping[str, BatchReport]
     drift: Mapping[str, BatchReport]
     performance: Mapping[str, BatchReport]
+    champion: str = ""
 
     @property
     def marks(self) -> dict[str, str]:
@@ -44,12 +47,13 @@ class Batches:
 
 def batches_on_record(storage: Storage, model: str) -> Batches:
     """Read the ledger and the reports; what has not changed since the last tick is not read again."""
-    reports = BatchReports(storage, model)
+    reports, champion = BatchReports(storage, model), champion_record(storage, model)
     return Batches(
         BatchLedger(storage, model).records(),
         reports.all("predictions"),
         reports.all("drift"),
         reports.all("performance"),
+        "" if champion is None else f"v{champion.version}",
     )
 
 
@@ -62,7 +66,7 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
     for batch, mark in found.ready.items():
         there = known.records.get(batch)
         if there is None or there.mark != mark or _misjudged(there, alike):
-            yield Wanted(batch, BATCH_ASSETS, mark, _need(mark, model.features_version), registry=False)
+            yield Wanted(batch, BATCH_ASSETS, mark, _need(mark, model.features_version, known.champion), registry=False)
         else:
             yield from _incomplete(model, there, known, from_source=True)
     waiting = {*found.seen, *(each.name for each in found.waiting)}
@@ -96,7 +100,7 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
     if not from_source and left[0] == "dataset":
         left = left[1:]
     labels = record.labels if left == ("performance",) else None
-    need = _need(record.mark, model.features_version, labels)
+    need = _need(record.mark, model.features_version, known.champion, labels)
     yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
 
 

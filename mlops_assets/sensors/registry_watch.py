@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +60,10 @@ def registry_watch_sensor(
         artifacts = Artifacts(cursor.get("copied", {}))
         names = [model.name for model in models_of(context)]
         events: list[dg.AssetCheckEvaluation] = []
-        begin, last = time.monotonic(), cursor.get("last", "")
-        for model in [*(each for each in names if each > last), *(each for each in names if each <= last)]:
-            if time.monotonic() - begin > SECONDS_A_TICK:
-                break
+        last = cursor.get("last", "")
+        look = partial(_state, storage=mlops_storage, registry=registry, artifacts=artifacts)
+        for model, state in _states(context, names, last, look):
             last = model
-            try:
-                state = _state(model, mlops_storage, registry, artifacts)
-            except RegistryError as error:
-                context.log.warning(f"MLflow does not answer: {error}")
-                break
-            except Exception as error:  # one model's broken record must not keep all others from being watched
-                context.log.error(f"{model}: not watched: {type(error).__name__}: {error}")
-                continue
             if state is not None and states.get(model) != state.digest:
                 context.log.info(f"{model}: {state.state}: {state.reason}")
                 events.append(_evaluation(state))
@@ -84,6 +76,29 @@ def registry_watch_sensor(
         return dg.SensorResult(cursor=json.dumps(told), asset_events=events)
 
     return sensor
+
+
+def _states(
+    context: dg.SensorEvaluationContext,
+    names: Sequence[str],
+    last: str,
+    look: Callable[[str], RegistryState | None],
+) -> Iterator[tuple[str, RegistryState | None]]:
+    """The models that come after `last`, round and round, with their states; as many as there is time for."""
+    begin = time.monotonic()
+    for model in [*(each for each in names if each > last), *(each for each in names if each <= last)]:
+        if time.monotonic() - begin > SECONDS_A_TICK:
+            return
+        state = None
+        try:
+            state = look(model)
+        except RegistryError as error:
+            context.log.warning(f"MLflow does not answer: {error}")
+            yield model, None
+            return
+        except Exception as error:  # one model's broken record must not keep all others from being watched
+            context.log.error(f"{model}: not watched: {type(error).__name__}: {error}")
+        yield model, state
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """`retraining`: one sensor for all models; decides whether to train anew whenever what it decides from has changed."""
 
+import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,16 +24,30 @@ _READ = (
     *(("reports", "drift"), ("reports", "performance")),
 )
 _SETTLED_NS = 1_000_000_000
+MOST_SECONDS = 15.0
+"""After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a tick leaves for the next one of a model: the state it saw, its decision, when to look again."""
+    """What a tick leaves for the next one of a model: the state it saw, its decision and when, when to look again."""
 
     state: str = ""
     key: str = ""
+    at: str = ""
     again_at: str = ""
     intake_since: str = ""
+
+    @classmethod
+    def of(cls, value: Mapping[str, str]) -> "Memory":
+        """From the cursor; what another release left in it is forgotten."""
+        return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+
+    def due(self, now: datetime) -> bool:
+        """Whether a decision may have changed by itself, or the clock was set back since it was made."""
+        if not self.again_at:
+            return False
+        return not datetime.fromisoformat(self.at) <= now < datetime.fromisoformat(self.again_at)
 
 
 def retraining_sensor(
@@ -56,15 +72,22 @@ def retraining_sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
+        memories: dict[str, Any] = cursor.get("models", {})
         tick = Tick(context, mlops_storage, mlflow_registry)
-        for model in models_of(context):
-            memory = Memory(**cursor.get(model.name, {}))
+        models = models_of(context)
+        first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
+        following, started = "", time.monotonic()
+        for model in models[first:] + models[:first]:
+            if time.monotonic() - started > MOST_SECONDS:
+                following = model.name
+                break
             try:
-                memory = tick.decide(model, memory)
+                memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
             except Exception as error:  # one model's broken record must not keep all others from being decided on
                 context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
-            cursor[model.name] = asdict(memory)
-        return dg.SensorResult(tick.requests, cursor=json.dumps(cursor), asset_events=tick.events)
+        known = {model.name: memories[model.name] for model in models if model.name in memories}
+        told = json.dumps({"models": known, "next": following})
+        return dg.SensorResult(tick.requests, cursor=told, asset_events=tick.events)
 
     return sensor
 
@@ -83,26 +106,26 @@ class Tick:
     def decide(self, model: Declaration, memory: Memory) -> Memory:
         """Decide on a model if anything has changed, record a decision that is new, request a run where it fires."""
         state = _state(model, self._runs, self._storage)
-        due = bool(memory.again_at) and datetime.fromisoformat(memory.again_at) <= self._now
-        if state and state == memory.state and not due:
+        if state and state == memory.state and not memory.due(self._now):
             return memory
-        since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else None
+        since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else self._now
         evidence = evidence_of(model, self._storage, self._runs, since)
         decision = decide_retraining(model.retraining, evidence, self._now)
         if decision.fire and self._no_answer(model):
             evidence = replace(evidence, registry_away=self._no_answer(model))
             decision = decide_retraining(model.retraining, evidence, self._now)
-        if evidence.intake and not decision.triggers:
+        if self._runs.intake.get(model.name) and not decision.triggers:
             return replace(memory, state="")  # half of what is told of a batch is no evidence; its run ends soon
         instance = self._context.instance
         if decision.key != memory.key and not recorded_before(instance, model.name, decision):
             self.events.append(observation(instance, model.name, decision, evidence, self._now))
             self._context.log.info(f"{model.name}: {decision.verdict}: {decision.reason}")
         if decision.fire:
-            self.requests.append(training_request(model.name, decision, evidence))
+            self.requests.append(training_request(instance, model.name, decision, evidence))
         return Memory(
             "" if decision.fire or evidence.registry_away else state,  # looked at again until the run is seen
             decision.key,
+            self._now.isoformat(),
             decision.again_at.isoformat() if decision.again_at else "",
             (memory.intake_since or self._now.isoformat()) if "taking in" in decision.holds else "",
         )
@@ -124,4 +147,5 @@ def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
         return ""
     under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
     failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]
-    return " ".join(str(each) for each in (model.training_version, *written, *under_way, *failed[:1]))
+    policy = hashlib.sha256(model.retraining.model_dump_json().encode()).hexdigest()[:16]
+    return " ".join(str(each) for each in (model.training_version, policy, *written, *under_way, *failed[:1]))

@@ -61,4 +61,4 @@ def _asked(model: Declaration, context: dg.ScheduleEvaluationContext, storage: S
     except Exception as error:  # one model's broken record must not keep the others from their training
         context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
         return None
-    return training_request(model.name, decision, evidence) if decision.fire else None
+    return training_request(instance, model.name, decision, evidence) if decision.fire else None

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.text import listed, shown
 from mlops_assets.validation.names import contract_names
 from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbers, numbers, schema_of
-from mlops_assets.validation.text import listed, shown
 
 __all__ = ["LARGEST", "Schema", "contract_checks", "contract_names", "normalise", "schema_of"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from mlops_assets.errors import ExpectationsError
-from mlops_assets.validation.text import shown
+from mlops_assets.text import shown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import ExpectationsError
-from mlops_assets.validation.text import shown
+from mlops_assets.text import shown
 
 KINDS = ("number", "text", "boolean", "time", "mixed", "null")
 

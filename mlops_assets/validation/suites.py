@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops_assets.errors import ExpectationsError
+from mlops_assets.text import shown
 from mlops_assets.validation.documents import read_document
 from mlops_assets.validation.inference import infer, write_suite
 from mlops_assets.validation.names import contract_names
-from mlops_assets.validation.text import shown
 
 __all__ = ["Expectation", "from_objects", "infer", "load_suite", "write_suite"]
 

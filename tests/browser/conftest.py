@@ -108,7 +108,8 @@ class History:
     """Runs the jobs of the code location, and evaluates its sensor, as the daemon would."""
 
     def __init__(self, home: Path, instance: "dg.DagsterInstance") -> None:
-        self.landing, self.instance, self.cursor = home / "landing", instance, None
+        self.landing, self.instance = home / "landing", instance
+        self.cursor: str | None = None
 
     def of_demand(self) -> None:
         """Three batches, a training, two more, another training, a batch that is refused, one not taken in yet."""
@@ -141,9 +142,7 @@ class History:
 
     def add(self, model: str, names: list[str]) -> None:
         """Make batches known, as the sensor `new_data` does."""
-        from mlops_assets.assets.keys import batches
-
-        self.instance.add_dynamic_partitions(batches(model).name, names)
+        self.instance.add_dynamic_partitions(f"{model}_batches", names)
 
     def run(self, job: str, run_config: Mapping[str, Any] | None = None, **options: Any) -> bool:
         """Whether a run of the job succeeds."""

@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from clicks import expect_end, follow_note, value_of
 from conftest import Site
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one deployment serves them all
 
@@ -80,7 +81,8 @@ def test_a_click_materialises_the_model_card(site: Site, page: Page) -> None:
     page.goto(f"{site.url}/assets/demand/model_card")
     expect(value_of(page, "version")).to_have_text("1")
     page.get_by_role("button", name="Materialize").first.click()
-    expect_success(page)
+    follow_note(page)
+    expect_end(page)
 
 
 def test_a_click_takes_in_the_waiting_batch(site: Site, page: Page) -> None:
@@ -90,20 +92,8 @@ def test_a_click_takes_in_the_waiting_batch(site: Site, page: Page) -> None:
     dialog.get_by_role("button", name="Missing", exact=True).click()
     expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
     dialog.get_by_role("button", name=re.compile("Launch")).click()
-    expect_success(page)
+    follow_note(page)
+    expect_end(page)
     page.goto(f"{site.url}/assets/demand/dataset?view=partitions&partition=day-7")
     expect(page.get_by_text("labelled_rows", exact=True)).to_be_visible()
     expect(page.get_by_text("Missing (0)")).to_be_visible()
-
-
-def value_of(page: Page, name: str) -> Locator:
-    """What the newest materialisation says under a name, on an asset's overview."""
-    row = page.locator("tr").filter(has=page.locator("td:first-child").get_by_text(name, exact=True))
-    return row.locator("td").nth(2)
-
-
-def expect_success(page: Page) -> None:
-    """Follow the note of the run that was launched to its page, and wait there for the end."""
-    page.get_by_text("Launched run").wait_for()
-    page.get_by_text("View", exact=True).click()
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=90_000)

@@ -47,7 +47,7 @@ def test_calm_evidence_asks_for_nothing_and_says_so():
         ({"drift": alarms(True, False, True)}, {}, "drift"),
         ({"decay": alarms(False, True, True)}, {}, "decay"),
         ({"new_rows": 5_000}, {"min_new_rows": 5_000}, "volume"),
-        ({"champion_trained": NOW - timedelta(days=30)}, {"max_age": "30D"}, "age"),
+        ({"champion_trained": NOW - timedelta(days=30), "last_training": None}, {"max_age": "30D"}, "age"),
         ({"never_trained": True}, {}, "new version"),
         ({"clock": NOW}, {"cron": "0 12 * * *"}, "schedule"),
         ({"unfinished": "run 1 failed"}, {}, "unfinished"),
@@ -121,6 +121,31 @@ def test_a_failed_training_is_repeated_whatever_cool_down_and_budget_say():
     assert decide(failed, cool_down=5, budget=1).fire
     assert not decide(replace(failed, failures=2), cool_down=5, budget=1).fire  # the second wait is two minutes
     assert decide(replace(failed, failures=2), NOW + timedelta(minutes=1), cool_down=5, budget=1).fire
+
+
+def test_a_clock_that_was_set_back_starves_nothing():
+    ahead = NOW + timedelta(days=1)
+    failed = replace(CALM, unfinished="run 1 failed", failures=1, last_failure=ahead)
+    assert decide(failed).fire
+    assert decide(replace(ASKED, intake=1, intake_since=ahead)).fire
+    assert decide(replace(ASKED, last_training=ahead), cool_down="12h").fire
+
+
+def test_the_pause_after_a_failure_has_an_end_however_many_there_were():
+    failed = replace(CALM, unfinished="run 1 failed", failures=99, last_failure=NOW - timedelta(hours=6))
+    assert decide(failed, attempts=100).fire
+
+
+def test_a_training_that_always_fails_is_tried_ever_more_seldom_though_each_batch_is_other_data():
+    failed = replace(CALM, unfinished="run 4 failed", in_a_row=4, last_failure=NOW - timedelta(minutes=7))
+    assert decide(failed).holds == ("wait before retry",)
+    assert decide(failed, NOW + timedelta(minutes=1)).fire
+
+
+def test_the_age_counts_from_the_last_training_where_that_did_not_replace_the_champion():
+    old = replace(CALM, champion_trained=NOW - timedelta(days=40))
+    assert decide(replace(old, last_training=NOW - timedelta(days=1)), max_age="30D").triggers == ()
+    assert decide(replace(old, last_training=NOW - timedelta(days=30)), max_age="30D").triggers == ("age",)
 
 
 def test_the_clock_does_not_wait_for_batches_that_are_being_taken_in():

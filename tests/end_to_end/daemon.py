@@ -94,7 +94,7 @@ class Loop:
             "-d",
             ".",
         )
-        wait_until(lambda: self._listens() or self.server.poll() is not None, "the code server listens")
+        wait_until(lambda: listens(self.port) or self.server.poll() is not None, "the code server listens")
         assert self.server.poll() is None, self.log("server")
 
     def start_daemon(self, crash: tuple[str, str] | None = None) -> None:
@@ -231,10 +231,6 @@ class Loop:
                 start_new_session=True,
             )
 
-    def _listens(self) -> bool:
-        with socket.socket() as knock:
-            return knock.connect_ex(("127.0.0.1", self.port)) == 0
-
     def _landed_is_known(self) -> bool:
         for model in self.models:
             landed = {path.stem for path in (self.home / "landing" / model).glob("*.csv")}
@@ -248,6 +244,12 @@ class Loop:
     def _ticked(self, sensor: str, since: float) -> bool:
         """Whether a tick of the sensor that began after `since` has ended."""
         return bool(self.ticks(sensor, since))
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(holds: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:

@@ -48,10 +48,17 @@ class Relay:
                 near, _ = listener.accept()
                 self._open.append(near)
                 if self._mode == "pass":
-                    far = socket.create_connection(("127.0.0.1", self.to_port))
-                    self._open.append(far)
-                    for one, other in ((near, far), (far, near)):
-                        threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+                    self._join(near)
+
+    def _join(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(("127.0.0.1", self.to_port))
+        except OSError:  # the server is not there: the connection ends as it would without the relay
+            near.close()
+            return
+        self._open.append(far)
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=_copy, args=(one, other), daemon=True).start()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

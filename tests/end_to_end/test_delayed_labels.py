@@ -1,5 +1,7 @@
 """Rows are scored before their labels are known; labels fill in, and are used from the moment they were known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from synthetic import rows
 
 from mlops_assets import Folder
 from mlops_assets.assets import outcomes as outcomes_step
+from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import MARK
 from mlops_assets.assets.outcomes import outcome_batches
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
@@ -303,7 +306,12 @@ def test_a_label_that_is_known_only_in_the_future_is_none_yet(deployment, name):
     soon = pd.Timestamp.now("UTC").tz_localize(None) + pd.Timedelta("12h")
     result = model.take_in(model.land("b3", rows(3).assign(seen=soon)))
     assert failed(result)["no_decay"] == "insufficient labels: none of 60 rows has one yet"
-    assert BatchReports(model.storage, name).all("performance")["b3"].verdict == "insufficient labels"
+    report = BatchReports(model.storage, name).all("performance")["b3"]
+    assert report.verdict == "insufficient labels"
+    assert outstanding(model.record("b3"), model.pipeline.features_version, report, report, report) == ()
+    past = replace(report, again_at=(soon - pd.Timedelta("24h")).tz_localize("UTC").isoformat())  # as if it were later
+    assert pd.Timestamp(report.again_at) == soon.floor("us").tz_localize("UTC")
+    assert outstanding(model.record("b3"), model.pipeline.features_version, past, past, past) == ("performance",)
 
 
 def test_a_batch_whose_labels_do_not_say_since_when_they_are_known_is_rejected(deployment, name):

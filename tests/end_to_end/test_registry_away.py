@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon import Loop, end, wait_until
+from daemon import Loop, end, listens, wait_until
 from relay import Relay, free_port
 from synthetic import rows
 
@@ -32,10 +32,12 @@ def test_the_loop_goes_on_without_mlflow_and_catches_up(tmp_path):
     relay = Relay(free_port())
     models = ["plain_one", "plain_two"]
     environment = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{relay.port}"}
-    with Loop(tmp_path, models, environment) as loop:
-        server = serve_mlflow(tmp_path, relay.to_port)
+    loop = Loop(tmp_path, models, environment)
+    server = serve_mlflow(tmp_path, relay.to_port)
+    wait_until(lambda: listens(relay.to_port), "MLflow's server listens")
+    relay.set("pass")
+    with loop:
         try:
-            relay.set("pass")
             for model in models:
                 for number in (1, 2, 3):
                     loop.land(model, f"b{number}", rows(number))

@@ -13,7 +13,9 @@ from ticking import Ticks, keys, pipeline, write
 from mlops_assets import Folder
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.champion_record import write_champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.sensors import attempts as attempts_module
 from mlops_assets.sensors import requests as requests_module
 
@@ -66,6 +68,11 @@ def report(ticks, kind, batch, identity, version=7):
     BatchReports(ticks.storage, "bikes").put(kind, made)
 
 
+def champion(ticks, version):
+    made = ModelVersion("bikes", version, "digest", "run", {"data_version": "d"}, 0, "source")
+    write_champion_record(ticks.storage, made, "2024-01-01", "a person", "rollback")
+
+
 def assets(result):
     return [[key.path[-1] for key in request.asset_selection] for request in result.run_requests]
 
@@ -88,6 +95,18 @@ def test_a_failed_run_is_repeated_after_1_2_and_4_minutes_each_attempt_with_a_ke
 
 def test_the_time_between_attempts_ends_at_six_hours():
     assert [attempts_module.delay(count) / MINUTE for count in (1, 2, 3, 9, 10, 1_000)] == [1, 2, 4, 256, 360, 360]
+
+
+def test_another_champion_scores_at_once_what_the_one_before_could_not(ticks):
+    taken_in(ticks, "a")
+    (ticks.root / "storage" / "bikes" / "reports" / "predictions" / "a.json").unlink()
+    champion(ticks, 2)
+    for _ in range(3):  # its artifact was changed, and the next attempt is hours away
+        for request in ticks.tick().run_requests:
+            ticks.launch(request)
+    assert keys(ticks.tick()) == []
+    champion(ticks, 1)
+    assert keys(ticks.tick()) == ["a"]
 
 
 def test_a_clock_that_was_set_back_a_day_starves_no_batch(ticks, clock):

@@ -12,7 +12,8 @@ def shown(value: Any, limit: int = 80) -> str:
         text = str(value.isoformat())
     elif isinstance(value, tuple | list):
         # Bounded before it is joined: a cell may hold a very long list.
-        text = "(" + ", ".join(shown(part, limit) for part in value[:20]) + ")"
+        inside = ", ".join(shown(part, limit) for part in value[:20])
+        text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
     else:
         text = repr(value[: 2 * limit] if isinstance(value, str) else value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

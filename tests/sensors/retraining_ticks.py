@@ -1,0 +1,115 @@
+"""Ticks of the sensor `retraining` on records as the steps of runs leave them."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.test_utils import create_run_for_test
+
+from mlops_assets import Folder, ModelPipeline
+from mlops_assets.assets.keys import declared
+from mlops_assets.assets.training_sets import split
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.resources.champion_record import write_champion_record
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.sensors.retraining import retraining_sensor
+from mlops_assets.sensors.schedules import retraining_schedules
+
+CHAMPION = dg.AssetKey(["bike", "champion"])
+NIGHTLY = "0 3 * * *"
+
+
+class Ticks:
+    """Ticks of the sensor over the models `bike` and `other`; what a daemon does with a tick's result is done here."""
+
+    def __init__(self, root, instance):
+        self.root, self.instance, self.cursor = root, instance, None
+        self.registry = MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+        self.storage = Storage(root=str(root / "storage"))
+        resources = {
+            "mlops_storage": self.storage,
+            "mlops_batches": BatchFiles(root=self.storage.root),
+            "mlflow_registry": self.registry,
+            "great_expectations": GreatExpectations(),
+        }
+        models = [self.model(name).build_defs() for name in ("bike", "other")]
+        self.sensor = retraining_sensor()
+        self.defs = dg.Definitions.merge(
+            *models, dg.Definitions(resources=resources, sensors=[self.sensor], schedules=retraining_schedules())
+        )
+
+    def model(self, name):
+        return ModelPipeline(
+            name=name,
+            source=Folder(str(self.root / f"{name}*.csv")),
+            **{"target": "y", "estimator": "sklearn.linear_model.Ridge", "holdout": 1},
+            retraining={"cron": NIGHTLY, "first_after": 3, "cool_down": 0},
+        )
+
+    def tick(self):
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.defs.get_repository_def(),
+            resources={"mlops_storage": self.storage, "mlflow_registry": self.registry},
+        )
+        result = self.sensor.evaluate_tick(context)
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        self.cursor = result.cursor
+        return result
+
+    def batch(self, number, drift=None, decay=None, labelled=100, model="bike"):
+        """A batch that was taken in; with what was found of it where it came after a champion."""
+        name = f"b{number}"
+        record = BatchRecord(name, "accepted", "run", f"v{number}", 100, labelled, mark="m")
+        BatchLedger(self.storage, model).put_features(record, "f", declared(model).features_version)
+        for kind, alarm, word in (("drift", drift, "drift"), ("performance", decay, "decay")):
+            if alarm is not None:
+                report = BatchReport(name, f"v{number}-f", 1, word if alarm else f"no {word}", "", "run", "now")
+                BatchReports(self.storage, model).put(kind, report)
+
+    def train(self, status="judged", verdict="promote", version=1, days_ago=0.0):
+        """What a finished training leaves: its manifest, its record and, if promoted, the champion's record."""
+        model = declared("bike")
+        manifest = split(model, self.storage, None)
+        self.storage.write_json("bike", "training_set", manifest.version, value=manifest.to_dict())
+        at = datetime.now(UTC) - timedelta(days=days_ago)
+        known = manifest.version, model.training_version
+        record = TrainingRecord(*known, status, "run", at.isoformat(), version, verdict, "better", "decay")
+        TrainingLedger(self.storage, "bike").put(record)
+        if verdict == "promote":
+            tags = {"data_version": known[0], "declaration_version": known[1]}
+            made = ModelVersion("bike", version, "digest", "mlrun", tags, int(at.timestamp() * 1000), "source")
+            write_champion_record(self.storage, made, at.isoformat(), "mlops_assets", "better")
+        return known
+
+    def run(self, request, status):
+        """The run that a request asks for, with this status."""
+        return create_run_for_test(self.instance, tags=dict(request.tags), status=status)
+
+    def newest(self):
+        """The metadata of the newest decision."""
+        return self.instance.fetch_observations(CHAMPION, limit=1).records[0].asset_observation.metadata
+
+    def decisions(self):
+        """The decisions on record, the newest first."""
+        records = self.instance.fetch_observations(CHAMPION, limit=50).records
+        return [{name: value.value for name, value in each.asset_observation.metadata.items()} for each in records]
+
+
+class Clock:
+    """`datetime` with a clock that the test sets."""
+
+    def __init__(self, now):
+        self._now = now
+
+    def now(self, _zone):
+        return self._now
+
+    def fromisoformat(self, text):
+        return datetime.fromisoformat(text)

@@ -1,0 +1,137 @@
+"""What the sensor `retraining` asks for once, and what it asks for again."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+from retraining_ticks import Clock, Ticks
+
+from mlops_assets.assets import keys
+from mlops_assets.assets.keys import KIND, MODEL, declared
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+
+
+@pytest.fixture
+def ticks(tmp_path):
+    with dg.instance_for_test() as instance:
+        yield Ticks(tmp_path, instance)
+
+
+def test_what_is_declared_of_retraining_changes_what_is_decided_from(ticks, monkeypatch):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train()
+    ticks.batch(4, drift=False, decay=False)
+    time.sleep(1.1)
+    assert ticks.tick().run_requests == []
+    model = declared("bike")
+    looser = model.retraining.model_copy(update={"min_new_rows": 100})
+    monkeypatch.setitem(keys._DECLARED, "bike", model.model_copy(update={"retraining": looser}))
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "volume"
+
+
+def test_volume_and_age_that_a_training_has_answered_to_do_not_ask_again_with_each_batch(ticks, monkeypatch):
+    model = declared("bike")
+    eager = model.retraining.model_copy(update={"min_new_rows": 200, "max_age": "2D"})
+    monkeypatch.setitem(keys._DECLARED, "bike", model.model_copy(update={"retraining": eager}))
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=3)
+    for number in (4, 5):
+        ticks.batch(number, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "volume, age"
+    ticks.train(verdict="inconclusive", version=2)
+    ticks.batch(6, drift=False, decay=False)
+    assert ticks.tick().run_requests == []
+    ticks.batch(7, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "volume"
+
+
+def test_training_sets_that_were_refused_do_not_use_up_the_budget_of_the_first_training(ticks):
+    for number in range(1, 16):
+        ticks.batch(number)
+        if number >= 3:
+            assert len(ticks.tick().run_requests) == 1, f"held back at batch {number}"
+            ticks.train(status="refused", verdict="keep", version=None)
+
+
+def test_a_key_is_never_used_again_by_a_run_that_trained_on_other_data(ticks):
+    """Dagster drops a request whose key it knows, and the sensor would ask for it at every tick."""
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    (request,) = ticks.tick().run_requests
+    ticks.run(request, dg.DagsterRunStatus.SUCCESS)  # it found a batch more, say, which was excluded since
+    (again,) = ticks.tick().run_requests
+    assert (request.run_key[-2:], again.run_key[-2:]) == ("/1", "/2")
+
+
+def test_the_last_training_is_the_one_written_last_though_the_clock_was_set_back(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=-1)
+    for number in (4, 5):
+        ticks.batch(number, drift=True, decay=False)
+    ticks.train(verdict="inconclusive", version=2)
+    ticks.batch(6, drift=False, decay=False)
+    assert ticks.tick().run_requests == []  # else b4 and b5 would ask again, as if nothing had answered to them
+
+
+def test_a_training_with_parameters_of_a_person_that_died_asks_for_none_by_the_sensor(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    version, _ = ticks.train()
+    own = TrainingRecord(version, "0123456789abcdef", "fitted", "run", datetime.now(UTC).isoformat(), 2)
+    TrainingLedger(ticks.storage, "bike").put(own)
+    ticks.batch(4, drift=False, decay=False)
+    assert ticks.tick().run_requests == []
+    assert ticks.decisions()[0]["reason"] == "nothing asks for a training"
+
+
+def test_a_cursor_of_another_release_is_no_obstacle(ticks):
+    ticks.cursor = '{"models": {"bike": {"unheard": "of"}, "gone": {}}, "next": "gone"}'
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    assert len(ticks.tick().run_requests) == 1
+    assert "gone" not in ticks.cursor
+
+
+def test_a_run_that_hangs_while_a_batch_is_taken_in_holds_a_training_back_for_15_minutes(ticks, monkeypatch):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    create_run_for_test(ticks.instance, tags={MODEL: "bike", KIND: "batch"}, status=dg.DagsterRunStatus.STARTED)
+    time.sleep(1.1)  # what was written is old enough for a tick to rely on
+    begin, asked = datetime.now(UTC), []
+    for minutes in (0, 1, 14, 16):
+        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(begin + timedelta(minutes=minutes)))
+        asked.append(len(ticks.tick().run_requests))
+    assert asked == [0, 0, 0, 1]
+
+
+def test_batches_that_wait_for_the_features_of_a_new_declaration_are_waited_for(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train()
+    ticks.batch(4, drift=True, decay=True)
+    ticks.batch(5, drift=True, decay=True)
+    old = BatchLedger(ticks.storage, "bike").get("b1")
+    BatchLedger(ticks.storage, "bike").put(replace(old, features_code="that of the declaration before"))
+    assert ticks.tick().run_requests == []  # no run is under way between two groups of ten
+    assert ticks.decisions()[0]["held_back_by"] == "taking in"
+    BatchLedger(ticks.storage, "bike").put(old)
+    assert len(ticks.tick().run_requests) == 1
+
+
+def test_a_training_that_failed_is_not_tried_at_once_because_a_batch_has_come(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.run(ticks.tick().run_requests[0], dg.DagsterRunStatus.FAILURE)
+    ticks.batch(4)
+    assert ticks.tick().run_requests == []
+    assert ticks.decisions()[0]["held_back_by"] == "wait before retry"
