@@ -60,7 +60,9 @@ class Retraining(Declared):
     on_drift: bool = Field(True, description="Features drifted in enough of the champion's newest batches.")
     on_decay: bool = Field(True, description="The champion decayed in enough of its newest batches.")
     confirm: tuple[int, int] = Field((2, 3), description="k of the n newest batches must show drift, or decay.")
-    min_new_rows: int | None = Field(None, ge=1, description="Labelled rows that the champion has not seen.")
+    min_new_rows: int | None = Field(
+        None, ge=1, description="Labelled rows that neither champion nor last training has seen."
+    )
     max_age: str | None = Field(None, description="Age of the champion since its training, such as '30D'.")
     on_new_version: bool = Field(True, description="The declaration, or the code of a function in it, has changed.")
     cron: str | None = Field(None, description="When the clock asks for one, such as '0 3 * * 1'.")

@@ -102,7 +102,9 @@ def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> Retr
 def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Condition]:
     if evidence.champion is None:
         found, needed = f"{evidence.batches} labelled batches, no champion", f"{policy.first_after} labelled batches"
-        known = [_trigger("first training", evidence.batches >= policy.first_after, found, needed)]
+        found += ", a version waits for approval" if evidence.waits else ""
+        enough = evidence.batches >= policy.first_after and not evidence.waits
+        known = [_trigger("first training", enough, found, needed)]
     else:
         known = [
             _alarm("drift", policy.on_drift, evidence.drift, policy.confirm),
@@ -205,7 +207,10 @@ def _taking_in(evidence: Evidence, now: datetime) -> Condition:
 
 def _given_up(policy: Policy, evidence: Evidence) -> Condition:
     found = f"{evidence.failures} failed attempts on data version {evidence.data_version}"
-    return _hold("given up", evidence.failures >= policy.attempts, found, f"fewer than {policy.attempts}")
+    if evidence.cancelled:
+        found = f"a person cancelled the training on data version {evidence.data_version}"
+    met = evidence.cancelled or evidence.failures >= policy.attempts
+    return _hold("given up", met, found, f"fewer than {policy.attempts}")
 
 
 def _retry_wait(evidence: Evidence, now: datetime) -> Condition:

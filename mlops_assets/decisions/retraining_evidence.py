@@ -56,6 +56,7 @@ class Evidence:
     outcome: the verdict of the same data and declaration, where they were trained before.
     unfinished: the last training died or failed before it was decided on; failures: how often on this data and
         declaration; in_a_row: how often on any data since the last training that was decided on; last_failure: when.
+    waits: the last training's version waits for a person. cancelled: a person cancelled the last run on this data.
     trainings: when each version was made that no person asked for. under_way: the run of a training, or "".
     intake: batches that are being taken in, or are to be; intake_since: when this began to hold back a training.
     clock: the moment of the schedule that asks, or None.
@@ -78,6 +79,8 @@ class Evidence:
     unfinished: str = ""
     failures: int = 0
     in_a_row: int = 0
+    waits: bool = False
+    cancelled: bool = False
     last_failure: datetime | None = None
     last_training: datetime | None = None
     trainings: tuple[datetime, ...] = ()

@@ -8,6 +8,7 @@ import dagster as dg
 
 from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
 from mlops_assets.assets.training_sets import split
+from mlops_assets.assets.trainings import WAITING
 from mlops_assets.decisions.retraining_evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
@@ -60,28 +61,30 @@ def evidence_of(
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
     seen = set() if champion is None else _known(storage, model, champion.data_version)
     answered = _known(storage, model, ended[0].data_version) if ended else set()
-    either = seen | answered
-    unseen = [each for each in labelled if (each.batch, each.identity) not in either]
+    unseen = _since(labelled, seen | answered)
     data_version, cannot = _data_version(model, storage, champion)
     failed = runs.failed.get(model.name, [])
-    in_a_row = [each for each in failed if not ended or _moment(ended[0]) < each.create_timestamp]
+    died = [each for each in failed if each.dagster_run.status == dg.DagsterRunStatus.FAILURE]
+    in_a_row = [each for each in died if not ended or _moment(ended[0]) < each.create_timestamp]
     failures = _failures(failed, data_version, model.training_version)
     training = runs.training.get(model.name, [])
     return Evidence(
         champion=None if champion is None else champion.version,
         champion_trained=None if champion is None else datetime.fromtimestamp(champion.created / 1000, UTC),
-        drift=_alarms(model, storage, "drift", champion, batches, answered),
-        decay=_alarms(model, storage, "performance", champion, batches, answered),
+        drift=_alarms(model, storage, "drift", champion, _since(batches, answered)),
+        decay=_alarms(model, storage, "performance", champion, _since(batches, answered)),
         batches=len(labelled),
         new_batches=len(unseen),
         new_rows=sum(each.labelled for each in unseen),
-        since_last=sum((each.batch, each.identity) not in answered for each in labelled),
+        since_last=len(_since(labelled, answered)),
         data_version=data_version,
         declaration_version=model.training_version,
         cannot_train=cannot,
         never_trained=not any(each.declaration_version == model.training_version for each in ended),
         outcome=_outcome(ledger, data_version, model.training_version),
-        unfinished=_unfinished(model, trainings, failed, bool(training)),
+        unfinished=_unfinished(model, trainings, died, bool(training)),
+        waits=bool(ended) and ended[0].verdict == WAITING,
+        cancelled=bool(failures) and failures[0].dagster_run.status == dg.DagsterRunStatus.CANCELED,
         failures=len(failures),
         in_a_row=len(in_a_row),
         last_failure=next((_ended(each) for each in (*in_a_row, *failures)), None),
@@ -108,6 +111,13 @@ def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple
     return {(batch.key, batch.version) for batch in (*manifest.train, *manifest.holdout)}
 
 
+def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[BatchRecord]:
+    """The batches that are not among the known ones, nor older than all of them: a window has left those out."""
+    keys = {key for key, _ in known}
+    first = next((position for position, each in enumerate(batches) if each.batch in keys), 0)
+    return [each for each in batches[first:] if (each.batch, each.identity) not in known]
+
+
 def _data_version(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> tuple[str | None, str]:
     try:
         return split(model, storage, None if champion is None else champion.data_version).version, ""
@@ -121,18 +131,15 @@ def _alarms(
     kind: ReportKind,
     champion: ChampionRecord | None,
     batches: Sequence[BatchRecord],
-    answered: set[tuple[str, str]],
 ) -> Alarms:
-    """What was found of the batches that the champion judged and the last training did not know, oldest first."""
+    """What was found of those of the batches that the champion judged, oldest first."""
     if champion is None:
         return Alarms()
     reports = BatchReports(storage, model.name).all(kind)
     judged = [
         (each.batch, reports[each.batch].verdict)
         for each in batches
-        if each.batch in reports
-        and reports[each.batch].model_version == champion.version
-        and (each.batch, each.identity) not in answered
+        if each.batch in reports and reports[each.batch].model_version == champion.version
     ]
     alarm = "drift" if kind == "drift" else "decay"
     told = [(batch, verdict == alarm) for batch, verdict in judged if verdict in (alarm, f"no {alarm}")]

@@ -70,6 +70,7 @@ def test_each_trigger_fires_by_itself(change, declared, trigger):
         ({"champion_trained": NOW - timedelta(days=29)}, {"max_age": "30D"}),
         ({"never_trained": True}, {"on_new_version": False}),
         ({"champion": None, "batches": 6}, {"first_after": 7}),
+        ({"champion": None, "batches": 9, "waits": True}, {}),
     ],
 )
 def test_what_is_not_declared_or_not_enough_asks_for_nothing(change, declared):
@@ -87,6 +88,7 @@ ASKED = replace(CALM, decay=alarms(True, True, True))
         ({"under_way": "run 7"}, {}, "under way"),
         ({"intake": 2, "intake_since": NOW - timedelta(minutes=14)}, {}, "taking in"),
         ({"failures": 3, "last_failure": NOW - timedelta(days=1)}, {}, "given up"),
+        ({"failures": 1, "last_failure": NOW - timedelta(days=1), "cancelled": True}, {}, "given up"),
         ({"failures": 1, "last_failure": NOW - timedelta(seconds=59)}, {}, "wait before retry"),
         ({"since_last": 1}, {"cool_down": 2}, "cool-down"),
         ({"last_training": NOW - timedelta(hours=11)}, {"cool_down": "12h"}, "cool-down"),

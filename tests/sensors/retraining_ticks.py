@@ -42,12 +42,12 @@ class Ticks:
             *models, dg.Definitions(resources=resources, sensors=[self.sensor], schedules=retraining_schedules())
         )
 
-    def model(self, name):
+    def model(self, name, **declared_fields):
         return ModelPipeline(
             name=name,
             source=Folder(str(self.root / f"{name}*.csv")),
             **{"target": "y", "estimator": "sklearn.linear_model.Ridge", "holdout": 1},
-            retraining={"cron": NIGHTLY, "first_after": 3, "cool_down": 0},
+            **{"retraining": {"cron": NIGHTLY, "first_after": 3, "cool_down": 0}, **declared_fields},
         )
 
     def tick(self):

@@ -135,3 +135,30 @@ def test_a_training_that_failed_is_not_tried_at_once_because_a_batch_has_come(ti
     ticks.batch(4)
     assert ticks.tick().run_requests == []
     assert ticks.decisions()[0]["held_back_by"] == "wait before retry"
+
+
+def test_batches_that_a_window_has_left_out_are_not_new(ticks):
+    policy = {"first_after": 3, "cool_down": 0, "min_new_rows": 150}
+    ticks.model("bike", window=2, retraining=policy).build_defs()
+    for number in range(1, 7):
+        ticks.batch(number)
+    ticks.train()  # on b4 and b5, judged on b6
+    ticks.batch(7, drift=False, decay=False)
+    assert ticks.tick().run_requests == []
+    evidence = {row.data["condition"]: row.data["found"] for row in ticks.newest()["evidence"].records}
+    assert evidence["volume"].startswith("100 labelled rows in 1 batches")
+    ticks.batch(8, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "volume"
+
+
+def test_a_training_that_a_person_cancelled_is_left_alone(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    (request,) = ticks.tick().run_requests
+    ticks.run(request, dg.DagsterRunStatus.CANCELED)
+    assert ticks.tick().run_requests == []
+    assert "a person cancelled the training" in ticks.decisions()[0]["reason"]
+    ticks.batch(4)
+    (request,) = ticks.tick().run_requests  # other data
+    assert request.run_key.endswith("/1")
