@@ -72,7 +72,7 @@ def test_approve_is_there_only_where_approval_is_required(deployment, name):
 
 def test_rollback_goes_to_the_champion_before_and_the_card_follows(model):
     said = why(launch(model, "rollback"))
-    assert "action 'rollback' needs `by` (who) and `reason` (why) in the config" in said and model.champion() == 2
+    assert "action 'rollback' needs `by` (who) and `reason` (why): open the launchpad" in said and model.champion() == 2
     assert launch(model, "rollback", **ADA).success
     assert (model.champion(), model.shown("champion")["version_before"]) == (1, 2)
     assert champion_record(model.storage, model.name).by == "ada"

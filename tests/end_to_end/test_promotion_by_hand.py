@@ -32,7 +32,7 @@ def client(deployment: Deployment) -> MlflowClient:
 def test_actions_need_a_name_and_a_reason(model):
     for action, given in (("promote", {}), ("rollback", {"by": "ada"}), ("hold", {"by": " ", "reason": "because"})):
         said = why(model.materialize("champion", action=action, version=1, **given))
-        assert f"action {action!r} needs `by` (who) and `reason` (why) in the config" in said
+        assert f"action {action!r} needs `by` (who) and `reason` (why): open the launchpad" in said
     assert model.champion() == 2 and "hold" not in model.registry.champion(model.name).tags
 
 
