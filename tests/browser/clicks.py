@@ -3,6 +3,7 @@
 import re
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 
 def value_of(page: Page, name: str) -> Locator:
@@ -25,7 +26,19 @@ def open_launchpad(page: Page) -> None:
     """The launchpad of a job of assets is behind the arrow beside its button."""
     button = page.get_by_role("button", name="Materialize all")
     button.locator("xpath=following::button[1]").click()
-    page.get_by_text("Open launchpad").click()
+    page.get_by_role("menuitem", name="Open launchpad").click()
+
+
+def pick_partition(page: Page, key: str) -> None:
+    """From the list that opens under the launchpad's field; it closes if the page is drawn anew meanwhile."""
+    found = page.get_by_text(key, exact=True).filter(visible=True).first
+    for _ in range(3):
+        page.get_by_placeholder("Partition").click()
+        try:
+            return found.click(timeout=10_000)
+        except PlaywrightTimeout:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"the list of partitions does not show {key}")
 
 
 def fill_in(page: Page, **texts: str) -> None:
