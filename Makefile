@@ -12,8 +12,10 @@ dev: setup ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.
 test: setup ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not browser"
 
-test-all: setup lint ## all tests; those in a browser need Debian's chromium
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+test-all: test test-slow ## all tests
+
+test-slow: setup lint ## style, floors, types, the slower proofs, and those in a browser, which need Debian's chromium
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or browser"
 
 lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
@@ -28,4 +30,4 @@ setup: .venv/.installed
 	@echo "Installing into .venv (about two minutes) ..."
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" && touch $@
 
-.PHONY: demo dev test test-all lint clean setup
+.PHONY: demo dev test test-all test-slow lint clean setup
