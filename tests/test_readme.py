@@ -1,4 +1,4 @@
-"""The README's model, taken from the page as it stands and run from files to a champion."""
+"""What the README and docs/ show, taken from the pages as they stand: the model is run from files to a champion."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mlops_assets import Folder, ModelPipeline, Retraining
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
@@ -58,3 +59,12 @@ def test_the_model_of_the_readme_becomes_champion(tmp_path, monkeypatch):
     assert registry.metrics(champion.run_id)["r2"] > 0.8
     written = (tmp_path / "defs/bikes/expectations.yaml").read_text()
     assert "expect_column_values_to_be_between" in written and "column: temperature" in written
+
+
+def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():
+    page = (README.parent / "docs" / "loop.md").read_text()
+    policy, late = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert eval(policy, {"Retraining": Retraining}) == Retraining()
+    model = eval(late, {"ModelPipeline": ModelPipeline, "Folder": Folder})
+    kinds = {key.path[-1] for asset in model.build_defs().assets for key in asset.keys}
+    assert {"dataset", "outcomes", "performance"} <= kinds

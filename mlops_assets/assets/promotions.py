@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.assets.standing import WAITING, Standing
-from mlops_assets.assets.trainings import WAITING as WAITING_VERDICT
-from mlops_assets.assets.trainings import note_judged
+from mlops_assets.assets.trainings import note_judged, verdict_of
 from mlops_assets.assets.verdicts import Judgement
 from mlops_assets.decisions.promotion import Decision, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
@@ -51,10 +50,10 @@ def note_training(
             return
         decision = Decision("promote", False, tags.get("reason", ""))  # a run died between the alias and the ledger
     if known is None or not judged_before:
-        note_judged(context, storage, judged.version, decision, waits=decision.waits)
+        note_judged(context, storage, judged.version, decision)
         return
-    verdict = WAITING_VERDICT if decision.waits else decision.verdict
-    TrainingLedger(storage, judged.version.model).put(replace(known, verdict=verdict, reason=decision.reason))
+    said = replace(known, verdict=verdict_of(decision), reason=decision.reason)
+    TrainingLedger(storage, judged.version.model).put(said)
 
 
 def _evidence(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:

@@ -54,11 +54,14 @@ def note_unfit_data(
         TrainingLedger(storage, model.name).put(record)
 
 
-def note_judged(
-    context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, decision: Decision, waits: bool = False
-) -> None:
+def note_judged(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, decision: Decision) -> None:
     """A version was decided on."""
-    _note(context, storage, version, "judged", WAITING if waits else decision.verdict, decision.reason)
+    _note(context, storage, version, "judged", verdict_of(decision), decision.reason)
+
+
+def verdict_of(decision: Decision) -> str:
+    """The verdict as it is noted: what waits for a person is not promoted yet."""
+    return WAITING if decision.waits else decision.verdict
 
 
 def _note(

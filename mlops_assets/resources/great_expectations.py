@@ -121,8 +121,7 @@ def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[An
     try:
         # `ValidationDefinition.run` stores the results, which fails on the numpy booleans that some of them hold.
         found = batch.validate(suite, result_format=result_format).results
-    except Exception:
-        # One expectation that raises outside of GX's own net takes all others with it: ask each alone.
+    except Exception:  # one expectation that raises outside of GX's own net takes all others with it: ask each alone
         return [_alone(batch, item, result_format) for item in domain_objects]
     finally:
         # GX keeps the last context of a process, and with it the rows: several times their size in all.

@@ -1,7 +1,5 @@
 """Labels that come later than their rows: joined from the outcomes on the key, as far as they are known."""
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -145,11 +143,11 @@ def _label(model: Declaration, storage: Storage, record: BatchRecord, state: Sta
         "labelled": int(labels[LABEL].notna().sum()),
         "unusable": dict(unusable),
     }
-    before = storage.read_json(model.name, "labelled", record.batch) or {}
-    if {**before, "outcomes": None} == {**pointer, "outcomes": None}:
+    before = storage.read_json(model.name, "labelled", record.batch)
+    if before == pointer:
         return False
     storage.write_frame(model.name, "labels", record.batch, version, labels)
-    storage.write_json(model.name, "labelled", record.batch, value={**pointer, "outcomes": _digest(state)})
+    storage.write_json(model.name, "labelled", record.batch, value=pointer)
     return True
 
 
@@ -174,10 +172,6 @@ def _known(
             unusable.append((batch, str(error)))
     labels = latest_labels(frames, [name for name, _ in kinds]) if frames else None
     return labels, tuple(unusable)
-
-
-def _digest(state: State) -> str:
-    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
 def _record(value: Mapping[str, Any]) -> OutcomesRecord:

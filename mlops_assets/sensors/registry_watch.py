@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,7 @@ from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.registry_state import Finding, RegistryState, artifact_finding, registry_state
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_of
-
-IMPATIENT: Mapping[str, int] = {"timeout_seconds": 3, "retries": 0}
-"""How long MLflow may take here: a tick must be over long before Dagster gives it up after a minute."""
+from mlops_assets.sensors.registry_probe import impatient
 
 SECONDS_A_TICK = 5.0
 COPIED_AGAIN_AFTER = 3_600.0
@@ -56,7 +54,7 @@ def registry_watch_sensor(
     ) -> dg.SensorResult:
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
         states: dict[str, str] = cursor.get("states", {})
-        registry = mlflow_registry.model_copy(update=dict(IMPATIENT))
+        registry = impatient(mlflow_registry)
         artifacts = Artifacts(cursor.get("copied", {}))
         names = [model.name for model in models_of(context)]
         events: list[dg.AssetCheckEvaluation] = []

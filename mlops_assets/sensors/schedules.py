@@ -11,7 +11,7 @@ from mlops_assets.decisions.retraining import decide_retraining
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.decisions import observation, recorded_before, training_request
-from mlops_assets.sensors.evidence import evidence_of, runs_of
+from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
 
 
 def retraining_schedules() -> list[dg.ScheduleDefinition]:
@@ -44,17 +44,20 @@ def _schedule(cron: str, timezone: str, models: Sequence[Declaration]) -> dg.Sch
         description=f"Asks for a training of {names}; each tick is a decision on the champion's record.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, mlops_storage: Storage) -> list[dg.RunRequest] | dg.SkipReason:
-        requests = [request for model in models if (request := _asked(model, context, mlops_storage))]
+        runs = runs_of(context.instance, datetime.now(UTC))
+        requests = [request for model in models if (request := _asked(model, runs, context, mlops_storage))]
         return requests or dg.SkipReason(f"no training of {names}: see the decisions on the champions")
 
     return schedule
 
 
-def _asked(model: Declaration, context: dg.ScheduleEvaluationContext, storage: Storage) -> dg.RunRequest | None:
+def _asked(
+    model: Declaration, runs: Runs, context: dg.ScheduleEvaluationContext, storage: Storage
+) -> dg.RunRequest | None:
     """Decide on one model, record the decision, and give the request if it fires."""
     now, instance = datetime.now(UTC), context.instance
     try:
-        evidence = evidence_of(model, storage, runs_of(instance, now), clock=context.scheduled_execution_time)
+        evidence = evidence_of(model, storage, runs, clock=context.scheduled_execution_time)
         decision = decide_retraining(model.retraining, evidence, now)
         if not recorded_before(instance, model.name, decision):
             instance.report_runless_asset_event(observation(instance, model.name, decision, evidence, now))
