@@ -5,12 +5,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlops_assets.declaration import Drift as Drift
-    from mlops_assets.declaration import Gates as Gates
-    from mlops_assets.declaration import Retraining as Retraining
-    from mlops_assets.declaration import Search as Search
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
     from mlops_assets.pipeline import ModelPipeline as ModelPipeline
+    from mlops_assets.rules import Drift as Drift
+    from mlops_assets.rules import Gates as Gates
+    from mlops_assets.rules import Retraining as Retraining
+    from mlops_assets.rules import Search as Search
     from mlops_assets.sources import Folder as Folder
     from mlops_assets.sources import Frame as Frame
     from mlops_assets.sources import Limits as Limits
@@ -22,7 +22,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _FOUND_IN = {
     "ModelPipeline": "pipeline",
-    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
+    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "rules"),
     **dict.fromkeys(("Folder", "Frame", "Limits"), "sources"),
     "MlopsAssetsError": "errors",
 }

@@ -4,113 +4,18 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
 from mlops_assets.declared import Declared
 from mlops_assets.errors import DeclarationError
+from mlops_assets.rules import Drift, Gates, Retraining, Search, duration_text
 from mlops_assets.sources import Folder, Frame
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-_DURATION = re.compile(r"\d+(min|h|D|W)")
-
-
-class Search(Declared):
-    """Which parameters of the estimator are tried, and how."""
-
-    space: dict[str, Any] = Field(
-        description="Parameter name to a list of values, or to a range {low, high, log, step} (random and optuna)."
-    )
-    method: Literal["grid", "random", "halving", "optuna"] = Field("random", description="optuna needs the extra.")
-    trials: int = Field(20, ge=1, description="How many candidates are tried; a grid is tried whole.")
-    folds: int = Field(4, ge=2, description="Expanding folds in time, cut at batches, that score a candidate.")
-
-    def __init__(self, space: Mapping[str, Any] | None = None, **values: Any) -> None:
-        super().__init__(**({} if space is None else {"space": space}), **values)
-
-
-class Gates(Declared):
-    """What a challenger must pass before it may be compared with the champion."""
-
-    min_gain: float = Field(0.0, description="How much better, in the first metric's units, a challenger must be.")
-    confidence: float = Field(0.95, gt=0.5, lt=1.0, description="One-sided confidence that the gain is real.")
-    beats: list[Literal["dummy", "previous", "linear"]] = Field(["dummy"], description="Baselines to be beaten.")
-    minimum: dict[str, float] = Field({}, description="Metric to the least value accepted on the holdout.")
-    maximum: dict[str, float] = Field({}, description="Metric to the greatest value accepted on the holdout.")
-    max_latency_ms: float = Field(
-        100.0, gt=0, description="Milliseconds to score a single row: the fastest of five, on one thread."
-    )
-    max_latency_ms_per_1000: float = Field(1_000.0, gt=0, description="Milliseconds to score 1,000 rows, likewise.")
-
-
-class Drift(Declared):
-    """When a batch counts as drifted from the champion's training rows."""
-
-    alpha: float = Field(0.01, gt=0, lt=1, description="False discovery rate over the features of one batch.")
-    min_effect: float = Field(0.1, ge=0, description="Smallest effect that matters, on the scale of each test.")
-
-
-class Retraining(Declared):
-    """When a new challenger is trained without anybody asking. Whatever fires, each decision is recorded."""
-
-    on_drift: bool = Field(True, description="Features drifted in enough of the champion's newest batches.")
-    on_decay: bool = Field(True, description="The champion decayed in enough of its newest batches.")
-    confirm: tuple[int, int] = Field((2, 3), description="k of the n newest batches must show drift, or decay.")
-    min_new_rows: int | None = Field(
-        None, ge=1, description="Labelled rows that neither champion nor last training has seen."
-    )
-    max_age: str | None = Field(None, description="Age of the champion since its training, such as '30D'.")
-    on_new_version: bool = Field(True, description="The declaration, or the code of a function in it, has changed.")
-    cron: str | None = Field(None, description="When the clock asks for one, such as '0 3 * * 1'.")
-    timezone: str = Field("UTC", description="Time zone of `cron`.")
-    first_after: int = Field(2, ge=2, description="Labelled batches that the first training waits for.")
-    cool_down: int | str = Field(1, description="Batches, or duration ('12h'), that must come between two trainings.")
-    budget: int = Field(10, ge=1, description="Most trainings in `period` that need no person.")
-    period: str = Field("30D", description="The time over which `budget` is counted.")
-    attempts: int = Field(3, ge=1, description="How often a failed training is tried on the same data.")
-
-    @field_validator("max_age", "period")
-    @classmethod
-    def _durations(cls, duration: str | None) -> str | None:
-        return None if duration is None else _duration(duration)
-
-    @field_validator("cool_down")
-    @classmethod
-    def _cool_down_is_sound(cls, cool_down: int | str) -> int | str:
-        if isinstance(cool_down, str):
-            return _duration(cool_down)
-        if cool_down < 0:
-            raise ValueError("must not be negative")
-        return cool_down
-
-    @field_validator("confirm")
-    @classmethod
-    def _k_of_n(cls, confirm: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= confirm[0] <= confirm[1]:
-            raise ValueError("must be (k, n) with 1 <= k <= n")
-        return confirm
-
-    @field_validator("cron")
-    @classmethod
-    def _cron_is_valid(cls, cron: str | None) -> str | None:
-        from dagster._utils.schedules import is_valid_cron_string
-
-        if cron is not None and not is_valid_cron_string(cron):
-            raise ValueError("must be a cron string of five fields, such as '0 3 * * 1' (Mondays at three)")
-        return cron
-
-    @field_validator("timezone")
-    @classmethod
-    def _timezone_exists(cls, timezone: str) -> str:
-        try:
-            ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("must be a time zone such as 'UTC' or 'Europe/Berlin'") from None
-        return timezone
 
 
 class Declaration(Declared):
@@ -126,6 +31,9 @@ class Declaration(Declared):
     problem: Literal["regression", "classification"] | None = Field(None, description="Inferred from the target.")
     time: str | None = Field(None, description="Column that orders rows; without it batches are ordered by key.")
     key: list[str] = Field([], description="Columns that identify a row; a row may not be in train and holdout.")
+    group: str | None = Field(
+        None, description="Column whose rows belong together, such as a customer: compared by groups, never a feature."
+    )
     drop: list[str] = Field([], description="Columns that are never features, such as parts of the target.")
     expectations: Any = Field(
         None,
@@ -147,6 +55,9 @@ class Declaration(Declared):
     gates: Gates = Field(default_factory=lambda: Gates(), description="What a challenger must pass.")
     drift: Drift = Field(default_factory=lambda: Drift(), description="When a batch counts as drifted.")
     retraining: Retraining = Field(default_factory=lambda: Retraining(), description="What retrains by itself.")
+    ablation: bool = Field(
+        False, description="Refit without each feature, and with each alone, when a challenger is evaluated."
+    )
     approval: Literal["required"] | None = Field(
         None, description="required: a challenger that may be promoted waits until a person approves it."
     )
@@ -187,14 +98,14 @@ class Declaration(Declared):
 
     @field_validator("lookback")
     @classmethod
-    def _lookback_is_a_duration(cls, lookback: str | None) -> str | None:
-        return None if lookback is None else _duration(lookback)
+    def _lookback_is_aduration_text(cls, lookback: str | None) -> str | None:
+        return None if lookback is None else duration_text(lookback)
 
     @field_validator("window", "holdout")
     @classmethod
     def _extent_is_sound(cls, extent: int | float | str | None) -> int | float | str | None:
         if isinstance(extent, str):
-            return _duration(extent)
+            return duration_text(extent)
         if extent is not None and extent <= 0:
             raise ValueError("must be positive")
         if isinstance(extent, float) and extent >= 1:
@@ -209,6 +120,10 @@ class Declaration(Declared):
             raise ValueError(f"target {self.target!r} is also declared as key, time or drop")
         if self.outcomes and not self.key:
             raise ValueError("outcomes needs `key`, the columns by which labels are joined to rows")
+        if self.group == self.target:
+            raise ValueError(f"target {self.target!r} is also declared as group")
+        if self.drift.season and not self.time:
+            raise ValueError("drift's season needs `time`, whose hour, weekday or month is matched")
         if self.known_at and not self.time:
             raise ValueError("known_at needs `time`: a label is used where it was known before the holdout begins")
         for extent in (self.window, self.holdout):
@@ -219,7 +134,7 @@ class Declaration(Declared):
     @property
     def training_version(self) -> str:
         """16 hex digits that change when, on the same data, another model would be fitted."""
-        return _digest({field: _plain(getattr(self, field)) for field in _FIT_FIELDS})
+        return _digest({field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._grouped)})
 
     @property
     def features_version(self) -> str:
@@ -227,15 +142,21 @@ class Declaration(Declared):
         return _digest(
             [
                 _plain(getattr(self, field))
-                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at")
+                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at", *self._grouped)
             ]
         )
+
+    @property
+    def _grouped(self) -> tuple[str, ...]:
+        """A field that is not used changes no version: models would be trained anew for nothing."""
+        return ("group",) if self.group else ()
 
     @property
     def not_features(self) -> list[str]:
         """Columns of the dataset that are not features unless the user's function returns them."""
         times = [name for name in (self.time, self.known_at) if name]
-        return [self.target, *self.key, *self.drop, *times]
+        group = [self.group] if self.group else []
+        return [self.target, *self.key, *group, *self.drop, *times]
 
     def suite_path(self) -> Path | None:
         """The suite file, or None when expectations are given as objects, by a function, or not at all."""
@@ -246,12 +167,6 @@ _FIT_FIELDS = (
     *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
     *("holdout", "metrics", "seed", "serialization", "known_at", "label_share"),
 )
-
-
-def _duration(text: str) -> str:
-    if not _DURATION.fullmatch(text):
-        raise ValueError("must be a duration such as '12h', '30D' or '26W'")
-    return text
 
 
 def _digest(value: Any) -> str:

@@ -15,6 +15,7 @@ from mlops_assets.assets.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_ASSETS,
 from mlops_assets.assets.model_cards import model_card_asset
 from mlops_assets.assets.outcomes import outcomes_asset
 from mlops_assets.assets.performance_reports import performance_asset
+from mlops_assets.assets.policy_backtests import backtest_job, policy_backtest_asset
 from mlops_assets.assets.predictions import predictions_asset
 from mlops_assets.assets.training_sets import training_set_asset
 from mlops_assets.declaration import Declaration
@@ -41,8 +42,9 @@ class ModelPipeline(Declaration):
             drift_asset(self),
             performance_asset(self),
             model_card_asset(self),
+            policy_backtest_asset(self),
         ]
-        jobs = [self._job("batch", BATCH_ASSETS), self._job("training", TRAINING_ASSETS)]
+        jobs = [self._job("batch", BATCH_ASSETS), self._job("training", TRAINING_ASSETS), backtest_job(self)]
         if self.outcomes is not None:
             assets.append(outcomes_asset(self))
             jobs.append(self._job("outcomes", ("outcomes",)))

@@ -109,7 +109,9 @@ def _approve(
             note_training(context, found, before.in_force, storage)
         raise MlopsAssetsError(f"{model.name}: version {version.version} is not made champion: {decision.reason}")
     reason = f"approved: {config.reason}; {decision.reason}"
-    return Judgement(Decision("promote", True, reason), found.version, found.gates, found.comparison, config.by)
+    return Judgement(
+        Decision("promote", True, reason), found.version, found.gates, found.comparison, found.guards, config.by
+    )
 
 
 def _waiting(model: Declaration, config: ChampionConfig, before: Standing) -> ModelVersion:

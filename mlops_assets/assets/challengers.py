@@ -15,11 +15,12 @@ from mlops_assets.assets.judging import (
 )
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
-from mlops_assets.assets.training import Trained, store_reference, train
+from mlops_assets.assets.training import Trained, train
 from mlops_assets.assets.trainings import note_fitted, note_refused
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.references import store_reference
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         trained = train(model, data_version, config.params, mlops_storage, mlflow_registry, context)
         note_fitted(context, mlops_storage, trained.version)
         case = open_case(model, trained.version, mlops_storage, mlflow_registry)
-        store_reference(model, data_version, case.train, mlops_storage)
+        store_reference(model, trained.version, case.train, case.holdout, case.predictions, mlops_storage)
         baselines = baseline_predictions(model, case)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(trained.version.digest),

@@ -22,6 +22,7 @@ from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     from mlops_assets.decisions.comparison import Verdict
+    from mlops_assets.decisions.guards import Guard
 
 CHECKS = {REGISTRY_INTACT: "Alias, version and artifact in the registry are those of the champion that was decided on."}
 _ON_TRAINING = ("decide", "promote", "approve")
@@ -107,6 +108,8 @@ def _metadata(
     )
     if judged.comparison is not None:
         shown |= _evidence(judged.comparison)
+    if judged.guards:
+        shown["guards"] = table(_guard_row(guard) for guard in judged.guards)
     if judged.gates:
         shown["gates"] = table(
             {"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in judged.gates
@@ -120,12 +123,18 @@ def _metadata(
     return shown | metadata({"digest": after.digest[:16]})
 
 
+def _guard_row(guard: "Guard") -> dict[str, Any]:
+    """A guard with its verdict before the way to it."""
+    figures = {"improvement": guard.effect, "p": guard.p_adjusted, "rows": guard.rows}
+    return {"guard": guard.name, "verdict": guard.verdict, **figures, "note": guard.note}
+
+
 def _evidence(found: "Verdict") -> dict[str, Any]:
     """The improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
     from mlops_assets.modelling.plots import comparison as comparison_plot
 
     evidence: Mapping[str, Any] = found.to_dict()
-    shown = metadata({"improvement": evidence["effect"]})
+    shown = metadata({"improvement": evidence["effect"], "more_rows_to_settle": evidence["more_rows"]})
     if len(found.differences):
         caption = (
             f"{found.metric}: {found.effect:.4g} better ({found.low:.4g} to {found.high:.4g}); dashed: no difference"

@@ -254,6 +254,8 @@ def _roles(model: Declaration) -> dict[str, str]:
     """What the columns are that are not plain features."""
     roles = {name: "dropped: never a feature" for name in model.drop}
     roles |= {name: "key: identifies the row" for name in model.key}
+    if model.group:
+        roles[model.group] = "group: its rows are compared together"
     if model.time:
         roles[model.time] = "time: orders the rows"
     return roles | {model.target: "target: what is predicted"}

@@ -6,19 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.alarm_budget import alarm_level
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, table
-from mlops_assets.assets.reports import PageConfig, batch_rows, record_report, unknown, with_page
+from mlops_assets.assets.reports import PageConfig, record_report, unknown, with_page
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.errors import FeaturesError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.references import Reference, read_reference
 from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_sampled
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops_assets.decisions.drift import DriftReport
+    from mlops_assets.decisions.error_budget import Level
+
+_MOST_IN_TABLE = 200
 
 
 def drift_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -29,18 +38,16 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
         model,
         "drift",
         kinds={"scipy", "evidently"},
-        code_version="1",
+        code_version="2",
         batch=True,
-        deps=[asset_key(model.name, "features"), asset_key(model.name, "champion")],
-        description=f"Features of each batch against those that the champion of {model.name} was trained on.",
-        check_specs=check_specs(model.name, "drift", {"no_drift": "No feature drifted."}, blocking=False),
+        deps=[asset_key(model.name, kind) for kind in ("features", "champion")],
+        description=f"Features, predictions and labels of each batch against those of the champion of {model.name}.",
+        check_specs=check_specs(model.name, "drift", {"no_drift": "Nothing drifted."}, blocking=False),
         output_required=False,
     )
     def drift(
         context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        from mlops_assets.decisions.drift import drift as decide_drift
-
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         note = partial(record_report, context, mlops_storage, model, "drift", record)
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
@@ -50,23 +57,21 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
             note(None, "no champion", why)
             yield check_result(unknown("no_drift", "there is no champion yet to hold the batch against"), key)
             return
-        X, _ = batch_rows(model, context.partition_key, mlops_storage)
-        training_set = champion.tags["data_version"]
-        reference = mlops_storage.read_frame(model.name, "reference", "training", training_set)
-        features = [name for name in reference.columns if name != model.target]
-        report = decide_drift(reference, X, features, model.drift.alpha, model.drift.min_effect)
-        shown = _drift_metadata(report, champion)
+        reference = read_reference(model, champion, mlops_storage)
+        X, about = read_sampled(mlops_storage, model, record)
+        level = alarm_level(model, record, mlops_storage)
+        report = _judge(model, reference, X, about, _said(model, champion, X, mlflow_registry), level)
+        shown = _drift_metadata(report, champion, level)
 
         def draw() -> str:
             from mlops_assets.resources.evidently_pages import drift_page
 
-            return drift_page(reference, X, features, model.seed)
+            return drift_page(reference.rows, X, list(X.columns), model.seed)
 
         alarm = report.verdict == "drift"
         shown |= with_page(model, config, alarm, champion, f"drift/{context.partition_key}.html", draw, mlflow_registry)
         outcome = _drift_check(report)
-        drifted = sum(feature.verdict == "drift" for feature in report.features)
-        figures = {"share_drifted": report.share, "drifted_features": drifted}
+        figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
         note(champion.version, report.verdict, outcome.message, figures)
         yield dg.MaterializeResult(metadata=shown)
         yield check_result(outcome, key)
@@ -74,35 +79,92 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
     return drift
 
 
-def _drift_metadata(report: "DriftReport", champion: ModelVersion) -> dict[str, Any]:
+def _judge(
+    model: Declaration,
+    reference: Reference,
+    X: "pd.DataFrame",
+    about: "pd.DataFrame",
+    said: "pd.DataFrame | None",
+    level: "Level",
+) -> "DriftReport":
+    from mlops_assets.decisions.drift import Pair, drift
+
+    now = about[model.time] if model.time else None
+    pairs = []
+    if said is not None and reference.scores is not None:
+        scores = (reference.scores.iloc[:, -1], said.iloc[:, -1])  # the score where there is one
+        times = None if reference.score_times is None else (reference.score_times, now)
+        pairs.append(Pair("prediction", "prediction", *scores, times))
+    y = about[model.target]
+    if y.notna().mean() >= model.label_share:  # labels that come first are not like those that come late
+        pairs.append(Pair(model.target, "target", reference.rows[model.target], y))
+    return drift(
+        reference.rows,
+        X,
+        [name for name in reference.rows.columns if name != model.target],
+        level.value,
+        model.drift.min_effect,
+        importance=reference.importance,
+        times=None if reference.times is None else (reference.times, now),
+        season=model.drift.season,
+        together=model.drift.together,
+        extra=pairs,
+        seed=model.seed,
+    )
+
+
+def _said(
+    model: Declaration, champion: ModelVersion, X: "pd.DataFrame", registry: MlflowRegistry
+) -> "pd.DataFrame | None":
+    """What the champion says of these rows; None where it cannot score them, which its features then show."""
+    from mlops_assets.modelling.predictions import predict
+
+    try:
+        return predict(registry.load(champion, model.serialization, model.trusted_types), X).frame()
+    except FeaturesError:
+        return None
+
+
+def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level") -> dict[str, Any]:
     drifted = [feature.feature for feature in report.features if feature.verdict == "drift"]
+    rows = report.table()
     return {
         **metadata(
             {
                 "verdict": report.verdict,
                 "drifted": ", ".join(drifted)[:500] or "none",
-                "drifted_features": len(drifted),
+                "drifted_features": _drifted_features(report),
                 "share_drifted": report.share,
+                "p": report.p,
+                "level": level.value,
+                "budget": level.reason,
                 "rows": report.rows_batch,
                 "reference_rows": report.rows_reference,
+                "matched": report.matched or None,
                 "model_version": champion.version,
+                "features_not_shown": max(len(rows) - _MOST_IN_TABLE, 0) or None,
             }
         ),
-        "features": table(_in_order(row) for row in report.table()),
+        "features": table(_in_order(row) for row in rows[:_MOST_IN_TABLE]),
     }
+
+
+def _drifted_features(report: "DriftReport") -> int:
+    beside = ("prediction", "target", "together")
+    return sum(entry.verdict == "drift" and entry.kind not in beside for entry in report.features)
 
 
 def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
     """A feature's drift with its verdict before the way to it."""
     first = {"feature": row["feature"], "verdict": row["verdict"], "effect": row["effect"], "p": row["p_adjusted"]}
-    return first | {"test": row["test"], "note": row["note"]}
+    return first | {"weight": row["weight"], "test": row["test"], "note": row["note"]}
 
 
 def _drift_check(report: "DriftReport") -> CheckOutcome:
     wanted = [feature for feature in report.features if feature.verdict == report.verdict]
     named = ", ".join(f"{feature.feature} (effect {feature.effect:.2g})" for feature in wanted[:8])
     if report.verdict == "no drift":
-        message = f"none of {len(report.features)} features drifted over {report.rows_batch:,} rows"
+        message = f"none of {len(report.features)} entries drifted over {report.rows_batch:,} rows"
     else:
-        message = f"{report.verdict}: {len(wanted)} of {len(report.features)} features: {named}"
+        message = f"{report.verdict}: {len(wanted)} of {len(report.features)} entries: {named}"
     return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)

@@ -1,10 +1,19 @@
-"""`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, plots, quality gate."""
+"""`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, features, plots, gate."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
+from mlops_assets.assets.feature_tables import (
+    FEATURE_CHECKS,
+    feature_checks,
+    features_table,
+    importance_plot,
+    importance_record,
+    tested_features,
+)
 from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
@@ -15,19 +24,29 @@ from mlops_assets.errors import FeaturesError
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.references import IMPORTANCE
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops_assets.modelling.feature_worth import FeatureTest
     from mlops_assets.modelling.predictions import Predictions
 
 SLICES = "slices.json"
 """Artifact of the version's MLflow run: its metrics by slice, for the model card."""
 
 
+class EvaluationConfig(dg.Config):
+    """What a person may ask for in the launchpad."""
+
+    ablation: bool = Field(
+        False, description="Refit without each feature, and with each alone, also where the model does not declare it."
+    )
+
+
 def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Metrics with intervals, by slice, with plots."""
+    """Metrics with intervals, by slice and by feature, with plots."""
     key = asset_key(model.name, "evaluation")
 
     @model_asset(
@@ -37,18 +56,27 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         code_version=model.training_version,
         deps=[asset_key(model.name, "challenger")],
         description=f"The challenger of {model.name} on the holdout, beside the champion.",
-        check_specs=check_specs(model.name, "evaluation", EVALUATION_GATES),
+        check_specs=[
+            *check_specs(model.name, "evaluation", EVALUATION_GATES),
+            *check_specs(model.name, "evaluation", FEATURE_CHECKS, blocking=False),
+        ],
     )
     def evaluation(
-        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+        context: dg.AssetExecutionContext,
+        config: EvaluationConfig,
+        mlops_storage: Storage,
+        mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         number = recorded(context, asset_key(model.name, "challenger"))["version"]
         version = mlflow_registry.version(model.name, number)
         case = open_case(model, version, mlops_storage, mlflow_registry)
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
-        plots = _plots(model, case)
+        tests = tested_features(model, case, ablation=config.ablation or model.ablation)
+        mlops_storage.write_json(model.name, IMPORTANCE, version.digest, value=importance_record(tests))
+        plots = _plots(model, case, tests)
         shown = {
             **_figures(model, case, champion, mlflow_registry),
+            "features": features_table(tests),
             **_pictures(plots),
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
         }
@@ -56,7 +84,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         outcomes = evaluation_gates(model, case)
         note_refused(context, mlops_storage, version, outcomes)
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
-        yield from (check_result(outcome, key) for outcome in outcomes)
+        yield from (check_result(each, key) for each in [*outcomes, *feature_checks(case, tests, model.target)])
 
     return evaluation
 
@@ -116,9 +144,8 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
     return shown
 
 
-def _plots(model: Declaration, case: Case) -> dict[str, bytes]:
+def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[str, bytes]:
     from mlops_assets.modelling import plots
-    from mlops_assets.modelling.importance import permutation_importance_table
 
     y = case.holdout.y
     if case.problem == "regression":
@@ -130,8 +157,7 @@ def _plots(model: Declaration, case: Case) -> dict[str, bytes]:
         drawn = {"calibration": plots.calibration(y, case.predictions), "roc_pr": plots.roc_pr(y, case.predictions)}
     else:
         drawn = {}
-    importance = permutation_importance_table(case.fitted, case.holdout.X, y, case.metrics[0].name, model.seed)
-    return {**drawn, "importance": plots.importance(importance)}
+    return {**drawn, "importance": importance_plot(tests)}
 
 
 def _pictures(plots: dict[str, bytes]) -> dict[str, Any]:

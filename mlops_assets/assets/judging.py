@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
     "latency": "A single row and 1,000 rows are scored within the declared limits.",
+    "size": "The registered files are no larger than declared.",
     "beats_baseline": "The first metric on the holdout is better than that of the declared baselines.",
-    "no_leakage": "No single feature tells the target almost perfectly.",
+    "no_leakage": "No feature, and no sum of features, tells the target almost perfectly.",
 }
 EVALUATION_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
 BASELINES = ("dummy", "previous", "linear")
@@ -48,11 +49,12 @@ class Case:
     problem: "Problem"
     predictions: "Predictions"
     metrics: "tuple[Metric, ...]"
+    stored_bytes: int
 
 
 def open_case(model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry) -> Case:
     """Load a version by its digest with the rows that it was trained and is judged on."""
-    from mlops_assets.modelling.metrics import default_metrics, metric
+    from mlops_assets.modelling.metrics import default_metrics, metric, suited
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.problem import problem_of
 
@@ -61,7 +63,9 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     fitted = registry.load(version, model.serialization, model.trusted_types)
     problem = problem_of(train.y, model.problem)
     metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))
-    return Case(version, fitted, manifest, train, holdout, problem, predict(fitted, holdout.X), metrics)
+    said, stored = predict(fitted, holdout.X), registry.size(version)
+    suited(said, list(model.gates.guards))  # else the first comparison would find out, a training later
+    return Case(version, fitted, manifest, train, holdout, problem, said, metrics, stored)
 
 
 def baseline_predictions(
@@ -76,7 +80,7 @@ def baseline_predictions(
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
     """The gates of `CHALLENGER_GATES`, in their order."""
-    from mlops_assets.decisions.gates import beats_baseline, latency, leakage, loads_back
+    from mlops_assets.decisions.gates import beats_baseline, latency, leakage, loads_back, size
 
     first = case.metrics[0]
     y = case.holdout.y.to_numpy()
@@ -85,6 +89,7 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
     return [
         loads_back(0.0 if same else float("inf"), len(y)),
         latency(single, thousand, model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000),
+        size(case.stored_bytes, model.gates.max_size_mb),
         beats_baseline(
             first.function(y, case.predictions),
             {name: first.function(y, said) for name, said in baselines.items()},

@@ -1,12 +1,20 @@
 """`performance`: how the champion does on each batch whose labels are in."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.estimates import (
+    BatchEstimate,
+    estimate_metadata,
+    estimate_scored,
+    estimate_sentence,
+    estimate_unseen,
+    realise,
+)
 from mlops_assets.assets.judging import Case, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, table
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.decisions.decay import Decay
+    from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
 
 KIND: ReportKind = "performance"
@@ -65,16 +74,24 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
         insufficient = _insufficient(model, record, int(labelled.sum()), mlops_storage)
         if insufficient is not None:
-            said = ("insufficient labels", insufficient)
-            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, share, again_at)
-            yield dg.MaterializeResult(metadata=_waiting_metadata(champion, insufficient, share))
-            yield check_result(unknown("no_decay", insufficient), key)
+            made = estimate_unseen(model, champion, record, X, mlops_storage, mlflow_registry)
+            figures, said = {**share, **_figures(made)}, ("insufficient labels", insufficient)
+            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
+            estimated = estimate_metadata(model, made, mlops_storage)
+            yield dg.MaterializeResult(metadata={**_waiting_metadata(champion, insufficient, share), **estimated})
+            yield check_result(unknown("no_decay", _with_estimate(model, insufficient, made, mlops_storage)), key)
             return
         case = open_case(model, champion, mlops_storage, mlflow_registry)
-        judged = _judge(case, X[labelled], y[labelled])
-        figures, said = {**judged.figures(), **share}, (judged.found.verdict, judged.found.reason)
+        judged, made = _judge(model, case, record, X, y, mlops_storage)
+        figures, said = (
+            {**judged.figures(), **share, **_figures(made)},
+            (judged.found.verdict, judged.found.reason),
+        )
         record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
-        shown = _performance_metadata(context, judged, share)
+        shown = {
+            **_performance_metadata(context, judged, share),
+            **estimate_metadata(model, made, mlops_storage),
+        }
         name = f"performance/{context.partition_key}.html"
         alarm = judged.found.verdict == "decay"
         shown |= with_page(model, config, alarm, champion, name, lambda: judged.page(model.seed), mlflow_registry)
@@ -120,27 +137,62 @@ class _Judged:
         return performance_page(self.case.problem, *sides, seed)
 
 
-def _judge(case: Case, X: "pd.DataFrame", y: "pd.Series") -> _Judged:
+def _judge(
+    model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
+) -> "tuple[_Judged, BatchEstimate | str]":
+    """The labelled rows of a batch judged, and what would have been expected of all of them without their labels."""
     from mlops_assets.decisions.decay import decay
     from mlops_assets.modelling.predictions import predict
 
-    said = predict(case.fitted, X)
-    metric = next((each for each in case.metrics if each.row_loss is not None), case.metrics[0])
-    loss = metric.row_loss or _squared_or_wrong
+    of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
+    made = estimate_scored(model, case.version, record, case.fitted, of_all, storage)
+    said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics)
+    if isinstance(made, BatchEstimate):
+        made = realise(model, made, y, said, storage)
     found = decay(
-        loss(case.holdout.y.to_numpy(), case.predictions),
-        loss(y.to_numpy(), said),
-        metric.name,
-        metric.from_mean,
+        loss.of_rows(case.holdout.y.to_numpy(), case.predictions),
+        loss.of_rows(y.to_numpy(), said),
+        loss.name,
+        loss.from_mean,
+        judged=loss.instead_of,
     )
     here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
     then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
-    return _Judged(case, y, said, found, here, then)
+    return _Judged(case, y, said, found, here, then), made
+
+
+@dataclass(frozen=True)
+class JudgedLoss:
+    """The row losses that decay is told from, and, where they are not those of the first metric, a word on why."""
+
+    name: str
+    of_rows: Callable[[Any, "Predictions"], Any]
+    from_mean: Callable[[Any], Any]
+    instead_of: str = ""
+
+
+def judged_loss(metrics: "Sequence[Metric]") -> JudgedLoss:
+    """That of the first metric that is a mean over rows; else squared errors or wrong labels."""
+    first = metrics[0]
+    chosen = next((each for each in metrics if each.row_loss is not None), None)
+    if chosen is not None and chosen.row_loss is not None:
+        why = "" if chosen is first else f"Judged by {chosen.name}, since {first.name} is no mean over rows"
+        return JudgedLoss(chosen.name, chosen.row_loss, chosen.from_mean, why)
+    name = "mean squared error" if first.kind == "regression" else "share of wrong labels"
+    why = f"Judged by the {name}, since {first.name} is no mean over rows"
+    return JudgedLoss(name, _squared_or_wrong, lambda mean: mean, why)
 
 
 def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
-    """Row losses where no declared metric has any: squared error, or 1 for a wrong label."""
     return (y - said.value) ** 2 if said.classes is None else (y != said.value).astype(float)
+
+
+def _figures(made: BatchEstimate | str) -> dict[str, float]:
+    return {} if isinstance(made, str) else made.figures()
+
+
+def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, storage: Storage) -> str:
+    return reason if isinstance(made, str) else f"{reason}. {estimate_sentence(model, made, storage)}"
 
 
 def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:

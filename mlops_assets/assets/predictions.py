@@ -92,15 +92,9 @@ def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry:
 
 
 def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
-    """Key, time and slices of each row with `prediction`, `score` (a number) and the version that gave them.
-
-    `score` is the predicted number, the probability of the positive class, or the greatest probability.
-    """
-    frame = about.reset_index(drop=True).assign(prediction=said.value)
-    if said.classes is None:
-        frame["score"] = said.value
-    elif said.probability is not None:
-        frame["score"] = said.positive if len(said.classes) == 2 else said.probability.max(axis=1)
+    """Key, time and slices of each row with what was said of it and the version that said it."""
+    scores = said.frame()
+    frame = about.reset_index(drop=True).assign(**{str(name): scores[name] for name in scores})
     return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
 
 

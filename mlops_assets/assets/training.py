@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.problem import Problem
     from mlops_assets.modelling.search import SearchResult, Trial
 
-_REFERENCE_ROWS = 20_000
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
 
 
@@ -71,14 +70,6 @@ def train(
     finally:
         registry.end_run(run_id, status)
     return trained
-
-
-def store_reference(model: Declaration, data_version: str, rows: Rows, storage: Storage) -> None:
-    """Keep a bounded sample of the training rows, which drift of later batches is measured against."""
-    frame = rows.X.assign(**{model.target: rows.y})
-    if len(frame) > _REFERENCE_ROWS:
-        frame = frame.sample(_REFERENCE_ROWS, random_state=model.seed).sort_index()
-    storage.write_frame(model.name, "reference", "training", data_version, frame)
 
 
 def _fit_and_register(
@@ -148,7 +139,7 @@ def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
     from mlops_assets.modelling.metrics import METRICS, metric
 
     kind = "regression" if problem == "regression" else "classification"
-    for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum):
+    for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):
         if metric(name).kind != kind:
             suited = ", ".join(each.name for each in METRICS.values() if each.kind == kind)
             raise DeclarationError(

@@ -14,9 +14,14 @@ from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_manifest
+from mlops_assets.text import shown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlops_assets.decisions.comparison import Verdict
+    from mlops_assets.decisions.guards import Guard
+    from mlops_assets.modelling.predictions import Predictions
 
 PACK = "mlops_assets"
 """Who decided where no person did."""
@@ -33,6 +38,7 @@ class Judgement:
     version: ModelVersion
     gates: tuple[CheckOutcome, ...] = ()
     comparison: "Verdict | None" = None
+    guards: "tuple[Guard, ...]" = ()
     by: str = PACK
 
 
@@ -46,9 +52,10 @@ def judge(
         return Judgement(Decision("keep", False, f"version {number} is the champion already"), version)
     case = open_case(model, version, storage, registry)
     gates = tuple(all_gates(model, case))
-    comparison, why_not = _compare(model, case, sound, storage, registry) if sound is not None else (None, "")
+    said, why_not = _rival(model, case, sound, storage, registry) if sound is not None else (None, "")
+    comparison, guards = (None, ()) if said is None else _compare(model, case, said)
     decision = decide(together(gates), before.state, before.hold, comparison, why_not, approve)
-    return Judgement(decision, version, gates, comparison)
+    return Judgement(decision, version, gates, comparison, guards)
 
 
 def gates_of(
@@ -65,24 +72,50 @@ def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
     return all_pass(GATES, gates)
 
 
-def _compare(
+def _rival(
     model: Declaration, case: Case, champion: ModelVersion, storage: Storage, registry: MlflowRegistry
-) -> "tuple[Verdict | None, str]":
-    from mlops_assets.decisions.comparison import compare
-
+) -> "tuple[Predictions | None, str]":
+    """What the champion says of the holdout, or why it cannot be compared there."""
     trained = {batch.key for batch in read_manifest(storage, model.name, champion.tags["data_version"]).train}
     if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
         return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
-    said, why_not = champion_predictions(model, champion, case, registry)
-    if said is None:
-        return None, why_not
+    return champion_predictions(model, champion, case, registry)
+
+
+def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
+    """The comparison in the first metric, and the guards that a better challenger must not break."""
+    from mlops_assets.decisions.comparison import compare
+    from mlops_assets.decisions.guards import guarded, guards
+    from mlops_assets.modelling.metrics import metric
+
+    rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()
+    groups = case.holdout.about[model.group].to_numpy() if model.group else None
+    alpha = 1 - rules.confidence
     verdict = compare(
-        case.holdout.y.to_numpy(),
-        said,
-        case.predictions,
-        case.metrics[0],
-        min_gain=model.gates.min_gain,
-        alpha=1 - model.gates.confidence,
+        *(y, champion, case.predictions, first, rules.min_gain, alpha),
         seed=model.seed,
+        groups=groups,
+        no_worse_by=rules.no_worse_by,
     )
-    return verdict, ""
+    found = guards(
+        *(y, champion, case.predictions),
+        metrics=[(metric(name), tolerance) for name, tolerance in rules.guards.items()],
+        slices=_slices(model, case) if rules.guard_slices else {},
+        slice_metric=first,
+        slice_tolerance=max(rules.slice_tolerance, rules.no_worse_by or 0.0),
+        alpha=alpha,
+        seed=model.seed,
+        groups=groups,
+    )
+    return guarded(verdict, found), found
+
+
+def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
+    """Row positions of each slice of the holdout."""
+    from mlops_assets.modelling.intervals import rows_by_value
+
+    return {
+        f"{column} = {shown(value)}": rows
+        for column in model.slices
+        for value, rows in rows_by_value(case.holdout.about[column])
+    }

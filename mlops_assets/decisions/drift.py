@@ -1,45 +1,47 @@
 """Whether the features of a batch are distributed as those the model was trained on, feature by feature."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-Word = Literal["drift", "no drift", "unknown"]
-Kind = Literal["numeric", "categorical", "missing share"]
+from mlops_assets.decisions.domain_classifier import together_entry
+from mlops_assets.decisions.drift_tests import FeatureDrift, Kind, Word, column_entries, unknown
+from mlops_assets.decisions.effective_rows import Floats, Integers
+from mlops_assets.decisions.season import Matched, Season, matched
 
 _MOST_ROWS = 100_000
-_FEW_VALUES = 10
-_MIN_EXPECTED = 5.0
+_SMALL = 0.1
 _NAN = float("nan")
+_LEAST_WEIGHT, _GREATEST_WEIGHT = 0.5, 4.0
+# Half of the level is kept back for what asymptotic tails, measured variances and one reference for many batches cost.
+_RESERVE = 2.0
 
 
 @dataclass(frozen=True)
-class FeatureDrift:
-    """One feature of the batch against the reference.
+class Pair:
+    """Something else than a feature that is tested like one, such as predictions.
 
-    `effect` lies between 0 and 1 for each kind: the greatest difference between the two cumulative distributions
-    (numeric: the Kolmogorov-Smirnov statistic), the share of rows that would have to change their category
-    (categorical: the total variation distance), or the difference of the shares (missing share).
+    It has a value for each row of each side, or is of other rows, whose `times` are then given if they have any.
     """
 
-    feature: str
+    name: str
     kind: Kind
-    test: str
-    p: float
-    p_adjusted: float
-    effect: float
-    verdict: Word
-    note: str = ""
+    reference: Any
+    batch: Any
+    times: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """All features, and one verdict: drift if any drifted, else unknown if any is unknown, else no drift.
+    """All entries, and one verdict: drift if any drifted, else unknown if any is unknown, else no drift.
 
-    `share` is that of the entries that drifted.
+    An unknown entry of predictions, labels or all features together alone does not make the batch unknown. `share` is
+    that of the entries that drifted. `p` is the least level at which the batch would have been an alarm (1 where no
+    effect is great enough, NaN where nothing could be tested), `level` the one that it was held against. `matched`
+    says how the reference was brought to the season of the batch.
     """
 
     features: tuple[FeatureDrift, ...]
@@ -47,6 +49,9 @@ class DriftReport:
     share: float
     rows_reference: int
     rows_batch: int
+    p: float = float("nan")
+    level: float = 0.01
+    matched: str = ""
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each entry, drifted ones first, the greatest effect first; None for NaN."""
@@ -58,9 +63,12 @@ class DriftReport:
         """The report as plain values."""
         return {
             "verdict": self.verdict,
+            "p": None if self.p != self.p else self.p,
+            "level": self.level,
             "share": self.share,
             "rows_reference": self.rows_reference,
             "rows_batch": self.rows_batch,
+            "matched": self.matched,
             "features": self.table(),
         }
 
@@ -70,125 +78,117 @@ def drift(
     batch: pd.DataFrame,
     features: Sequence[str],
     alpha: float = 0.01,
-    min_effect: float = 0.1,
+    min_effect: float = 0.02,
     min_rows: int = 50,
+    *,
+    importance: Mapping[str, float] | None = None,
+    times: tuple[Any, Any] | None = None,
+    season: Sequence[Season] = (),
+    together: bool = True,
+    extra: Sequence[Pair] = (),
+    seed: int = 0,
 ) -> DriftReport:
-    """Test each feature and correct for their number: the false discovery rate of a batch is at most `alpha`.
+    """Test each feature and correct for their number: a batch without drift is an alarm with probability `alpha`.
 
-    Numeric features by the two-sample Kolmogorov-Smirnov test (asymptotic), categorical ones and numeric ones of at
-    most 10 distinct values by the chi-squared test with rare categories pooled, shares of missing values by the
-    chi-squared test; Benjamini & Hochberg (1995) over all. Drift is p_adjusted < alpha AND effect >= min_effect,
-    since with many rows differences that do not matter are significant too. At most 100,000 rows a side are used.
-    Rows count as independent; where they follow each other in time, the effect size is what holds false alarms back.
+    Numeric features by the two-sample Kolmogorov-Smirnov test, categorical ones and numeric ones of at most 10
+    distinct values by the chi-squared test with rare categories pooled (two categories, and shares of missing values:
+    Fisher's exact test), texts that hardly repeat by their length, moments by their hour and weekday, all features
+    `together` by a domain classifier, each of `extra` like a feature. Over all, Benjamini & Hochberg (1995) with
+    weights by `importance` (Genovese, Roeder & Wasserman 2006), at half of `alpha`: p_adjusted is doubled.
+    Drift is p_adjusted < alpha AND effect >= min_effect; with many rows tiny differences are significant too.
+
+    Rows come in order of time. Where they hang together, they count as fewer (see `effective_rows`); `times`, a
+    datetime for each row of (reference, batch), makes that right for a reference that is a sample. With `season` the
+    reference is brought to the hours, weekdays or months of the batch. At most 100,000 rows a side are used.
     A feature that is missing, of another type, all null or of fewer than `min_rows` values is "unknown".
     """
+    used = (_positions(len(reference), seed), _positions(len(batch), seed))
+    rows = matched(used, times, season, min_rows)
+    names = list(dict.fromkeys(features))
+    if rows.why_not:
+        entries = [unknown(name, rows.why_not) for name in (*names, *(pair.name for pair in extra))]
+        return _decided(entries, {}, alpha, min_effect, (len(reference), len(batch)), rows.text)
+    weights: dict[str, float] = {}
+    entries = []
+    for name in names:
+        found = _entries(name, reference.get(name), batch.get(name), rows, min_rows)
+        entries += found
+        weights |= {entry.feature: (importance or {}).get(name, _NAN) for entry in found}
+    for pair in extra:
+        same = (len(pair.reference), len(pair.batch)) == (len(reference), len(batch)) and pair.times is None
+        entries += _pair_entries(pair, rows if same else _own_rows(pair, season, min_rows, seed), min_rows)
+    there = [name for name in names if name in reference.columns and name in batch.columns]
+    if together and len(there) > 1:
+        entries.append(together_entry(reference, batch, there, rows, importance or {}, seed))
+    return _decided(entries, weights, alpha, min_effect, (len(reference), len(batch)), rows.text)
+
+
+def _positions(rows: int, seed: int) -> Integers:
+    """All rows, or 100,000 of them at random in their order."""
+    if rows <= _MOST_ROWS:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
+
+
+def _taken(column: "pd.Series[Any]", positions: Integers) -> "pd.Series[Any]":
+    everything = len(positions) == len(column) and bool((np.diff(positions) > 0).all())
+    return column if everything else column.iloc[positions]
+
+
+def _entries(
+    name: str, old: "pd.Series[Any] | None", new: "pd.Series[Any] | None", rows: Matched, min_rows: int
+) -> list[FeatureDrift]:
+    if old is None or new is None:
+        return [unknown(name, f"the {'reference' if old is None else 'batch'} has no such column")]
+    return column_entries(name, _taken(old, rows.positions[0]), _taken(new, rows.positions[1]), rows.sides, min_rows)
+
+
+def _own_rows(pair: Pair, season: Sequence[Season], min_rows: int, seed: int) -> Matched:
+    used = (_positions(len(pair.reference), seed), _positions(len(pair.batch), seed))
+    return matched(used, pair.times, season if pair.times is not None else (), min_rows)
+
+
+def _pair_entries(pair: Pair, rows: Matched, min_rows: int) -> list[FeatureDrift]:
+    """The pair's distribution; a label that is still to come is not missing."""
+    if rows.why_not:
+        return [unknown(pair.name, rows.why_not, pair.kind)]
+    found = _entries(pair.name, pd.Series(pair.reference), pd.Series(pair.batch), rows, min_rows)
+    return [replace(entry, kind=pair.kind) for entry in found if entry.kind != "missing share"]
+
+
+def _decided(
+    entries: list[FeatureDrift],
+    importance: Mapping[str, float],
+    alpha: float,
+    min_effect: float,
+    rows: tuple[int, int],
+    text: str,
+) -> DriftReport:
     from scipy import stats
 
-    sides = [_sampled(frame, features) for frame in (reference, batch)]
-    entries: list[FeatureDrift] = []
-    for name in dict.fromkeys(features):
-        entries.extend(_entries(name, sides[0], sides[1], min_rows))
     tested = [index for index, entry in enumerate(entries) if not np.isnan(entry.p)]
-    adjusted = stats.false_discovery_control([entries[index].p for index in tested]) if tested else np.empty(0)
-    for index, p in zip(tested, adjusted, strict=True):
-        entry = entries[index]
-        word: Word = "drift" if p < alpha and entry.effect >= min_effect else "no drift"
-        entries[index] = FeatureDrift(
-            entry.feature, entry.kind, entry.test, entry.p, float(p), entry.effect, word, entry.note
-        )
-    words = [entry.verdict for entry in entries]
+    weights = _weights([importance.get(entries[index].feature, _NAN) for index in tested])
+    least = np.array([entries[index].p for index in tested])
+    adjusted = stats.false_discovery_control(np.minimum(least / weights, 1.0)) if tested else np.empty(0)
+    for index, p, weight in zip(tested, np.minimum(_RESERVE * adjusted, 1.0), weights, strict=True):
+        word: Word = "drift" if p < alpha and entries[index].effect >= min_effect else "no drift"
+        small = word == "drift" and entries[index].effect < _SMALL
+        note = "; ".join(filter(None, ["a small effect" if small else "", entries[index].note]))
+        entries[index] = replace(entries[index], p_adjusted=float(p), weight=float(weight), verdict=word, note=note)
+    beside = ("together", "prediction", "target")
+    words = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in beside]
     overall: Word = "drift" if "drift" in words else "unknown" if "unknown" in words or not words else "no drift"
     share = words.count("drift") / len(words) if words else 0.0
-    return DriftReport(tuple(entries), overall, share, len(reference), len(batch))
+    enough = [entries[index].p_adjusted for index in tested if entries[index].effect >= min_effect]
+    least_level = min(enough, default=1.0 if tested else _NAN)
+    return DriftReport(tuple(entries), overall, share, *rows, least_level, alpha, text)
 
 
-def _sampled(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
-    there = frame[[name for name in dict.fromkeys(features) if name in frame.columns]]
-    return there if len(there) <= _MOST_ROWS else there.sample(_MOST_ROWS, random_state=0)
-
-
-def _entries(name: str, reference: pd.DataFrame, batch: pd.DataFrame, min_rows: int) -> list[FeatureDrift]:
-    for where, frame in (("reference", reference), ("batch", batch)):
-        if name not in frame.columns:
-            return [_unknown(name, f"the {where} has no such column")]
-    old, new = reference[name], batch[name]
-    entries = [_distribution(name, old, new, min_rows)]
-    if (old.isna().any() or new.isna().any()) and min(len(old), len(new)) >= min_rows:
-        entries.append(_missing(name, old, new))
-    return entries
-
-
-def _distribution(name: str, old: pd.Series, new: pd.Series, min_rows: int) -> FeatureDrift:
-    for where, values in (("reference", old), ("batch", new)):
-        known = int(values.notna().sum())
-        if known < min_rows:
-            what = "all values are missing" if len(values) and not known else f"{known} values are too few"
-            return _unknown(name, f"{what} in the {where}; at least {min_rows} are needed")
-    kinds = (_kind(old), _kind(new))
-    if kinds[0] != kinds[1]:
-        return _unknown(name, f"the reference holds {kinds[0]} values, the batch {kinds[1]} values")
-    old, new = old.dropna(), new.dropna()
-    if kinds[0] == "numeric":
-        numbers = [side.to_numpy(dtype=np.float64) for side in (old, new)]
-        if len(np.union1d(np.unique(numbers[0]), np.unique(numbers[1]))) > _FEW_VALUES:
-            return _kolmogorov_smirnov(name, numbers[0], numbers[1])
-    if kinds[0] == "time":
-        moments = [side.astype("int64").to_numpy(dtype=np.float64) for side in (old, new)]
-        return _kolmogorov_smirnov(name, moments[0], moments[1])
-    return _chi_squared(name, old, new)
-
-
-def _kind(values: pd.Series) -> str:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return "time"
-    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-        return "numeric"
-    return "text"
-
-
-def _kolmogorov_smirnov(name: str, old: np.ndarray, new: np.ndarray) -> FeatureDrift:
-    from scipy import stats
-
-    found = stats.ks_2samp(old, new, method="asymp")
-    return _tested(name, "numeric", "Kolmogorov-Smirnov", float(found.pvalue), float(found.statistic))
-
-
-def _chi_squared(name: str, old: pd.Series, new: pd.Series) -> FeatureDrift:
-    from scipy import stats
-
-    # numbers and booleans meet as numbers (True is 1), everything else as text
-    numeric = pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new)
-    sides = [side.astype(np.float64 if numeric else str).value_counts() for side in (old, new)]
-    counts = pd.concat(sides, axis=1).fillna(0.0).to_numpy(dtype=np.float64).T
-    unseen = float(counts[1][counts[0] == 0].sum() / counts[1].sum())
-    note = f"{unseen:.1%} of the rows are of a category never seen" if unseen else ""
-    smaller = counts.sum(axis=1).min() / counts.sum()
-    rare = counts.sum(axis=0) * smaller < _MIN_EXPECTED
-    if rare.all() and len(rare) > 1:
-        return _unknown(name, f"{len(rare):,} categories, each too rare to be compared", "categorical")
-    if rare.any():
-        counts = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
-    if counts.shape[1] < 2:
-        return _tested(name, "categorical", "chi-squared", 1.0, 0.0, note or "one value throughout")
-    p = float(stats.chi2_contingency(counts, correction=False).pvalue)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    return _tested(name, "categorical", "chi-squared", p, float(np.abs(shares[0] - shares[1]).sum() / 2), note)
-
-
-def _missing(name: str, old: pd.Series, new: pd.Series) -> FeatureDrift:
-    from scipy import stats
-
-    gone = [int(side.isna().sum()) for side in (old, new)]
-    shares = [gone[0] / len(old), gone[1] / len(new)]
-    counts = np.array([[gone[0], len(old) - gone[0]], [gone[1], len(new) - gone[1]]])
-    p = 1.0 if not counts.sum(axis=0).all() else float(stats.chi2_contingency(counts, correction=False).pvalue)
-    note = f"{shares[0]:.1%} missing in the reference, {shares[1]:.1%} in the batch"
-    return _tested(f"{name} (missing)", "missing share", "chi-squared", p, abs(shares[0] - shares[1]), note)
-
-
-def _tested(name: str, kind: Kind, test: str, p: float, effect: float, note: str = "") -> FeatureDrift:
-    return FeatureDrift(name, kind, test, min(max(p, 0.0), 1.0), _NAN, effect, "no drift", note)
-
-
-def _unknown(name: str, note: str, kind: Kind = "numeric") -> FeatureDrift:
-    return FeatureDrift(name, kind, "none", _NAN, _NAN, _NAN, "unknown", note)
+def _weights(importance: Sequence[float]) -> Floats:
+    """Weights of mean 1: importance against the mean importance, within 0.5 to 4; 1 where none is known (NaN)."""
+    known = np.array(importance, dtype=np.float64)
+    relative = np.maximum(known, 0.0)
+    mean = np.nanmean(relative) if (relative > 0).any() else 0.0
+    weights = np.ones(len(known)) if mean == 0 else np.clip(relative / mean, _LEAST_WEIGHT, _GREATEST_WEIGHT)
+    weights = np.where(np.isnan(weights), 1.0, weights)
+    return weights / weights.mean() if len(weights) else weights

@@ -47,6 +47,14 @@ def latency(
     )
 
 
+def size(stored_bytes: int, max_mb: float) -> CheckOutcome:
+    """Whether the stored files of a model are at most so many megabytes (of 1,000,000 bytes)."""
+    megabytes = stored_bytes / 1e6
+    small = megabytes <= max_mb
+    message = f"{megabytes:.3g} MB" if small else f"{megabytes:.3g} MB; expected at most {max_mb:g} MB"
+    return _outcome("size", small, message, {"megabytes": megabytes})
+
+
 def beats_baseline(
     challenger_score: float,
     baseline_scores: Mapping[str, float],
@@ -95,11 +103,11 @@ def leakage(
     found = telling_features(X, y, problem, max_auc, max_r2)
     worst = [f"{each.feature!r:.80} ({each.measure} {each.score:.5f}, expected below {each.limit:g})" for each in found]
     message = (
-        f"{', '.join(worst[:5])} alone tells the target: it may hold the answer. Leave it out, or take it as it was "
+        f"{', '.join(worst[:5])} tells the target: it may hold the answer. Leave it out, or take it as it was "
         "known at the time of the prediction"
     )
     table = [{"feature": each.feature, "measure": each.measure, "score": each.score} for each in found]
-    good = f"none of {X.shape[1]} features alone tells the target"
+    good = f"none of {X.shape[1]} features, and no sum of them, tells the target"
     return _outcome("no_leakage", not found, message if found else good, {"suspicious": table})
 
 

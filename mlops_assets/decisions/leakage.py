@@ -1,4 +1,4 @@
-"""Features that alone tell the target almost perfectly: most often the answer itself, known only afterwards."""
+"""Features that tell the target almost perfectly, alone or added up: most often the answer itself, known afterwards."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from mlops_assets.decisions.resampling import Floats
 
 _MOST_ROWS = 20_000
 _MIN_ROWS = 30
+_MOST_NAMED = 20
 _ROWS_A_CATEGORY = 20
+_LEAST_FILLED = 0.5
+_HUGE = 1e300
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A feature that alone reaches the limit of its measure."""
+    """A feature, or several joined by " + ", that reaches the limit of its measure."""
 
     feature: str
     measure: str
@@ -30,6 +33,8 @@ def telling_features(X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float
     the feature, either way round, from `max_auc`. Multiclass: the share of neighbours, in the feature's order, that
     are of one class, from `max_auc`. Text counts by the target's mean in each category, where categories have 20 rows
     on average; that a value is missing counts as a feature of its own. At most 20,000 rows are looked at.
+    Regression also: the numbers that none of this holds of, together, where a linear model of them (or of their
+    logarithms: a product) has an R2 above `max_r2` on rows that it was not fitted on; only those needed are named.
     """
     labelled = y.notna().to_numpy()
     X, y = X[labelled].reset_index(drop=True), y[labelled].reset_index(drop=True)
@@ -50,7 +55,78 @@ def telling_features(X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float
         limit = max_r2 if problem == "regression" else max_auc
         if score > limit or (problem != "regression" and score == limit):
             found.append(Suspicion(str(name), measure, float(score), limit))
+    if problem == "regression":
+        alone = {each.feature for each in found}
+        rest = X[[name for name in X.columns if str(name) not in alone]]
+        found += _telling_together(rest, target, max_r2)
     return sorted(found, key=lambda each: -each.score)
+
+
+def _telling_together(X: pd.DataFrame, target: Floats, max_r2: float) -> list[Suspicion]:
+    """Numbers of `X` (n, columns) of which the target (n,) is a sum or a product."""
+    kinds = pd.api.types
+    names = [name for name in X.columns if kinds.is_numeric_dtype(X[name]) or kinds.is_bool_dtype(X[name])]
+    values = X[names].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = np.where(np.abs(values) <= _HUGE, values, np.nan)
+    filled = np.isfinite(values).mean(axis=0) >= _LEAST_FILLED
+    rows = np.isfinite(values[:, filled]).all(axis=1) & (np.abs(target) <= _HUGE)
+    names, values, target = [str(name) for name in np.array(names)[filled]], values[rows][:, filled], target[rows]
+    found = _needed(names, values, target, max_r2)
+    if found is None and len(target) and target.min() > 0:
+        positive = (values > 0).all(axis=0)
+        logs = np.log(values[:, positive])
+        found = _needed(list(np.array(names)[positive]), logs, np.log(target), max_r2)
+        measure = "r2 of logarithms, together"
+    else:
+        measure = "r2 of their sum, together"
+    return [] if found is None else [Suspicion(" + ".join(found[0]), measure, found[1], max_r2)]
+
+
+def _needed(names: list[str], values: Floats, target: Floats, max_r2: float) -> tuple[list[str], float] | None:
+    """The columns of `values` (n, columns) that a linear model needs to exceed `max_r2`, and its R2; None if none do.
+
+    Fitted on one half of the rows, judged on the other. The columns are found by orthogonal matching pursuit (Pati,
+    Rezaiifar & Krishnaprasad 1993), then those that can be left out are.
+    """
+    rows, varies = len(target), np.ptp(values, axis=0) > 0 if len(target) else np.zeros(len(names), dtype=bool)
+    if rows < 2 * max(_MIN_ROWS, 2 * len(names)) or np.count_nonzero(varies) < 2 or np.ptp(target) == 0:
+        return None
+    columns, goal = _standardised(values[:, varies]), _standardised(target[:, None])[:, 0]
+    names = [name for name, used in zip(names, varies, strict=True) if used]
+    half = np.random.default_rng(0).permutation(rows) < rows // 2
+    whole = _r2(columns, goal, half)
+    if whole <= max_r2:
+        return None
+    chosen: list[int] = []
+    left = goal
+    while not chosen or (len(chosen) < min(len(names), _MOST_NAMED) and _r2(columns[:, chosen], goal, half) <= max_r2):
+        near = np.abs(left @ columns)
+        near[chosen] = -1.0
+        chosen.append(int(near.argmax()))
+        left = goal - columns[:, chosen] @ _weights(columns[:, chosen], goal)
+    for position in list(chosen):
+        others = [each for each in chosen if each != position]
+        if others and _r2(columns[:, others], goal, half) > max_r2:
+            chosen = others
+    return [names[position] for position in sorted(chosen)], whole
+
+
+def _r2(columns: Floats, goal: Floats, half: "np.ndarray") -> float:
+    unseen = goal[~half]
+    said = columns[~half] @ _weights(columns[half], goal[half])
+    spread = float(np.sum((unseen - unseen.mean()) ** 2))
+    return 1.0 - float(np.sum((unseen - said) ** 2)) / spread if spread else 0.0
+
+
+def _weights(columns: Floats, goal: Floats) -> Floats:
+    """Least squares by the normal equations, a tenth of the time of an SVD of all rows; columns may be collinear."""
+    return np.asarray(np.linalg.lstsq(columns.T @ columns, columns.T @ goal, rcond=None)[0], dtype=np.float64)
+
+
+def _standardised(values: Floats) -> Floats:
+    scaled = values / np.abs(values).max(axis=0)  # squares of great values overflow
+    scaled = scaled - scaled.mean(axis=0)
+    return np.asarray(scaled / np.maximum(scaled.std(axis=0), 1e-300))
 
 
 def _views(values: pd.Series, target: Floats, problem: str) -> Iterator[tuple[Floats, "np.ndarray"]]:

@@ -9,6 +9,7 @@ Floats = NDArray[np.float64]
 
 _MOST_BLOCKS = 10_000
 _CELLS = 2_000_000
+_CELLS_IN_CACHE = 100_000
 
 
 def block_length(series: Floats) -> int:
@@ -58,17 +59,27 @@ def usable_block(block: int, rows: int) -> int:
 def resampled_means(columns: Floats, block: int, resamples: int, seed: int) -> Floats:
     """Means of circular block resamples; columns (n, k) are drawn together. Gives (resamples, k)."""
     n, k = columns.shape
-    sums = np.vstack([np.zeros((1, k)), np.cumsum(np.vstack([columns, columns[:block]]), axis=0)])
     whole, rest = divmod(n, block)
+    of_block = [_running_sums(column, block) for column in columns.T]
+    of_rest = [_running_sums(column, rest) for column in columns.T] if rest else []
     means = np.empty((resamples, k))
     done = 0
     for starts in _starts(n, whole + (rest > 0), resamples, seed):
-        total = (sums[starts[:, :whole] + block] - sums[starts[:, :whole]]).sum(axis=1)
-        if rest:
-            total += sums[starts[:, -1] + rest] - sums[starts[:, -1]]
-        means[done : done + len(starts)] = total / n
+        part = means[done : done + len(starts)]
+        for column in range(k):
+            part[:, column] = of_block[column][starts[:, :whole]].sum(axis=1)
+            if rest:
+                part[:, column] += of_rest[column][starts[:, -1]]
         done += len(starts)
-    return means
+    return np.asarray(means / n)
+
+
+def _running_sums(column: Floats, length: int) -> Floats:
+    """The sum of so many values from each position on (n,), going on at the beginning."""
+    if length == 1:
+        return np.ascontiguousarray(column)
+    sums = np.concatenate([[0.0], np.cumsum(np.concatenate([column, column[:length]]))])
+    return np.asarray(sums[length : len(column) + length] - sums[: len(column)])
 
 
 def resampled_rows(rows: int, block: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -76,6 +87,45 @@ def resampled_rows(rows: int, block: int, resamples: int, seed: int) -> Iterator
     for starts in _starts(rows, -(-rows // block), resamples, seed):
         for start in starts:
             yield ((start[:, None] + np.arange(block)).ravel()[:rows]) % rows
+
+
+def resampled_weights(rows: int, block: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each row is in each circular block resample, some resamples (m, rows) at a time."""
+    whole, rest = divmod(rows, block)
+    for starts in _starts(rows, whole + (rest > 0), resamples, seed):
+        for part in few_at_a_time(starts, rows):
+            weights = _covered(part[:, :whole], block, rows)
+            yield weights + _covered(part[:, whole:], rest, rows) if rest else weights
+
+
+def few_at_a_time(drawn: NDArray[np.int64], rows: int) -> Iterator[NDArray[np.int64]]:
+    """The resamples (m, k) in parts that leave their weights (m, rows) in the processor's cache."""
+    at_once = max(1, _CELLS_IN_CACHE // rows)
+    for first in range(0, len(drawn), at_once):
+        yield drawn[first : first + at_once]
+
+
+def counts(drawn: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How often each of `size` numbers is in each row of `drawn` (m, k); gives (m, size)."""
+    m = len(drawn)
+    return np.bincount((drawn + size * np.arange(m)[:, None]).ravel(), minlength=m * size).reshape(m, size)
+
+
+def _covered(starts: NDArray[np.int64], length: int, rows: int) -> Floats:
+    begun = counts(starts, rows)
+    if length > 1:
+        running = np.cumsum(np.hstack([begun[:, rows - length :], begun]), axis=1)
+        begun = running[:, length:] - running[:, :-length]
+    return begun.astype(np.float64)
+
+
+def block_error(series: Floats, block: int) -> float:
+    """The standard deviation of the mean of a series (n,) over its circular block resamples, exactly."""
+    sums = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series[:block]]) - series.mean())])
+    n = len(series)
+    whole, rest = divmod(n, block)
+    of_rest = float(np.mean((sums[rest : n + rest] - sums[:n]) ** 2)) if rest else 0.0
+    return float(np.sqrt(whole * np.mean((sums[block : n + block] - sums[:n]) ** 2) + of_rest)) / n
 
 
 def widening(rows: int, block: int, alpha: float) -> float:

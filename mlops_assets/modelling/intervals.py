@@ -11,7 +11,7 @@ from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import Metric, scores, suited
 from mlops_assets.modelling.predictions import Predictions
 
-# Metrics that are no mean over rows are computed anew for each resample, so fewer are drawn.
+# Scorers of sklearn are computed anew for each resample, so fewer are drawn.
 MOST_RESAMPLES_IN_A_LOOP = 200
 MOST_VALUES_OF_A_SLICE = 50
 
@@ -79,12 +79,29 @@ def by_slice(
     suited(predictions, names)
     found = []
     for column in slices.columns:
-        for value, rows in _rows_by_value(slices[column]):
+        for value, rows in rows_by_value(slices[column]):
             enough = len(rows) >= min_rows
             figures = scores(labels[rows], predictions.take(rows), names) if enough else dict.fromkeys(names, np.nan)
             note = "" if enough else "too few rows"
             found.append({"slice": str(column), "value": value, "rows": len(rows), **figures, "note": note})
     return pd.DataFrame(found, columns=["slice", "value", "rows", *names, "note"])
+
+
+def rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
+    """The row positions of each value of a column; numbers with more than 10 distinct ones are cut in quartiles.
+
+    Of other columns the 50 most frequent values stand alone. Missing values come last, as "(missing)".
+    """
+    missing = np.asarray(column.isna())
+    dtype = column.dtype
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and column.nunique() > 10:
+        number, names = _quartiles(column.astype("float64"))
+    else:
+        number, names = _most_frequent(column)
+    groups = [(name, np.flatnonzero((number == position) & ~missing)) for position, name in enumerate(names)]
+    if missing.any():
+        groups.append(("(no value)" if "(missing)" in names else "(missing)", np.flatnonzero(missing)))
+    return [(name, rows) for name, rows in groups if len(rows)]
 
 
 @dataclass(frozen=True)
@@ -126,13 +143,21 @@ def _resampled(
     chosen: Metric, y: np.ndarray, predictions: Predictions, sample: _Sample, resamples: int, seed: int
 ) -> np.ndarray:
     units = len(sample.size)
-    if chosen.row_loss is None:
-        drawn = (draw for chunk in _draws(units, min(resamples, MOST_RESAMPLES_IN_A_LOOP), seed) for draw in chunk)
-        picks = (_rows_of(draw, sample) for draw in drawn)
-        return np.array([chosen.function(y[rows], predictions.take(rows)) for rows in picks])
-    losses = np.add.reduceat(chosen.row_loss(y, predictions), sample.first)
-    means = [losses[chunk].sum(axis=1) / sample.size[chunk].sum(axis=1) for chunk in _draws(units, resamples, seed)]
-    return np.asarray(chosen.from_mean(np.concatenate(means)))
+    if chosen.row_statistics is not None:
+        columns = np.asarray(chosen.row_statistics(y, predictions), dtype=np.float64)
+        sums = np.add.reduceat(columns, sample.first, axis=0).T
+        means = [
+            np.column_stack([of_unit[chunk].sum(axis=1) for of_unit in sums]) / sample.size[chunk].sum(axis=1)[:, None]
+            for chunk in _draws(units, resamples, seed)
+        ]
+        return np.asarray(chosen.from_means(np.concatenate(means)))
+    if chosen.reweighted is not None:
+        score = chosen.reweighted(y, predictions)
+        counts = (np.bincount(draw, minlength=units) for chunk in _draws(units, resamples, seed) for draw in chunk)
+        return np.array([score(np.repeat(count, sample.size).astype(np.float64)[None])[0] for count in counts])
+    drawn = (draw for chunk in _draws(units, min(resamples, MOST_RESAMPLES_IN_A_LOOP), seed) for draw in chunk)
+    picks = (_rows_of(draw, sample) for draw in drawn)
+    return np.array([chosen.function(y[rows], predictions.take(rows)) for rows in picks])
 
 
 def _rows_of(draw: np.ndarray, sample: _Sample) -> np.ndarray:
@@ -141,23 +166,11 @@ def _rows_of(draw: np.ndarray, sample: _Sample) -> np.ndarray:
     return np.asarray(np.repeat(sample.first[draw], size) + offset)
 
 
-def _rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
-    missing = np.asarray(column.isna())
-    dtype = column.dtype
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and column.nunique() > 10:
-        number, names = _quartiles(column.astype("float64"))
-    else:
-        number, names = _most_frequent(column)
-    groups = [(name, np.flatnonzero((number == position) & ~missing)) for position, name in enumerate(names)]
-    if missing.any():
-        groups.append(("(missing)", np.flatnonzero(missing)))
-    return [(name, rows) for name, rows in groups if len(rows)]
-
-
 def _quartiles(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     edges = np.unique(column.quantile([0.0, 0.25, 0.5, 0.75, 1.0]))
     number = np.clip(np.searchsorted(edges, column, side="left") - 1, 0, len(edges) - 2)
-    return number, [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    digits = next((few for few in range(4, 17) if len({f"{edge:.{few}g}" for edge in edges}) == len(edges)), 17)
+    return number, [f"{low:.{digits}g} to {high:.{digits}g}" for low, high in pairwise(edges)]
 
 
 def _most_frequent(column: pd.Series) -> tuple[np.ndarray, list[str]]:

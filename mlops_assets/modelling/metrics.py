@@ -1,19 +1,24 @@
 """The metrics that models are judged by, and what each becomes row by row."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling import ranking
 from mlops_assets.modelling.messages import did_you_mean
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
+from mlops_assets.modelling.ranking import Ranking
 from mlops_assets.text import shown
 
 _EPS = float(np.finfo(np.float64).eps)
+
+
+Reweighted = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,10 @@ class Metric:
     `function(y, predictions)` gives the metric over all rows; NaN where it is not defined (no rows, one class) or a
     prediction is NaN. `row_loss(y, predictions)` gives (n,) losses, lower is better, whose mean `from_mean` turns into
     the metric (elementwise on arrays); None for metrics that are no function of a mean over rows.
+
+    Many resamples at once: `from_means` turns means (m, k) of `row_statistics(y, predictions)` (n, k) into (m,)
+    metrics. Rankings have `reweighted(y, predictions)` instead, from row weights (m, n) to (m,). Scorers of sklearn
+    have neither. `influence(y, predictions)` (n,) is by how much each row moves the metric, times n.
     """
 
     name: str
@@ -31,13 +40,27 @@ class Metric:
     function: Callable[[np.ndarray, Predictions], float]
     row_loss: Callable[[np.ndarray, Predictions], np.ndarray] | None = None
     from_mean: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
+    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray] | None = None
+    from_means: Callable[[np.ndarray], np.ndarray] = lambda means: means[:, 0]
+    reweighted: Callable[[np.ndarray, Predictions], Reweighted] | None = None
+    influence: Callable[[np.ndarray, Predictions], np.ndarray] | None = None
+    needs_probability: bool = False
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name; `DeclarationError` with the nearest name if there is none."""
-    if name not in METRICS:
+    """The metric of this name: one of ours, or any scorer of sklearn (`sklearn.metrics.get_scorer_names()`).
+
+    A scorer is computed anew for each resample, so comparisons and intervals draw fewer; see `modelling.scorers`.
+    `DeclarationError` with the nearest name if there is none.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    from mlops_assets.modelling.scorers import scorer_metric  # imports sklearn
+
+    found = scorer_metric(name)
+    if found is None:
         raise DeclarationError(f"metric {shown(name)} is not known. {did_you_mean(str(name), METRICS)}")
-    return METRICS[name]
+    return found
 
 
 def default_metrics(problem: Problem) -> tuple[str, ...]:
@@ -61,8 +84,13 @@ def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
         if each.kind != kind:
             known = [other.name for other in METRICS.values() if other.kind == kind]
             raise DeclarationError(f"metric {each.name!r} is for {each.kind}, the model does {kind}. Use {known}.")
-        if each.name in _NEED_PROBABILITY:
+        if each.needs_probability:
             _probability(predictions)
+        if each.name in TWO_CLASSES_ONLY and predictions.classes is not None and len(predictions.classes) != 2:
+            raise DeclarationError(
+                f"metric {each.name!r} is for two classes, the model has {len(predictions.classes)}. "
+                f"Use {each.name + '_macro'!r} or 'balanced_accuracy'."
+            )
     return chosen
 
 
@@ -130,50 +158,48 @@ def _wrong(y: np.ndarray, predictions: Predictions) -> np.ndarray:
     return np.asarray(predictions.value != y, dtype=np.float64)
 
 
-def _f1(y: np.ndarray, predictions: Predictions) -> float:
-    if len(y) == 0:
-        return float("nan")
+def _class_counts(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Columns (n, 2 k): for each class that F1 is taken of, whether it was said rightly, then truth + said."""
     classes = _classes(predictions)
     labels = classes[-1:] if len(classes) == 2 else np.unique(np.concatenate([y, predictions.value]))
-    return float(np.mean([_f1_of_class(y == label, predictions.value == label) for label in labels]))
+    truth, said = (values[:, None] == labels for values in (y, predictions.value))
+    return np.concatenate([truth & said, truth.astype(np.float64) + said], axis=1)
 
 
-def _f1_of_class(truth: np.ndarray, said: np.ndarray) -> float:
-    total = int(truth.sum()) + int(said.sum())
-    return 2.0 * int((truth & said).sum()) / total if total else 0.0
+def _f1_from_means(means: np.ndarray) -> np.ndarray:
+    right, total = np.split(means, 2, axis=1)
+    there = total > 0.0
+    each = np.where(there, 2.0 * right / np.where(there, total, 1.0), 0.0)
+    return np.asarray(each.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
 
 
-def _by_class(score: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[np.ndarray, Predictions], float]:
-    """A score of (truth, probability) for two classes; for more, the mean over one class against the rest."""
-
-    def function(y: np.ndarray, predictions: Predictions) -> float:
-        probability, classes = _probability(predictions), _classes(predictions)
-        if len(classes) == 2:
-            return score(y == classes[1], probability[:, 1])
-        return float(np.mean([score(y == label, probability[:, column]) for column, label in enumerate(classes)]))
-
-    return function
+def _error_and_spread(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Columns (n, 3): squared error, the label from the mean of all, and its square."""
+    centred = y.astype(np.float64) - y.astype(np.float64).mean()
+    return np.column_stack([_squared(y, predictions), centred, centred**2])
 
 
-def _auc(truth: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve from mid-ranks (the Mann-Whitney statistic; Hanley & McNeil 1982)."""
-    positives = int(truth.sum())
-    negatives = len(truth) - positives
-    if positives == 0 or negatives == 0 or np.isnan(score).any():
-        return float("nan")
-    _, group, size = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(size) - (size - 1) / 2)[group]
-    return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+def _r2_from_means(means: np.ndarray) -> np.ndarray:
+    residual, centre, square = means.T
+    total = square - centre**2
+    varies = total > 1e-12 * square
+    constant = np.where(residual == 0.0, 1.0, np.where(np.isnan(residual), np.nan, 0.0))
+    return np.asarray(np.where(varies, 1.0 - residual / np.where(varies, total, 1.0), constant))
 
 
-def _average_precision(truth: np.ndarray, score: np.ndarray) -> float:
-    positives = int(truth.sum())
-    if positives == 0 or np.isnan(score).any():
-        return float("nan")
-    order = np.argsort(-score, kind="stable")
-    last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    found = np.cumsum(truth[order])[last_of_tie]
-    return float(np.sum(np.diff(found, prepend=0) / positives * found / (last_of_tie + 1)))
+def _influence_of_means(
+    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray], from_means: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray, Predictions], np.ndarray]:
+    """Influence by leaving out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
+
+    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        columns = np.asarray(row_statistics(y, predictions), dtype=np.float64)
+        rows = len(columns)
+        mean = columns.mean(axis=0)
+        without = from_means(mean + (mean - columns) / (rows - 1))
+        return np.asarray((rows - 1) * (from_means(mean[None])[0] - without))
+
+    return influence
 
 
 def _of_rows(
@@ -182,27 +208,78 @@ def _of_rows(
     row_loss: Callable[[np.ndarray, Predictions], np.ndarray],
     from_mean: Callable[[np.ndarray], np.ndarray] = lambda mean: mean,
     greater_is_better: bool = False,
+    needs_probability: bool = False,
+) -> Metric:
+    def statistics(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        return row_loss(y, predictions)[:, None]
+
+    def from_means(means: np.ndarray) -> np.ndarray:
+        return from_mean(means[:, 0])
+
+    own = _of_means(name, kind, statistics, from_means, greater_is_better)
+    return replace(own, row_loss=row_loss, from_mean=from_mean, needs_probability=needs_probability)
+
+
+def _of_means(
+    name: str,
+    kind: Literal["regression", "classification"],
+    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray],
+    from_means: Callable[[np.ndarray], np.ndarray],
+    greater_is_better: bool = True,
 ) -> Metric:
     def function(y: np.ndarray, predictions: Predictions) -> float:
-        return float(from_mean(row_loss(y, predictions).mean())) if len(y) else float("nan")
+        return float(from_means(row_statistics(y, predictions).mean(axis=0)[None])[0]) if len(y) else float("nan")
 
-    return Metric(name, greater_is_better, kind, function, row_loss, from_mean)
+    return Metric(
+        name,
+        greater_is_better,
+        kind,
+        function,
+        row_statistics=row_statistics,
+        from_means=from_means,
+        influence=_influence_of_means(row_statistics, from_means),
+    )
+
+
+def _of_ranking(name: str, of_two: Callable[[np.ndarray, np.ndarray], Ranking]) -> Metric:
+    """A ranking for two classes; for more, the mean over one class against the rest."""
+
+    def rankings(y: np.ndarray, predictions: Predictions) -> list[Ranking]:
+        probability, classes = _probability(predictions), _classes(predictions)
+        columns = [1] if len(classes) == 2 else range(len(classes))
+        return [of_two(y == classes[column], probability[:, column]) for column in columns]
+
+    def reweighted(y: np.ndarray, predictions: Predictions) -> Reweighted:
+        each = rankings(y, predictions)
+        return lambda weights: np.asarray(np.mean([one.weighted(weights) for one in each], axis=0))
+
+    def function(y: np.ndarray, predictions: Predictions) -> float:
+        return float(reweighted(y, predictions)(np.ones((1, len(y))))[0])
+
+    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        return np.asarray(np.mean([one.influence for one in rankings(y, predictions)], axis=0))
+
+    return Metric(
+        name, True, "classification", function, reweighted=reweighted, influence=influence, needs_probability=True
+    )
 
 
 METRICS: dict[str, Metric] = {
     each.name: each
     for each in (
-        _of_rows("rmse", "regression", _squared, np.sqrt),
+        # a mean of squares may come out a hair below 0 from differences of sums
+        _of_rows("rmse", "regression", _squared, lambda mean: np.sqrt(np.maximum(mean, 0.0))),
         _of_rows("mae", "regression", _absolute),
         _of_rows("mape", "regression", _relative),
-        Metric("r2", True, "regression", _r2),
-        _of_rows("log_loss", "classification", _surprise),
-        _of_rows("brier", "classification", _brier),
+        replace(_of_means("r2", "regression", _error_and_spread, _r2_from_means), function=_r2),
+        _of_rows("log_loss", "classification", _surprise, needs_probability=True),
+        _of_rows("brier", "classification", _brier, needs_probability=True),
         _of_rows("accuracy", "classification", _wrong, lambda mean: 1.0 - mean, greater_is_better=True),
-        Metric("f1", True, "classification", _f1),
-        Metric("roc_auc", True, "classification", _by_class(_auc)),
-        Metric("average_precision", True, "classification", _by_class(_average_precision)),
+        _of_means("f1", "classification", _class_counts, _f1_from_means),
+        _of_ranking("roc_auc", ranking.roc_auc),
+        _of_ranking("average_precision", ranking.average_precision),
     )
 }
 
-_NEED_PROBABILITY = {"log_loss", "brier", "roc_auc", "average_precision"}
+TWO_CLASSES_ONLY = {"precision", "recall", "jaccard", "positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
+"""Scorers of sklearn that take one of two classes for the positive one."""

@@ -121,10 +121,11 @@ def roc_pr(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
 
 
 def importance(table: pd.DataFrame) -> bytes:
-    """The 15 features that matter most in a `permutation_importance_table`; whiskers are one sd of the repeats."""
+    """The 15 features that matter most in a `permutation_importance_table`, with their 95% intervals."""
     figure, (axes,) = _figure("Permutation importance", (1.0,))
     top = table.head(MOST_FEATURES).iloc[::-1]
-    axes.barh(range(len(top)), top["importance"], xerr=top["std"], color=BLUE, height=0.65, error_kw={"ecolor": GREY})
+    whiskers = [top["importance"] - top["low"], top["high"] - top["importance"]]
+    axes.barh(range(len(top)), top["importance"], xerr=whiskers, color=BLUE, height=0.65, error_kw={"ecolor": GREY})
     axes.set_yticks(range(len(top)), [_text(name) for name in top["feature"]])
     axes.axvline(0, color=GREY, lw=1)
     rest = len(table) - len(top)

@@ -33,6 +33,18 @@ class Predictions:
             )
         return self.probability[:, 1]
 
+    def frame(self) -> pd.DataFrame:
+        """Columns `prediction` and, but for labels without probabilities, `score` (n,): a number for each row.
+
+        `score` is the predicted number, the probability of the positive class, or the greatest probability.
+        """
+        frame = pd.DataFrame({"prediction": self.value})
+        if self.classes is None:
+            return frame.assign(score=self.value)
+        if self.probability is None:
+            return frame
+        return frame.assign(score=self.positive if len(self.classes) == 2 else self.probability.max(axis=1))
+
     def take(self, index: np.ndarray) -> "Predictions":
         """The predictions of the rows at these positions (integers or a boolean mask)."""
         probability = None if self.probability is None else self.probability[index]

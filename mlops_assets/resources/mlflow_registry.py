@@ -23,7 +23,7 @@ from mlops_assets.resources.mlflow_calls import (
     without_credentials,
 )
 from mlops_assets.resources.mlflow_runs import MlflowRuns
-from mlops_assets.resources.model_files import Serialization, digest_of, load_model, verify_digest
+from mlops_assets.resources.model_files import Serialization, digest_of, load_model, size_of, verify_digest
 from mlops_assets.resources.model_version import ModelVersion
 
 CHAMPION = "champion"
@@ -32,6 +32,7 @@ _MODEL_FOLDER = "model"
 _ALIAS_ATTEMPTS = 3
 _KEPT_MODELS = 4
 _LOADED: "OrderedDict[tuple[str, str, tuple[str, ...]], Any]" = OrderedDict()
+_SIZES: dict[str, int] = {}  # by digest, which the sizes of the files are part of
 
 
 class MlflowRegistry(MlflowRuns):
@@ -115,10 +116,19 @@ class MlflowRegistry(MlflowRuns):
                 verify_digest(folder, version.digest, described)
             else:
                 _LOADED[key] = load_model(folder, version.digest, serialization, trusted, described)
+                _SIZES[version.digest] = size_of(folder)
         _LOADED.move_to_end(key)
         while len(_LOADED) > _KEPT_MODELS:
             _LOADED.popitem(last=False)
         return _LOADED[key]
+
+    def size(self, version: ModelVersion) -> int:
+        """Bytes of the stored files of a version."""
+        if version.digest not in _SIZES:
+            with self._own_model(version) as (folder, described):
+                verify_digest(folder, version.digest, described)
+                _SIZES[version.digest] = size_of(folder)
+        return _SIZES[version.digest]
 
     def verify(self, version: ModelVersion) -> None:
         """Raise `ArtifactError` unless the stored files of a version are those that its digest was taken from.

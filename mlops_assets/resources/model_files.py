@@ -92,6 +92,11 @@ def digest_of(folder: Path) -> str:
     return total.hexdigest()
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files of a model folder."""
+    return sum((folder / name).stat().st_size for name in _file_names(folder))
+
+
 def verify_digest(folder: Path, digest: str, described: str = "model artifact") -> None:
     """Raise `ArtifactError` unless `digest` is that of `folder`; `described` opens the message."""
     found = digest_of(folder)

@@ -15,7 +15,9 @@ from pydantic import Field
 from mlops_assets.errors import MlopsAssetsError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow.parquet as pq
 
 UNPARTITIONED = "all"
 """The batch under which the frame of an asset without partitions is stored."""
@@ -23,6 +25,7 @@ UNPARTITIONED = "all"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _LATEST = "latest"
 _SETTLED_NS = 100_000_000
+_COLUMNS_AT_ONCE = 50
 _LISTED: dict[Path, tuple[int, dict[str, Any]]] = {}
 
 
@@ -41,21 +44,34 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         A version that exists is left as it is: versions name content. Raises `MlopsAssetsError` for a frame that
         parquet cannot hold, naming the columns, and when the disk refuses; no partial file is left behind.
         """
-        path = self._path(model, kind, batch, suffix="") / f"{_checked(version)}.parquet"
+        path = self._frame(model, kind, batch, version)
         if not path.exists():
             _write_whole(path, _parquet_writer(frame, path))
         if self.latest_version(model, kind, batch) != version:
             self.write_json(model, kind, batch, _LATEST, value={"version": version})
         return path
 
+    def has_frame(self, model: str, kind: str, batch: str, version: str) -> bool:
+        """Whether there is such a frame."""
+        return self._frame(model, kind, batch, version).is_file()
+
     def read_frame(
-        self, model: str, kind: str, batch: str, version: str, columns: Sequence[str] | None = None
+        self,
+        model: str,
+        kind: str,
+        batch: str,
+        version: str,
+        columns: Sequence[str] | None = None,
+        rows: "np.ndarray | None" = None,
     ) -> "pd.DataFrame":
-        """The stored frame, or only its `columns`, in that order, with a fresh index."""
+        """The stored frame, or only its `columns` and the rows at the positions `rows`, in that order, newly numbered.
+
+        With `rows`, a few columns are read at a time, so that a frame larger than memory can be looked at.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self._path(model, kind, batch, suffix="") / f"{_checked(version)}.parquet"
+        path = self._frame(model, kind, batch, version)
         if not path.is_file():
             raise MlopsAssetsError(
                 f"{kind} of batch {batch!r} of {model}, version {version!r}, is not stored at {path}: "
@@ -66,7 +82,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
                 missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
                 if missing:
                     raise MlopsAssetsError(f"{path} has no column {missing}: it has {file.schema_arrow.names[:50]}")
-                frame: pd.DataFrame = file.read(columns=None if columns is None else list(columns)).to_pandas()
+                frame = _read(file, None if columns is None else list(columns), rows)
         except (pa.ArrowException, OSError) as error:
             raise MlopsAssetsError(f"{path} cannot be read ({str(error)[:200]}): materialise it again") from error
         return frame if columns is None else frame[list(columns)]
@@ -119,6 +135,9 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             if path.exists():
                 return path.stat().st_mtime_ns
         return 0
+
+    def _frame(self, model: str, kind: str, batch: str, version: str) -> Path:
+        return self._path(model, kind, batch, suffix="") / f"{_checked(version)}.parquet"
 
     def _path(self, *parts: str, suffix: str = ".json") -> Path:
         if len(parts) < 2:
@@ -212,6 +231,19 @@ def _parquet_writer(frame: "pd.DataFrame", path: Path) -> Callable[[IO[bytes]], 
             f"{path} cannot be written as parquet: {found}. Give each column one name and one type"
         ) from error
     return lambda file: pq.write_table(table, file)
+
+
+def _read(file: "pq.ParquetFile", columns: list[str] | None, rows: "np.ndarray | None") -> "pd.DataFrame":
+    import pandas as pd
+
+    frame: pd.DataFrame
+    if rows is None:
+        frame = file.read(columns=columns).to_pandas()
+        return frame
+    names = columns or file.schema_arrow.names
+    parts = [names[first : first + _COLUMNS_AT_ONCE] for first in range(0, max(len(names), 1), _COLUMNS_AT_ONCE)]
+    frame = pd.concat([file.read(columns=part).take(rows).to_pandas() for part in parts], axis=1)
+    return frame
 
 
 def _types_of_objects(frame: "pd.DataFrame") -> dict[str, list[str]]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rows:
     """n labelled rows in order of time. `X` (n, features), `y` (n,), `batch` (n,) the ordinal of each row's batch,
-    `about` (n, time + key + slices) what identifies them. `known_later` counts the labelled rows that are not among
-    them, since their label was not known in time."""
+    `about` (n, time + group + key + slices) what identifies them. `known_later` counts the labelled rows that are not
+    among them, since their label was not known in time."""
 
     X: "pd.DataFrame"
     y: "pd.Series"
@@ -84,7 +84,7 @@ def read_holdout(storage: Storage, model: Declaration, manifest: "Manifest") -> 
 def read_batch(
     storage: Storage, model: Declaration, batch: str, version: str, features: str, labels: str | None = None
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Features of all rows of a batch, and its target, time, key and slice columns, row by row.
+    """Features of all rows of a batch, and its target, time, group, key and slice columns, row by row.
 
     Where labels come later, the target is NaN unless a version of `labels` is named.
     """
@@ -93,18 +93,41 @@ def read_batch(
     return X, about
 
 
+def read_sampled(
+    storage: Storage, model: Declaration, record: BatchRecord, most: int = 100_000
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """As `read_batch`, in order of time where rows have one; of more than `most` rows a sample, always the same."""
+    import numpy as np
+
+    about = _known_by_now(storage, model, record)
+    rows = None
+    if len(about) > most:
+        rows = np.sort(np.random.default_rng(0).choice(len(about), most, replace=False))
+        about = about.iloc[rows].reset_index(drop=True)
+    X = storage.read_frame(model.name, "features", record.batch, str(record.features), rows=rows)
+    order = time_order(about[model.time]) if model.time else slice(None)
+    return X.iloc[order], about.iloc[order]
+
+
 def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
     """Features and labels of all rows of a batch, in order of time where rows have one; NaN where no label is known.
 
     A label that says of itself that it is known only later than now is none yet.
     """
-    import pandas as pd
-
     X = storage.read_frame(model.name, "features", record.batch, str(record.features))
-    about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
-    y = about[model.target].where(~(known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy())
+    about = _known_by_now(storage, model, record)
+    y = about[model.target]
     order = time_order(about[model.time]) if model.time else slice(None)
     return X.iloc[order], y.iloc[order]
+
+
+def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> "pd.DataFrame":
+    """Target, time, group, key and slices of all rows of a batch; a label that is known only later is NaN."""
+    import pandas as pd
+
+    about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
+    later = (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
+    return about.assign(**{model.target: about[model.target].mask(later)}) if later.any() else about
 
 
 def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> str:
@@ -131,7 +154,7 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
 
 
 def _columns(model: Declaration) -> _Columns:
-    about = dict.fromkeys([*([model.time] if model.time else []), *model.key, *model.slices])
+    about = dict.fromkeys([*(name for name in (model.time, model.group) if name), *model.key, *model.slices])
     return _Columns(model.target, model.time, model.known_at, model.outcomes is not None, tuple(about))
 
 

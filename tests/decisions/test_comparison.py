@@ -1,10 +1,13 @@
+import hashlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from mlops_assets.decisions.comparison import compare
-from mlops_assets.decisions.resampling import block_length, resampled_means, resampled_rows, widening
+from mlops_assets.decisions.comparison import compare, more_rows
+from mlops_assets.decisions.resampling import resampled_rows
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
@@ -13,13 +16,6 @@ from mlops_assets.modelling.predictions import Predictions
 def off_by(errors):
     """Predictions of a target that is 0 throughout."""
     return Predictions(np.asarray(errors, dtype=float))
-
-
-def autocorrelated(draw, rows, phi):
-    noise = draw.normal(size=rows + 100)
-    for row in range(1, len(noise)):
-        noise[row] += phi * noise[row - 1]
-    return noise[100:]
 
 
 def test_a_better_model_is_promoted_with_its_gain_in_the_units_of_the_metric():
@@ -95,33 +91,172 @@ def test_the_same_seed_gives_the_same_verdict():
     assert verdicts[0].low != verdicts[2].low
 
 
-@pytest.mark.parametrize(("rows", "phi", "most"), [(200, 0.0, 0.08), (200, 0.8, 0.10)])
-def test_equal_models_are_seldom_promoted(rows, phi, most):
-    draw = np.random.default_rng(7)
-    promoted = 0
-    for seed in range(300):
-        one, other = (off_by(autocorrelated(draw, rows, phi)) for _ in range(2))
-        promoted += compare(np.zeros(rows), one, other, metric("mae"), resamples=300, seed=seed).verdict == "promote"
-    assert promoted / 300 <= most
+def classified(draw, rows, strength=1.0):
+    """Labels and a function that gives another model of them, all with the same expected quality."""
+    y = draw.integers(0, 2, rows)
+
+    def model():
+        positive = 1 / (1 + np.exp(-strength * (2 * y - 1) - draw.normal(size=rows)))
+        return Predictions((positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), np.array([0, 1]))
+
+    return y, model
 
 
-def test_blocks_are_as_long_as_rows_hang_together():
+@pytest.mark.parametrize(
+    "name", ["rmse", "mae", "mape", "r2", "log_loss", "brier", "accuracy", "f1", "roc_auc", "average_precision"]
+)
+def test_a_verdict_is_that_of_drawing_rows_one_resample_after_the_other(name):
+    draw, each = np.random.default_rng(4), metric(name)
+    if each.kind == "classification":
+        y, model = classified(draw, 150)
+        champion, challenger = model(), model()
+    else:
+        y = draw.normal(3, 1, 150)
+        champion, challenger = (Predictions(y + draw.normal(size=150)) for _ in range(2))
+    sign = 1 if each.greater_is_better else -1
+    drawn = [
+        sign * (each.function(y[index], challenger.take(index)) - each.function(y[index], champion.take(index)))
+        for index in resampled_rows(150, 6, 200, seed=9)
+    ]
+    verdict = compare(y, champion, challenger, each, resamples=200, seed=9, block=6)
+    assert (verdict.unit, verdict.units, verdict.block) == ("blocks", 25, 6)
+    # the same draws, stretched around the effect
+    np.testing.assert_allclose(np.corrcoef(drawn, verdict.differences)[0, 1], 1.0)
+    stretch = verdict.differences.std() / np.std(drawn)
+    np.testing.assert_allclose(verdict.differences, verdict.effect + stretch * (np.array(drawn) - verdict.effect))
+    assert verdict.low < verdict.effect < verdict.high
+
+
+def test_any_scorer_of_sklearn_decides():
+    y, model = classified(np.random.default_rng(0), 400, strength=0.2)
+    better = model()
+    better.value[:200] = y[:200]
+    verdict = compare(y, model(), better, metric("balanced_accuracy"), resamples=100)
+    assert (verdict.verdict, verdict.resamples) == ("promote", 100)
+
+
+def test_rows_of_a_group_count_as_what_they_share():
+    draw = np.random.default_rng(6)
+    group = np.repeat(np.arange(40), 25)
+    order = draw.permutation(1_000)  # a group's rows are spread over time
+    errors = [off_by((np.abs(draw.normal(size=40))[group] + 0.01 * draw.normal(size=1_000))[order]) for _ in range(2)]
+    y, names = np.zeros(1_000), np.array([f"g{number}" for number in group[order]], dtype=object)
+    alone = compare(y, *errors, metric("mae"))
+    grouped = compare(y, *errors, metric("mae"), groups=names)
+    assert (grouped.unit, grouped.units, grouped.block) == ("groups", 40, 0)
+    assert grouped.se == pytest.approx(5 * alone.se, rel=0.25)
+    assert "1,000 rows in 40 groups" in grouped.reason
+    few = compare(y, *errors, metric("mae"), groups=np.arange(1_000) % 9)
+    assert (few.verdict, few.reason) == (
+        "inconclusive",
+        "9 groups are too few to compare on; at least 10 are needed",
+    )
+    with pytest.raises(TrainingError, match="groups have 3 rows, the labels 1,000"):
+        compare(y, *errors, metric("mae"), groups=[1, 2, 3])
+
+
+def test_equal_models_on_groups_are_seldom_promoted():
+    promoted, draws = 0, 400
+    for seed in range(draws):
+        draw = np.random.default_rng([17, seed])
+        group = draw.choice(20, 400, p=np.arange(1, 21) / 210)  # of unlike size
+        one, other = (off_by(draw.normal(size=20)[group] + draw.normal(size=400)) for _ in range(2))
+        verdict = compare(np.zeros(400), one, other, metric("mae"), resamples=300, seed=seed, groups=group)
+        promoted += verdict.verdict == "promote"
+    assert promoted / draws <= 0.06 + 2 * (0.06 * 0.94 / draws) ** 0.5
+
+
+def test_rows_that_would_settle_it_settle_four_in_five():
+    draw = np.random.default_rng(8)
+    shift = draw.normal(0.03, 1, size=1_000)  # loss differences
+    one, other = off_by(5 + shift - shift.mean() + 0.03), off_by(np.full(1_000, 5.0))
+    verdict = compare(np.zeros(1_000), one, other, metric("mae"))
+    assert verdict.verdict == "inconclusive" and verdict.effect == pytest.approx(0.03)
+    assert verdict.more_rows is not None
+    assert f"about {verdict.more_rows:,} more rows would settle it" in verdict.reason
+    needed = 1_000 + verdict.more_rows
+    assert needed == pytest.approx(((1.645 + 0.842) * shift.std() / 0.03) ** 2, rel=0.06)
+    means = draw.normal(0.03, shift.std() / needed**0.5, size=4_000)
+    assert np.mean(means > 1.645 * shift.std() / needed**0.5) == pytest.approx(0.8, abs=0.03)
+    assert more_rows(0.0, 1.0, 100, 0.05, 100) is None and more_rows(0.09, 1.0, 100, 0.05, 100) is None
+    nothing = compare(np.zeros(1_000), off_by(5 + shift - shift.mean()), other, metric("mae"))
+    assert nothing.more_rows is None and "no sensible number of rows would settle it" in nothing.reason
+    assert compare(np.zeros(1_000), other, off_by(np.ones(1_000)), metric("mae")).more_rows is None
+
+
+def test_a_retraining_for_freshness_need_only_not_be_worse():
+    draw = np.random.default_rng(3)
+    errors = draw.normal(size=2_000)
+    y, old, new = np.zeros(2_000), off_by(errors), off_by(errors * 1.02)
+    asked = compare(y, old, new, metric("rmse"), no_worse_by=0.05)
+    assert asked.verdict == "promote" and asked.effect < 0
+    assert asked.reason.endswith("not worse by 0.05, and no more was asked for than not to be worse by that much")
+    assert compare(y, old, new, metric("rmse")).verdict == "keep"
+    worse = compare(y, old, off_by(errors * 1.5), metric("rmse"), no_worse_by=0.05)
+    assert worse.verdict == "keep" and "worse by at least 0.05" in worse.reason
+    unsure = compare(y[:100], off_by(errors[:100]), off_by(errors[100:200]), metric("rmse"), no_worse_by=0.05)
+    assert unsure.verdict == "inconclusive"
+    with pytest.raises(TrainingError, match=r"no_worse_by is -0\.1; expected 0 or more, in the units of rmse"):
+        compare(y, old, new, metric("rmse"), no_worse_by=-0.1)
+
+
+def test_a_block_that_leaves_no_two_tells_nothing():
+    verdict = compare(np.zeros(40), off_by(np.arange(40)), off_by(np.ones(40)), metric("mae"), block=21)
+    assert (verdict.verdict, verdict.reason) == ("inconclusive", "40 rows are less than two blocks of 21")
+
+
+EVIDENCE = """
+import hashlib, json
+import numpy as np
+from mlops_assets.decisions.comparison import compare
+from mlops_assets.modelling.metrics import metric
+from mlops_assets.modelling.predictions import Predictions
+draw = np.random.default_rng(0)
+y = draw.integers(0, 2, 12_000)
+def model():
+    p = 1 / (1 + np.exp(-np.convolve(draw.normal(size=12_004), np.ones(5), 'valid') - y))
+    return Predictions((p > 0.5).astype(int), np.column_stack([1 - p, p]), np.array([0, 1]))
+pair = model(), model()
+found = [compare(y, *pair, metric(name), resamples=200).to_dict() for name in ("log_loss", "roc_auc", "f1")]
+names = [f"g{number % 50}" for number in range(12_000)]
+found.append(compare(y, *pair, metric("roc_auc"), resamples=200, groups=names).to_dict())
+digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
+"""
+
+
+def test_the_same_evidence_gives_the_same_bytes_in_any_process():
+    here: dict = {}
+    exec(EVIDENCE, here)
+    assert here["digest"] == hashlib.sha256(json.dumps(here["found"]).encode()).hexdigest()
+    code = EVIDENCE + "print(digest)"
+    variables = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "PYTHONHASHSEED": "77"}
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
+    assert other.stdout.strip() == here["digest"]
+
+
+def test_models_that_know_other_classes_are_compared_over_all_of_them():
     draw = np.random.default_rng(0)
-    lengths = [block_length(autocorrelated(draw, 5_000, phi)) for phi in (0.0, 0.5, 0.9)]
-    assert lengths[0] <= 3 < lengths[1] < lengths[2] <= 3 * np.sqrt(5_000)
-    # Politis & White: (2 G^2 / D)^(1/3) n^(1/3) with D = 4/3 g^2: G / g is 2 phi / (1 - phi^2)
-    assert lengths[1] == pytest.approx((1.5 * (2 * 0.5 / (1 - 0.25)) ** 2) ** (1 / 3) * 5_000 ** (1 / 3), rel=0.4)
-    assert block_length(np.ones(100)) == 1
+    y = draw.integers(0, 2, 600)
+    sure = np.clip(y + draw.normal(0, 0.6, 600), 0.05, 0.95)
+    two = Predictions((sure > 0.5).astype(int), np.column_stack([1 - sure, sure]), np.array([0, 1]))
+    three = Predictions(two.value, np.column_stack([two.probability, np.zeros(600)]), np.array([0, 1, 2]))
+    for name in ("brier", "log_loss", "f1", "accuracy"):
+        found = compare(y, two, three, metric(name))
+        assert (found.effect, found.low, found.high) == (0.0, 0.0, 0.0), name
 
 
-def test_vectorised_means_are_those_of_the_rows_drawn():
-    values = np.random.default_rng(0).normal(size=(23, 2))
-    means = resampled_means(values, 5, 40, seed=3)
-    by_rows = [values[index].mean(axis=0) for index in resampled_rows(23, 5, 40, seed=3)]
-    np.testing.assert_allclose(means, by_rows)
+def test_f1_of_models_that_say_different_numbers_of_classes():
+    draw = np.random.default_rng(0)
+    y, classes = draw.integers(0, 4, 400), np.arange(4)
+    coarse = Predictions(np.where(y > 1, 2, 0), np.full((400, 4), 0.25), classes)  # says 2 of the 4 classes
+    fine = Predictions(np.where(draw.random(400) < 0.9, y, 0), np.full((400, 4), 0.25), classes)
+    found = compare(y, coarse, fine, metric("f1"))
+    assert found.verdict == "promote"
+    assert found.low < found.effect < found.high
 
 
-def test_bounds_are_wider_where_blocks_are_few():
-    assert widening(10_000, 1, 0.05) == pytest.approx(1.0, abs=0.001)
-    assert widening(50, 10, 0.05) == pytest.approx(np.sqrt(5 / 4) * 2.132 / 1.645, rel=0.001)
-    assert widening(10, 8, 0.05) == np.inf
+def test_groups_of_which_one_holds_nearly_all_rows_tell_nothing():
+    errors = np.random.default_rng(0).normal(size=(2, 1_000))
+    groups = np.where(np.arange(1_000) < 950, -1, np.arange(1_000))
+    found = compare(np.zeros(1_000), off_by(errors[0]), off_by(errors[1]), metric("mae"), groups=groups)
+    assert found.reason == "groups of unlike size are worth 1.1 alike; at least 5 are needed"

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.gates import all_pass, beats_baseline, latency, leakage, loads_back, quality
+from mlops_assets.decisions.gates import all_pass, beats_baseline, latency, leakage, loads_back, quality, size
 
 NAN, INF = float("nan"), float("inf")
 DRAW = np.random.default_rng(0)
@@ -32,6 +32,12 @@ def test_what_is_not_finite_never_passes(bad):
 def test_latency():
     assert latency(9.0, 99.0, 10.0, 100.0).passed
     assert latency(9.0, 99.0, 10.0, 50.0).message == "1,000 rows: 99.0 ms; expected at most 50 ms"
+
+
+def test_size():
+    assert size(2_500_000, max_mb=2.5).message == "2.5 MB"
+    big = size(2_600_000, max_mb=2.5)
+    assert (big.passed, big.message) == (False, "2.6 MB; expected at most 2.5 MB")
 
 
 def test_the_baselines_that_are_required_must_be_beaten_strictly():

@@ -34,7 +34,7 @@ def test_first_model_needs_the_gates_only_then_better_wins_and_worse_does_not(mo
     assert model.shown("champion")["reason"] == "first model: all absolute gates passed"
     assert set(gates(model)) == {
         *("enough_rows", "more_than_one_class", "split_in_time", "no_key_overlap"),
-        *("loads_back", "latency", "beats_baseline", "no_leakage", "quality"),
+        *("loads_back", "latency", "size", "beats_baseline", "no_leakage", "quality"),
     }
     assert all(gates(model).values()) and model.champion() == 1
 

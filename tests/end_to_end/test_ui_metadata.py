@@ -27,7 +27,7 @@ def model(deployment: Deployment) -> DeployedModel:
 
 def test_every_asset_says_what_it_is_and_whose(model):
     specs = {spec.key: spec for spec in model.defs.resolve_all_asset_specs()}
-    assert set(specs) == {asset_key("shown", kind) for kind in (*BATCH_ASSETS, *TRAINING_ASSETS)}
+    assert set(specs) == {asset_key("shown", kind) for kind in (*BATCH_ASSETS, *TRAINING_ASSETS, "policy_backtest")}
     for key, spec in specs.items():
         assert spec.group_name == "shown"
         assert list(spec.owners) == ["team:shop", "ada@example.org"]
@@ -42,7 +42,7 @@ def test_every_check_says_what_it_checks(model):
     assert len(checks) >= 21
     assert [spec.name for spec in checks if not spec.description] == []
     not_blocking = {spec.name for spec in checks if not spec.blocking}
-    assert not_blocking == {"no_drift", "no_decay", "registry_intact"}
+    assert not_blocking == {"no_drift", "no_decay", "registry_intact", "no_overlap", "features_earn"}
 
 
 def specs_of(model: DeployedModel, kind: str) -> list[dg.AssetCheckSpec]:
@@ -102,5 +102,6 @@ def test_plots_and_tables_are_in_the_metadata(model):
     assert {(row["slice"], row["value"]) for row in evaluation["slices"]} == {
         *(("colour", "red"), ("colour", "green"), ("colour", "blue"))
     }
-    assert {row["feature"] for row in model.shown("drift")["features"]} == {"x", "z", "sum"}
+    drift = {row["feature"] for row in model.shown("drift")["features"]}
+    assert drift == {"x", "z", "sum", "prediction", "y", "all features together"}
     assert model.shown("champion")["gates"] and model.shown("champion")["history"]

@@ -6,7 +6,7 @@ import pytest
 from deployment import failed, why
 from synthetic import rows
 
-from mlops_assets import Folder, MlopsAssetsError, ModelPipeline, Search
+from mlops_assets import Folder, Gates, MlopsAssetsError, ModelPipeline, Search
 
 GOOD = {"name": "shop", "source": Folder("landing/*.csv"), "target": "y", "estimator": "sklearn.linear_model.Ridge"}
 
@@ -51,6 +51,12 @@ def later_rows_as_feature(batch: pd.DataFrame, history: pd.DataFrame) -> pd.Data
         ({"gates": {"min_gian": 1}}, "Gates: has no field 'min_gian'; did you mean 'min_gain'?"),
         ({"gates": {"beats": ["dumy"]}}, "Gates: beats: Input should be 'dummy', 'previous' or 'linear'"),
         ({"seed": "seven"}, "seed: Input should be a valid integer"),
+        ({"gates": {"guards": {"mae": -1}}}, "Gates: guards: the tolerance of 'mae' must be 0 or more"),
+        ({"gates": {"min_gain": 1, "no_worse_by": 1}}, "no_worse_by for one that is no worse: declare one"),
+        ({"drift": {"season": ["hour"]}}, "drift's season needs `time`, whose hour, weekday or month is matched"),
+        ({"drift": {"season": ["tide"]}, "time": "day"}, "Drift: season: Input should be 'hour', 'weekday' or 'month'"),
+        ({"drift": {"period": "a quarter"}}, "Drift: period: must be a duration such as '12h'"),
+        ({"group": "y"}, "target 'y' is also declared as group"),
     ],
 )
 def test_declaration_is_refused(change, says):
@@ -108,6 +114,8 @@ def test_feature_that_knows_the_future_is_stopped(features, feature, deployment,
         ({"metrics": ["rmes"]}, "metric 'rmes' is not known. Did you mean 'rmse'?"),
         ({"metrics": ["roc_auc"]}, "metric 'roc_auc' is for classification, the target poses regression"),
         ({"search": Search({"alhpa": [1, 2]})}, "has no parameter 'alhpa'. Did you mean 'alpha'?"),
+        ({"gates": Gates(guards={"maee": 0.1})}, "metric 'maee' is not known. Did you mean 'mae'?"),
+        ({"group": "customer"}, "has no column ['customer']: it has ['id', 'day', 'x', 'z', 'colour', 'y', 'bought']"),
         ({"slices": ["region"]}, "has no column ['region']: it has ['id', 'day', 'x', 'z', 'colour', 'y', 'bought']"),
     ],
 )

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import TrainingError
-from mlops_assets.modelling.intervals import by_slice, intervals
+from mlops_assets.modelling.intervals import by_slice, intervals, rows_by_value
 from mlops_assets.modelling.predictions import Predictions
 
 
@@ -95,3 +95,36 @@ def test_slices_with_many_values_are_bounded():
     assert found.iloc[-1][["value", "rows"]].tolist() == ["(50 others)", 200]
     with pytest.raises(TrainingError, match="slices have 3 rows, the labels 400"):
         by_slice(y, said, pd.DataFrame({"a": [1, 2, 3]}), ["mae"])
+
+
+def test_rankings_and_scorers_have_the_interval_of_theory():
+    random = np.random.default_rng(2)
+    y = random.integers(0, 2, 600)
+    positive = 1 / (1 + np.exp(-(2 * y - 1) - random.normal(size=600)))
+    said = Predictions((positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), np.array([0, 1]))
+    found = intervals(y, said, ["roc_auc", "accuracy", "f1", "balanced_accuracy"], resamples=1_000)
+    area = found["roc_auc"].value
+    # Hanley & McNeil (1982)
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    pairs = y.sum() * (600 - y.sum())
+    variance = (area * (1 - area) + (y.sum() - 1) * (one - area**2) + (599 - y.sum()) * (two - area**2)) / pairs
+    assert found["roc_auc"].high - found["roc_auc"].low == pytest.approx(3.92 * variance**0.5, rel=0.15)
+    accuracy = found["accuracy"]
+    spread = (accuracy.value * (1 - accuracy.value) / 600) ** 0.5
+    for name in ("accuracy", "balanced_accuracy", "f1"):
+        assert found[name].high - found[name].low == pytest.approx(3.92 * spread, rel=0.2)
+
+
+def test_rows_by_value_gives_positions():
+    found = rows_by_value(pd.Series(["b", "a", None, "b"]))
+    assert [(name, rows.tolist()) for name, rows in found] == [("a", [1]), ("b", [0, 3]), ("(missing)", [2])]
+
+
+def test_quartiles_of_great_numbers_have_names_of_their_own():
+    from mlops_assets.modelling.intervals import rows_by_value
+
+    found = rows_by_value(pd.Series(1_234_000 + np.arange(400)))
+    assert [name for name, _ in found][:2] == ["1.234e+06 to 1.2341e+06", "1.2341e+06 to 1.2342e+06"]
+    assert len({name for name, _ in found}) == 4
+    both = rows_by_value(pd.Series(["(missing)", None, "a"]))
+    assert [name for name, _ in both] == ["(missing)", "a", "(no value)"]

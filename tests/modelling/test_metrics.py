@@ -112,3 +112,49 @@ def test_names_are_checked():
 def test_defaults_suit_their_problem(problem):
     kind = "regression" if problem == "regression" else "classification"
     assert {metric(name).kind for name in default_metrics(problem)} == {kind}
+
+
+def said_of(each, rows=120):
+    if each.kind == "classification":
+        return classified(["a", "b", "c"] if each.name == "f1" else [0, 1], rows)
+    y = RANDOM.normal(3, 2, rows)
+    return y, Predictions(y + RANDOM.normal(0, 1, rows))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_many_resamples_at_once_equal_one_after_the_other(name):
+    each = metric(name)
+    y, said = said_of(each)
+    draws = RANDOM.integers(0, len(y), (20, len(y)))
+    expected = [each.function(y[rows], said.take(rows)) for rows in draws]
+    if each.row_statistics is not None:
+        statistics = each.row_statistics(y, said)
+        found = each.from_means(np.array([statistics[rows].mean(axis=0) for rows in draws]))
+    else:
+        found = each.reweighted(y, said)(np.array([np.bincount(rows, minlength=len(y)) for rows in draws]))
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_influence_is_what_leaving_a_row_out_does(name):
+    each = metric(name)
+    y, said = said_of(each, 400)
+    influence = each.influence(y, said)
+    assert influence.shape == y.shape
+    whole, spread = each.function(y, said), influence.std()
+    without = [each.function(np.delete(y, row), said.take(np.delete(np.arange(400), row))) for row in range(0, 400, 8)]
+    np.testing.assert_allclose(399 * (whole - np.array(without)), influence[::8], atol=0.1 * spread)
+    assert abs(influence.mean()) < 0.02 * spread
+    draws = RANDOM.integers(0, 400, (400, 400))
+    bootstrap = np.std([each.function(y[rows], said.take(rows)) for rows in draws])
+    assert spread / 20 == pytest.approx(bootstrap, rel=0.15)
+
+
+def test_rankings_of_more_classes_are_resampled_class_by_class():
+    y, said = classified(["a", "b", "c"], 200)
+    rows = RANDOM.integers(0, 200, 200)
+    weights = np.array([np.bincount(rows, minlength=200), y == "a"])
+    for name in ("roc_auc", "average_precision"):
+        each = metric(name)
+        drawn, one_class = each.reweighted(y, said)(weights)
+        assert drawn == pytest.approx(each.function(y[rows], said.take(rows))) and np.isnan(one_class)

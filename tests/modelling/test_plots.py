@@ -19,7 +19,8 @@ POSITIVE = 1 / (1 + np.exp(-RANDOM.normal(np.where(LABELS == "yes", 1, -1))))
 BINARY = Predictions(LABELS, np.column_stack([1 - POSITIVE, POSITIVE]), np.array(["$no$", "yes"]))
 THREE = Predictions(RANDOM.integers(0, 3, ROWS), RANDOM.dirichlet([1, 1, 1], ROWS), np.arange(3))
 NAMES = ["$x_{$", "<script>", "long " * 30, *(f"feature {number}" for number in range(20))]
-TABLE = pd.DataFrame({"feature": NAMES, "importance": np.arange(23)[::-1] / 23, "std": 0.02})
+WORTH = np.arange(23)[::-1] / 23
+TABLE = pd.DataFrame({"feature": NAMES, "importance": WORTH, "low": WORTH - 0.04, "high": WORTH + 0.04})
 TRIALS = [Trial(n, {}, float("nan") if n == 3 else -1 / (n + 1), 0.1, 1.0, "no" if n == 3 else None) for n in range(9)]
 
 FIGURES = {

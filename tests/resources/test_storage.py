@@ -56,6 +56,16 @@ def test_missing_frame_and_column_are_named(storage, frame):
         storage.read_frame("co2", "dataset", "1974", "v1", columns=["gone"])
 
 
+def test_rows_are_read_a_few_columns_at_a_time(storage):
+    wide = pd.DataFrame({f"c{number:03d}": np.arange(20.0) + number for number in range(120)}).assign(text="a")
+    storage.write_frame("bike", "features", "b1", "v1", wide)
+    some = storage.read_frame("bike", "features", "b1", "v1", rows=np.array([3, 7, 19]))
+    pd.testing.assert_frame_equal(some, wide.iloc[[3, 7, 19]].reset_index(drop=True))
+    two = storage.read_frame("bike", "features", "b1", "v1", ["text", "c001"], rows=np.array([0]))
+    assert two.to_dict("records") == [{"text": "a", "c001": 1.0}]
+    assert storage.has_frame("bike", "features", "b1", "v1") and not storage.has_frame("bike", "features", "b1", "v2")
+
+
 def test_truncated_file_is_told_plainly(storage, frame):
     path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
     path.write_bytes(path.read_bytes()[:60])

@@ -1,0 +1,36 @@
+"""How sure a drift alarm of a batch must be, so that false alarms of a model stay within the declared number."""
+
+from typing import TYPE_CHECKING
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    from mlops_assets.decisions.error_budget import Level
+
+
+def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "Level":
+    """The level of a batch, from how many batches came in the period up to it and how many of them raised an alarm.
+
+    Batches lie where their rows do in time; those without a time lie where they were scored.
+    """
+    import pandas as pd
+
+    from mlops_assets.decisions.error_budget import allowed_level
+
+    reports = BatchReports(storage, model.name)
+    drift, scored = reports.all("drift"), reports.all("predictions")
+    moments = {
+        each.batch: pd.Timestamp(each.start or scored[each.batch].at).tz_localize(None)
+        for each in BatchLedger(storage, model.name).all()
+        if each.status == "accepted" and (each.start or each.batch in scored)
+    }
+    near = []
+    if record.batch in moments:
+        here = moments.pop(record.batch)
+        since = here - pd.Timedelta(model.drift.period)
+        near = [batch for batch, moment in moments.items() if since < moment <= here]
+    alarms = sum(batch in drift and drift[batch].verdict == "drift" for batch in near)
+    return allowed_level(model.drift.alpha, model.drift.false_alarms, len(near) + 1, alarms, model.drift.period)

@@ -1,0 +1,119 @@
+"""How often what a classifier says comes true: its probabilities, calibrated on labelled rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_assets.decisions.resampling import Floats
+
+FEWEST_OF_A_CLASS = 10
+KNOTS_FROM = 200
+_KNOTS = (0.2, 0.4, 0.6, 0.8)
+_SHARPEST = 1e-4
+_PULL = 1e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Chances of k classes given the probabilities that a model says, learnt from n labelled rows.
+
+    Each class is calibrated against the rest, then all are made to sum to 1. Beta calibration (Kull, Silva Filho &
+    Flach 2017): a logistic regression on log p and log(1 - p), with hinges at 4 quantiles where a class and the rest
+    have 200 rows each. A class with fewer than 10 rows is left as it was said. Not isotonic: its steps follow chance
+    in the rows they are fitted to, and made a log loss of 0.5 look 0.01 to 0.015 better (600 to 2,000 rows).
+    """
+
+    classes: Mapping[int, "_OneClass"]
+
+    def chances(self, probability: Floats) -> Floats:
+        """Calibrated probabilities (m, k) of rows with these probabilities (m, k)."""
+        found = self._against_the_rest(probability)
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+    def influence(self, probability: Floats, moves: Floats) -> Floats:
+        """By how much each labelled row (n,), times n, moves a figure through the calibration of m other rows.
+
+        moves: (m, k), m times the figure's derivative by the chance of each class. Standard errors that do not take
+        the calibration for the true one come of it (the sandwich; White 1982).
+        """
+        raw = self._against_the_rest(probability)
+        total = raw.sum(axis=1, keepdims=True)
+        by_chance = (moves - (raw / total * moves).sum(axis=1, keepdims=True)) / total / len(raw)
+        each = [of_class.influence(probability[:, k], by_chance[:, k]) for k, of_class in self.classes.items()]
+        return np.asarray(np.sum(each, axis=0))
+
+    def _against_the_rest(self, probability: Floats) -> Floats:
+        found = np.clip(probability, 1e-12, 1.0)
+        for column, of_class in self.classes.items():
+            found[:, column] = of_class.chance(probability[:, column])
+        return found
+
+
+def calibration(probability: Floats, labels: NDArray[np.int64]) -> Calibration:
+    """Learnt from probabilities (n, k) and labels (n,), numbers of classes; no class of it where rows are too few."""
+    of = {column: labels == column for column in range(probability.shape[1])}
+    return Calibration(
+        {
+            column: _one_class(probability[:, column], true)
+            for column, true in of.items()
+            if _fewer(true) >= FEWEST_OF_A_CLASS
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _OneClass:
+    """A fitted logistic regression: coefficients (p,), inverse curvature (p, p), and each row's score (n, p)."""
+
+    knots: Floats
+    coefficients: Floats
+    inverse: Floats
+    scores: Floats
+
+    def chance(self, probability: Floats) -> Floats:
+        return _sigmoid(_terms(probability, self.knots) @ self.coefficients)
+
+    def influence(self, probability: Floats, by_chance: Floats) -> Floats:
+        chance = self.chance(probability)
+        slope = (by_chance * chance * (1.0 - chance)) @ _terms(probability, self.knots)
+        return np.asarray(len(self.scores) * self.scores @ (self.inverse @ slope))
+
+
+def _one_class(probability: Floats, came_true: NDArray[np.bool_]) -> _OneClass:
+    """Newton's method; a slight pull towards the probability as it was said keeps separated classes finite."""
+    enough = _fewer(came_true) >= KNOTS_FROM
+    log_odds = _terms(probability, np.empty(0))[:, 1:].sum(axis=1)
+    knots = np.asarray(np.unique(np.quantile(log_odds, _KNOTS)) if enough else np.empty(0), dtype=np.float64)
+    x = _terms(probability, knots)
+    as_said = np.zeros(x.shape[1])
+    as_said[1:3] = 1.0
+    coefficients = as_said
+    for _ in range(100):
+        chance = _sigmoid(x @ coefficients)
+        curvature = (x * (chance * (1.0 - chance))[:, None]).T @ x + _PULL * np.eye(x.shape[1])
+        step = np.linalg.solve(curvature, x.T @ (came_true - chance) - _PULL * (coefficients - as_said))
+        coefficients = coefficients + step * min(1.0, 2.0 / max(float(np.abs(x @ step).max()), 1e-12))
+        if np.abs(x @ step).max() < 1e-8:
+            break
+    chance = _sigmoid(x @ coefficients)
+    inverse = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
+    return _OneClass(knots, coefficients, inverse, x * (came_true - chance)[:, None])
+
+
+def _terms(probability: Floats, knots: Floats) -> Floats:
+    """1, log p, -log(1 - p), whose sum are the log-odds, and the log-odds beyond each knot."""
+    bounded = np.clip(probability, _SHARPEST, 1.0 - _SHARPEST)
+    said = [np.log(bounded), -np.log1p(-bounded)]
+    hinges = [np.maximum(said[0] + said[1] - knot, 0.0) for knot in knots]
+    return np.column_stack([np.ones(len(bounded)), *said, *hinges])
+
+
+def _fewer(came_true: NDArray[np.bool_]) -> int:
+    true = int(came_true.sum())
+    return min(true, len(came_true) - true)
+
+
+def _sigmoid(score: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(score, -500.0, 500.0))))

@@ -1,0 +1,213 @@
+"""How well a classifier does on a batch that has no labels yet, told from its own calibrated probabilities."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_assets.decisions.calibration import FEWEST_OF_A_CLASS, calibration
+from mlops_assets.decisions.resampling import Floats
+from mlops_assets.decisions.standard_errors import error_of_mean
+
+FEWEST_ROWS = 30
+MOST_ROWS = 20_000
+OF_TWO_CLASSES = ("accuracy", "log_loss", "brier", "roc_auc", "f1")
+OF_MORE_CLASSES = ("accuracy", "log_loss", "brier")
+
+_SHARES = ("accuracy", "roc_auc", "f1")
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Predicted(Protocol):
+    """What `modelling.predictions.Predictions` offers."""
+
+    @property
+    def value(self) -> Any: ...
+
+    @property
+    def probability(self) -> Any: ...
+
+    @property
+    def classes(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the metric probably is on the `rows` of a batch, and the bounds that hold what it will turn out to be.
+
+    `calibrated_on` is the number of rows of the holdout. Figures are NaN where `note` says why there are none.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    calibrated_on: int
+    note: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there are figures."""
+        return not self.note
+
+
+def estimated_metric(names: Sequence[str], classes: int) -> str:
+    """The first of these metrics that can be estimated for so many classes, else log_loss."""
+    possible = OF_TWO_CLASSES if classes == 2 else OF_MORE_CLASSES
+    return next((name for name in names if name in possible), "log_loss")
+
+
+def estimate(
+    metric: str, holdout_labels: Any, holdout: Predicted, batch: Predicted, confidence: float = 0.95
+) -> Estimate:
+    """The expected `metric` of a classifier on a batch (m rows, k classes) without a look at its labels.
+
+    Confidence-based performance estimation (CBPE, of NannyML; Guillory et al. 2021 and Garg et al. 2022 are kin): the
+    probabilities are calibrated on the holdout (n rows in order of time, of which the newest 20,000 are taken), and the
+    metric is expected over labels drawn from them.
+
+    The interval holds the metric as it will turn out with this confidence: how labels may fall, further apart where
+    the holdout's residuals hang together in time, and how far the calibration may be off, with a standard error that
+    holds where rows hang together. All of this takes p(label | probability) to be what it was on the holdout. Other
+    shares of easy and hard rows are accounted for; a label that now means something else for the same features
+    (concept drift) is NOT seen, and the interval is wrong then.
+
+    Where nothing can be estimated, figures are NaN and `note` says why.
+    """
+    note = _why_not(metric, len(holdout_labels), holdout, batch)
+    nothing = Estimate(metric, np.nan, np.nan, np.nan, len(batch.value), min(len(holdout_labels), MOST_ROWS), note)
+    if note:
+        return nothing
+    labels = pd.Index(holdout.classes).get_indexer(pd.Index(np.asarray(holdout_labels)))[-MOST_ROWS:]
+    then, now = _Scored.of(holdout, -MOST_ROWS), _Scored.of(batch)
+    calibrated = calibration(then.probability, labels)
+    if not calibrated.classes:
+        why = f"no class has {FEWEST_OF_A_CLASS} labelled rows in the holdout with as many of others beside it"
+        return replace(nothing, note=why)
+    expected, chances = _EXPECTED[metric], calibrated.chances(now.probability)
+    value, moves = expected(now, chances)
+    stretch, freedom = _hanging_together(_residuals(expected, then, calibrated.chances(then.probability), labels))
+    of_calibration, other_freedom = error_of_mean(calibrated.influence(now.probability, moves))
+    error = math.hypot(stretch * _label_error(moves, chances), of_calibration)
+    low, high = _bounds(metric, value, error, min(freedom, other_freedom), confidence)
+    return Estimate(metric, value, low, high, now.rows, len(labels))
+
+
+def coverage(past: Sequence[tuple[float, float, float]]) -> str:
+    """In how many past batches (low, high, realised) the interval held what the metric turned out to be."""
+    held = sum(low <= realised <= high for low, high, realised in past)
+    return f"its interval held the truth in {held} of {len(past)} past batches" if past else "no past batch tells yet"
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Rows with the probability (n, k) of each class and the number (n,) of the class that was predicted."""
+
+    probability: Floats
+    predicted: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, said: Predicted, begin: int = 0) -> "_Scored":
+        predicted = pd.Index(said.classes).get_indexer(pd.Index(said.value))
+        return cls(np.asarray(said.probability, dtype=np.float64)[begin:], predicted[begin:])
+
+    @property
+    def rows(self) -> int:
+        return len(self.predicted)
+
+
+_Expected = Callable[[_Scored, Floats], tuple[float, Floats]]
+"""From rows and their chances (n, k) to the metric, and by how much each label would move it (n, k), times n."""
+
+
+def _accuracy(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
+    return _of_rows((scored.predicted[:, None] == np.arange(chances.shape[1])).astype(np.float64), chances)
+
+
+def _log_loss(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
+    return _of_rows(-np.log(np.clip(scored.probability, _EPS, 1.0 - _EPS)), chances)
+
+
+def _brier(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
+    said, classes = scored.probability, chances.shape[1]
+    losses = (said**2).sum(axis=1, keepdims=True) - 2.0 * said + 1.0
+    return _of_rows(losses / 2.0 if classes == 2 else losses, chances)
+
+
+def _of_rows(scores: Floats, chances: Floats) -> tuple[float, Floats]:
+    return float((chances * scores).sum(axis=1).mean()), scores
+
+
+def _roc_auc(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
+    """Over pairs of different rows; each label's move as in DeLong, DeLong & Clarke-Pearson (1988)."""
+    level = np.unique(scored.probability[:, 1], return_inverse=True)[1]
+    of_level = [np.bincount(level, chances[:, column]) for column in (0, 1)]
+    negatives, positives = (float(each.sum()) for each in of_level)
+    below, above = (np.cumsum(of_level[0]) - of_level[0] / 2), positives - np.cumsum(of_level[1]) + of_level[1] / 2
+    itself = float((chances[:, 0] * chances[:, 1]).sum())
+    value = (float(of_level[1] @ below) - itself / 2) / (negatives * positives - itself)
+    as_negative = (above[level] / positives - value) * scored.rows / negatives
+    as_positive = (below[level] / negatives - value) * scored.rows / positives
+    return value, np.column_stack([as_negative, as_positive])
+
+
+def _f1(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
+    said = (scored.predicted == 1).astype(np.float64)
+    total = float((said + chances[:, 1]).mean())
+    value = 2.0 * float((said * chances[:, 1]).mean()) / total if total else 0.0
+    as_positive = (2.0 * said - value) / total if total else np.zeros(scored.rows)
+    return value, np.column_stack([np.zeros(scored.rows), as_positive])
+
+
+_EXPECTED: dict[str, _Expected] = {
+    "accuracy": _accuracy,
+    "log_loss": _log_loss,
+    "brier": _brier,
+    "roc_auc": _roc_auc,
+    "f1": _f1,
+}
+
+
+def _residuals(expected: _Expected, scored: _Scored, chances: Floats, labels: NDArray[np.int64]) -> Floats:
+    """How much each row (n,) of the holdout moved the metric away from what was expected of it."""
+    truth = labels[:, None] == np.arange(chances.shape[1])
+    return np.asarray(((truth - chances) * expected(scored, chances)[1]).sum(axis=1))
+
+
+def _hanging_together(residuals: Floats) -> tuple[float, float]:
+    """How much less sure a mean of these is than one of independent rows, and its degrees of freedom."""
+    error, freedom = error_of_mean(residuals)
+    alone = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
+    return (max(1.0, error / alone), freedom) if alone > 0 else (1.0, freedom)
+
+
+def _label_error(moves: Floats, chances: Floats) -> float:
+    """Standard error of the metric over labels drawn from the chances, row by row."""
+    mean = (chances * moves).sum(axis=1, keepdims=True)
+    return float(np.sqrt((chances * (moves - mean) ** 2).sum())) / len(moves)
+
+
+def _bounds(metric: str, value: float, error: float, freedom: float, confidence: float) -> tuple[float, float]:
+    from scipy import stats
+
+    reach = float(stats.t.ppf((1.0 + confidence) / 2.0, freedom)) * error
+    return max(0.0, value - reach), min(1.0, value + reach) if metric in _SHARES else value + reach
+
+
+def _why_not(metric: str, labels: int, holdout: Predicted, batch: Predicted) -> str:
+    """Why nothing can be estimated, or ""."""
+    if holdout.classes is None or holdout.probability is None or batch.probability is None:
+        return "only classifiers with probabilities can be estimated"
+    possible = OF_TWO_CLASSES if len(holdout.classes) == 2 else OF_MORE_CLASSES
+    if metric not in possible:
+        return f"{metric} cannot be estimated for {len(holdout.classes)} classes, but {', '.join(possible)} can"
+    if not (np.isfinite(holdout.probability).all() and np.isfinite(batch.probability).all()):
+        return "some probabilities are not finite"
+    if labels < FEWEST_ROWS or not len(batch.value):
+        return f"{labels:,} labelled rows in the holdout, at least {FEWEST_ROWS} and a batch with rows are needed"
+    return ""

@@ -1,0 +1,257 @@
+"""How a challenger differs from the champion on the same rows, and how far that may be chance."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_assets.decisions.groups import Groups
+from mlops_assets.decisions.resampling import (
+    Floats,
+    block_error,
+    cautious_block,
+    resampled_means,
+    resampled_rows,
+    resampled_weights,
+    usable_block,
+)
+from mlops_assets.decisions.standard_errors import error_of_mean
+from mlops_assets.errors import TrainingError
+
+MIN_ROWS = 20
+MIN_GROUPS = 10
+_RESAMPLES_IN_A_LOOP = 500
+
+
+class Predicted(Protocol):
+    """What `modelling.predictions.Predictions` offers."""
+
+    @property
+    def value(self) -> Any: ...
+
+    @property
+    def probability(self) -> Any: ...
+
+    @property
+    def classes(self) -> Any: ...
+
+    def take(self, index: Any) -> Any: ...
+
+
+P = TypeVar("P", bound=Predicted)
+
+
+class Measure(Protocol):
+    """What `modelling.metrics.Metric` offers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def greater_is_better(self) -> bool: ...
+
+    @property
+    def function(self) -> Callable[[Any, Any], float]: ...
+
+    @property
+    def row_statistics(self) -> Callable[[Any, Any], Any] | None: ...
+
+    @property
+    def from_means(self) -> Callable[[Any], Any]: ...
+
+    @property
+    def reweighted(self) -> Callable[[Any, Any], Callable[[Any], Any]] | None: ...
+
+    @property
+    def influence(self) -> Callable[[Any, Any], Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of neighbouring rows, drawn from n `rows` in order of time; each row alone with a `length` of 1."""
+
+    rows: int
+    length: int
+
+    def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
+        return resampled_means(columns, self.length, resamples, seed)
+
+    def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
+        return resampled_weights(self.rows, self.length, resamples, seed)
+
+    def positions(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+        return resampled_rows(self.rows, self.length, resamples, seed)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The improvement of the challenger in the metric's units, positive is better.
+
+    `drawn` (resamples,) is its bootstrap sample as it came, `se` its standard error with what the bootstrap misses
+    made good, `freedom` the degrees of freedom of effect / se. `units` are what was drawn: rows, blocks of `block`
+    rows, or groups.
+    """
+
+    effect: float
+    drawn: Floats
+    se: float
+    freedom: float
+    unit: Literal["rows", "blocks", "groups"]
+    units: int
+    block: int
+
+
+@dataclass(frozen=True)
+class NoEvidence:
+    """Why there is none, and what is to be done then."""
+
+    verdict: Literal["keep", "inconclusive"]
+    reason: str
+
+
+def evidence(
+    y: Any,
+    champion: P,
+    challenger: P,
+    metric: Measure,
+    resamples: int,
+    seed: int,
+    block: int | None = None,
+    groups: Any = None,
+) -> Evidence | NoEvidence:
+    """The difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
+    labels = np.asarray(y)
+    rows = len(labels)
+    _same_rows(rows, champion, challenger, groups)
+    champion, challenger = of_same_classes(champion, challenger)
+    if rows < MIN_ROWS:
+        return NoEvidence("inconclusive", f"{rows} rows are too few to compare on; at least {MIN_ROWS} are needed")
+    if unsound := _unsound(labels, champion, challenger):
+        return NoEvidence("keep", unsound)
+    scores = {"champion": metric.function(labels, champion), "challenger": metric.function(labels, challenger)}
+    for who, score in scores.items():
+        if not np.isfinite(score):
+            return NoEvidence("keep", f"{metric.name} of the {who} is {score}: not comparable")
+    sign = 1.0 if metric.greater_is_better else -1.0
+    found = _units(labels, champion, challenger, metric, block, groups)
+    if isinstance(found, NoEvidence):
+        return found
+    units, missed, freedom = found
+    drawn = sign * _differences(labels, champion, challenger, metric, units, resamples, seed)
+    known = drawn[np.isfinite(drawn)]
+    if len(known) < 0.9 * len(drawn):
+        undefined = f"{len(drawn) - len(known)} of {len(drawn)} resamples"
+        return NoEvidence("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
+    effect = sign * (float(scores["challenger"]) - float(scores["champion"]))
+    se = float(known.std()) * missed
+    if isinstance(units, Groups):
+        return Evidence(effect, known, se, freedom, "groups", len(units.size), 0)
+    kind: Literal["rows", "blocks"] = "rows" if units.length == 1 else "blocks"
+    return Evidence(effect, known, se, freedom, kind, -(-rows // units.length), units.length)
+
+
+def of_same_classes(champion: P, challenger: P) -> tuple[P, P]:
+    """The predictions over the classes that either model knows: several metrics mean another thing for two classes.
+
+    A class that a model does not know has probability 0.
+    """
+    known = [each.classes for each in (champion, challenger)]
+    if any(classes is None for classes in known) or np.array_equal(known[0], known[1]):
+        return champion, challenger
+    union = np.union1d(*known)
+    return _over(champion, union), _over(challenger, union)
+
+
+def _over(said: P, classes: Any) -> P:
+    probability = said.probability
+    if probability is not None:
+        wider = np.zeros((len(probability), len(classes)))
+        wider[:, np.searchsorted(classes, said.classes)] = probability
+        probability = wider
+    return replace(said, probability=probability, classes=classes)  # type: ignore[type-var]
+
+
+def _units(
+    labels: Any, champion: Predicted, challenger: Predicted, metric: Measure, block: int | None, groups: Any
+) -> tuple[Blocks | Groups, float, float] | NoEvidence:
+    """What to draw, the factor by which its bootstrap is too narrow, and the degrees of freedom that it has."""
+    if groups is not None:
+        found = Groups.of(groups)
+        if len(found.size) < MIN_GROUPS:
+            few = f"{len(found.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
+            return NoEvidence("inconclusive", few)
+        if found.effective < MIN_GROUPS / 2:
+            few = f"groups of unlike size are worth {found.effective:.1f} alike; at least {MIN_GROUPS / 2:g} are needed"
+            return NoEvidence("inconclusive", few)
+        freedom = found.effective - 1
+        return found, float(np.sqrt(found.effective / freedom)), freedom
+    of_row = metric.influence or _stand_in
+    series = np.asarray(of_row(labels, challenger) - of_row(labels, champion), dtype=np.float64)
+    length = usable_block(block, len(labels)) if block else cautious_block(series)
+    if 2 * length > len(labels):
+        return NoEvidence("inconclusive", f"{len(labels):,} rows are less than two blocks of {length:,}")
+    error, freedom = error_of_mean(series, dependent=block > 1 if block else None)
+    narrow = block_error(series, length)
+    return Blocks(len(labels), length), error / narrow if narrow else 1.0, freedom
+
+
+def _differences(
+    labels: Any, champion: P, challenger: P, metric: Measure, units: Blocks | Groups, resamples: int, seed: int
+) -> Floats:
+    """The metric of the challenger less that of the champion (resamples,); NaN where it is not defined."""
+    if metric.row_statistics is not None:
+        columns = [np.asarray(metric.row_statistics(labels, said), np.float64) for said in (champion, challenger)]
+        means = units.means(np.hstack(columns), resamples, seed)
+        # models may know different numbers of classes, and have so many columns
+        before, after = (metric.from_means(part) for part in np.split(means, [columns[0].shape[1]], axis=1))
+        return np.asarray(after - before, dtype=np.float64)
+    if metric.reweighted is not None:
+        of_champion, of_challenger = (metric.reweighted(labels, said) for said in (champion, challenger))
+        return np.concatenate([of_challenger(part) - of_champion(part) for part in units.weights(resamples, seed)])
+    score = metric.function
+    return np.array(
+        [
+            score(labels[index], challenger.take(index)) - score(labels[index], champion.take(index))
+            for index in units.positions(min(resamples, _RESAMPLES_IN_A_LOOP), seed)
+        ]
+    )
+
+
+def _same_rows(rows: int, champion: Predicted, challenger: Predicted, groups: Any) -> None:
+    if not rows == len(champion.value) == len(challenger.value):
+        raise TrainingError(
+            f"the comparison needs predictions for the same rows: {rows:,} labels, {len(champion.value):,} of the "
+            f"champion, {len(challenger.value):,} of the challenger. Score the same holdout with both."
+        )
+    if groups is not None and len(groups) != rows:
+        raise TrainingError(f"groups have {len(groups):,} rows, the labels {rows:,}; expected the same rows.")
+
+
+def _unsound(labels: Any, champion: Predicted, challenger: Predicted) -> str:
+    """Why predictions or labels cannot be compared, or an empty string."""
+    for who, said in (("champion", champion), ("challenger", challenger)):
+        for what, values in (("predictions", said.value), ("probabilities", said.probability)):
+            bad = 0 if values is None else _not_finite(np.asarray(values))
+            if bad:
+                return f"{bad:,} of the {who}'s {what} are missing or infinite: not comparable"
+    bad = _not_finite(labels)
+    return f"{bad:,} labels are missing or infinite: not comparable" if bad else ""
+
+
+def _not_finite(values: Any) -> int:
+    if values.dtype.kind in "fc":
+        return int(np.count_nonzero(~np.isfinite(values)))
+    if values.dtype.kind != "O":
+        return 0
+    return int(np.count_nonzero([value is None or value != value for value in values.ravel()]))
+
+
+def _stand_in(labels: Any, said: Predicted) -> Any:
+    """Row losses (n,) that tell how rows hang together, for a metric without influence values."""
+    if said.classes is None:
+        return (labels - said.value) ** 2
+    if said.probability is None:
+        return np.asarray(labels != said.value, dtype=np.float64)
+    return np.sum(((np.asarray(said.classes) == labels[:, None]) - said.probability) ** 2, axis=1)

@@ -1,0 +1,59 @@
+"""Resamples of whole groups of rows: those of one customer or one site say less than as many strangers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_assets.decisions.resampling import Floats, counts, few_at_a_time
+
+_CELLS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The group (n,) of each row as a number, and how many rows (g,) each group has."""
+
+    number: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, groups: Any) -> "Groups":
+        """Groups from a name for each row (n,); rows without a name are one group."""
+        number = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
+        return cls(number, np.bincount(number))
+
+    @property
+    def effective(self) -> float:
+        """How many groups of equal size tell as much (Kish 1965): few large ones outweigh many small."""
+        return float(self.size.sum() ** 2 / np.sum(self.size.astype(np.float64) ** 2))
+
+    def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
+        """Means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
+        sums = [np.bincount(self.number, column, len(self.size)) for column in columns.T]
+        parts = []
+        for drawn in self._draws(resamples, seed):
+            rows = self.size[drawn].sum(axis=1)
+            parts.append(np.column_stack([of_column[drawn].sum(axis=1) / rows for of_column in sums]))
+        return np.concatenate(parts)
+
+    def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
+        """How often each row is in each resample, some resamples (m, n) at a time."""
+        for drawn in self._draws(resamples, seed):
+            for part in few_at_a_time(drawn, len(self.number)):
+                yield counts(part, len(self.size)).astype(np.float64)[:, self.number]
+
+    def positions(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+        """Row positions of each resample."""
+        for part in self.weights(resamples, seed):
+            for weights in part.astype(np.int64):
+                yield np.repeat(np.arange(len(weights)), weights)
+
+    def _draws(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+        draw, groups = np.random.default_rng(seed), len(self.size)
+        at_once = max(1, _CELLS // groups)
+        for first in range(0, resamples, at_once):
+            yield draw.integers(0, groups, size=(min(at_once, resamples - first), groups))

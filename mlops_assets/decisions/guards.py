@@ -1,0 +1,138 @@
+"""What must not get worse when the deciding metric gets better: other metrics, and the metric on slices of the rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from mlops_assets.decisions.comparison import Verdict
+from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence, of_same_classes
+
+MIN_SLICE_ROWS = 30
+_RESAMPLES_OF_SCORERS = 100
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Whether the challenger is worse than the champion in one respect.
+
+    `champion` and `challenger` are the metric on these rows, `effect` the improvement, positive is better. `p` is
+    one-sided for "worse by more than the tolerance", `p_adjusted` the same with all guards in view. Figures are NaN
+    where they are not known.
+    """
+
+    name: str
+    rows: int
+    champion: float
+    challenger: float
+    effect: float
+    p: float
+    p_adjusted: float
+    verdict: Literal["worse", "not worse", "too few rows"]
+    note: str
+
+
+def guards(
+    y: Any,
+    champion: P,
+    challenger: P,
+    metrics: Sequence[tuple[Measure, float]],
+    slices: Mapping[str, Any],
+    slice_metric: Measure,
+    slice_tolerance: float = 0.0,
+    alpha: float = 0.05,
+    resamples: int = 1_000,
+    seed: int = 0,
+    groups: Any = None,
+) -> tuple[Guard, ...]:
+    """Test on n rows, in order of time, whether the challenger is worse; one `Guard` for each metric, then each slice.
+
+    metrics: each with the loss in its own units that is tolerated. slices: row positions for each name, in order,
+    judged by `slice_metric`. groups: as in `compare`.
+
+    Student's t on the effect with the standard error that `compare` uses, so that p can be as small as many slices
+    need; all that could be tested together after Holm (1979), and "worse" where the adjusted p is below `alpha`. A
+    slice of fewer than 30 rows, or where nothing can be compared, is "too few rows" and says why in its note. A metric
+    that only the challenger fails to have is worse, with p 0.
+    """
+    labels = np.asarray(y)
+    champion, challenger = of_same_classes(champion, challenger)
+    everything = np.arange(len(labels))
+    asked = [(metric.name, metric, tolerance, everything) for metric, tolerance in metrics]
+    asked += [
+        (f"{slice_metric.name} of {name}", slice_metric, slice_tolerance, np.asarray(rows))
+        for name, rows in slices.items()
+    ]
+    found = []
+    for name, metric, tolerance, rows in asked:
+        own = labels[rows], champion.take(rows), challenger.take(rows)
+        of_rows = None if groups is None else np.asarray(groups)[rows]
+        found.append(_guard(name, metric, tolerance, *own, resamples, seed, of_rows))
+    adjusted = holm([each.p for each in found])
+    return tuple(_judged(each, p, alpha) for each, p in zip(found, adjusted, strict=True))
+
+
+def guarded(verdict: Verdict, found: Sequence[Guard]) -> Verdict:
+    """The verdict with its evidence; a promotion becomes `keep` where a guard got worse, with the reason."""
+    worse = [f"{each.name} ({each.note})" for each in found if each.verdict == "worse"]
+    if verdict.verdict != "promote" or not worse:
+        return verdict
+    listed = ", ".join(worse[:5]) + (f" and {len(worse) - 5} more" if len(worse) > 5 else "")
+    return replace(verdict, verdict="keep", reason=f"got worse: {listed}. Otherwise: {verdict.reason}")
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values adjusted for so many tests (Holm 1979); NaN stays NaN and counts for no test."""
+    tested = [position for position in np.argsort(p, kind="stable") if p[position] == p[position]]
+    adjusted, least = [float("nan")] * len(p), 0.0
+    for rank, position in enumerate(tested):
+        least = max(least, min(1.0, (len(tested) - rank) * p[position]))
+        adjusted[position] = least
+    return adjusted
+
+
+def _guard(
+    name: str,
+    metric: Measure,
+    tolerance: float,
+    y: Any,
+    champion: P,
+    challenger: P,
+    resamples: int,
+    seed: int,
+    groups: Any,
+) -> Guard:
+    nan = float("nan")
+    if len(y) < MIN_SLICE_ROWS:
+        note = f"{len(y)} rows; at least {MIN_SLICE_ROWS} are needed"
+        return Guard(name, len(y), nan, nan, nan, nan, nan, "too few rows", note)
+    if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn; only the spread is taken
+        resamples = min(resamples, _RESAMPLES_OF_SCORERS)
+    found = evidence(y, champion, challenger, metric, resamples, seed, groups=groups)
+    before, after = (float(metric.function(y, said)) for said in (champion, challenger))
+    if np.isfinite(before) and not np.isfinite(after):
+        return Guard(name, len(y), before, after, nan, 0.0, nan, "not worse", f"{before:.4g} became {after}")
+    if isinstance(found, NoEvidence):
+        return Guard(name, len(y), before, after, nan, nan, nan, "too few rows", found.reason)
+    p = _worse_by_chance(found, tolerance)
+    end = f", tolerated {tolerance:.4g}" if tolerance else ""
+    note = f"{before:.4g} became {after:.4g} on {len(y):,} rows{end}"
+    return Guard(name, len(y), before, after, found.effect, p, nan, "not worse", note)
+
+
+def _worse_by_chance(found: Evidence, tolerance: float) -> float:
+    """How likely an effect so low is if the challenger is worse by the tolerance at most."""
+    from scipy import stats
+
+    if found.se == 0.0:
+        return 0.0 if found.effect < -tolerance else 1.0
+    return float(stats.t.cdf((found.effect + tolerance) / found.se, found.freedom))
+
+
+def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:
+    if guard.verdict == "too few rows":
+        return guard
+    if not p_adjusted < alpha:
+        return replace(guard, p_adjusted=p_adjusted)
+    return replace(guard, p_adjusted=p_adjusted, verdict="worse", note=f"{guard.note}, p {p_adjusted:.2g}")

@@ -1,0 +1,102 @@
+"""Rows of the holdout that stand in the training rows as well: what is learnt by heart is no forecast."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_assets.checks import CheckOutcome
+
+Hashes = NDArray[np.uint64]
+
+_LEAST_SHARE = 0.01
+_SIGMAS = 3.0
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """`found` of `rows` holdout rows have a twin in train, the first of them at `positions`; `expected` by chance.
+
+    `sigma` is the standard deviation of their difference by chance.
+    """
+
+    found: int
+    expected: float
+    sigma: float
+    rows: int
+    positions: tuple[int, ...]
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether there are more than expected by 1% of the holdout and by three standard deviations."""
+        return self.found - self.expected > max(_SIGMAS * self.sigma, _LEAST_SHARE * self.rows)
+
+
+def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
+    """Holdout rows (m, columns) that equal a train row (n, columns) in every column, features and target.
+
+    Rows in order of time. Discrete rows have honest twins, most of them close in time, so what chance brings is taken
+    from train: the share of its rows with a twin outside their own stretch of m rows (of n / 2 where m is more),
+    times n / (n - m), since a share of rows with twins grows at most in proportion to the rows searched. Both counts
+    are chance; in train twins are counted in pairs, which doubles the variance.
+    """
+    n, m = len(train), len(holdout)
+    hashes = _hashes(train, holdout)
+    ours, theirs = hashes[:n], hashes[n:]
+    twins = np.flatnonzero(np.isin(theirs, ours))
+    stretch = max(1, min(m, n // 2))
+    more = n / max(n - stretch, 1)
+    expected = m * min(1.0, more * _share_elsewhere(ours, stretch))
+    sigma = float(np.sqrt((expected + 1.0) * (1.0 + 2.0 * more * m / max(n, 1))))
+    return Overlap(len(twins), expected, sigma, m, tuple(int(each) for each in twins[:_EXAMPLES]))
+
+
+def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
+    """Whether no more holdout rows have a twin in train than chance brings; see `overlap`. A warning."""
+    found = overlap(train, holdout)
+    share, chance = found.found / max(found.rows, 1), found.expected / max(found.rows, 1)
+    said = f"{found.found:,} of {found.rows:,} holdout rows ({share:.1%}) equal a training row in features and target"
+    if found.suspicious:
+        message = (
+            f"{said}; expected at most {chance:.1%}, from the twins among the training rows. The holdout flatters the "
+            "model: look for rows that were delivered twice, and declare `key` so that they are found"
+        )
+    else:
+        message = f"{said}; up to {chance:.1%} is what twins among the training rows let expect"
+    examples = [{"holdout row": position} for position in found.positions]
+    figures = {"rows": found.found, "share": share, "expected_share": chance}
+    return CheckOutcome(
+        "no_overlap",
+        not found.suspicious,
+        message,
+        severity="warn",
+        blocking=False,
+        metadata={**figures, **({"examples": examples} if examples else {})},
+    )
+
+
+def _share_elsewhere(hashes: Hashes, stretch: int) -> float:
+    """The share of rows (n,) with a twin in another stretch of rows."""
+    n = len(hashes)
+    own = (n - 1 - np.arange(n)) // stretch
+    value = np.unique(hashes, return_inverse=True)[1]
+    everywhere = np.bincount(value)[value]
+    pair = value * (int(own.max(initial=0)) + 1) + own
+    place, times = np.unique(pair, return_inverse=True, return_counts=True)[1:]
+    return float(np.mean(everywhere > times[place])) if n else 0.0
+
+
+def _hashes(train: pd.DataFrame, holdout: pd.DataFrame) -> Hashes:
+    """One number for each row of both; numbers count by value, whatever their type, and all else as text."""
+    both = pd.concat([train, holdout[list(train.columns)]], ignore_index=True)
+    plain = pd.DataFrame(
+        {
+            position: both[name].to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 is 0.0
+            if pd.api.types.is_numeric_dtype(both[name]) or pd.api.types.is_bool_dtype(both[name])
+            else pd.factorize(both[name])[0]
+            for position, name in enumerate(both.columns)
+        }
+    )
+    return np.asarray(pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64)

@@ -1,0 +1,110 @@
+"""Which rules of retraining are worth a back-test, which of them is best at a price, and how it is declared."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from mlops_assets.decisions.policy_backtest import PolicyResult
+from mlops_assets.decisions.retraining import duration
+from mlops_assets.errors import MlopsAssetsError
+
+EQUAL = 0.01
+"""Mean losses that lie within this share of each other count as equal."""
+
+_EVERY = (1, 2, 3, 4, 6, 12)
+_OFF: dict[str, Any] = {"on_drift": False, "on_decay": False, "min_new_rows": None, "max_age": None, "cron": None}
+_CRONS = {"0 3 * * 1": 7.0, "0 3 1 * *": 31.0}
+_VOLUME_BATCHES = 3
+_WORTH_A_BATCH = 0.1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A rule to be tried: fields of `Retraining` in place of those declared. `taken` promotes without a comparison."""
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    taken: bool = False
+
+
+def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Trial, ...]:
+    """The rules that are tried beside the declared one, in the order in which ties are decided.
+
+    declared: the fields of the declared `Retraining`. batches: how many are scored. rows: the median of a batch.
+    days: the median time between two batches, or None where they have no time, and a cron then no meaning.
+
+    "Every k batches" is `min_new_rows=1` with `cool_down=k`. Its budget is raised where batches come so fast that the
+    declared one would hold it back.
+    """
+    clocks = [Trial(_every(k), _clock(declared, k, days)) for k in _EVERY if k < batches]
+    crons = dict.fromkeys([*([declared["cron"]] if declared["cron"] else []), *_CRONS])
+    timed = [cron for cron in crons if days is not None and days < _CRONS.get(cron, float("inf")) / 2]
+    volume = declared["min_new_rows"] or _VOLUME_BATCHES * rows
+    known = [
+        Trial("never", _OFF),
+        Trial("declared"),
+        *clocks,
+        *(Trial(f"cron {cron}", {**_OFF, "cron": cron}) for cron in timed),
+        Trial("drift", {**_OFF, "on_drift": True}),
+        Trial("drift at once", {**_OFF, "on_drift": True, "confirm": (1, 1)}),
+        Trial("decay", {**_OFF, "on_decay": True}),
+        Trial("decay at once", {**_OFF, "on_decay": True, "confirm": (1, 1)}),
+        Trial("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
+        Trial("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
+        *(Trial(f"{each.name}, taken", each.changes, taken=True) for each in clocks),
+    ]
+    return tuple(known)
+
+
+def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) -> PolicyResult:
+    """The rule with the least total: mean loss + price * retrainings / batches.
+
+    price: what a retraining costs, in units of the loss of one batch: at 2.0 it pays when it lowers the loss by 0.5
+        over four batches. Ties go to fewer retrainings, then to the order given.
+    equal: of the rules whose mean loss exceeds that of the least total by no more than this share, the one with the
+        fewest retrainings is taken; 0 asks for the least total itself.
+
+    Rules that promote without a comparison cannot be declared and do not win. Raises `MlopsAssetsError` without any.
+    """
+    may = [each for each in results if not each.taken]
+    if not may:
+        raise MlopsAssetsError(
+            "none of the policies that were replayed can be declared: include some other than 'taken'"
+        )
+    least = min(may, key=lambda each: (total(each, price), each.retrainings))
+    alike = [each for each in may if each.mean <= least.mean + equal * abs(least.mean)]
+    return min(alike, key=lambda each: (each.retrainings, total(each, price)))
+
+
+def total(result: PolicyResult, price: float) -> float:
+    """Mean loss and cost of a life, for each scored batch."""
+    return result.mean + price * result.retrainings / len(result.losses)
+
+
+def default_price(results: Sequence[PolicyResult]) -> float:
+    """A tenth of the loss of a batch, by the best rule: a retraining must pay 1% of the loss over ten batches."""
+    return _WORTH_A_BATCH * min(each.mean for each in results if not each.taken)
+
+
+def python_snippet(settings: Mapping[str, Any]) -> str:
+    """The declaration in Python; `settings` are the fields of `Retraining` that are not at their default."""
+    return f"retraining=Retraining({', '.join(f'{name}={value!r}' for name, value in settings.items())}),"
+
+
+def yaml_snippet(settings: Mapping[str, Any]) -> str:
+    """The same as a block of `defs.yaml`."""
+    if not settings:
+        return "retraining: {}"
+    return "\n".join(["retraining:", *(f"  {name}: {json.dumps(value)}" for name, value in settings.items())])
+
+
+def _every(k: int) -> str:
+    return "every batch" if k == 1 else f"every {k} batches"
+
+
+def _clock(declared: Mapping[str, Any], k: int, days: float | None) -> dict[str, Any]:
+    needed = int(duration(declared["period"]) / timedelta(days=k * days)) + 2 if days else 1
+    budget = {"budget": needed} if needed > declared["budget"] else {}
+    return {**_OFF, "min_new_rows": 1, "cool_down": k, **budget}

@@ -1,0 +1,49 @@
+"""What one feature alone tells of the target, by a stand-in that costs no fit: the mean of the target in its bins."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.modelling.problem import Problem
+
+_BINS = 20
+_PRIOR_ROWS = 10.0
+
+
+def bin_means(known: pd.Series, y: pd.Series, unseen: pd.Series, problem: Problem) -> Predictions:
+    """Predictions for `unseen` (m,), values of a feature, from rows (n,) where the feature is `known` and so is `y`.
+
+    A number is cut at its 20-quantiles, a category stands for itself, missing is a bin; the mean of the target in a
+    bin (a regressogram; Tukey 1961), or the share of each class, is drawn towards that of all rows by 10 rows.
+    """
+    ours, theirs, bins = _bins(known, unseen)
+    classes = None if problem == "regression" else np.unique(np.asarray(y))
+    if classes is None:
+        targets = np.asarray(y, dtype=np.float64)[:, None]
+    else:
+        targets = (np.asarray(y)[:, None] == classes).astype(np.float64)
+    overall = targets.mean(axis=0)
+    sums = np.column_stack([np.bincount(ours, column, bins) for column in targets.T])
+    rows = np.bincount(ours, minlength=bins)[:, None]
+    said = ((sums + _PRIOR_ROWS * overall) / (rows + _PRIOR_ROWS))[theirs]
+    return Predictions(said[:, 0]) if classes is None else Predictions(classes[said.argmax(axis=1)], said, classes)
+
+
+def _bins(known: pd.Series, unseen: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """The bin of each known and each unseen value, and how many there are; the last but one is "missing"."""
+    kinds = pd.api.types
+    if kinds.is_datetime64_any_dtype(known.dtype):
+        known, unseen = (part.astype("int64").where(part.notna()) for part in (known, unseen))
+    if kinds.is_numeric_dtype(known.dtype) or kinds.is_bool_dtype(known.dtype):
+        numbers = [part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (known, unseen)]
+        there = numbers[0][np.isfinite(numbers[0])]
+        cuts = np.unique(np.quantile(there, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(there) else np.array([])
+        ours, theirs = (
+            np.where(np.isnan(each), len(cuts) + 1, np.searchsorted(cuts, each, "right")) for each in numbers
+        )
+        return ours, theirs, len(cuts) + 2
+    texts = [part.astype(object).where(part.notna(), None).map(str) for part in (known, unseen)]
+    names = pd.Index(np.unique(texts[0].to_numpy(dtype=str)))
+    ours, theirs = (np.asarray(names.get_indexer(pd.Index(each)), dtype=np.int64) for each in texts)
+    return ours, np.where(theirs < 0, len(names), theirs), len(names) + 1

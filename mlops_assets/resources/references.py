@@ -1,0 +1,75 @@
+"""What batches are held against: some of a champion's training rows, and what it said of its holdout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.predictions import Predictions
+
+IMPORTANCE = "importance"
+"""Folder of one JSON for each version, by digest: {feature: permutation importance}."""
+
+_MOST_ROWS = 20_000
+_TIME = "time"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """At most 20,000 training rows in order of time: features and target in `rows`, `times` where they have one.
+
+    `scores` is what the champion said of its holdout (columns prediction and score), which it had not seen: of rows
+    that it was trained on it is surer. None for versions that were registered before it was kept.
+    """
+
+    rows: "pd.DataFrame"
+    times: "pd.Series | None"
+    scores: "pd.DataFrame | None"
+    score_times: "pd.Series | None"
+    importance: Mapping[str, float] | None
+
+
+def store_reference(
+    model: Declaration, version: ModelVersion, train: Rows, holdout: Rows, said: "Predictions", storage: Storage
+) -> None:
+    """Keep what later batches are held against."""
+    frame, times = reference_rows(model, train)
+    scores = said.frame()
+    storage.write_frame(model.name, "reference", "training", version.digest, frame)
+    if model.time and times is not None:
+        storage.write_frame(model.name, "reference", "times", version.digest, times.to_frame(_TIME))
+        scores[_TIME] = holdout.about[model.time].to_numpy()
+    storage.write_frame(model.name, "reference", "scores", version.digest, scores)
+
+
+def reference_rows(model: Declaration, train: Rows) -> "tuple[pd.DataFrame, pd.Series | None]":
+    """Features and target of the training rows, at most 20,000 of them in their order, and their times."""
+    frame = train.X.assign(**{model.target: train.y})
+    if len(frame) > _MOST_ROWS:
+        frame = frame.sample(_MOST_ROWS, random_state=model.seed).sort_index()
+    times = train.time(model.time)
+    return frame, None if times is None else times.loc[frame.index]
+
+
+def read_reference(model: Declaration, champion: ModelVersion, storage: Storage) -> Reference:
+    """What `store_reference` kept for this champion."""
+    rows = _optional(storage, model, "training", champion.digest)
+    if rows is None:  # registered before it was kept by digest
+        rows = storage.read_frame(model.name, "reference", "training", champion.tags["data_version"])
+    times = _optional(storage, model, "times", champion.digest)
+    scores = _optional(storage, model, "scores", champion.digest)
+    score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None
+    importance = storage.read_json(model.name, IMPORTANCE, champion.digest)
+    return Reference(rows, None if times is None else times[_TIME], scores, score_times, importance)
+
+
+def _optional(storage: Storage, model: Declaration, batch: str, version: str) -> "pd.DataFrame | None":
+    there = storage.has_frame(model.name, "reference", batch, version)  # not of a version from before it was kept
+    return storage.read_frame(model.name, "reference", batch, version) if there else None

@@ -1,0 +1,170 @@
+"""Drift where rows hang together in time, and where a batch has a season."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+
+from mlops_assets.decisions.drift import drift as drift_and_together
+from mlops_assets.decisions.effective_rows import Side, effective_rows
+
+drift = partial(drift_and_together, together=False)
+START = pd.Timestamp("2020-01-01")
+
+
+def hanging_together(draw, rows, columns=10, rho=0.9):
+    noise = draw.normal(size=(rows + 200, columns)) * np.sqrt(1 - rho**2)
+    values = lfilter([1.0], [1.0, -rho], noise, axis=0)[200:]
+    return pd.DataFrame(values, columns=[f"f{number}" for number in range(columns)])
+
+
+def hours(rows, start=0):
+    return START + pd.to_timedelta(start + np.arange(rows), unit="h")
+
+
+def alarms(reports):
+    return sum(report.verdict == "drift" for report in reports)
+
+
+@pytest.mark.parametrize("rows", [200, 1_000])
+def test_rows_that_hang_together_raise_no_false_alarms(rows):
+    draw = np.random.default_rng(rows)
+    reference = hanging_together(draw, 20_000)
+    reports = [drift(reference, hanging_together(draw, rows), list(reference)) for _ in range(25)]
+    assert alarms(reports) == 0
+    assert all(report.verdict == "no drift" for report in reports)
+
+
+def test_a_reference_thinned_by_sampling_does_as_well_with_times():
+    draw = np.random.default_rng(3)
+    everything = hanging_together(draw, 40_000)
+    kept = np.sort(draw.choice(40_000, 4_000, replace=False))
+    reference, times = everything.iloc[kept], hours(40_000)[kept]
+    reports = [
+        drift(reference, hanging_together(draw, 500), list(reference), times=(times, hours(500, 50_000)))
+        for _ in range(40)
+    ]
+    assert alarms(reports) <= 1
+
+
+def test_a_shift_is_still_found_where_rows_hang_together():
+    draw = np.random.default_rng(4)
+    reference = hanging_together(draw, 20_000)
+    moved = hanging_together(draw, 5_000).assign(f1=lambda frame: frame["f1"] + 1.0)
+    report = drift(reference, moved, list(reference))
+    assert [each.feature for each in report.features if each.verdict == "drift"] == ["f1"]
+    assert "rows hang together: the batch is worth" in report.features[1].note
+
+
+def test_the_effective_rows_of_an_autoregression_are_those_of_the_textbook():
+    """The mean of an AR(1) of 0.8 varies (1 + 0.8) / (1 - 0.8) = 9 times as much; shares a little less."""
+    draw = np.random.default_rng(5)
+    codes = [(hanging_together(draw, rows, 1, 0.8)["f0"].to_numpy() > 0).astype(np.int64) for rows in (20_000, 5_000)]
+    found = effective_rows(*codes, 2, (Side(20_000), Side(5_000)), cumulative=False)
+    # the signs of two normals that correlate by r do so by 2 / pi arcsin(r)
+    lags = 0.8 ** np.arange(1, 200)
+    expected = 5_000 / (1 + 2 * np.sum(2 / np.pi * np.arcsin(lags)))
+    assert found.batch == pytest.approx(expected, rel=0.25)
+
+
+def test_independent_rows_count_as_they_are():
+    draw = np.random.default_rng(6)
+    codes = [draw.integers(0, 16, rows) for rows in (20_000, 1_000)]
+    found = effective_rows(*codes, 16, (Side(20_000), Side(1_000)), cumulative=True)
+    assert (found.reference, found.batch, found.blocks) == (20_000, 1_000, 0)
+
+
+def test_too_few_blocks_are_unknown():
+    draw = np.random.default_rng(7)
+    minutes = pd.to_timedelta(np.arange(100), unit="min")
+    times = [(START + pd.Timedelta(days=30 * number)) + minutes for number in range(5)]
+    levels = [pd.DataFrame({"x": level + draw.normal(0, 0.1, 100)}) for level in draw.normal(size=5)]
+    before = times[0].append(times[1:4])
+    report = drift(pd.concat(levels[:4]), levels[4], ["x"], times=(before, times[4]))
+    assert report.verdict == "unknown"
+    assert report.features[0].note.startswith("rows hang together over long stretches: only")
+
+
+def daily(draw, rows, start=0):
+    at = hours(rows, start)
+    return pd.DataFrame({"load": np.sin(2 * np.pi * at.hour / 24) + draw.normal(0, 0.5, rows)}), at
+
+
+def nights(frame, at):
+    night = at.hour < 6
+    return frame[night], at[night]
+
+
+def test_a_batch_of_nights_is_held_against_nights():
+    draw = np.random.default_rng(8)
+    reference, before = daily(draw, 17_520)
+    batch, now = nights(*daily(draw, 2_400, 20_000))
+    assert drift(reference, batch, ["load"]).verdict == "drift"
+    report = drift(reference, batch, ["load"], times=(before, now), season=("hour",))
+    assert report.verdict == "no drift"
+    assert report.matched == "hour: 100.0% of the batch's rows, in 6 cells that the reference holds"
+    moved = drift(reference, batch + 0.5, ["load"], times=(before, now), season=("hour",))
+    assert moved.verdict == "drift"
+
+
+def test_cells_have_the_shares_of_the_batch():
+    draw = np.random.default_rng(9)
+    at = hours(20_000)
+    reference = pd.DataFrame({"early": at.hour < 12})
+    now = hours(2_400)[draw.random(2_400) < np.where(hours(2_400).hour < 12, 0.9, 0.3)]
+    report = drift(
+        reference, pd.DataFrame({"early": now.hour < 12}), ["early"], times=(at, now), season=("hour", "weekday")
+    )
+    assert report.features[0].effect == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_month_never_trained_on_is_unknown_never_no_drift():
+    draw = np.random.default_rng(10)
+    reference, before = daily(draw, 24 * 90)
+    batch, now = daily(draw, 24 * 30, 24 * 100)
+    report = drift(reference, batch, ["load", "load"], times=(before, now), season=("month",))
+    assert (report.verdict, [each.verdict for each in report.features]) == ("unknown", ["unknown"])
+    assert report.features[0].note == "100.0% of the batch's rows are of a season (month) that the reference never saw"
+    assert report.p != report.p
+
+
+def test_the_classifier_keeps_its_level_where_rows_hang_together():
+    draw = np.random.default_rng(11)
+    reference = hanging_together(draw, 10_000, 4)
+    found = [
+        drift_and_together(reference, hanging_together(draw, 1_000, 4), list(reference)).features[-1].p
+        for _ in range(12)
+    ]
+    assert np.sum(np.array(found) < 0.01) <= 1
+
+
+def test_a_batch_of_one_moment_is_held_against_years_without_a_cell_for_each_second():
+    """Rows stamped with their date alone, or by a loader within a second: 31 million seconds once made 3.7 GB."""
+    import tracemalloc
+
+    draw = np.random.default_rng(0)
+    reference, before = (
+        draw.normal(size=5_000).cumsum(),
+        pd.to_datetime("2020-01-01") + pd.to_timedelta(np.sort(draw.integers(0, 1_000, 5_000)), unit="D"),
+    )
+    batch, now = draw.normal(size=500).cumsum(), pd.DatetimeIndex(["2023-01-01"] * 500)
+    tracemalloc.start()
+    report = drift(pd.DataFrame({"x": reference}), pd.DataFrame({"x": batch}), ["x"], times=(before, now))
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert report.features[0].verdict in ("unknown", "no drift")
+
+
+def test_rows_that_hang_together_and_cannot_be_measured_are_unknown():
+    draw = np.random.default_rng(0)
+    smooth = np.convolve(draw.normal(size=2_020), np.ones(21), "valid")
+    reference, batch = smooth[:1_500], smooth[1_500:]
+    times = (
+        pd.date_range("2020-01-01", periods=1_500, freq="80min"),
+        pd.date_range("2023-01-01", periods=500, freq="100ms"),
+    )
+    report = drift(pd.DataFrame({"x": reference}), pd.DataFrame({"x": batch}), ["x"], times=times)
+    assert report.features[0].verdict == "unknown"
+    assert report.features[0].note.startswith("rows hang together over long stretches: only 1 blocks")

@@ -1,0 +1,82 @@
+"""The gate's error rates against simulated truth: benchmarks/gate_errors.py with few draws, and with 2,000 as slow."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+GATE = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gate_errors.py"))
+INDEPENDENT, ERRORS, DIFFERENCES = GATE["KINDS"]
+FEW, MANY = 300, 2_000
+
+
+def margin(percent, draws):
+    """Two standard errors of a share seen in so many draws, in %."""
+    return 2 * (percent * (100 - percent) / draws) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "kind"),
+    [
+        ("rmse", 200, INDEPENDENT),
+        ("rmse", 200, DIFFERENCES),
+        ("rmse", 1_000, DIFFERENCES),
+        ("mae", 200, ERRORS),
+        ("mae", 1_000, DIFFERENCES),
+        ("log_loss", 200, INDEPENDENT),
+        ("log_loss", 1_000, ERRORS),
+        ("log_loss", 200, DIFFERENCES),
+        ("accuracy", 200, INDEPENDENT),
+        ("accuracy", 200, DIFFERENCES),
+        ("roc_auc", 200, DIFFERENCES),
+    ],
+)
+def test_equal_models_are_seldom_promoted(name, rows, kind):
+    draws = 100 if name == "roc_auc" else FEW
+    found = GATE["equal_models"](name, rows, kind, draws)
+    assert found["promoted"] <= 6 + margin(6, draws)
+    assert found[">="] >= 40  # what promoting the better or equal one would do
+
+
+def test_a_model_that_is_a_point_worse_is_not_promoted():
+    assert GATE["one_point"](1_000, -0.01, FEW)["promoted"] <= 0.5 + margin(0.5, FEW)
+    # 200 rows cannot do that: a test at 5% sees a difference of half a standard error in 1 to 4% of cases
+    assert GATE["one_point"](200, -0.01, FEW)["promoted"] <= 5
+
+
+def test_power_is_that_of_a_paired_t_test():
+    found = GATE["one_point"](1_000, 0.01, FEW)
+    assert found["promoted"] >= found["paired t"] - 3
+    assert found["promoted"] >= 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", GATE["KINDS"])
+@pytest.mark.parametrize("rows", GATE["ROWS"])
+@pytest.mark.parametrize("name", [*GATE["REGRESSION"], *GATE["CLASSIFICATION"]])
+def test_equal_models_are_seldom_promoted_in_2000_draws(name, rows, kind):
+    assert GATE["equal_models"](name, rows, kind, MANY)["promoted"] <= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [1_000, 5_000])
+def test_one_point_in_2000_draws(rows):
+    assert GATE["one_point"](rows, -0.01, MANY)["promoted"] <= 0.5
+    better = GATE["one_point"](rows, 0.01, MANY)
+    assert better["promoted"] >= better["paired t"] - 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bike_hourly", "elec2"])
+def test_a_coin_a_day_on_real_data(name):
+    if not (GATE["DATA"] / name).is_dir():
+        pytest.skip(f"no {name} under $MLOPS_TEST_DATA")
+    for found in GATE["real_data"](name, 200):
+        if found["roles"] == "coin a day":
+            assert found["promoted"] <= 6 + margin(6, 200)
+
+
+@pytest.mark.slow
+def test_100000_rows_are_compared_in_seconds():
+    limits = {"rmse": 2, "log_loss": 2, "roc_auc": 10}
+    assert all(row["seconds"] <= limits[row["metric"]] for row in GATE["seconds"](names=limits))

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from mlops_assets.decisions.resampling import (
+    block_error,
+    block_length,
+    resampled_means,
+    resampled_rows,
+    resampled_weights,
+    widening,
+)
+from mlops_assets.decisions.standard_errors import error_of_mean
+
+
+def autocorrelated(draw, rows, phi):
+    noise = draw.normal(size=rows + 100)
+    for row in range(1, len(noise)):
+        noise[row] += phi * noise[row - 1]
+    return noise[100:]
+
+
+def test_blocks_are_as_long_as_rows_hang_together():
+    draw = np.random.default_rng(0)
+    lengths = [block_length(autocorrelated(draw, 5_000, phi)) for phi in (0.0, 0.5, 0.9)]
+    assert lengths[0] <= 3 < lengths[1] < lengths[2] <= 3 * np.sqrt(5_000)
+    # Politis & White: (2 G^2 / D)^(1/3) n^(1/3) with D = 4/3 g^2: G / g is 2 phi / (1 - phi^2)
+    assert lengths[1] == pytest.approx((1.5 * (2 * 0.5 / (1 - 0.25)) ** 2) ** (1 / 3) * 5_000 ** (1 / 3), rel=0.4)
+    assert block_length(np.ones(100)) == 1
+
+
+@pytest.mark.parametrize(("rows", "block"), [(23, 5), (20, 5), (20, 1), (7, 7)])
+def test_vectorised_means_and_weights_are_those_of_the_rows_drawn(rows, block):
+    values = np.random.default_rng(0).normal(size=(rows, 2))
+    drawn = list(resampled_rows(rows, block, 40, seed=3))
+    means = resampled_means(values, block, 40, seed=3)
+    np.testing.assert_allclose(means, [values[index].mean(axis=0) for index in drawn])
+    weights = np.concatenate(list(resampled_weights(rows, block, 40, seed=3)))
+    np.testing.assert_array_equal(weights, [np.bincount(index, minlength=rows) for index in drawn])
+
+
+def test_the_spread_of_the_block_bootstrap_is_known_without_drawing():
+    values = autocorrelated(np.random.default_rng(1), 103, 0.7)
+    for block in (1, 7, 10):
+        drawn = resampled_means(values[:, None], block, 20_000, seed=0)
+        assert block_error(values, block) == pytest.approx(drawn.std(), rel=0.03)
+
+
+def test_the_standard_error_is_that_of_many_repetitions():
+    draw = np.random.default_rng(2)
+    for phi, least, most in ((0.0, 0.95, 1.1), (0.3, 0.95, 1.2), (0.7, 0.95, 1.2)):
+        series = [autocorrelated(draw, 400, phi) for _ in range(400)]
+        truth = 1 / (1 - phi) / 400**0.5
+        found = np.mean([error_of_mean(each)[0] ** 2 for each in series]) ** 0.5
+        assert least <= found / truth <= most
+    assert error_of_mean(draw.normal(size=400))[1] in (399, int(0.4 * 400 ** (2 / 3)))
+    assert error_of_mean(np.ones(50)) == (0.0, 49)
+
+
+def test_bounds_are_wider_where_blocks_are_few():
+    assert widening(10_000, 1, 0.05) == pytest.approx(1.0, abs=0.001)
+    assert widening(50, 10, 0.05) == pytest.approx(np.sqrt(5 / 4) * 2.132 / 1.645, rel=0.001)
+    assert widening(10, 8, 0.05) == np.inf
