@@ -24,7 +24,7 @@ def main() -> int:
     asked = parser.parse_args()
     for program in (gate_errors, alarm_errors, decay_errors):
         program.main(["--draws", str(asked.draws)])
-    return policies.main([])
+    return policies.main(["bike_demand", "electricity", "hotel_cancellations"])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mlops_assets import Folder, ModelPipeline, Retraining
+from mlops_assets import Folder, Gates, ModelPipeline, Retraining
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
@@ -68,3 +68,9 @@ def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():
     model = eval(late, {"ModelPipeline": ModelPipeline, "Folder": Folder})
     kinds = {key.path[-1] for asset in model.build_defs().assets for key in asset.keys}
     assert {"dataset", "outcomes", "performance"} <= kinds
+
+
+def test_the_page_on_decisions_shows_the_defaults_of_the_gates():
+    page = (README.parent / "docs" / "decisions.md").read_text()
+    (gates,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert eval(gates, {"Gates": Gates}) == Gates(guards={"mae": 0.5})

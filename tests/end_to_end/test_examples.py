@@ -19,6 +19,7 @@ from examples.electricity import model as electricity
 from examples.hotel_cancellations import model as hotel_cancellations
 from mlops_assets import Folder, Frame
 from mlops_assets.assets.keys import declared
+from mlops_assets.decisions.drift import Pair, drift
 
 NOWHERE = "not/a/folder"
 DATA = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -64,7 +65,9 @@ def test_bike_demand_outgrows_a_frozen_model(deployment: Deployment, tmp_path: P
     assert not {"casual", "registered", "season", "timestamp"} & set(features_of(model, "2011-07"))
 
     late = take_in(model, "2012-09")
-    assert {"no_drift", "no_decay"} <= late.alarms
+    assert late.alarms == {"no_decay"}  # the weather of a month is worth few independent rows: it is no evidence
+    weather = next(row for row in model.shown("drift")["features"] if row["feature"] == "temp")
+    assert weather["effect"] > 0.4 and "independent rows" in weather["note"]
     assert late.performance["rmse"] > 2.5 * first["rmse"]
     assert model.predictions("2012-09")["model_version"].unique() == [1]
 
@@ -74,6 +77,27 @@ def test_bike_demand_outgrows_a_frozen_model(deployment: Deployment, tmp_path: P
     assert model.shown("evaluation")["r2"] > 0.85
     assert take_in(model, "2012-10").performance["rmse"] < 0.6 * late.performance["rmse"]
     assert model.predictions("2012-10")["model_version"].unique() == [2]
+
+
+@needs_data
+def test_with_months_and_hours_matched_demand_has_grown_and_the_weather_is_that_of_september():
+    rows = bike_demand.hourly_rentals().sort_values("timestamp")
+    month = rows["timestamp"].dt.strftime("%Y-%m")
+    before, now = rows[month < "2012"], rows[month == "2012-09"]
+    names = ["temp", "hum", "windspeed", "weathersit", "hr", "weekday"]
+    found = drift(
+        *(before, now, names),
+        times=(before["timestamp"], now["timestamp"]),
+        season=["month", "hour"],
+        extra=[Pair("cnt", "target", before["cnt"], now["cnt"])],
+    )
+    assert [entry.feature for entry in found.features if entry.verdict == "drift"] == ["cnt"]
+    unseen = drift(
+        *(before[before["timestamp"].dt.month < 7], now, names),
+        times=(before["timestamp"][before["timestamp"].dt.month < 7], now["timestamp"]),
+        season=["month"],
+    )
+    assert unseen.verdict == "unknown" and "that the reference never saw" in unseen.features[0].note
 
 
 @needs_data
