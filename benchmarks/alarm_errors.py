@@ -205,7 +205,16 @@ TABLES: dict[str, tuple[Callable[..., Row], float, list[tuple[Any, ...]]]] = {
     "together": (false_alarms, 0.1, [(*cell, True) for cell in NULLS if cell[2] == 20]),
     "power": (power, 0.1, [(5_000, 20), (5_000, 100)]),
     "visits": (visits, 0.15, [(1_000, False), (1_000, True)]),
-    "evidently": (evidently_alarms, 0.025, [(independent, 1_000, 20), (seasonal, 1_000, 20), (independent, 5_000, 20)]),
+    "evidently": (
+        evidently_alarms,
+        0.025,
+        [
+            (independent, 200, 20, 0.0),
+            (independent, 1_000, 20, 0.0),
+            (seasonal, 200, 20, 0.0),
+            (independent, 5_000, 20, 0.1),
+        ],
+    ),
     "speed": (speed, 0.0, [()]),
 }
 """What is measured, at which share of the draws, and with what."""

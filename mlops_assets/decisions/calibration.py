@@ -22,7 +22,7 @@ class Calibration:
     Each class is calibrated against the rest, then all are made to sum to 1. Beta calibration (Kull, Silva Filho &
     Flach 2017): a logistic regression on log p and log(1 - p), with hinges at 4 quantiles where a class and the rest
     have 200 rows each. A class with fewer than 10 rows is left as it was said. Not isotonic: its steps follow chance
-    in the rows they are fitted to, and made a log loss of 0.5 look 0.01 to 0.015 better (600 to 2,000 rows).
+    in the rows they are fitted to, which makes a model look better than it is.
     """
 
     classes: Mapping[int, "_OneClass"]

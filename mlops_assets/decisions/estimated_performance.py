@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mlops_assets.decisions.calibration import FEWEST_OF_A_CLASS, calibration
+from mlops_assets.decisions.evidence import Predicted
 from mlops_assets.decisions.resampling import Floats
 from mlops_assets.decisions.standard_errors import error_of_mean
 
@@ -20,19 +21,6 @@ OF_MORE_CLASSES = ("accuracy", "log_loss", "brier")
 
 _SHARES = ("accuracy", "roc_auc", "f1")
 _EPS = float(np.finfo(np.float64).eps)
-
-
-class Predicted(Protocol):
-    """What `modelling.predictions.Predictions` offers."""
-
-    @property
-    def value(self) -> Any: ...
-
-    @property
-    def probability(self) -> Any: ...
-
-    @property
-    def classes(self) -> Any: ...
 
 
 @dataclass(frozen=True)
