@@ -7,14 +7,11 @@ Runs the four programs beside this one: promotion gate, drift alarms, decay and 
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import alarm_errors  # noqa: E402
-import decay_errors  # noqa: E402
-import gate_errors  # noqa: E402
-import policies  # noqa: E402
+import alarm_errors
+import decay_errors
+import gate_errors
+import policies
 
 
 def main() -> int:

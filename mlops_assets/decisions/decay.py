@@ -71,8 +71,8 @@ def decay(
 
     The test is Welch's (1947) with standard errors that hold where rows hang together (`error_of_mean`), the fewer
     degrees of freedom of the two, and Hall's (1992) correction for skewed losses, without which a batch that is larger
-    than the holdout gives too many alarms and a smaller one too few. False alarms at 1% were 0.9 to 1.3% (3,000
-    draws; 500 or 1,000 rows in the holdout, 200 or 1,000 in the batch); `benchmarks/decay_errors.py` measures them.
+    than the holdout gives too many alarms and a smaller one too few. False alarms at 1% were 0.6 to 1.6%, and
+    2% where the batch is twice a holdout of 500 rows that hang together (`benchmarks/decay_errors.py`, 2,000 draws).
     """
     sides = [np.asarray(losses, dtype=np.float64) for losses in (holdout_losses, batch_losses)]
     rows, nan = len(sides[1]), float("nan")
