@@ -27,10 +27,9 @@ def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "L
         for each in BatchLedger(storage, model.name).all()
         if each.status == "accepted" and (each.start or each.batch in scored)
     }
-    near = []
-    if record.batch in moments:
-        here = moments.pop(record.batch)
-        since = here - pd.Timedelta(model.drift.period)
-        near = [batch for batch, moment in moments.items() if since < moment <= here]
+    newest = max(moments.values(), default=pd.Timestamp(0))
+    here = moments.pop(record.batch, newest)  # one without a time that is not scored yet has just come
+    since = here - pd.Timedelta(model.drift.period)
+    near = [batch for batch, moment in moments.items() if since < moment <= here]
     alarms = sum(batch in drift and drift[batch].verdict == "drift" for batch in near)
     return allowed_level(model.drift.alpha, model.drift.false_alarms, len(near) + 1, alarms, model.drift.period)

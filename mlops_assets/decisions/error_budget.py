@@ -27,6 +27,7 @@ def allowed_level(alpha: float, false_alarms: float, batches: int, alarms: int, 
     allowed = f"{false_alarms:g} false alarm{'' if false_alarms == 1 else 's'}"
     budget = ((1.0 - _FALSE_SHARE) * false_alarms + _FALSE_SHARE * alarms) / tests
     if budget >= alpha:
-        return Level(alpha, f"alarm below p {alpha:.2g}: {batches:,} batches in {period} stay within {allowed}")
+        came = f"{tests:,} batch{'' if tests == 1 else 'es'} in {period} stay{'s' if tests == 1 else ''}"
+        return Level(alpha, f"alarm below p {alpha:.2g}: {came} within {allowed}")
     earned = f", {alarms:,} alarms before" if alarms else ""
     return Level(budget, f"alarm below p {budget:.2g}: {allowed} in {period} over {tests:,} batches{earned}")

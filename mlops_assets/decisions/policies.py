@@ -90,7 +90,8 @@ def default_price(results: Sequence[PolicyResult]) -> float:
 
 def python_snippet(settings: Mapping[str, Any]) -> str:
     """The declaration in Python; `settings` are the fields of `Retraining` that are not at their default."""
-    return f"retraining=Retraining({', '.join(f'{name}={value!r}' for name, value in settings.items())}),"
+    fields = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
+    return f"retraining=Retraining(\n{fields})," if fields else "retraining=Retraining(),"
 
 
 def yaml_snippet(settings: Mapping[str, Any]) -> str:
