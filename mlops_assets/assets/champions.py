@@ -125,7 +125,7 @@ def _metadata(
 
 def _guard_row(guard: "Guard") -> dict[str, Any]:
     """A guard with its verdict before the way to it."""
-    figures = {"improvement": guard.effect, "p": guard.p_adjusted, "rows": guard.rows}
+    figures = {"improvement": guard.effect, "p": guard.p_adjusted}
     return {"guard": guard.name, "verdict": guard.verdict, **figures, "note": guard.note}
 
 
