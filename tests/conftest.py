@@ -15,13 +15,15 @@ if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_of_an_instance() -> Iterator[None]:
-    """Dagster keeps a storage of the instance entered last, and keeps it for good where one is entered twice.
+@pytest.fixture(scope="session", autouse=True)
+def no_state_of_an_instance_that_is_gone() -> Iterator[None]:
+    """Definitions keep no state here, so they need not ask an instance for it.
 
-    Definitions that a later test of the same process builds would then ask an instance that is gone.
+    Dagster finds that instance in a variable of the process, which a context of an earlier test puts back to the
+    instance before whenever it happens to be collected: also when that one is gone, and then no definitions build.
     """
-    from dagster._core.storage.defs_state.base import _current_storage
+    from dagster._core.storage.defs_state.base import DefsStateStorage
 
-    yield
-    _current_storage.set(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefsStateStorage, "get", classmethod(lambda cls: None))
+        yield
