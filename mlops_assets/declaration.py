@@ -4,28 +4,36 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from mlops_assets.declared import Declared
+from mlops_assets.declared import Declared, WrongField
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.dotted import refuse_unknown_package, resolve
 from mlops_assets.rules import Drift, Gates, Retraining, Search, duration_text
-from mlops_assets.sources import Folder, Frame
+from mlops_assets.sources import Source
+from mlops_assets.sources.written import source_of
+from mlops_assets.text import shown
 
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_OWNER = re.compile(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
+_Value = str | int | float | bool
 
 
 class Declaration(Declared):
     """One model, declared once. Only name, source, target and estimator are required."""
 
     name: str = Field(description="Lower-case identifier; every asset key of the model starts with it.")
-    source: Folder | Frame = Field(description="Where batches come from.")
+    source: Source = Field(description="Where batches come from; a text is the glob of a folder.")
     target: str = Field(description="The column to be predicted.")
     estimator: str | Callable[..., Any] = Field(
-        description="Dotted name of a scikit-learn estimator, or a function that builds one (or a whole Pipeline)."
+        description="Dotted name of a scikit-learn estimator, or a function that builds one (or a whole Pipeline), "
+        "also as 'package.module:function'."
     )
     params: dict[str, Any] = Field({}, description="Parameters of the estimator.")
     problem: Literal["regression", "classification"] | None = Field(None, description="Inferred from the target.")
@@ -34,15 +42,21 @@ class Declaration(Declared):
     group: str | None = Field(
         None, description="Column whose rows belong together, such as a customer: compared by groups, never a feature."
     )
+    where: dict[str, _Value | list[_Value]] = Field(
+        {}, description="Column to a value, or a list of them: only rows that have these are the model's."
+    )
     drop: list[str] = Field([], description="Columns that are never features, such as parts of the target.")
     expectations: Any = Field(
         None,
-        description="Path of a suite file (JSON or YAML), GX objects, or a function that returns them. "
+        description="Path of a suite file (JSON or YAML), GX objects, or a function that returns them, also as "
+        "'package.module:function'. "
         "A path that does not exist yet is written from the first batches, for a person to edit.",
     )
     extra_columns: Literal["accept", "reject"] = Field("accept", description="Columns that the first batch lacked.")
     features: Callable[..., Any] | None = Field(
-        None, description="(batch, history) -> DataFrame with a row for each row of the batch, same index."
+        None,
+        description="(batch, history) -> DataFrame with a row for each row of the batch, same index; a function, or "
+        "its name as 'package.module:function', imported when it is declared.",
     )
     lookback: str | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
     search: Search | None = Field(None, description="Without one the estimator is fitted with `params` as they are.")
@@ -61,7 +75,7 @@ class Declaration(Declared):
     approval: Literal["required"] | None = Field(
         None, description="required: a challenger that may be promoted waits until a person approves it."
     )
-    outcomes: Folder | Frame | None = Field(
+    outcomes: Source | None = Field(
         None, description="Where labels come from that are known later than the rows: `key` columns and the target."
     )
     known_at: str | None = Field(
@@ -85,9 +99,58 @@ class Declaration(Declared):
     @model_validator(mode="before")
     @classmethod
     def _source_knows_time(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("source"), Folder | Frame):
-            return {**values, "source": values["source"].with_time(values.get("time"))}
+        if not isinstance(values, dict) or "source" not in values:
+            return values
+        with suppress(ValueError):  # told by the validator of the field itself
+            return {**values, "source": source_of(values["source"]).with_time(values.get("time"))}
         return values
+
+    @field_validator("source", "outcomes", mode="before")
+    @classmethod
+    def _source_is_one(cls, source: Any, info: ValidationInfo) -> Any:
+        return None if source is None and info.field_name == "outcomes" else source_of(source)
+
+    @field_validator("features", "expectations", "estimator", mode="before")
+    @classmethod
+    def _functions_have_names(cls, value: Any, info: ValidationInfo) -> Any:
+        """With a colon, it is a function of one's own: imported now, as its source is part of the version."""
+        if not isinstance(value, str):
+            return value
+        try:
+            if _FUNCTION.fullmatch(value):
+                return _function(value)
+            if info.field_name == "estimator":
+                refuse_unknown_package(value)
+        except DeclarationError as error:
+            raise WrongField(str(info.field_name), f"{info.field_name}: {error}") from None
+        if info.field_name == "features":
+            raise ValueError("expected a function, or its name such as 'package.module:function'")
+        return value
+
+    @field_validator("expectations")
+    @classmethod
+    def _expectations_are_no_text_of_their_own(cls, expectations: Any) -> Any:
+        parts = expectations if isinstance(expectations, list | tuple) else [expectations]
+        if any(isinstance(part, Mapping | int | float) for part in parts):
+            text = "expectations: expected the path of a suite file, or 'package.module:function'; write them in a file"
+            raise WrongField("expectations", text)
+        return expectations
+
+    @field_validator("owners")
+    @classmethod
+    def _owners_are_people_or_teams(cls, owners: list[str]) -> list[str]:
+        for owner in owners:
+            if not _OWNER.fullmatch(owner):
+                raise ValueError("each must be an e-mail address, or a team such as 'team:mobility'")
+        return owners
+
+    @field_validator("where")
+    @classmethod
+    def _where_has_values(cls, where: dict[str, Any]) -> dict[str, Any]:
+        for column, values in where.items():
+            if values == []:
+                raise ValueError(f"{column!r} has no values; give one, or a list of them")
+        return where
 
     @field_validator("name")
     @classmethod
@@ -115,26 +178,30 @@ class Declaration(Declared):
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "Declaration":
         if self.lookback and not (self.features and self.time):
-            raise ValueError("lookback needs `features` (which gets the history) and `time` (which bounds it)")
+            raise WrongField(
+                "lookback", "lookback needs `features` (which gets the history) and `time` (which bounds it)"
+            )
         if self.target in [*self.key, *self.drop, self.time]:
-            raise ValueError(f"target {self.target!r} is also declared as key, time or drop")
+            raise WrongField("target", f"target {self.target!r} is also declared as key, time or drop")
         if self.outcomes and not self.key:
-            raise ValueError("outcomes needs `key`, the columns by which labels are joined to rows")
+            raise WrongField("outcomes", "outcomes needs `key`, the columns by which labels are joined to rows")
         if self.group == self.target:
-            raise ValueError(f"target {self.target!r} is also declared as group")
+            raise WrongField("group", f"target {self.target!r} is also declared as group")
         if self.drift.season and not self.time:
-            raise ValueError("drift's season needs `time`, whose hour, weekday or month is matched")
+            raise WrongField("drift", "drift's season needs `time`, whose hour, weekday or month is matched")
         if self.known_at and not self.time:
-            raise ValueError("known_at needs `time`: a label is used where it was known before the holdout begins")
-        for extent in (self.window, self.holdout):
+            raise WrongField(
+                "known_at", "known_at needs `time`: a label is used where it was known before the holdout begins"
+            )
+        for field, extent in (("window", self.window), ("holdout", self.holdout)):
             if isinstance(extent, str) and not self.time:
-                raise ValueError(f"{extent!r} is a duration: declare `time`, or give a number of batches")
+                raise WrongField(field, f"{extent!r} is a duration: declare `time`, or give a number of batches")
         return self
 
     @property
     def training_version(self) -> str:
         """16 hex digits that change when, on the same data, another model would be fitted."""
-        return _digest({field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._grouped)})
+        return _digest({field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used)})
 
     @property
     def features_version(self) -> str:
@@ -142,14 +209,14 @@ class Declaration(Declared):
         return _digest(
             [
                 _plain(getattr(self, field))
-                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at", *self._grouped)
+                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at", *self._where_used)
             ]
         )
 
     @property
-    def _grouped(self) -> tuple[str, ...]:
+    def _where_used(self) -> tuple[str, ...]:
         """A field that is not used changes no version: models would be trained anew for nothing."""
-        return ("group",) if self.group else ()
+        return tuple(field for field in ("group", "where") if getattr(self, field))
 
     @property
     def not_features(self) -> list[str]:
@@ -167,6 +234,13 @@ _FIT_FIELDS = (
     *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
     *("holdout", "metrics", "seed", "serialization", "known_at", "label_share"),
 )
+
+
+def _function(dotted: str) -> Any:
+    found = resolve(dotted)
+    if not callable(found):
+        raise DeclarationError(f"{shown(dotted)} is a {type(found).__name__}; expected a function")
+    return found
 
 
 def _digest(value: Any) -> str:

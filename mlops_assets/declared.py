@@ -1,12 +1,38 @@
 """The base of everything an engineer declares: frozen, strict, and clear about what is wrong."""
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.text import shown
+
+_EXPECTED = "Input should be "
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: the path of fields that leads to it, and what is wrong with it."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+
+class DeclaredWrongly(DeclarationError, ValueError):
+    """All that is wrong with a part of a declaration. A ValueError too, so that the part around it tells it."""
+
+    def __init__(self, title: str, problems: Sequence[Problem]) -> None:
+        self.title, self.problems = title, tuple(problems)
+        super().__init__("; ".join(f"{title}: {problem.text}" for problem in self.problems))
+
+
+class WrongField(ValueError):
+    """What a validator of several fields finds wrong, with the field that a person would change first."""
+
+    def __init__(self, field: str, text: str) -> None:
+        self.field = field
+        super().__init__(text)
 
 
 class Declared(BaseModel):
@@ -18,23 +44,62 @@ class Declared(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise DeclarationError(_explain(type(self), values, error)) from None
+            raise DeclaredWrongly(title(type(self).__name__, values), _problems(type(self), error)) from None
 
 
-def _explain(declared: type[BaseModel], values: Mapping[str, Any], error: ValidationError) -> str:
+def title(kind: str, values: Mapping[str, Any]) -> str:
+    """How messages name a part of a declaration: its class and, where it has one, its name."""
     name = values.get("name")
-    title = declared.__name__ + (f" {name!r}" if isinstance(name, str) else "")
+    return kind + (f" {shown(name)}" if isinstance(name, str) else "")
+
+
+def _problems(declared: type[BaseModel], error: ValidationError) -> list[Problem]:
+    found = error.errors()
     fields = list(declared.model_fields)
-    return "; ".join(dict.fromkeys(f"{title}: {_sentence(problem, fields)}" for problem in error.errors()))
+    unknown = [str(problem["loc"][0]) for problem in found if problem["type"] == "extra_forbidden"]
+    told: dict[Any, list[Problem]] = {}
+    for problem in found:
+        if problem["type"] == "missing" and difflib.get_close_matches(str(problem["loc"][0]), unknown, n=1):
+            continue  # it is there, misspelt: that is told already
+        # Each kind that a field may be of has an error of its own; they are told as one.
+        told.setdefault(problem["loc"][:1] or len(told), []).extend(_told(problem, fields))
+    return [each for group in told.values() for each in _as_one(group)]
 
 
-def _sentence(problem: Mapping[str, Any], fields: list[str]) -> str:
-    where = str(problem["loc"][0]) if problem["loc"] else ""
+def _told(problem: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
+    raised = problem.get("ctx", {}).get("error")
+    loc = problem["loc"]  # what follows a field is a place in its list, or else a kind that it may be of
+    path = tuple(loc[:2] if len(loc) > 1 and isinstance(loc[1], int) else loc[:1])
+    where = str(path[0]) if path else ""
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(where, fields, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        return f"has no field {where!r}{meant} (fields: {', '.join(fields)})"
+        return [Problem(path, f"has no field {shown(where)}{_meant(where, fields)}")]
     if problem["type"] == "missing":
-        return f"field {where!r} is required"
+        return [Problem(path, f"field {where!r} is required")]
+    if isinstance(raised, DeclaredWrongly):
+        return [Problem((*path, *inner.path), f"{where}: {inner.text}") for inner in raised.problems]
+    if isinstance(raised, WrongField):
+        return [Problem((raised.field,), str(raised))]
+    if isinstance(raised, DeclarationError):
+        return [Problem(path, f"{where}: {raised}")]
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message} (got {str(problem['input'])[:80]!r})" if where else message
+    return [Problem(path, f"{where}: {message} (got {_got(problem['input'])})" if where else message)]
+
+
+def _as_one(problems: Sequence[Problem]) -> Iterable[Problem]:
+    """What is wrong with one field; where it is of none of several kinds, one sentence with all of them."""
+    head = f"{problems[0].path[0]}: {_EXPECTED}" if problems[0].path else ""
+    if len(problems) == 1 or not head or not all(problem.text.startswith(head) for problem in problems):
+        return dict.fromkeys(problems)
+    kinds = dict.fromkeys(problem.text.removeprefix(head).rpartition(" (got ")[0] for problem in problems)
+    got = problems[0].text.rpartition(" (got ")[2]
+    return [Problem(problems[0].path, f"{head}{' or '.join(kinds)} (got {got}")]
+
+
+def _meant(name: str, fields: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, fields, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f" (fields: {', '.join(fields)})"
+
+
+def _got(value: Any) -> str:
+    """The value where it is a plain one; a mapping may hold an address with a password."""
+    return f"a {type(value).__name__}" if isinstance(value, Mapping) else shown(value)

@@ -13,6 +13,10 @@ class SourceError(MlopsAssetsError):
     """A batch cannot be read: missing, unsafe, too large, truncated or in another encoding."""
 
 
+class SourceUnavailableError(SourceError):
+    """A source does not answer as declared: no batch is at fault, so none is rejected and each is tried again."""
+
+
 class ExpectationsError(MlopsAssetsError):
     """A suite of expectations cannot be used: unknown type, unsafe or unreadable."""
 

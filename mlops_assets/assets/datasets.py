@@ -9,9 +9,10 @@ import dagster as dg
 from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
+from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import SourceError
+from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -46,6 +47,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"pandas", "parquet"},
         code_version=suite.version,
         batch=True,
+        deps=upstream_deps(model.source),
         description=f"Batches of {model.name}, validated. {model.source.describe()}",
         check_specs=[
             *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if _says_known_at(model) else {})}),
@@ -59,7 +61,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         from mlops_assets.sources.contents import data_version
 
         batch = context.partition_key
-        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations, context.log)
+        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations, context)
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             _reject(model, batch, frame, refused, mlops_storage, context)
@@ -101,20 +103,23 @@ def _validated(
     batch: str,
     storage: Storage,
     expectations: GreatExpectations,
-    log: dg.DagsterLogManager,
+    context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """The batch (None where it cannot be read) and the outcome of each check that could be made."""
     import pandas as pd
 
     from mlops_assets.validation.contract import contract_checks
     from mlops_assets.validation.schema import Schema, normalise
+    from mlops_assets.validation.where import rows_of, saying_where
 
     try:
-        frame = model.source.read(batch)
+        frame = rows_of(read_batch(model.source, batch, context), model.where)
+    except SourceUnavailableError:  # says nothing of the batch, which is tried again
+        raise
     except SourceError as error:
         return None, [CheckOutcome("readable", False, str(error))]
     if model.outcomes is not None and model.target in frame.columns:
-        log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
+        context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
         frame = frame.drop(columns=model.target)
     recorded = storage.read_json(model.name, "schema")
     schema = Schema.from_dict(recorded) if recorded else None
@@ -128,6 +133,7 @@ def _validated(
         extra_columns=model.extra_columns,
         now=pd.Timestamp.now("UTC"),
     )
+    contract = saying_where(contract, model.where)
     if _says_known_at(model):
         contract.append(_known_at(model, frame))
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")

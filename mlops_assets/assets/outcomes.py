@@ -8,9 +8,10 @@ import dagster as dg
 
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, preview
+from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import SourceError
+from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord, refresh_labels
 from mlops_assets.resources.storage import Storage
@@ -49,6 +50,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"pandas", "parquet"},
         code_version="1",
         partitions_def=outcome_batches(model.name),
+        deps=upstream_deps(model.outcomes),
         description=f"Labels of {model.name} that come later than the rows. {model.outcomes.describe()}",
         check_specs=[
             *check_specs(model.name, "outcomes", CHECKS),
@@ -59,7 +61,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         batch = context.partition_key
-        frame, schema, checked = _validated(model, batch, mlops_storage)
+        frame, schema, checked = _validated(model, batch, mlops_storage, context)
         yield from (check_result(outcome, key) for outcome in checked)
         if refused := reasons(checked):
             _reject(model, batch, frame, refused, mlops_storage, context)
@@ -73,7 +75,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def _validated(
-    model: Declaration, batch: str, storage: Storage
+    model: Declaration, batch: str, storage: Storage, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
     """The batch (None where it cannot be read), the kinds its columns must hold, and the outcome of each check."""
     import pandas as pd
@@ -86,7 +88,9 @@ def _validated(
     of_key = {name: kind for name, kind in rows["columns"].items() if name in model.key}
     schema = Schema.from_dict({"columns": {**earlier["columns"], **of_key}})
     try:
-        frame = model.outcomes.read(batch)
+        frame = read_batch(model.outcomes, batch, context)
+    except SourceUnavailableError:  # says nothing of the batch, which is tried again
+        raise
     except SourceError as error:
         return None, schema, [CheckOutcome("readable", False, str(error))]
     now = pd.Timestamp.now("UTC")

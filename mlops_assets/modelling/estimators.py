@@ -1,38 +1,16 @@
 """From a declared estimator, a name or a function, to one sklearn Pipeline that holds its preprocessing."""
 
-import importlib
-import importlib.util
 import inspect
-import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.dotted import resolve
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.text import shown
-
-
-def resolve(dotted: str) -> Any:
-    """Import what a dotted name ("package.module.Name" or "package.module:Name") stands for.
-
-    Raises `DeclarationError` that says which part is missing, with the nearest name there is.
-    """
-    path = dotted.replace(":", ".").split(".")
-    if len(path) < 2 or not all(part.isidentifier() for part in path):
-        raise DeclarationError(f"{shown(dotted)} is not a dotted name; expected e.g. 'sklearn.linear_model.Ridge'.")
-    found = _import(path[0], dotted)
-    for position, part in enumerate(path[1:], start=1):
-        if hasattr(found, part):
-            found = getattr(found, part)
-            continue
-        parent = ".".join(path[:position])
-        if not inspect.ismodule(found) or not _is_module(f"{parent}.{part}"):
-            raise DeclarationError(f"{shown(dotted)}: {parent} has no {part!r}. {did_you_mean(part, _names(found))}")
-        found = _import(f"{parent}.{part}", dotted)
-    return found
 
 
 def build(
@@ -60,31 +38,6 @@ def build(
     pipeline = built if isinstance(built, Pipeline) else Pipeline([*_preprocess(X, built), ("model", built)])
     unseeded = {key: seed for key, value in _params(pipeline).items() if _is_unseeded(key, value)}
     return pipeline.set_params(**unseeded) if unseeded else pipeline
-
-
-def _import(module: str, dotted: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
-            raise DeclarationError(
-                f"{shown(dotted)}: no module {module!r}. Install it, or correct the name."
-            ) from error
-        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
-    except Exception as error:  # an import runs the module's own code
-        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _names(found: Any) -> list[str]:
-    modules = [info.name for info in pkgutil.iter_modules(getattr(found, "__path__", []))]
-    return [name for name in [*dir(found), *modules] if not name.startswith("_")]
 
 
 def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:

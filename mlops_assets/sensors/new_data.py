@@ -8,16 +8,20 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.assets.keys import batches
+from mlops_assets.assets.outcomes import outcome_batches
+from mlops_assets.assets.upstream_batches import look_upstream
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.labels import OutcomesLedger
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.intake import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sensors.requests import MOST_PER_TICK, Probe, Tick, request_runs
 from mlops_assets.sensors.source_memory import Memory, look, seen_now
 from mlops_assets.sensors.vanished import report_vanished
-from mlops_assets.sources import Folder, Frame
+from mlops_assets.sources import Folder, Source, UpstreamAsset
 from mlops_assets.sources.batches import Look
 
 MOST_SECONDS = 25.0
@@ -68,7 +72,7 @@ def new_data_sensor(
             context.log.warning(f"MLflow does not answer: {tick.probe.waiting} batches wait")
         known = {model.name: memories[model.name] for model in models if model.name in memories}
         return dg.SensorResult(
-            tick.requests,
+            in_one_process(tick.requests, context),
             cursor=json.dumps({"models": known, **({"next": following} if following else {})}),
             dynamic_partitions_requests=tick.additions,
             asset_events=tick.events,
@@ -79,7 +83,7 @@ def new_data_sensor(
 
 def _batches(model: Declaration, memory: Memory, tick: Tick) -> Memory:
     known = batches_on_record(tick.storage, model.name)
-    found = _look(model.source, model, memory, known.marks, tick)
+    found = _look(model.source, model, batches(model.name), memory, known.marks, tick)
     if found is None:  # what is stored already goes on without its source
         tried, after = request_runs(model, "batch", wanted_batches(model, Look({}, (), {}), known), memory, tick)
         return replace(memory, tried=tried, after=after)
@@ -93,7 +97,7 @@ def _outcomes(model: Declaration, memory: Memory, tick: Tick) -> Memory:
     if model.outcomes is None:
         return Memory()
     marks = OutcomesLedger(tick.storage, model.name).marks()
-    found = _look(model.outcomes, model, memory, marks, tick)
+    found = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
     if found is None:
         return memory
     tried, after = request_runs(model, "outcomes", wanted_outcomes(found, marks), memory, tick)
@@ -101,11 +105,22 @@ def _outcomes(model: Declaration, memory: Memory, tick: Tick) -> Memory:
 
 
 def _look(
-    source: Folder | Frame, model: Declaration, memory: Memory, marks: Mapping[str, str], tick: Tick
+    source: Source,
+    model: Declaration,
+    partitions: dg.DynamicPartitionsDefinition,
+    memory: Memory,
+    marks: Mapping[str, str],
+    tick: Tick,
 ) -> Look | None:
     """What a source has; None, and a log line, where it cannot be told."""
     try:
-        found = look(source, memory, marks)
+        if source.recall == "batches":  # also those that were asked for and are not on record yet
+            asked = tick.context.instance.get_dynamic_partitions(str(partitions.name))
+            marks = {**dict.fromkeys(asked, ""), **marks}
+        if isinstance(source, UpstreamAsset):
+            found = look_upstream(source, tick.context, marks)
+        else:
+            found = look(source, memory, marks)
     except Exception as error:  # a source is the user's code: it may raise anything, and must not stop the others
         tick.context.log.error(f"{model.name}: {type(error).__name__}: {error}")
         return None

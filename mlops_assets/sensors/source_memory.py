@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from mlops_assets.sources import Folder, Frame
+from mlops_assets.sources import Folder, Frame, Source, Table
 from mlops_assets.sources.batches import Look
 
 MOST_FILES = 200
@@ -48,24 +48,22 @@ class Memory:
         return {name: value for name, value in asdict(self).items() if value}
 
 
-def look(source: Folder | Frame, memory: Memory, marks: Mapping[str, str]) -> Look:
+def look(source: Folder | Frame | Table, memory: Memory, marks: Mapping[str, str]) -> Look:
     """Look at a source; `marks` are those of the batches that were taken in."""
-    if isinstance(source, Frame):
-        return source.look({})
+    if source.recall != "files":
+        return source.look(marks if source.recall == "batches" else {})
     if source.period is not None:
         return source.look(_files_of_periods(source, memory))
     return source.look({**marks, **_marks(memory.tried), **memory.seen})
 
 
-def seen_now(
-    source: Folder | Frame, found: Look, memory: Memory, marks: Mapping[str, str], tried: Tried
-) -> dict[str, Any]:
+def seen_now(source: Source, found: Look, memory: Memory, marks: Mapping[str, str], tried: Tried) -> dict[str, Any]:
     """`seen` and `rest` of the next memory.
 
     A file whose mark is that of the batch taken in, or of a batch that was tried, needs no entry. Of the others the
     first 200 get one, in the order of the source; those that keep changing come last, so that they hold up no other.
     """
-    if isinstance(source, Frame):
+    if source.recall != "files":
         return {"seen": {}}
     if source.period is not None:
         files = list(found.seen.items())
@@ -81,7 +79,7 @@ def _marks(tried: Tried) -> dict[str, str]:
     return {batch: need.split(" ")[0] for batch, (need, _) in tried.items()}
 
 
-def _files_of_periods(source: Folder, memory: Memory) -> dict[str, str]:
+def _files_of_periods(source: Folder | Frame | Table, memory: Memory) -> dict[str, str]:
     """The marks of the last look, of which the older part was kept as a digest of them all.
 
     Where a batch is a period, no file can be told from the ledger to have been taken in. So all files but the newest

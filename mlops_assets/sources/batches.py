@@ -7,6 +7,9 @@ from typing import Literal
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
+Recall = Literal["nothing", "files", "batches"]
+"""What a source must be told at each look: nothing, its files as they were before, or its batches so far."""
+
 RUNNING = "period not over"
 """Why a period waits that may still get rows."""
 

@@ -3,11 +3,11 @@
 import codecs
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mlops_assets.sources.batches import Look, Period
+from mlops_assets.sources.batches import Look, Period, Recall
 from mlops_assets.sources.declared_fields import SourceDeclarationError, declaration_error
 from mlops_assets.sources.limits import Limits
 from mlops_assets.sources.listing import fixed_root
@@ -24,6 +24,7 @@ class Folder(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    recall: ClassVar[Recall] = "files"
 
     path: str = Field(description="Glob of the files, such as 'data/bike/*.csv'; relative to the working directory.")
     period: Period | None = Field(

@@ -1,11 +1,11 @@
 """A Python callable as a source: it returns a DataFrame to be divided by period, or yields batches with their keys."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlops_assets.sources.batches import Look, Period
+from mlops_assets.sources.batches import Look, Period, Recall
 from mlops_assets.sources.declared_fields import declaration_error
 from mlops_assets.sources.limits import Limits
 
@@ -20,6 +20,7 @@ class Frame(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    recall: ClassVar[Recall] = "nothing"
 
     load: Callable[[], Any] | str = Field(
         description="The callable, or its dotted name ('package.module:function'), imported when it is first needed."
@@ -40,6 +41,11 @@ class Frame(BaseModel):
         if isinstance(self.load, str):
             return self.load
         return f"{getattr(self.load, '__module__', '?')}.{getattr(self.load, '__qualname__', type(self.load).__name__)}"
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"Frame {self.name!r}"
 
     def with_time(self, name: str | None) -> "Frame":
         """The same source with the model's column of time, where it declares none itself."""

@@ -15,6 +15,7 @@ from mlops_assets.sources.contents import data_version, parse_times, period_keys
 
 if TYPE_CHECKING:
     from mlops_assets.sources.frame import Frame
+    from mlops_assets.sources.upstream_asset import UpstreamAsset
 
 
 def look(source: "Frame", now: pd.Timestamp | None) -> Look:
@@ -42,7 +43,7 @@ def read(source: "Frame", key: str) -> pd.DataFrame:
         if name == key:
             return batch
     raise SourceError(
-        f"Frame {source.name!r}: batch {key!r:.120}: the callable no longer gives it. Mend it, or give up the batch."
+        f"{source.title}: batch {key!r:.120}: the callable no longer gives it. Mend it, or give up the batch."
     )
 
 
@@ -51,18 +52,18 @@ def _batches(source: "Frame", only: str | None = None) -> Iterator[tuple[str, pd
     try:
         result = _callable(source)()
         if source.period is not None:
-            yield from _divided(source, result, source.period)
+            yield from divided(source, result, source.period)
         elif isinstance(result, pd.DataFrame) or not hasattr(result, "__iter__"):
             raise SourceError(
-                f"Frame {source.name!r}: returned a {type(result).__name__}; expected pairs (key, DataFrame), or "
+                f"{source.title}: returned a {type(result).__name__}; expected pairs (key, DataFrame), or "
                 "declare period= to have one DataFrame divided."
             )
         else:
             for pair in result:
                 name, batch = _pair(source, pair)
                 if only == safe_key(name):
-                    _refuse(source, name, batch)
-                    batch = _timed(source, name, batch)
+                    refuse(source, name, batch)
+                    batch = timed(source, name, batch)
                 yield safe_key(name), batch
     except (SourceError, DeclarationError):
         raise
@@ -70,7 +71,7 @@ def _batches(source: "Frame", only: str | None = None) -> Iterator[tuple[str, pd
         text = re.sub(r"://[^/@\s]*@", "://***@", str(problem))
         place = traceback.extract_tb(problem.__traceback__)[-1]
         raise SourceError(
-            f"Frame {source.name!r}: the callable raised {type(problem).__name__}: {text:.200} "
+            f"{source.title}: the callable raised {type(problem).__name__}: {text:.200} "
             f"({place.name}, line {place.lineno}). Mend it; nothing was read."
         ) from None  # a chained traceback would show what was taken out of the text
 
@@ -93,29 +94,28 @@ def _callable(source: "Frame") -> Callable[[], Any]:
 def _pair(source: "Frame", pair: Any) -> tuple[str, pd.DataFrame]:
     if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], pd.DataFrame):
         return pair
-    raise SourceError(f"Frame {source.name!r}: yielded {type(pair).__name__}; expected pairs (key as text, DataFrame).")
+    raise SourceError(f"{source.title}: yielded {type(pair).__name__}; expected pairs (key as text, DataFrame).")
 
 
-def _divided(source: "Frame", frame: Any, period: Period) -> Iterator[tuple[str, pd.DataFrame]]:
+def divided(source: "Frame | UpstreamAsset", frame: Any, period: Period) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each period of a frame, with its key."""
     if source.time is None:
-        raise DeclarationError(
-            f"Frame {source.name!r}: period={period!r} needs time, the column to divide the rows by."
-        )
+        raise DeclarationError(f"{source.title}: period={period!r} needs time, the column to divide the rows by.")
     if not isinstance(frame, pd.DataFrame):
-        raise SourceError(f"Frame {source.name!r}: returned a {type(frame).__name__}; expected a DataFrame.")
-    _refuse(source, period, frame)
+        raise SourceError(f"{source.title}: returned a {type(frame).__name__}; expected a DataFrame.")
+    refuse(source, period, frame)
     if source.time not in frame:
         hint = " It is the index: call reset_index()." if frame.index.name == source.time else ""
         raise SourceError(
-            f"Frame {source.name!r}: has no column {source.time!r}; found {list(frame.columns)[:8]!r:.200}.{hint}"
+            f"{source.title}: has no column {source.time!r}; found {list(frame.columns)[:8]!r:.200}.{hint}"
         )
     try:
         times = parse_times(frame[source.time])
     except SourceError as problem:
-        raise SourceError(f"Frame {source.name!r}: {problem}.") from None
+        raise SourceError(f"{source.title}: {problem}.") from None
     if bool(times.isna().any()):
         raise SourceError(
-            f"Frame {source.name!r}: column {source.time!r} is missing in {int(times.isna().sum()):,} rows; expected a "
+            f"{source.title}: column {source.time!r} is missing in {int(times.isna().sum()):,} rows; expected a "
             "time in every row, to divide them by."
         )
     keys = period_keys(times, period)
@@ -124,19 +124,21 @@ def _divided(source: "Frame", frame: Any, period: Period) -> Iterator[tuple[str,
         yield key, whole[keys == key].reset_index(drop=True)
 
 
-def _timed(source: "Frame", name: str, batch: pd.DataFrame) -> pd.DataFrame:
+def timed(source: "Frame | UpstreamAsset", name: str, batch: pd.DataFrame) -> pd.DataFrame:
+    """The batch with its column of time as datetimes, where it has it."""
     if source.time is None or source.time not in batch:
         return batch
     try:
         return batch.assign(**{source.time: parse_times(batch[source.time])})
     except SourceError as problem:
-        raise SourceError(f"Frame {source.name!r}: batch {name!r}: {problem}.") from None
+        raise SourceError(f"{source.title}: batch {name!r}: {problem}.") from None
 
 
-def _refuse(source: "Frame", name: str, batch: pd.DataFrame) -> None:
+def refuse(source: "Frame | UpstreamAsset", name: str, batch: pd.DataFrame) -> None:
+    """SourceError where a batch has an unsafe key, or more rows or columns than its source allows."""
     if not is_safe(name):
         raise SourceError(
-            f"Frame {source.name!r}: batch key {name!r:.80} is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' "
+            f"{source.title}: batch key {name!r:.80} is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' "
             "only, at most 100 of them. Yield another key."
         )
     for what, found, most in (
@@ -145,6 +147,6 @@ def _refuse(source: "Frame", name: str, batch: pd.DataFrame) -> None:
     ):
         if found > most:
             raise SourceError(
-                f"Frame {source.name!r}: batch {name!r}: has {found:,} {what}; expected at most {most:,}. Make the "
+                f"{source.title}: batch {name!r}: has {found:,} {what}; expected at most {most:,}. Make the "
                 f"batches smaller, or raise limits.max_{what}."
             )

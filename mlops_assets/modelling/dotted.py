@@ -1,0 +1,68 @@
+"""Dotted names ("package.module:name") and what they stand for."""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from typing import Any
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.messages import did_you_mean, reason
+from mlops_assets.text import shown
+
+
+def resolve(dotted: str) -> Any:
+    """Import what a dotted name ("package.module.Name" or "package.module:Name") stands for.
+
+    Raises `DeclarationError` that says which part is missing, with the nearest name there is.
+    """
+    path = _parts(dotted)
+    found = _import(path[0], dotted)
+    for position, part in enumerate(path[1:], start=1):
+        if hasattr(found, part):
+            found = getattr(found, part)
+            continue
+        parent = ".".join(path[:position])
+        if not inspect.ismodule(found) or not _is_module(f"{parent}.{part}"):
+            raise DeclarationError(f"{shown(dotted)}: {parent} has no {part!r}. {did_you_mean(part, _names(found))}")
+        found = _import(f"{parent}.{part}", dotted)
+    return found
+
+
+def refuse_unknown_package(dotted: str) -> None:
+    """Raise `DeclarationError` where the name is none, or its package is not installed; nothing is imported."""
+    package = _parts(dotted)[0]
+    if not _is_module(package):
+        raise DeclarationError(f"{shown(dotted)}: no module {package!r}. Install it, or correct the name.")
+
+
+def _parts(dotted: str) -> list[str]:
+    path = dotted.replace(":", ".").split(".")
+    if len(path) < 2 or not all(part.isidentifier() for part in path):
+        raise DeclarationError(f"{shown(dotted)} is not a dotted name; expected e.g. 'sklearn.linear_model.Ridge'.")
+    return path
+
+
+def _import(module: str, dotted: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise DeclarationError(
+                f"{shown(dotted)}: no module {module!r}. Install it, or correct the name."
+            ) from error
+        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
+    except Exception as error:  # an import runs the module's own code
+        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):  # ValueError: a module that was run as a program has no spec
+        return False
+
+
+def _names(found: Any) -> list[str]:
+    modules = [info.name for info in pkgutil.iter_modules(getattr(found, "__path__", []))]
+    return [name for name in [*dir(found), *modules] if not name.startswith("_")]

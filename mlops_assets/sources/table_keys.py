@@ -1,0 +1,47 @@
+"""Batch keys of a high watermark: `<from>--<to>`, from which alone it can be told which rows a batch has."""
+
+import re
+from datetime import datetime
+
+Value = int | datetime
+Span = tuple[Value | None, Value]
+"""Rows above the first value, up to and with the second; None: from the beginning."""
+
+_START = "0-start"  # one digit comes before all others, in natural order as in that of text
+_WHOLE = re.compile(r"\d{6,19}\Z", re.ASCII)
+_MOMENT = re.compile(r"\d{8}T\d{6}\.\d{6}\Z", re.ASCII)
+
+
+def span_key(span: Span) -> str:
+    """The key of a batch, safe as a path; in natural order keys are in the order of their rows."""
+    low, high = span
+    return f"{_START if low is None else _text(low)}--{_text(high)}"
+
+
+def key_span(key: str) -> Span | None:
+    """The rows of a batch; None where it is no key that `span_key` gives."""
+    low, _, high = key.partition("--")
+    try:
+        span = (None if low == _START else _value(low), _value(high))
+    except ValueError:
+        return None
+    return span if span_key(span) == key and _grows(span) else None
+
+
+def _grows(span: Span) -> bool:
+    low, high = span
+    return low is None or (type(low) is type(high) and low < high)  # type: ignore[operator]
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").replace("-", "").replace(":", "")
+    return f"{value:06d}"
+
+
+def _value(text: str) -> Value:
+    if _MOMENT.match(text):
+        return datetime.strptime(text, "%Y%m%dT%H%M%S.%f")
+    if _WHOLE.match(text) and int(text) < 2**63:
+        return int(text)
+    raise ValueError(text)

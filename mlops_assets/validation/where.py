@@ -1,0 +1,74 @@
+"""`where`: the rows of a source that are a model's, told by equality with declared values."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.errors import SourceError
+from mlops_assets.text import listed, shown
+from mlops_assets.validation.schema import kind_of, numbers
+
+Where = Mapping[str, Any]
+"""Column to a value, or to a list of values; a row must have one of them in each column."""
+
+_BOOLEANS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """The rows whose columns have the declared values, newly numbered; SourceError where there is no such column.
+
+    A value is read as what the column holds: as a number in a column of numbers, a time in one of times, a boolean in
+    one of booleans, a text in any other; so "1" and 1 are equal. One that cannot be read so is equal to none, and
+    neither is a missing cell.
+    """
+    for column in where:
+        if list(frame.columns).count(column) != 1:
+            raise SourceError(f"where: no column {shown(column)} (columns: {listed(frame.columns, 20)})")
+    for column, values in where.items():
+        frame = frame[_equal(frame[column], values if isinstance(values, list) else [values])]
+    return frame.reset_index(drop=True) if where else frame
+
+
+def saying_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcome]:
+    """The same outcomes, of which that on the number of rows says which rows were counted."""
+    if not where:
+        return outcomes
+    said = f" where {written(where)}"
+    return [
+        replace(outcome, message=outcome.message + said) if outcome.name == "row_count" else outcome
+        for outcome in outcomes
+    ]
+
+
+def written(where: Where) -> str:
+    """The declared values as a person would say them: `region is 'north' or 'south', year is 2024`."""
+    texts = []
+    for column, values in where.items():
+        several = values if isinstance(values, list) else [values]
+        more = f" or {len(several) - 5} more" if len(several) > 5 else ""
+        texts.append(f"{column} is {' or '.join(shown(value) for value in several[:5])}{more}")
+    return ", ".join(texts)
+
+
+def _equal(column: pd.Series, values: list[Any]) -> pd.Series:
+    kind = kind_of(column)
+    if kind == "number":
+        return numbers(column).isin([number for value in values if (number := _number(value)) is not None])
+    if kind == "boolean":
+        return column.isin([_BOOLEANS[text] for value in values if (text := str(value).lower()) in _BOOLEANS])
+    if kind == "time":
+        wanted = pd.to_datetime(pd.Series(values).astype(str), utc=True, errors="coerce", format="mixed")
+        return pd.to_datetime(column, utc=True, errors="coerce").isin(wanted.dropna())
+    return column.notna() & column.astype(object).map(str).isin({str(value) for value in values})
+
+
+def _number(value: Any) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(value) if isinstance(value, str) else value  # an integer beyond 2**53 stays what it is
+        except ValueError:
+            continue
+    return None
