@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlops_assets.deployment import Deployment as Deployment
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
     from mlops_assets.pipeline import ModelPipeline as ModelPipeline
     from mlops_assets.rules import Drift as Drift
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mlops_assets.sources import Folder as Folder
     from mlops_assets.sources import Frame as Frame
     from mlops_assets.sources import Limits as Limits
+    from mlops_assets.sources import Table as Table
+    from mlops_assets.sources import UpstreamAsset as UpstreamAsset
 
 # What the pack ships sends nothing home; the packages read these when they are first imported.
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -21,9 +24,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _FOUND_IN = {
+    "Deployment": "deployment",
     "ModelPipeline": "pipeline",
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "rules"),
-    **dict.fromkeys(("Folder", "Frame", "Limits"), "sources"),
+    **dict.fromkeys(("Folder", "Frame", "Limits", "Table", "UpstreamAsset"), "sources"),
     "MlopsAssetsError": "errors",
 }
 __all__ = sorted(_FOUND_IN)
@@ -36,3 +40,8 @@ def __getattr__(name: str) -> Any:
             f"module 'mlops_assets' has no attribute {name!r} (it has: {', '.join(sorted(_FOUND_IN))})"
         )
     return getattr(import_module(f"mlops_assets.{_FOUND_IN[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, so that Dagster finds the components: it looks at whatever `dir` names."""
+    return sorted({*globals(), *__all__})

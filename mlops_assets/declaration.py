@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -126,15 +126,6 @@ class Declaration(Declared):
         if info.field_name == "features":
             raise ValueError("expected a function, or its name such as 'package.module:function'")
         return value
-
-    @field_validator("expectations")
-    @classmethod
-    def _expectations_are_no_text_of_their_own(cls, expectations: Any) -> Any:
-        parts = expectations if isinstance(expectations, list | tuple) else [expectations]
-        if any(isinstance(part, Mapping | int | float) for part in parts):
-            text = "expectations: expected the path of a suite file, or 'package.module:function'; write them in a file"
-            raise WrongField("expectations", text)
-        return expectations
 
     @field_validator("owners")
     @classmethod

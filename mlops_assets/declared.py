@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from mlops_assets.errors import DeclarationError
 from mlops_assets.text import shown
@@ -45,6 +45,15 @@ class Declared(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise DeclaredWrongly(title(type(self).__name__, values), _problems(type(self), error)) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_are_texts(cls, value: Any, info: ValidationInfo) -> Any:
+        """A part is made from its fields by name, which nothing but texts can be."""
+        for name in value if isinstance(value, Mapping) else ():
+            if not isinstance(name, str):
+                raise WrongField(str(info.field_name), f"{info.field_name}: the name {shown(name)} is no text")
+        return value
 
 
 def title(kind: str, values: Mapping[str, Any]) -> str:

@@ -1,8 +1,10 @@
 """`ModelPipeline`: one declaration of a model gives its whole production loop as Dagster definitions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel, Field, PrivateAttr
 
 from mlops_assets.assets.challengers import challenger_asset
 from mlops_assets.assets.champions import champion_asset
@@ -18,18 +20,79 @@ from mlops_assets.assets.performance_reports import performance_asset
 from mlops_assets.assets.policy_backtests import backtest_job, policy_backtest_asset
 from mlops_assets.assets.predictions import predictions_asset
 from mlops_assets.assets.training_sets import training_set_asset
+from mlops_assets.component_schema import ModelAttributes
+from mlops_assets.component_tree import refuse_second_of_a_name
+from mlops_assets.component_yaml import attributes_of, by_line
 from mlops_assets.declaration import Declaration
+from mlops_assets.declared import DeclaredWrongly, Problem, title
+from mlops_assets.errors import DeclarationError, ExpectationsError, MlopsAssetsError
+from mlops_assets.scaffolding import ModelScaffolder
+from mlops_assets.segments import segment_fields
+from mlops_assets.text import shown
 
 
-class ModelPipeline(Declaration):
-    """A model, declared once; `build_defs` gives its assets, checks and jobs.
+@dg.scaffold_with(ModelScaffolder)
+class ModelPipeline(Declaration, dg.Component):
+    """A model, declared once: its whole production loop as assets, checks and jobs.
 
-    Raises `DeclarationError` naming the field that is missing, misspelt or wrong. What needs scikit-learn or
-    Great Expectations is named here and resolved inside the steps, so that declaring costs no import.
+    In Python, `ModelPipeline(...).build_defs()`; in YAML the same fields, as attributes of this component. With
+    `segments`, a model for each of them. Raises `DeclarationError` naming the field that is missing, misspelt or wrong.
+    What needs scikit-learn or Great Expectations is named here and resolved inside the steps, so that declaring costs
+    no import.
     """
 
-    def build_defs(self) -> dg.Definitions:
+    segments: list[dict[str, Any]] | None = Field(
+        None,
+        description="Many models from one declaration: each segment has a `name`, usually a `where`, and any other "
+        "field to replace that of all; its model is called <name>_<segment>.",
+    )
+    _models: tuple["ModelPipeline", ...] = PrivateAttr(())
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        segments = segment_fields(type(self).__name__, fields)
+        self._models = tuple(segment.declared_as(type(self)) for segment in segments)
+
+    @property
+    def models(self) -> Sequence["ModelPipeline"]:
+        """The models that are built: itself, or one for each segment."""
+        return self._models or (self,)
+
+    def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
         """All assets and checks of the model and its jobs; what they do is in their descriptions."""
+        try:
+            if context is not None:
+                refuse_second_of_a_name([model.name for model in self.models], context)
+            built = [model._definitions() for model in self.models]
+        except DeclarationError as error:
+            raise by_line(error, context) from None
+        return built[0] if len(built) == 1 else dg.Definitions.merge(*built)
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        return ModelAttributes
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "ModelPipeline":
+        """The component that a defs.yaml declares; errors name the lines of what is wrong."""
+        try:
+            return cls(**attributes_of(cls.__name__, attributes, context))
+        except MlopsAssetsError as error:
+            raise by_line(error, context) from None
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        return dg.ComponentTypeSpec(tags=["mlops"], produces=["asset", "asset_check", "job"])
+
+    def _definitions(self) -> dg.Definitions:
+        try:
+            _refuse_missing_folder(self)
+            return self._built()
+        except ExpectationsError as error:
+            problem = Problem(("expectations",), f"expectations: {str(error).removeprefix('expectations: ')}")
+            raise DeclaredWrongly(title(type(self).__name__, {"name": self.name}), [problem]) from None
+
+    def _built(self) -> dg.Definitions:
         declare(self)
         assets = [
             dataset_asset(self),
@@ -63,4 +126,13 @@ class ModelPipeline(Declaration):
                 "training": f"Trains a challenger of {self.name} now, judges it and, on evidence, makes it champion; "
                 "`params` in the launchpad replace declared and searched ones.",
             }[what],
+        )
+
+
+def _refuse_missing_folder(model: Declaration) -> None:
+    """A suite that is not there yet is written from the first batches, where there is a folder for it."""
+    suite = model.suite_path()
+    if suite is not None and not suite.parent.is_dir():
+        raise ExpectationsError(
+            f"{suite}: there is no folder {shown(str(suite.parent))}. Make it, or correct the path."
         )

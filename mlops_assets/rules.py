@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from mlops_assets.declared import Declared
+from mlops_assets.declared import Declared, WrongField
 
 _DURATION = re.compile(r"\d+(min|h|D|W)")
 
@@ -70,7 +70,8 @@ class Gates(Declared):
     @model_validator(mode="after")
     def _one_aim(self) -> "Gates":
         if self.no_worse_by is not None and self.min_gain > 0:
-            raise ValueError("min_gain asks for a better model, no_worse_by for one that is no worse: declare one")
+            text = "min_gain asks for a better model, no_worse_by for one that is no worse: declare one"
+            raise WrongField("no_worse_by", text)
         return self
 
 

@@ -17,6 +17,7 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.decisions import observation, recorded_before, training_request
 from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
 from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sensors.registry_probe import why_no_answer
 
 _READ = (
@@ -87,7 +88,7 @@ def retraining_sensor(
                 context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
         known = {model.name: memories[model.name] for model in models if model.name in memories}
         told = json.dumps({"models": known, "next": following})
-        return dg.SensorResult(tick.requests, cursor=told, asset_events=tick.events)
+        return dg.SensorResult(in_one_process(tick.requests, context), cursor=told, asset_events=tick.events)
 
     return sensor
 

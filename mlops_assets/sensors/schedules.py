@@ -14,20 +14,22 @@ from mlops_assets.sensors.decisions import observation, recorded_before, trainin
 from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
 
 
-def retraining_schedules() -> list[dg.ScheduleDefinition]:
-    """One schedule for each cron (and time zone) that the models built in this process declare.
+def retraining_schedules(
+    models: Sequence[Declaration] | None = None, running: bool = True
+) -> list[dg.ScheduleDefinition]:
+    """One schedule for each cron (and time zone) that these models declare; without any, all built in this process.
 
     Call it after they are built. A tick decides as the sensor `retraining` does, with the clock as a trigger, so it
     trains nothing twice and records why where it trains nothing.
     """
     groups: dict[tuple[str, str], list[Declaration]] = {}
-    for model in declared_models():
+    for model in declared_models() if models is None else models:
         if model.retraining.cron is not None:
             groups.setdefault((model.retraining.cron, model.retraining.timezone), []).append(model)
-    return [_schedule(cron, timezone, models) for (cron, timezone), models in sorted(groups.items())]
+    return [_schedule(cron, timezone, group, running) for (cron, timezone), group in sorted(groups.items())]
 
 
-def _schedule(cron: str, timezone: str, models: Sequence[Declaration]) -> dg.ScheduleDefinition:
+def _schedule(cron: str, timezone: str, models: Sequence[Declaration], running: bool) -> dg.ScheduleDefinition:
     keys = [asset_key(model.name, kind) for model in models for kind in TRAINING_ASSETS]
     name = "retraining_" + re.sub(r"\W+", "_", f"{cron} {timezone}".replace("*", "x"))
     job = dg.define_asset_job(
@@ -40,7 +42,7 @@ def _schedule(cron: str, timezone: str, models: Sequence[Declaration]) -> dg.Sch
         job=job,
         cron_schedule=cron,
         execution_timezone=timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
         description=f"Asks for a training of {names}; each tick is a decision on the champion's record.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, mlops_storage: Storage) -> list[dg.RunRequest] | dg.SkipReason:

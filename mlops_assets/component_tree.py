@@ -1,0 +1,86 @@
+"""The other components of a code location, as one of ours sees them: their models, and what clashes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import dagster as dg
+
+from mlops_assets.assets.keys import MODEL, asset_key, declared
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import DeclarationError
+from mlops_assets.text import shown
+
+if TYPE_CHECKING:
+    from dagster.components.core.decl import ComponentDecl
+
+_NAMES: "WeakKeyDictionary[Any, dict[str, Any]]" = WeakKeyDictionary()
+
+
+def refuse_second_of_a_name(names: Iterable[str], context: dg.ComponentLoadContext) -> None:
+    """Raise `DeclarationError` where another component of the code location has a model of such a name."""
+    # The tree lives as long as one load of the code location; itself it cannot be referred to weakly.
+    places = _NAMES.setdefault(context.component_tree.state_tracker, {})
+    for name in names:
+        first = places.setdefault(name, context.component_loc)
+        if first != context.component_loc:
+            raise DeclarationError(_twice(name, first, context.component_loc, context))
+
+
+def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) -> Sequence[Declaration]:
+    """The models that the other components and modules of the defs folder build, wherever they stand in it.
+
+    They are built for that, once: Dagster keeps what is built. Raises `DeclarationError` where one of them has one of
+    `resources`, where two have a model of one name, and for a second component of the same kind as this one.
+    """
+    own, root = context.component_decl, context.component_tree.find_root_decl()
+    for decl in root.iterate_all_component_decls():
+        if decl.loc != own.loc and decl.component_type is own.component_type:
+            raise DeclarationError(
+                f"two {own.component_type.__name__} components: {_place(own.loc, context)} and "
+                f"{_place(decl.loc, context)}. A code location has one: remove the other."
+            )
+    places: dict[str, Any] = {}
+    for decl in _beside(root, own):
+        built = context.build_defs(decl.loc)
+        for key in resources:
+            if key in (built.resources or {}):
+                raise DeclarationError(
+                    f"resource {key!r} is defined twice: in {_place(decl.loc, context)}, and by the component in "
+                    f"{_place(own.loc, context)}. Remove it there; or remove the component, and define all of its "
+                    f"resources there: {', '.join(resources)}."
+                )
+        for name in _models_in(built):
+            if name in places:
+                raise DeclarationError(_twice(name, places[name], decl.loc, context))
+            places[name] = decl.loc
+    return [declared(name) for name in places]
+
+
+def _beside(decl: "ComponentDecl[Any]", own: "ComponentDecl[Any]") -> Iterator["ComponentDecl[Any]"]:
+    """What can be built without building our own: leaves, and Python files as a whole."""
+    from dagster.components.core.decl import PythonFileDecl
+
+    children = list(decl.iterate_child_component_decls())
+    if isinstance(decl, PythonFileDecl) and all(child.loc != own.loc for child in children):
+        yield decl
+    elif children:
+        for child in children:
+            yield from _beside(child, own)
+    elif decl.loc != own.loc:
+        yield decl
+
+
+def _models_in(built: dg.Definitions) -> list[str]:
+    assets = (asset for asset in built.assets or () if isinstance(asset, dg.AssetsDefinition))
+    specs = (spec for asset in assets for spec in asset.specs)
+    return [name for spec in specs if (name := spec.metadata.get(MODEL)) and spec.key == asset_key(name, "dataset")]
+
+
+def _twice(name: str, first: Any, second: Any, context: dg.ComponentLoadContext) -> str:
+    places = f"{_place(first, context)} and {_place(second, context)}"
+    return f"two models of this code location are called {shown(name)}: {places}. Rename one."
+
+
+def _place(loc: Any, context: dg.ComponentLoadContext) -> str:
+    return str(loc.get_display_key(context.defs_module_path))

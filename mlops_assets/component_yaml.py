@@ -1,0 +1,122 @@
+"""What a defs.yaml says, as plain values; and errors that name its file and lines."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_shared.yaml_utils.source_position import SourcePositionTree
+from pydantic import BaseModel, RootModel
+
+from mlops_assets.declared import DeclaredWrongly, Problem, title
+from mlops_assets.errors import DeclarationError, MlopsAssetsError
+from mlops_assets.text import shown
+
+MOST_VALUES = 500_000
+"""Values in one component; YAML anchors that refer to anchors would make billions of a few lines."""
+
+_TEMPLATE = re.compile(r"\{[{%#]")
+_DOTTED = re.compile(r"[\w.]+:[\w.]+")
+_Path = tuple[str | int, ...]
+
+
+def attributes_of(kind: str, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> dict[str, Any]:
+    """The attributes of a component of a kind with their templates filled in; suites are sought beside the defs.yaml.
+
+    Only texts with `{{` are templates; they are filled in a sandbox. All others stay what they are: Dagster would turn
+    the text '10115' into a number. Raises `DeclarationError`.
+    """
+    values = attributes.root if isinstance(attributes, RootModel) else {}
+    filled: dict[str, Any] = _Filling(title(kind, values), _scope(context)).filled(values)
+    for fields in [filled, *_mappings(filled.get("segments"))]:
+        suite = fields.get("expectations")
+        if isinstance(suite, str) and not _DOTTED.fullmatch(suite):
+            fields["expectations"] = str(_folder(context) / suite)
+    return filled
+
+
+def by_line(error: MlopsAssetsError, context: dg.ComponentLoadContext | None) -> DeclarationError:
+    """The error of a component with the file and line of each thing that is wrong; in Python there is no such file."""
+    if not isinstance(error, DeclaredWrongly):
+        return DeclarationError(_place(context, ())[1] + str(error))
+    told = [(*_place(context, problem.path), f"{error.title}: {problem.text}") for problem in error.problems]
+    return DeclarationError("\n".join(place + text for _, place, text in sorted(told, key=lambda each: each[0])))
+
+
+class _Filling:
+    """One component whose templates are being filled in."""
+
+    def __init__(self, title: str, scope: Mapping[str, Any]) -> None:
+        self._title, self._scope, self._count = title, scope, 0
+
+    def filled(self, value: Any, path: _Path = ()) -> Any:
+        """The value with each template in it filled in."""
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise self._wrong((), f"holds more than {MOST_VALUES:,} values; do anchors refer to anchors?")
+        if isinstance(value, Mapping):
+            for key in value:
+                if not isinstance(key, str):
+                    raise self._wrong((*path, key), f"the key {shown(key)} is no text: write it in quotes")
+            return {key: self.filled(each, (*path, key)) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.filled(each, (*path, number)) for number, each in enumerate(value)]
+        return self._from_template(value, path) if isinstance(value, str) and _TEMPLATE.search(value) else value
+
+    def _from_template(self, text: str, path: _Path) -> Any:
+        """As Dagster does it, but in a sandbox: no attribute with an underscore, so no way to code of any kind."""
+        from jinja2 import Undefined
+        from jinja2.nativetypes import NativeEnvironment
+        from jinja2.sandbox import SandboxedEnvironment
+
+        class Sandbox(SandboxedEnvironment, NativeEnvironment):
+            pass
+
+        where = ".".join(map(str, path))
+        try:
+            filled = Sandbox().from_string(text).render(**self._scope)
+        except Exception as error:  # a template may raise anything
+            reason = " ".join(str(error).split())[:300]
+            raise self._wrong(path, f"{where}: template {shown(text)}: {type(error).__name__}: {reason}") from None
+        if filled is None or isinstance(filled, Undefined):
+            known = ", ".join(sorted(self._scope))
+            raise self._wrong(path, f"{where}: template {shown(text)} gives nothing (known: {known})")
+        return filled
+
+    def _wrong(self, path: _Path, text: str) -> DeclaredWrongly:
+        return DeclaredWrongly(self._title, [Problem(path, text)])
+
+
+def _scope(context: dg.ComponentLoadContext) -> dict[str, Any]:
+    from dagster.components.resolved.scopes import LoadContextScope
+
+    loading: Any = LoadContextScope
+    return {**context.resolution_context.scope, "context": loading(context)}
+
+
+def _mappings(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _folder(context: dg.ComponentLoadContext) -> Path:
+    tree = _lines(context)
+    return Path() if tree is None else Path(tree.position.filename).parent
+
+
+def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, str]:
+    """The line of the attribute that a path leads to, or of the nearest one around it; and `file:line: `."""
+    tree = None if context is None else _lines(context)
+    if context is None or tree is None:
+        return 0, ""
+    position, _ = tree.lookup_closest_and_path(["attributes", *path], None)
+    file = Path(position.filename)
+    near = file.relative_to(context.project_root) if file.is_relative_to(context.project_root) else file
+    return position.start.line, f"{near}:{position.start.line}: "
+
+
+def _lines(context: dg.ComponentLoadContext) -> SourcePositionTree | None:
+    """Where in its file each value stands. While definitions are built, only the declaration of the component knows."""
+    written = getattr(context.component_decl, "source_tree", None)
+    found = context.resolution_context.source_position_tree or getattr(written, "source_position_tree", None)
+    return found if isinstance(found, SourcePositionTree) else None

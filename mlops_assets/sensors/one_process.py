@@ -1,0 +1,23 @@
+"""Runs that sensors ask for are one process each, also where the code location keeps Dagster's default executor."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+_IN_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
+
+
+def in_one_process(requests: Iterable[dg.RunRequest], context: dg.SensorEvaluationContext) -> list[dg.RunRequest]:
+    """The requests, told to run in one process: by default Dagster starts one for each step, and each imports all anew.
+
+    An executor that somebody chose for the code location is left as it is.
+    """
+    assert context.repository_def is not None  # a sensor of a code location has one
+    requests = list(requests)
+    if not requests:
+        return []
+    executor = context.repository_def.get_implicit_global_asset_job_def().executor_def
+    if executor is not dg.multi_or_in_process_executor:
+        return requests
+    return [request.with_replaced_attrs(run_config=_IN_PROCESS) for request in requests]

@@ -1,0 +1,410 @@
+"""`type: mlops_assets.ModelPipeline` in a defs.yaml is what `ModelPipeline(...).build_defs()` is in Python."""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from yaml_project import Project
+
+from mlops_assets import Drift, Folder, Frame, Gates, ModelPipeline, Retraining, Table, UpstreamAsset
+from mlops_assets.component_schema import model_schema
+from mlops_assets.declaration import Declaration
+from mlops_assets.scaffolding import model_yaml
+
+FUNCTIONS = """
+def lags(batch, history):
+    return batch[["x"]].assign(twice=2 * batch["x"])
+
+
+def build(alpha=1.0):
+    from sklearn.linear_model import Ridge
+
+    return Ridge(alpha=alpha)
+
+
+def suite():
+    return []
+
+
+def frames():
+    return iter(())
+
+
+NUMBER = 7
+"""
+SUITE = {
+    "name": "bike",
+    "expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}],
+}
+DEPLOYMENT = "mlops_assets.Deployment"
+MINIMAL = {"name": "bike", "source": "data/*.csv", "target": "y", "estimator": "sklearn.linear_model.Ridge"}
+
+
+PYTHON = """
+from pathlib import Path
+
+import dagster as dg
+import {functions} as functions
+
+from mlops_assets import Drift, Folder, Frame, Gates, ModelPipeline, Retraining, Search
+
+
+@dg.definitions
+def bike():
+    return ModelPipeline(
+        name="bike",
+        source=Folder("data/bike/*.csv", period="month", delimiter=";", limits={{"max_rows": 10}}),
+        target="rentals",
+        estimator=functions.build,
+        params={{"alpha": 2.0}},
+        problem="regression",
+        time="hour",
+        key=["hour", "station"],
+        group="station",
+        where={{"city": ["Graz", "Linz"], "year": 2024, "open": True}},
+        drop=["casual"],
+        expectations=str(Path(__file__).parent / "expectations.yaml"),
+        extra_columns="reject",
+        features=functions.lags,
+        lookback="7D",
+        search=Search({{"alpha": {{"low": 0.1, "high": 10, "log": True}}}}, trials=5, folds=3),
+        window="180D",
+        holdout=2,
+        metrics=["rmse", "mae"],
+        slices=["season"],
+        gates=Gates(min_gain=0.5, beats=["dummy", "linear"], maximum={{"rmse": 90}}, guards={{"mae": 1}}),
+        drift=Drift(alpha=0.05, season=["month"], period="30D"),
+        retraining=Retraining(cron="0 3 * * 1", timezone="Europe/Vienna", confirm=(1, 2), max_age="30D"),
+        ablation=True,
+        approval="required",
+        outcomes=Frame("{functions}:frames"),
+        known_at="returned",
+        label_share=0.9,
+        pages="never",
+        seed=3,
+        serialization="cloudpickle",
+        trusted_types=["shop.Thing"],
+        owners=["team:mobility"],
+        description="Rentals of the coming hour.",
+    ).build_defs()
+"""
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch) -> str:
+    """The name of a module of functions that models use."""
+    name = f"functions_of_{tmp_path.name.lower()}"
+    (tmp_path / f"{name}.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Project:
+    return Project(tmp_path / "project", monkeypatch)
+
+
+def everything(functions: str) -> dict[str, Any]:
+    """Each field, as YAML writes it, with another value than its default."""
+    return {
+        "name": "bike",
+        "source": {"folder": "data/bike/*.csv", "period": "month", "delimiter": ";", "limits": {"max_rows": 10}},
+        "target": "rentals",
+        "estimator": f"{functions}:build",
+        "params": {"alpha": 2.0},
+        "problem": "regression",
+        "time": "hour",
+        "key": ["hour", "station"],
+        "group": "station",
+        "where": {"city": ["Graz", "Linz"], "year": 2024, "open": True},
+        "drop": ["casual"],
+        "expectations": "expectations.yaml",
+        "extra_columns": "reject",
+        "features": f"{functions}:lags",
+        "lookback": "7D",
+        "search": {"space": {"alpha": {"low": 0.1, "high": 10, "log": True}}, "trials": 5, "folds": 3},
+        "window": "180D",
+        "holdout": 2,
+        "metrics": ["rmse", "mae"],
+        "slices": ["season"],
+        "gates": {"min_gain": 0.5, "beats": ["dummy", "linear"], "maximum": {"rmse": 90}, "guards": {"mae": 1}},
+        "drift": {"alpha": 0.05, "season": ["month"], "period": "30D"},
+        "retraining": {"cron": "0 3 * * 1", "timezone": "Europe/Vienna", "confirm": [1, 2], "max_age": "30D"},
+        "ablation": True,
+        "approval": "required",
+        "outcomes": {"frame": f"{functions}:frames"},
+        "known_at": "returned",
+        "label_share": 0.9,
+        "pages": "never",
+        "seed": 3,
+        "serialization": "cloudpickle",
+        "trusted_types": ["shop.Thing"],
+        "owners": ["team:mobility"],
+        "description": "Rentals of the coming hour.",
+    }
+
+
+def told(defs: dg.Definitions) -> dict[str, Any]:
+    """All that a code location tells of its definitions, but for the file in which they were declared."""
+    repository, graph = defs.get_repository_def(), defs.resolve_asset_graph()
+    origin = {"dagster/code_references", "dagster/component_origin"}
+
+    def shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in metadata.items() if name not in origin}
+
+    all_specs = defs.resolve_all_asset_specs()
+    specs = {spec.key.to_user_string(): spec.replace_attributes(metadata=shown(spec.metadata)) for spec in all_specs}
+    checks = {
+        str(key): (spec.description, spec.blocking, shown(spec.metadata))
+        for key in graph.asset_check_keys
+        if (spec := graph.get_check_spec(key))
+    }
+    jobs = {
+        job.name: (job.description, job.tags, job.run_config, sorted(map(str, job.asset_layer.executable_asset_keys)))
+        for job in repository.get_all_jobs()
+    }
+    schedules = {each.name: (each.cron_schedule, each.execution_timezone) for each in repository.schedule_defs}
+    return {"specs": specs, "checks": checks, "jobs": jobs, "schedules": schedules}
+
+
+def of_yaml(attributes: dict[str, Any]) -> ModelPipeline:
+    """The component of these attributes, without a file."""
+    return ModelPipeline.from_attributes_dict(attributes=attributes)
+
+
+def test_yaml_and_python_give_equal_definitions_for_a_declaration_that_uses_every_field(
+    functions, project, tmp_path, monkeypatch
+):
+    assert set(everything(functions)) | {"segments"} == set(ModelPipeline.model_fields)
+    other = Project(tmp_path / "other", monkeypatch)
+    project.declare("bike", everything(functions))
+    other.write("bike/model.py", PYTHON.format(functions=functions))
+    for each in (project, other):
+        each.write("bike/expectations.yaml", yaml.safe_dump(SUITE))
+        each.declare("platform", None, DEPLOYMENT)
+    in_yaml, in_python = told(project.defs()), told(other.defs())
+    assert len(in_yaml["specs"]) == 12
+    assert list(in_yaml["schedules"].values()) == [("0 3 * * 1", "Europe/Vienna")]
+    assert [check for check in in_yaml["checks"] if "x_values_to_be_between" in check]
+    assert "bike_approve" in in_yaml["jobs"] and "bike_outcomes" in in_yaml["jobs"]
+    for what in in_yaml:
+        assert in_yaml[what] == in_python[what], what
+
+
+def test_yaml_and_python_give_models_of_equal_versions(functions):
+    module = importlib.import_module(functions)
+    in_yaml = of_yaml({**MINIMAL, "time": "day", "features": f"{functions}:lags", "estimator": f"{functions}:build"})
+    in_python = ModelPipeline(
+        name="bike", source=Folder("data/*.csv"), target="y", time="day", features=module.lags, estimator=module.build
+    )
+    assert in_yaml == in_python
+    assert in_yaml.training_version == in_python.training_version
+    assert in_yaml.features_version == in_python.features_version
+
+
+@pytest.mark.parametrize(
+    "written, source",
+    [
+        ("data/*.csv", Folder("data/*.csv")),
+        ({"folder": "data/*.csv", "period": "week", "time": "t"}, Folder("data/*.csv", period="week", time="t")),
+        ({"frame": "shop.data:load", "limits": {"max_mb": 1}}, Frame("shop.data:load", limits={"max_mb": 1})),
+        (
+            {"table": "sales.orders", "url": "$WAREHOUSE_URL", "high_watermark": "id"},
+            Table("sales.orders", url="$WAREHOUSE_URL", high_watermark="id"),
+        ),
+        (
+            {"query": "SELECT * FROM orders", "url": "$WAREHOUSE_URL", "high_watermark": "id"},
+            Table(query="SELECT * FROM orders", url="$WAREHOUSE_URL", high_watermark="id"),
+        ),
+        ({"asset": "lake/rentals", "period": "day"}, UpstreamAsset("lake/rentals", period="day")),
+        ({"asset": ["lake", "rentals"]}, UpstreamAsset("lake/rentals")),
+    ],
+)
+def test_each_kind_of_source_can_be_written(written, source):
+    assert of_yaml({**MINIMAL, "source": written}).source == source
+    assert list(Draft202012Validator(model_schema()).iter_errors({**MINIMAL, "source": written})) == []
+
+
+def test_suite_is_sought_beside_the_file_that_names_it_and_data_from_the_working_directory(project):
+    project.declare("bike", {**MINIMAL, "expectations": "rules/suite.yaml"})
+    model = component_of(project)
+    assert model.expectations == str(project.folder / "bike" / "rules" / "suite.yaml")
+    assert model.source.path == "data/*.csv"
+    project.declare("bike", {**MINIMAL, "expectations": "/shared/suite.yaml"})
+    assert component_of(project).expectations == "/shared/suite.yaml"
+
+
+def component_of(project: Project) -> ModelPipeline:
+    """The only component of a project, loaded anew."""
+    tree = dg.ComponentTree.for_project(project.root)
+    (found,) = tree.get_all_components(of_type=ModelPipeline)
+    return found
+
+
+def test_function_for_expectations_is_imported_when_it_is_declared(functions):
+    module = importlib.import_module(functions)
+    assert of_yaml({**MINIMAL, "expectations": f"{functions}:suite"}).expectations is module.suite
+
+
+def test_templates_are_filled_in_as_in_any_component(project, monkeypatch):
+    monkeypatch.setenv("BIKE_SEED", "7")
+    monkeypatch.setenv("BIKE_TARGET", "rentals")
+    project.write("bike/vars.py", "import dagster as dg\n\n\n@dg.template_var\ndef most():\n    return {'rmse': 9.0}\n")
+    project.write(
+        "bike/defs.yaml",
+        """
+type: mlops_assets.ModelPipeline
+template_vars_module: .vars
+attributes:
+  name: bike
+  source: "{{ context.project_root }}/data/*.csv"
+  target: "{{ env.BIKE_TARGET }}"
+  estimator: sklearn.linear_model.Ridge
+  seed: "{{ env.BIKE_SEED }}"
+  metrics: ["{{ 'rm' + 'se' }}"]
+  gates: {maximum: "{{ most }}"}
+  owners: ["{{ env('BIKE_OWNER', 'team:none') }}"]
+""",
+    )
+    model = component_of(project)
+    assert model.source.path == f"{project.root}/data/*.csv"
+    assert (model.target, model.seed, model.metrics, model.owners) == ("rentals", 7, ["rmse"], ["team:none"])
+    assert model.gates.maximum == {"rmse": 9.0}
+
+
+def test_text_that_is_no_template_stays_the_text_that_it_is():
+    written = {"solver": "1", "nothing": "None", "yes": "True", "list": "[1]", "zip": "010", "name": "os.system"}
+    model = of_yaml(
+        {**MINIMAL, "params": written, "where": {"zip": "10115"}, "search": {"space": {"f": ["os.system"]}}}
+    )
+    assert model.params == written
+    assert model.where == {"zip": "10115"}
+    assert model.search.space == {"f": ["os.system"]}
+
+
+def test_schema_has_a_description_and_the_default_of_every_field_and_the_names_that_may_be_chosen():
+    schema = model_schema()
+    Draft202012Validator.check_schema(schema)
+    fields = schema["properties"]
+    assert set(fields) == set(ModelPipeline.model_fields)
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+    for name, info in Declaration.model_fields.items():
+        if name not in ("source", "outcomes", "features", "expectations", "estimator") and not info.is_required():
+            default = info.get_default(call_default_factory=True)
+            plain = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+            assert name in ("gates", "drift", "retraining") or fields[name]["default"] == plain
+    assert fields["pages"]["else"]["enum"] == ["on_alarm", "always", "never"]
+    retraining = fields["retraining"]["else"]["properties"]
+    assert retraining["timezone"]["default"] == "UTC" and retraining["confirm"]["default"] == [2, 3]
+    assert set(fields["source"]["properties"]) >= {"folder", "frame", "table", "asset", "query", "url", "period"}
+    assert "name" in fields["segments"]["items"]["required"]
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        ({"targt": "x"}, "Additional properties are not allowed ('targt' was unexpected)"),
+        ({"target": ["y"]}, "['y'] is not of type 'string'"),
+        ({"pages": "nevr"}, "'nevr' is not one of ['on_alarm', 'always', 'never']"),
+        ({"seed": "seven"}, "'seven' is not of type 'integer'"),
+        ({"seed": "{{ env.SEED }}"}, None),
+        ({"gates": {"min_gian": 1}}, "Additional properties are not allowed ('min_gian' was unexpected)"),
+        ({"gates": {"beats": ["dumy"]}}, "'dumy' is not one of ['dummy', 'previous', 'linear']"),
+        ({"source": {"foldr": "x"}}, "Additional properties are not allowed ('foldr' was unexpected)"),
+        ({"where": {"region": {"not": "north"}}}, "is not of type 'string', 'integer', 'number', 'boolean', 'array'"),
+        ({"segments": []}, "[] should be non-empty"),
+        ({"segments": [{"where": {"region": "north"}}]}, "'name' is a required property"),
+        ({"retraining": {"confirm": [1]}}, "[1] is too short"),
+    ],
+)
+def test_schema_says_in_one_sentence_what_is_wrong(wrong, says):
+    errors = [error.message for error in Draft202012Validator(model_schema()).iter_errors({**MINIMAL, **wrong})]
+    assert len(errors) == (says is not None)
+    assert all(says in error for error in errors)
+
+
+def test_scaffolded_file_is_a_model_and_holds_every_field():
+    written = yaml.safe_load(model_yaml("mlops_assets.ModelPipeline", "bike"))
+    assert written["type"] == "mlops_assets.ModelPipeline"
+    assert list(Draft202012Validator(model_schema()).iter_errors(written["attributes"])) == []
+    model = of_yaml(written["attributes"])
+    assert (model.name, model.source) == ("bike", Folder("data/bike/*.csv", time="timestamp"))
+
+
+def test_scaffolded_file_without_its_comment_signs_is_a_whole_declaration_with_the_defaults():
+    lines = list(uncommented(model_yaml("mlops_assets.ModelPipeline", "bike")))
+    written = yaml.safe_load("\n".join(lines))["attributes"]
+    assert set(written) == set(ModelPipeline.model_fields)
+    assert list(Draft202012Validator(model_schema()).iter_errors(written)) == []
+    model = of_yaml(written)
+    assert [each.name for each in model.models] == ["bike_north", "bike_south"]
+    assert (model.gates, model.drift, model.retraining) == (Gates(), Drift(), Retraining())
+    examples = {"search", "outcomes", "segments", "source", "time", "key", "metrics", "expectations"}
+    for name, info in ModelPipeline.model_fields.items():
+        if name not in examples and not info.is_required():
+            assert getattr(model, name) == info.get_default(call_default_factory=True), name
+
+
+def uncommented(text: str) -> Iterator[str]:
+    """The lines of which each is a field, also where it stands in a comment."""
+    parts = (ModelPipeline, Gates, Drift, Retraining)
+    known = {"type", "attributes", *(name for part in parts for name in part.model_fields)}
+    for line in text.splitlines():
+        bare = line.replace("# ", "", 1) if line.startswith("  #") else line
+        if bare.split(":")[0].strip() in known and not line.startswith("#"):
+            yield bare
+
+
+def test_discovery_finds_both_components_and_imports_nothing_heavy():
+    program = """
+import json, sys
+from dagster.components.core.package_entry import discover_entry_point_package_objects
+found = [key.to_typename() for key in discover_entry_point_package_objects()]
+print(json.dumps([found, sorted(name for name in sys.modules if "." not in name)]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found, modules = json.loads(done.stdout)
+    assert {"mlops_assets.ModelPipeline", "mlops_assets.Deployment"} <= set(found)
+    heavy = {"sklearn", "mlflow", "great_expectations", "evidently", "scipy", "matplotlib", "sqlalchemy", "pandas"}
+    assert heavy & set(modules) == set()
+
+
+def test_component_can_be_made_in_a_python_file_of_the_defs_folder(project):
+    project.write(
+        "bike/component.py",
+        """
+import dagster as dg
+
+from mlops_assets import Folder, ModelPipeline
+
+
+@dg.component_instance
+def load(context: dg.ComponentLoadContext) -> ModelPipeline:
+    return ModelPipeline(name="bike", source=Folder("d/*.csv"), target="y", estimator="sklearn.linear_model.Ridge")
+""",
+    )
+    project.declare("platform", None, DEPLOYMENT)
+    keys = {key.to_user_string() for key in project.defs().resolve_all_asset_keys()}
+    assert {"bike/dataset", "bike/champion", "bike/predictions"} <= keys
+
+
+def test_asset_shows_the_line_of_its_declaration(project):
+    project.declare("bike", MINIMAL)
+    project.declare("platform", None, DEPLOYMENT)
+    spec = next(spec for spec in project.defs().resolve_all_asset_specs() if spec.key.path[-1] == "champion")
+    (reference,) = spec.metadata["dagster/code_references"].code_references
+    assert (reference.file_path, reference.line_number) == (str(project.folder / "bike" / "defs.yaml"), 1)
+
+
+def test_unset_environment_variable_in_a_template_is_told(project):
+    project.declare("bike", {**MINIMAL, "target": "{{ env.NOT_SET_ANYWHERE }}"})
+    said = project.error()
+    assert said.startswith(f"{project.name}/defs/bike/defs.yaml:5: ModelPipeline 'bike': target: template ")
+    assert "'{{ env.NOT_SET_ANYWHERE }}' gives nothing (known: " in said
