@@ -44,7 +44,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         ledger = BatchLedger(mlops_storage, model.name)
         record = ledger.accepted(context.partition_key)
         batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
-        history = _history(model, batch, record, ledger, mlops_storage)
+        history = earlier_rows(model, batch, record, ledger, mlops_storage)
         table = compute(model.features, batch, history, model.not_features)
         outcomes = [_columns(model, table, mlops_storage), _leak(model, batch, history)]
         yield from (check_result(outcome, key) for outcome in outcomes)
@@ -78,7 +78,7 @@ def _described(model: Declaration) -> str:
     return f"{name} over the batch" + (f" and {model.lookback} of earlier rows" if model.lookback else "")
 
 
-def _history(
+def earlier_rows(
     model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
 ) -> "pd.DataFrame":
     """Rows of accepted batches within the lookback, earlier than the first row of this batch."""

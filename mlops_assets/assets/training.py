@@ -65,7 +65,7 @@ def train(
     run_id = registry.start_run(model.name, f"challenger {manifest.trained_until}", tags)
     status = "FAILED"
     try:
-        trained = _fit_and_register(model, rows, holdout, overrides, run_id, tags, registry, context)
+        trained = _fit_and_register(model, rows, holdout, overrides, run_id, tags, storage, registry, context)
         status = "FINISHED"
     finally:
         registry.end_run(run_id, status)
@@ -79,19 +79,27 @@ def _fit_and_register(
     overrides: Mapping[str, Any],
     run_id: str,
     tags: dict[str, str],
+    storage: Storage,
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> Trained:
-    """Write order: trials, artifact, then the version with all its tags in one call."""
+    """Write order: trials, recipe, artifact, then the version with all its tags in one call."""
     from mlops_assets.assets.judging import predictions_digest
+    from mlops_assets.assets.recipes import HOLDOUT, TRAIN, recipe_of, store_recipe
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.resources.model_files import save_model
 
     found = _fitted(model, rows, overrides, context)
-    params = {**model.params, **overrides, **found.params}
+    given = {**model.params, **overrides}
+    params = {**given, **found.params}
     registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
     registry.log_trials(run_id, found.trials)
-    tags = {**tags, "holdout_predictions": predictions_digest(predict(found.model, holdout.X))}
+    recipe = recipe_of(model, given, found.params, found.model, {TRAIN: rows, HOLDOUT: holdout})
+    tags = {
+        **tags,
+        "holdout_predictions": predictions_digest(predict(found.model, holdout.X)),
+        "recipe": store_recipe(storage, model.name, recipe),
+    }
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         folder = Path(place) / "model"
         save_model(found.model, folder, rows.X, model.serialization, trusted=model.trusted_types)

@@ -82,6 +82,11 @@ class MlflowRuns(MlflowConnection):
         with self._asking(f"give the metrics of run {run_id}") as client:
             return dict(client.get_run(run_id).data.metrics)
 
+    def params(self, run_id: str) -> dict[str, str]:
+        """The parameters of a run, as the texts that MLflow keeps."""
+        with self._asking(f"give the parameters of run {run_id}") as client:
+            return dict(client.get_run(run_id).data.params)
+
     def end_run(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run; `status` is FINISHED, FAILED or KILLED."""
         with self._asking(f"end run {run_id}") as client:

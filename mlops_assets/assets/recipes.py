@@ -1,0 +1,113 @@
+"""The recipe of a version: written when it is fitted, read when it is fitted again."""
+
+import ast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import TrainingError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.recipe import Recipe
+
+TAG = "recipe"
+TRAIN, HOLDOUT = "training rows", "holdout"
+
+_NOT_FITTED = frozenset(
+    {"name", "source", "outcomes", "params", "expectations", "extra_columns", "slices", "trusted_types"}
+    | {"gates", "drift", "retraining", "ablation", "approval", "pages", "owners", "description"}
+)
+"""Fields that the fitted model does not depend on; a source may also hold a credential."""
+
+
+def recipe_of(
+    model: Declaration, given: Mapping[str, Any], found: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]
+) -> "Recipe":
+    """What `fitted` was made from; to be asked in the process that fitted it.
+
+    given: parameters that the estimator was built with; found: those that a search chose in place of them. rows: by
+    what they are for. Without a fitted model nothing is said of the machine: its libraries are not all loaded.
+    """
+    from mlops_assets.modelling.recipe import Recipe, code_of, machine, packages_of, text_of
+
+    declared = {name: getattr(model, name) for name in Declaration.model_fields if name not in _NOT_FITTED}
+    functions = {"features": model.features, "estimator": _function(model)}
+    return Recipe(
+        given={name: text_of(value) for name, value in given.items()},
+        found={name: text_of(value) for name, value in found.items()},
+        fields={**{name: text_of(value) for name, value in declared.items()}, "outcomes": str(bool(model.outcomes))},
+        code={name: code_of(function) for name, function in functions.items() if function is not None},
+        packages=packages_of(fitted),
+        machine={} if fitted is None else machine(),
+        rows={role: _rows_digest(each) for role, each in rows.items()},
+    )
+
+
+def store_recipe(storage: Storage, model: str, recipe: "Recipe") -> str:
+    """Keep a recipe, and give the name that the version refers to it by."""
+    storage.write_json(model, "recipes", recipe.digest, value=recipe.to_dict())
+    return recipe.digest
+
+
+def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
+    """The recipe of a version; None where it was registered before recipes were kept.
+
+    `TrainingError` where the record is gone or was changed.
+    """
+    from mlops_assets.modelling.recipe import Recipe, digest_of
+
+    digest = version.tags.get(TAG)
+    if digest is None:
+        return None
+    values = storage.read_json(version.model, "recipes", digest)
+    described = f"the recipe of {version.model} version {version.version} ({storage.root}: recipes/{digest}.json)"
+    if values is None:
+        raise TrainingError(f"{described} is gone, so it is not known what to fit: restore the file")
+    if digest_of(values) != digest:
+        raise TrainingError(f"{described} was changed since it was written: restore the file")
+    return Recipe.from_dict(values)
+
+
+def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":
+    """What can be told of a version that has no recipe, from its tags and the parameters of its MLflow run."""
+    from mlops_assets.modelling.recipe import Recipe
+
+    texts = {name: _as_written(text) for name, text in registry.params(version.run_id).items()}
+    searched = (model.search.space if model.search else {}).keys() - model.params.keys()
+    packages = dict(pair.split("==", 1) for pair in version.tags.get("packages", "").split(", ") if "==" in pair)
+    packages |= {"python": version.tags.get("python", ""), "mlops-assets": version.tags.get("mlops_assets", "")}
+    fields = {name: _as_written(version.tags[name]) for name in ("seed", "serialization") if name in version.tags}
+    return Recipe(
+        given={name: text for name, text in texts.items() if name not in searched},
+        found={name: text for name, text in texts.items() if name in searched},
+        fields=fields,
+        packages={name: text for name, text in packages.items() if text},
+    )
+
+
+def _rows_digest(rows: Rows) -> str:
+    """Hex digits that change with the features, the labels and their order."""
+    from mlops_assets.sources.contents import data_version
+
+    return f"{data_version(rows.X)}-{data_version(rows.y.to_frame())}"
+
+
+def _function(model: Declaration) -> Any:
+    """The estimator where its source is the user's own; scikit-learn's is told by its version."""
+    from mlops_assets.modelling.dotted import resolve
+
+    found = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
+    return None if (getattr(found, "__module__", None) or "").startswith("sklearn.") else found
+
+
+def _as_written(text: str) -> str:
+    """A value that was kept by `str` as Python writes it: a text gets its quotes back."""
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text if text in ("nan", "inf", "-inf") else repr(text)
+    return text

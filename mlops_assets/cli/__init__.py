@@ -1,0 +1,1 @@
+"""`mlops-assets` on the command line: each command is a file."""

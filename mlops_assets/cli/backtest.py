@@ -1,0 +1,122 @@
+"""`mlops-assets backtest MODEL`: the model's past replayed under other rules of retraining."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import dagster as dg
+import typer
+from rich.console import Console
+
+from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.policy_backtests import BacktestConfig
+from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
+from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
+from mlops_assets.cli.records import plain
+from mlops_assets.errors import MlopsAssetsError
+
+_POLL_SECONDS = 0.5
+
+
+def backtest(
+    model: ModelName,
+    price: Annotated[float, typer.Option(min=0, help="What a retraining costs; 0: 1% of the error of 10 batches.")] = 0,
+    newest: Annotated[int, typer.Option(min=0, help="Score only so many of the newest batches; 0: all.")] = 0,
+    policy: Annotated[list[str] | None, typer.Option(help="Replay this policy; may be repeated. Default: all.")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Search parameters once, on the first training set.")
+    ] = False,
+    module: Module = None,
+    python_file: PythonFile = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a model's past under other rules of retraining, and show which would have been best. Changes nothing."""
+    with located(module, python_file, directory) as location:
+        location.model(model)
+        asked = BacktestConfig(price=price, newest=newest, policies=policy or [], search="once" if search else "off")
+        run_id, found = _replayed(location, model, asked)
+    told = {"model": model, "run_id": run_id, **found}
+    if as_json:
+        say_json(told)
+    else:
+        _show(told)
+
+
+def _replayed(location: Location, model: str, asked: BacktestConfig) -> tuple[str, dict[str, Any]]:
+    """One run of `<model>_backtest`, recorded in the instance; its id and what it found."""
+    job, run_id = location.repository.get_job(f"{model}_backtest"), str(uuid.uuid4())
+    with _progress(location.instance, run_id), quietly(log=logging.NOTSET):
+        result = job.execute_in_process(
+            instance=location.instance,
+            run_id=run_id,
+            run_config={
+                "ops": {f"{model}__policy_backtest": {"config": asked.model_dump()}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            tags={".dagster/repository": f"{location.repository.name}@{location.target.location_name}"},
+            raise_on_error=False,
+        )
+    if not result.success:
+        raise MlopsAssetsError(f"the back-test of {model} failed (run {run_id}): {_reason(result)}")
+    [made] = result.get_asset_materialization_events()
+    assert made.materialization.asset_key == asset_key(model, "policy_backtest")
+    found = plain(made.materialization.metadata)
+    return run_id, {**found, **{name: _inside_fence(found[name]) for name in ("python", "yaml")}}
+
+
+@contextmanager
+def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Shows on stderr, where a person watches, what the run last said."""
+    screen, ended = Console(stderr=True, highlight=False), threading.Event()
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status("replaying ...") as status:
+
+        def watch() -> None:
+            cursor: str | None = None
+            while not ended.wait(_POLL_SECONDS):
+                page = instance.get_records_for_run(run_id, cursor=cursor)
+                said = [each.event_log_entry for each in page.records]
+                cursor = page.cursor
+                if messages := [each.user_message for each in said if each.dagster_event is None]:
+                    status.update(literal(messages[-1]))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    """What stopped the step, in its own words."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    error = errors[0] if errors else None
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "see the run in the UI"
+    before, name, message = " ".join(error.message.split()).partition(f"{error.cls_name}: ")
+    return message or before + name
+
+
+def _inside_fence(markdown: str) -> str:
+    """The code in a Markdown block of code."""
+    return "\n".join(markdown.splitlines()[1:-1])
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    screen, policies = console(), told["policies"]
+    names = list(policies[0])
+    screen.print(table(names[1:] + names[:1], ([row[name] for name in (*names[1:], names[0])] for row in policies)))
+    screen.print(f"Best is {literal(told['why'])}")
+    screen.print(f"A model is useful for {literal(told['useful_life_batches'])} batches. To declare it:\n")
+    screen.print(literal(told["yaml"]))
+    screen.print(f"\nrun {told['run_id']}", style="dim")

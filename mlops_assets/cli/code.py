@@ -1,0 +1,162 @@
+"""Which module or file is the code location, and its loading, by the rules of Dagster's own command line."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from mlops_assets.cli.output import quietly
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.text import listed
+
+WAYS = (
+    "name it by -m MODULE or -f FILE, or go to a folder with [tool.dg.project] in its pyproject.toml, "
+    "a workspace.yaml or a definitions.py"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A module or a file that holds definitions; imports begin in `folder`, `why` says where it was named."""
+
+    kind: str
+    name: str
+    folder: Path
+    location_name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"code location {self.name} ({self.why})"
+
+    def load(self) -> dg.RepositoryDefinition:
+        """Its definitions; `MlopsAssetsError` where they do not load. Whatever that prints goes to stderr."""
+        with quietly(), _importing_from(self.folder):
+            try:
+                return self._repository()
+            except MlopsAssetsError:
+                raise
+            except Exception as error:  # whatever a user's code raises
+                raise MlopsAssetsError(f"{self} does not load: {_innermost(error)}") from error
+
+    def _repository(self) -> dg.RepositoryDefinition:
+        from dagster._core.definitions.reconstruct import repository_def_from_target_def
+        from dagster._grpc.utils import get_loadable_targets
+
+        targets = get_loadable_targets(
+            python_file=self.name if self.kind == "python_file" else None,
+            module_name=self.name if self.kind == "python_module" else None,
+            package_name=None,
+            autoload_defs_module_name=self.name if self.kind == "autoload_defs_module" else None,
+            working_directory=str(self.folder),
+            attribute=None,
+            resolve_lazy_defs=True,
+        )
+        repository = repository_def_from_target_def(targets[0].target_definition)
+        if repository is None:
+            raise MlopsAssetsError(f"{self} holds no Definitions: assign one at module level, as `defs = ...`")
+        return repository
+
+
+def target_of(module: str | None, python_file: Path | None, directory: Path | None) -> Target:
+    """What options name, else what the present folder or one above it names; `MlopsAssetsError` where nothing does."""
+    folder = (directory or Path.cwd()).resolve()
+    if not folder.is_dir():
+        raise MlopsAssetsError(f"the working directory {folder} does not exist")
+    if module and python_file:
+        raise MlopsAssetsError("both -m and -f are given: name the code location by one of them")
+    if module:
+        return Target("python_module", module, folder, module, "-m")
+    if python_file:
+        if not python_file.is_file():
+            raise MlopsAssetsError(f"there is no file {python_file}, which -f names")
+        return Target("python_file", str(python_file.resolve()), folder, python_file.name, "-f")
+    found = _of_project(folder) or _of_workspace(folder) or _of_file(folder)
+    if found is None:
+        raise MlopsAssetsError(f"there is no code location in {folder}: {WAYS}")
+    return found
+
+
+def _of_project(folder: Path) -> Target | None:
+    """The project of the nearest pyproject.toml that has one; its folder becomes the present one, as for `dg`."""
+    for parent in (folder, *folder.parents):
+        path = parent / "pyproject.toml"
+        if path.is_file() and (project := _project(path)):
+            os.chdir(parent)  # relative paths of data are relative to it
+            named = project.get("code_location_name") or parent.name
+            if project.get("autoload_defs"):
+                name = project.get("defs_module", f"{project['root_module']}.defs")
+                return Target("autoload_defs_module", name, parent, named, f"[tool.dg.project] of {path}")
+            name = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
+            return Target("python_module", name, parent, named, f"[tool.dg.project] of {path}")
+    return None
+
+
+def _project(path: Path) -> Mapping[str, Any]:
+    try:
+        declared = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MlopsAssetsError(f"{path} cannot be read: {error}") from error
+    project: Mapping[str, Any] = declared.get("tool", {}).get("dg", {}).get("project", {})
+    if project and "root_module" not in project:
+        raise MlopsAssetsError(f"[tool.dg.project] of {path} lacks root_module, the package that holds the definitions")
+    return project
+
+
+def _of_workspace(folder: Path) -> Target | None:
+    path = next((each for name in ("workspace.yaml", "workspace.yml") if (each := folder / name).is_file()), None)
+    if path is None:
+        return None
+    try:
+        entries = (yaml.safe_load(path.read_text()) or {}).get("load_from") or []
+        targets = [_of_entry(entry, path) for entry in entries]
+    except (yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+        raise MlopsAssetsError(f"{path} cannot be read as a workspace: {error}") from error
+    if len(targets) != 1:
+        names = listed((Path(each.name).name for each in targets), 20) or "none"
+        raise MlopsAssetsError(f"{path} names {len(targets)} code locations ({names}): choose one by -m or -f, and -d")
+    return targets[0]
+
+
+def _of_entry(entry: Mapping[str, Any], path: Path) -> Target:
+    [(kind, value)] = entry.items()
+    about = value if isinstance(value, Mapping) else {}
+    if kind == "python_file":
+        file = path.parent / (about.get("relative_path", "") if about else value)
+        folder = path.parent / (about.get("working_directory") or ".")
+        return Target(kind, str(file), folder, about.get("location_name") or file.name, str(path))
+    if kind in ("python_module", "python_package"):
+        module = about.get("module_name") or about.get("package_name") or str(value)
+        folder = path.parent / (about.get("working_directory") or ".")
+        return Target("python_module", module, folder, about.get("location_name") or module, str(path))
+    raise MlopsAssetsError(f"{path} names a {kind}, which is not loaded here: name its module or file by -m or -f")
+
+
+def _of_file(folder: Path) -> Target | None:
+    path = folder / "definitions.py"
+    return Target("python_file", str(path), folder, path.name, "in this folder") if path.is_file() else None
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Dagster takes the first entry of sys.path for that of its script; ours stays where it is."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong first, in its own words."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:600]}"

@@ -1,0 +1,5 @@
+"""`mlops-assets doctor`: what an instance lacks for the promises of the pack to hold."""
+
+from mlops_assets.cli.doctor.command import doctor
+
+__all__ = ["doctor"]

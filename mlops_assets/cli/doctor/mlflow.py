@@ -1,0 +1,68 @@
+"""MLflow: whether it answers, how long it may take, and whether its address gives a secret away."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
+from mlops_assets.cli.location import missing_database
+from mlops_assets.resources.mlflow_calls import without_credentials
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.sensors.registry_probe import why_no_answer
+
+_LONGEST_REQUEST = 120
+
+
+def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
+    """Whether the registry answers, asked for a few seconds; `model` is any name."""
+    if missing := missing_database(registry):
+        yield advice("MLflow", f"there is no database at {missing}", "The first training makes it.")
+        return
+    if said := why_no_answer(registry, model):
+        why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
+        yield fault("MLflow", said, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
+    else:
+        yield fine("MLflow", f"answers at {without_credentials(registry.tracking_uri)}")
+
+
+def address(registry: MlflowRegistry) -> Iterator[Finding]:
+    """How long MLflow may take, and whether its address gives a secret away."""
+    yield _patience(registry)
+    yield _address(registry)
+
+
+def _patience(registry: MlflowRegistry) -> Finding:
+    name, seconds = "MLflow timeouts", registry.timeout_seconds * (registry.retries + 1)
+    found = f"a request may take {registry.timeout_seconds} s and is repeated {registry.retries} times"
+    if seconds > _LONGEST_REQUEST:
+        why = f"While MLflow is away, a step waits {seconds} s for each request and holds its slot meanwhile."
+        return fault(name, found, why, "MlflowRegistry(timeout_seconds=10, retries=2)")
+    return fine(name, found)
+
+
+def _address(registry: MlflowRegistry) -> Finding:
+    name, parts = "MLflow address", urlsplit(registry.tracking_uri)
+    if parts.password:
+        why = "The configuration of resources is shown in Dagster's UI, unless it is a dg.EnvVar."
+        mend = "take it out of the address and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        return advice(name, "holds a password", why, f"{mend}; for a database write dg.EnvVar in the resource")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        why = "Names, passwords and models go over the network unencrypted."
+        return advice(name, f"http to {parts.hostname}", why, "serve MLflow by https")
+    if parts.scheme == "sqlite":
+        why = "An SQLite file serves the processes of one machine, and the UI of people needs a server on it."
+        return advice(name, "SQLite", why, "on more than one machine set MLFLOW_TRACKING_URI to a server's address")
+    return fine(name, without_credentials(registry.tracking_uri))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, reachable from nowhere else."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback if host else True
+    except OSError:
+        return False

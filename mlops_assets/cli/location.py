@@ -1,0 +1,137 @@
+"""The code location that a command is about: its models, resources, jobs and instance."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import dagster as dg
+import typer
+
+from mlops_assets.assets.keys import MODEL, declared
+from mlops_assets.cli.code import Target, target_of
+from mlops_assets.cli.output import quietly
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+from mlops_assets.text import listed, shown
+
+Module = Annotated[str | None, typer.Option("-m", "--module-name", help="Module of the code location.")]
+PythonFile = Annotated[Path | None, typer.Option("-f", "--python-file", help="File of the code location.")]
+Directory = Annotated[Path | None, typer.Option("-d", "--working-directory", help="Where its imports begin.")]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model.")]
+
+
+@dataclass(frozen=True)
+class Location:
+    """A loaded code location, with the instance that its runs are recorded in."""
+
+    target: Target
+    repository: dg.RepositoryDefinition
+    instance: dg.DagsterInstance
+    stack: ExitStack
+
+    @property
+    def models(self) -> dict[str, Declaration]:
+        """The declarations of its models by name."""
+        specs = (spec for asset in self.repository.assets_defs_by_key.values() for spec in asset.specs)
+        names = {spec.metadata[MODEL] for spec in specs if MODEL in spec.metadata}
+        return {name: declared(name) for name in sorted(names)}
+
+    def model(self, name: str) -> Declaration:
+        """The declaration of a model; for an unknown name an error that tells the nearest ones."""
+        models = self.models
+        if name in models:
+            return models[name]
+        if not models:
+            raise MlopsAssetsError(
+                f"{self.target} declares no models: add a ModelPipeline, or name another by -m or -f"
+            )
+        close = difflib.get_close_matches(name, models)
+        meant = f"; did you mean {' or '.join(close)}?" if close else ""
+        known = f"{self.target} has: {listed(models, 20)}"
+        raise MlopsAssetsError(f"there is no model {shown(name)}{meant} ({known})")
+
+    @cached_property
+    def storage(self) -> Storage:
+        """`mlops_storage`."""
+        return cast(Storage, self.resource("mlops_storage"))
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        """`mlflow_registry`."""
+        return cast(MlflowRegistry, self.resource("mlflow_registry"))
+
+    def resource(self, key: str) -> Any:
+        """A resource as a run gets it, with environment variables resolved."""
+        found = self.repository.get_top_level_resources()
+        if key not in found:
+            raise MlopsAssetsError(
+                f"{self.target} has no resource {key!r} (it has: {listed(sorted(found), 20)}): "
+                "add those of mlops_assets, for instance by `type: mlops_assets.Deployment` in a defs.yaml"
+            )
+        wanted = {key: found[key]}
+        while needed := {name for each in wanted.values() for name in each.required_resource_keys} - set(wanted):
+            wanted |= {name: found[name] for name in needed}
+        with quietly():
+            built = self.stack.enter_context(dg.build_resources(wanted, instance=self.instance))
+        return getattr(built, key)
+
+
+@contextmanager
+def located(module: str | None, python_file: Path | None, directory: Path | None) -> Iterator[Location]:
+    """The code location that options name, or else the one of the present folder, and its instance.
+
+    Raises `MlopsAssetsError` where there is none, where it does not load, or where no instance is configured.
+    """
+    target = target_of(module, python_file, directory)
+    with ExitStack() as stack:
+        stack.enter_context(env_file())
+        instance = stack.enter_context(instance_of())
+        instance.inject_env_vars(target.location_name)
+        yield Location(target, target.load(), instance, stack)
+
+
+@contextmanager
+def env_file() -> Iterator[None]:
+    """The variables of a file `.env` in the present folder go before those of the shell, as for `dagster` and `dg`."""
+    from dagster._core.secrets.env_file import get_env_var_dict
+
+    values = get_env_var_dict(os.getcwd())
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ |= {} if value is None else {name: value}
+
+
+def missing_database(registry: MlflowRegistry) -> Path | None:
+    """The SQLite file of a registry if it does not exist; whoever asks MLflow for something in it would make it."""
+    path = Path(registry.tracking_uri.removeprefix("sqlite:///"))
+    return path if registry.tracking_uri.startswith("sqlite:///") and not path.exists() else None
+
+
+def instance_of() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME."""
+    home = os.environ.get("DAGSTER_HOME", "")
+    if not home:
+        raise MlopsAssetsError(
+            "DAGSTER_HOME is not set, so it is not known where runs are recorded: set it to the folder that holds "
+            "dagster.yaml, as in `export DAGSTER_HOME=/path/to/dagster_home` (in a clone: $PWD/.mlops/dagster)"
+        )
+    if not Path(home).is_absolute() or not Path(home).is_dir():
+        raise MlopsAssetsError(f"DAGSTER_HOME must be the absolute path of an existing folder; it is {shown(home)}")
+    try:
+        with quietly():
+            return dg.DagsterInstance.get()
+    except Exception as error:  # Dagster, YAML and SQLAlchemy raise kinds of their own
+        reason = " ".join(str(error).split())[:500] or type(error).__name__
+        raise MlopsAssetsError(f"the instance of DAGSTER_HOME={home} does not open: {reason}") from error

@@ -1,0 +1,49 @@
+"""`mlops-assets`: the commands. A new one is an import and a line in `COMMANDS`."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from mlops_assets.cli.backtest import backtest
+from mlops_assets.cli.doctor import doctor
+from mlops_assets.cli.history import history
+from mlops_assets.cli.output import USAGE, literal
+from mlops_assets.cli.reproduce import reproduce
+from mlops_assets.cli.why import why
+from mlops_assets.errors import MlopsAssetsError
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    doctor,
+    why,
+    history,
+    reproduce,
+    backtest,
+)
+
+app = typer.Typer(
+    name="mlops-assets",
+    help="What the models of a code location did and why, and whether their instance keeps what is promised.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _telling(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose errors are told in a line on stderr."""
+
+    @functools.wraps(command)
+    def told(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except MlopsAssetsError as error:
+            Console(stderr=True, highlight=False).print(f"[red]Error:[/red] {literal(error)}", soft_wrap=True)
+            raise typer.Exit(USAGE) from None
+
+    return told
+
+
+for each in COMMANDS:
+    app.command()(_telling(each))

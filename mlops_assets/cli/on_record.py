@@ -1,0 +1,157 @@
+"""The decisions on a model, gathered from where each of them is kept: Dagster's events and the records in storage."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal
+
+import dagster as dg
+
+from mlops_assets.assets.keys import asset_key
+from mlops_assets.cli.records import Record, materialized, not_passed, observed
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.batch_reports import BatchReports, ReportKind
+from mlops_assets.resources.registry_state import REGISTRY_INTACT
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger
+
+Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
+
+_NUMBERS = ("improvement", "more_rows_to_settle")
+_COMPARED = ("low", "high", "p")
+_PACK = "mlops_assets"
+
+
+@dataclass(frozen=True)
+class OnRecord:
+    """One decision: what was decided about what, when, by whom, why, with the numbers and the rows of evidence.
+
+    `run_id` is "" where a sensor decided. `evidence` holds a table for each kind of evidence, by its name.
+    """
+
+    at: datetime
+    kind: Kind
+    decision: str
+    about: str
+    reason: str
+    by: str = _PACK
+    run_id: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `at` is UTC, ISO 8601."""
+        return {**asdict(self), "at": self.at.isoformat(timespec="seconds")}
+
+
+def decisions(instance: dg.DagsterInstance, storage: Storage, model: str, last: int) -> list[OnRecord]:
+    """The last decisions on a model, the newest first."""
+    champion = asset_key(model, "champion")
+    verdicts = list(islice(_verdicts(materialized(instance, champion)), last))
+    found = [
+        *verdicts,
+        *_trainings(storage, model, verdicts),
+        *islice(_retraining(observed(instance, champion)), last),
+        *_alarms(storage, model, "drift", "drift"),
+        *_alarms(storage, model, "performance", "decay"),
+        *_batches(storage, model),
+        *islice(_registry(not_passed(instance, champion, REGISTRY_INTACT)), last),
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)[:last]
+
+
+def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
+    """What each run of the champion step decided."""
+    for each in records:
+        told = each.metadata
+        if "verdict" in told:
+            compared: list[dict[str, Any]] = told.get("comparison") or []
+            known = {**told, **(compared[0] if compared else {})}
+            yield OnRecord(
+                each.at,
+                "verdict",
+                _decision(told),
+                f"version {told['judged_version']}",
+                str(told.get("reason", "")),
+                str(told.get("decided_by", _PACK)),
+                each.run_id,
+                {name: known[name] for name in (*_NUMBERS, *_COMPARED) if isinstance(known.get(name), int | float)},
+                {name: told[name] for name in ("comparison", "guards", "gates") if told.get(name)},
+            )
+
+
+def _decision(told: Mapping[str, Any]) -> str:
+    """The verdict, and where the alias did not follow it, what it waits for."""
+    if told["verdict"] != "promote" or told.get("version") == told["judged_version"]:
+        return str(told["verdict"])
+    return "waits for approval" if told.get("waiting_for_approval") == told["judged_version"] else "promote, held"
+
+
+def _trainings(storage: Storage, model: str, verdicts: list[OnRecord]) -> Iterator[OnRecord]:
+    """Trainings whose run ended before the champion step, or that Dagster has forgotten."""
+    runs, versions = {each.run_id for each in verdicts}, {each.about for each in verdicts}
+    for each in TrainingLedger(storage, model).all():
+        about = f"version {each.version}" if each.version else f"training set {each.data_version[:12]}"
+        if each.run_id in runs or (each.status == "judged" and about in versions):
+            continue
+        verdict = {"fitted": "not judged yet", "refused": "refused"}.get(each.status, each.verdict)
+        reason = each.reason or f"registered by run {each.run_id[:8]}, which ended before it was judged"
+        yield OnRecord(datetime.fromisoformat(each.at), "verdict", verdict, about, reason, run_id=each.run_id)
+
+
+def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
+    """Whether to train anew, as the sensor or a schedule decided."""
+    for each in records:
+        told = each.metadata
+        if "decision_key" in told:
+            yield OnRecord(
+                each.at,
+                "retraining",
+                str(told["decision"]),
+                f"champion version {told['champion_version']}" if "champion_version" in told else "no champion",
+                str(told["reason"]),
+                run_id=each.run_id,
+                numbers={name: told[name] for name in ("new_rows", "attempt") if name in told},
+                evidence={"conditions": told.get("evidence") or []},
+            )
+
+
+def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
+    """The alarm of each batch that has one; of a batch the last report is kept."""
+    for batch, each in BatchReports(storage, model).all(reports).items():
+        if each.verdict == alarm:
+            yield OnRecord(
+                datetime.fromisoformat(each.at),
+                alarm,
+                f"{alarm} alarm",
+                f"batch {batch}, version {each.model_version}",
+                each.reason,
+                run_id=each.run_id,
+                numbers=each.figures,
+            )
+
+
+def _batches(storage: Storage, model: str) -> Iterator[OnRecord]:
+    """Batches that are not trained on: rejected, duplicates, or taken out by a person."""
+    for batch, each in BatchLedger(storage, model).records().items():
+        if each.status != "accepted":
+            at, reason = _written(storage, model, "batches", batch), "; ".join(each.reasons)
+            yield OnRecord(at, "batch", each.status, f"batch {batch}", reason, run_id=each.run_id)
+        if each.excluded:
+            by, _, reason = each.excluded.partition(": ")
+            at = _written(storage, model, "excluded", batch)
+            yield OnRecord(at, "batch", "excluded", f"batch {batch}", reason, by)
+
+
+def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
+    """When the alias or an artifact was found to be other than decided on."""
+    for each in records:
+        told = each.metadata
+        about = f"alias: {told.get('alias', 'unknown')}"
+        yield OnRecord(each.at, "registry", str(told.get("state", "failed")), about, told["description"], "unknown")
+
+
+def _written(storage: Storage, model: str, *parts: str) -> datetime:
+    """When a record without a moment in it was written."""
+    return datetime.fromtimestamp(storage.changed(model, *parts) / 1e9, UTC)

@@ -1,0 +1,79 @@
+"""What runs and sensors left in Dagster, newest first, as plain values."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Record:
+    """A materialisation or an observation: when, by which run ("" where it was a sensor), and its metadata, plain."""
+
+    at: datetime
+    run_id: str
+    metadata: Mapping[str, Any]
+
+
+def materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Record]:
+    """Materialisations of an asset, newest first, read as far as they are asked for."""
+    return _records(instance.fetch_materializations, key)
+
+
+def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Record]:
+    """Observations of an asset, newest first, read as far as they are asked for."""
+    return _records(instance.fetch_observations, key)
+
+
+def not_passed(instance: dg.DagsterInstance, key: dg.AssetKey, name: str, most: int = 500) -> Iterator[Record]:
+    """Evaluations of a check that did not pass, newest first; `metadata` also has its `description`."""
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+    history = instance.event_log_storage.get_asset_check_execution_history
+    for each in history(dg.AssetCheckKey(key, name), limit=most, status={AssetCheckExecutionRecordStatus.FAILED}):
+        if each.evaluation is not None:
+            told = {**plain(each.evaluation.metadata), "description": each.evaluation.description or ""}
+            yield Record(_moment(each.create_timestamp), _run(each.run_id), told)
+
+
+def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Dagster's metadata as JSON: tables as lists of objects; pictures are left out."""
+    told = {name: _plain(value) for name, value in metadata.items()}
+    return {name: value for name, value in told.items() if not _is_picture(value)}
+
+
+def _records(fetch: Callable[..., Any], key: dg.AssetKey) -> Iterator[Record]:
+    cursor: str | None = None
+    while True:
+        page = fetch(key, limit=_PAGE, cursor=cursor)
+        for each in page.records:
+            told = each.asset_materialization or each.asset_observation
+            if told is not None:
+                yield Record(_moment(each.timestamp), _run(each.run_id), plain(told.metadata))
+        if not page.has_more:
+            return
+        cursor = page.cursor
+
+
+def _plain(value: dg.MetadataValue[Any]) -> Any:
+    if isinstance(value, dg.TableMetadataValue):
+        names = [column.name for column in value.schema.columns]
+        return [{name: row.data.get(name) for name in names} for row in value.records]
+    return value.value
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("![")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _run(run_id: str | None) -> str:
+    """Dagster gives what no run recorded an empty id."""
+    return run_id or ""

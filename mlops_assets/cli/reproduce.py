@@ -1,0 +1,115 @@
+"""`mlops-assets reproduce`: a registered version fitted again, and what is not as it was."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops_assets.cli.location import Directory, Location, Module, PythonFile, located
+from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.text import shown
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.reproduction import Reproduction
+    from mlops_assets.resources.model_version import ModelVersion
+
+Asked = Annotated[
+    str,
+    typer.Argument(metavar="MODEL@VERSION", help="A model and the number of a version, `champion` or `latest`."),
+]
+AsDeclared = Annotated[
+    bool,
+    typer.Option("--as-declared", help="Take estimator, parameters and seed as they are declared now, too."),
+]
+CheckSource = Annotated[
+    bool, typer.Option(help="Compare the rows that the source holds now with those of then (reads them all).")
+]
+
+
+def reproduce(
+    asked: Asked,
+    as_json: AsJson = False,
+    as_declared: AsDeclared = False,
+    check_source: CheckSource = True,
+    module: Module = None,
+    python_file: PythonFile = None,
+    directory: Directory = None,
+) -> None:
+    """Fit a version again and compare predictions: identical, within tolerance, or differs, and because of what.
+
+    Rows, parameters and seed are those recorded; code and packages those of now. Nothing is searched or written.
+    Exit code 1 where predictions differ.
+    """
+    from mlops_assets.assets.reproducing import reproduce as fitted_again
+
+    name, wanted = _parsed(asked)
+    with located(module, python_file, directory) as location:
+        model = location.model(name)
+        version = _version(location, name, wanted)
+        with quietly():
+            found = fitted_again(model, version, location.storage, location.registry, as_declared, check_source)
+    if as_json:
+        say_json(found.to_dict())
+    else:
+        _show(found)
+    if found.verdict == "differs":
+        raise typer.Exit(WRONG)
+
+
+def _parsed(asked: str) -> tuple[str, str]:
+    name, at, wanted = asked.partition("@")
+    number = wanted.isascii() and wanted.isdigit() and int(wanted) > 0
+    if not name or not at or not (number or wanted in ("champion", "latest")):
+        raise MlopsAssetsError(
+            f"{shown(asked)} names no version: expected MODEL@VERSION with a number, `champion` or `latest`, as in "
+            "bike_demand@3"
+        )
+    return name, wanted
+
+
+def _version(location: Location, name: str, wanted: str) -> "ModelVersion":
+    if wanted == "champion":
+        found = location.registry.champion(name)
+        if found is None:
+            raise MlopsAssetsError(
+                f"{name} has no champion: no version has the alias `champion`; name one by its number"
+            )
+        return found
+    versions = location.registry.versions(name)
+    if not versions:
+        raise MlopsAssetsError(f"{name} has no version in the registry: train it first")
+    if wanted == "latest":
+        return versions[0]
+    for version in versions:
+        if version.version == int(wanted):
+            return version
+    raise MlopsAssetsError(
+        f"{name} has no version {wanted} (it has {', '.join(str(each.version) for each in versions[:20])})"
+    )
+
+
+def _show(found: "Reproduction") -> None:
+    out = console()
+    colour = {"identical": "green", "within tolerance": "green", "differs": "red"}[found.verdict]
+    out.print(f"{found.model} version {found.version}: [bold {colour}]{literal(found.reason)}[/]", soft_wrap=True)
+    compared = [
+        *found.agreements.items(),
+        *((f"{rows}, features computed anew", each) for rows, each in found.anew.items()),
+    ]
+    if compared:
+        columns = ("refit on", "rows", "greatest difference", "of the spread", "verdict")
+        rows = [
+            (role, f"{each.rows:,}", f"{each.max_difference:.3g}", f"{each.relative:.1e}", each.verdict)
+            for role, each in compared
+        ]
+        out.print(table(columns, rows))
+    if found.differences:
+        otherwise = ((each.kind, each.what, each.then, each.now, each.note) for each in found.differences)
+        out.print(table(("kind", "not as it was", "then", "now", ""), otherwise))
+    elif found.verdict != "differs":
+        out.print("Nothing that is recorded is otherwise now.")
+    if found.fitted_with:
+        said = ", ".join(f"{name} {value}" for name, value in found.fitted_with.items())
+        out.print(f"Fitted with {literal(said)}", soft_wrap=True)
+    for note in found.notes:
+        out.print(f"Note: {literal(note)}", soft_wrap=True)

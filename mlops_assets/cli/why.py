@@ -1,0 +1,73 @@
+"""`mlops-assets why MODEL`: the last decisions on a model and what they were made from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
+from mlops_assets.cli.on_record import OnRecord, decisions
+from mlops_assets.cli.output import AsJson, console, literal, say_json, table
+from mlops_assets.resources.champion_record import champion_record
+
+
+def why(
+    model: ModelName,
+    last: Annotated[int, typer.Option(min=1, help="How many decisions.")] = 10,
+    module: Module = None,
+    python_file: PythonFile = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the last decisions on a model with their evidence: verdicts, retraining, drift, decay, rejected batches."""
+    with located(module, python_file, directory) as location:
+        location.model(model)
+        champion = _champion(location, model)
+        found = decisions(location.instance, location.storage, model, last)
+    if as_json:
+        say_json({"model": model, "champion": champion, "decisions": [each.to_json() for each in found]})
+    else:
+        _show(model, champion, found)
+
+
+def _champion(location: Location, model: str) -> dict[str, Any] | None:
+    """The champion that was decided on last; the registry is not asked, so that it may be away."""
+    record = champion_record(location.storage, model)
+    if record is None:
+        return None
+    return {"version": record.version, "since": record.since, "by": record.by, "reason": record.reason}
+
+
+def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnRecord]) -> None:
+    screen = console()
+    if champion is None:
+        screen.print(f"{model} has no champion.")
+    else:
+        said = f"{champion['since']} by {champion['by']}: {champion['reason']}"
+        screen.print(f"[bold]{model} version {champion['version']}[/bold] is champion since {literal(said)}")
+    if not found:
+        screen.print("Nothing was decided yet: no batch was rejected, nothing was trained, no alarm was raised.")
+        return
+    rows = [(f"{each.at:%Y-%m-%d %H:%M}", each.kind, each.decision, each.about, _why(each)) for each in found]
+    screen.print(table(("when (UTC)", "kind", "decision", "about", "why"), rows))
+    for kind in ("verdict", "retraining"):
+        newest = next((each for each in found if each.kind == kind and any(each.evidence.values())), None)
+        if newest is not None:
+            _show_evidence(screen, newest)
+
+
+def _why(each: OnRecord) -> str:
+    by = f"by {each.by}: " if each.by not in ("mlops_assets", "unknown") else ""
+    numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in each.numbers.items())
+    return by + each.reason + (f"\n({numbers})" if numbers else "")
+
+
+def _show_evidence(screen: Console, each: OnRecord) -> None:
+    for name, rows in each.evidence.items():
+        if rows:
+            title = f"{name} of the {each.kind} of {each.at:%Y-%m-%d %H:%M} on {each.about}"
+            if name == "gates" and all(row["passed"] for row in rows):
+                screen.print(f"gates: all {len(rows)} passed")
+                continue
+            screen.print(table(list(rows[0]), ([row.get(column) for column in rows[0]] for row in rows), title))

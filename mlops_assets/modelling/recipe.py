@@ -1,0 +1,169 @@
+"""What a version was fitted from besides its rows: parameters, declared fields, code, packages, machine."""
+
+import ast
+import hashlib
+import inspect
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from types import CodeType
+from typing import Any
+
+from mlops_assets.errors import TrainingError
+
+PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops", "mlflow", "dagster", "mlops-assets")
+
+_CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset)
+_NO_LITERALS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All values are texts as `text_of` gives them, so that two recipes can be compared, kept and shown.
+
+    `given`: parameters that the estimator was built with. `found`: those that a search chose in place of them.
+    `fields`: the declaration. `code`: for each field that is a function, its parts and a digest of each. `rows`: a
+    digest of the rows by role, as they were read.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    found: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that name the recipe."""
+        return digest_of(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """The inverse of `to_dict`; what a later release may have added is left out."""
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """16 hex digits of a recipe as it is kept."""
+    return _short(json.dumps(values, sort_keys=True))
+
+
+def text_of(value: Any) -> str:
+    """A value as Python writes it, without addresses in memory; a function or class by its dotted name."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{getattr(value, '__module__', None) or 'builtins'}.{value.__qualname__}"
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        value = value.item()
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def restored(texts: Mapping[str, str], known: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The values of `texts`: the one of `known[name]` that reads so, else what the text says as a Python literal.
+
+    Nothing is executed. `TrainingError` names a value that is neither.
+    """
+    return {name: _restored(name, text, known.get(name, ())) for name, text in texts.items()}
+
+
+def _restored(name: str, text: str, known: Sequence[Any]) -> Any:
+    for value in known:
+        if text_of(value) == text:
+            return value
+    if text in _NO_LITERALS:
+        return _NO_LITERALS[text]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise TrainingError(
+            f"{name} was {text[:80]}, which only the declaration of then can give: check out that code to fit it again"
+        ) from None
+
+
+def code_of(function: Any) -> dict[str, str]:
+    """The parts of a function, and a digest of the source of each: itself, the functions of its own package that it
+    calls, and the constants that they use. Empty for what has no source in Python."""
+    found: dict[str, str] = {}
+    _collect(inspect.unwrap(function), found)
+    return found
+
+
+def _collect(function: Callable[..., Any], found: dict[str, str]) -> None:
+    try:
+        found[text_of(function)] = _short(inspect.getsource(function))
+    except (OSError, TypeError):
+        return
+    code = getattr(function, "__code__", None)
+    for name in sorted(set(_names(code))) if code else ():
+        used = getattr(function, "__globals__", {}).get(name)
+        if inspect.isfunction(used):
+            same = used.__module__.partition(".")[0] == function.__module__.partition(".")[0]
+            if same and text_of(used) not in found:
+                _collect(used, found)
+        elif isinstance(used, _CONSTANTS):  # what can be changed, such as a list, may be: it is no part of the code
+            kept = sorted(map(repr, used)) if isinstance(used, frozenset) else used
+            found[f"{function.__module__}.{name}"] = _short(repr(kept))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Names that a function uses, those of its comprehensions and inner functions among them."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def packages_of(fitted: Any = None) -> dict[str, str]:
+    """Versions of Python, of `PACKAGES`, and of the packages that the classes of a fitted pipeline come from."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = installed(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    for module in sorted(_modules(fitted) - {"sklearn", "mlops_assets", "builtins", "__main__"}):
+        version = getattr(sys.modules.get(module), "__version__", None)
+        if version is not None and module not in versions:
+            versions[module] = str(version)
+    return versions
+
+
+def _modules(fitted: Any) -> set[str]:
+    """Top-level packages of the steps of a pipeline and of the estimators inside them."""
+    try:
+        parts = [fitted, *fitted.get_params(deep=True).values()]
+    except (AttributeError, TypeError):
+        parts = [fitted]
+    return {type(part).__module__.partition(".")[0] for part in parts if hasattr(part, "fit")}
+
+
+def machine() -> dict[str, str]:
+    """What results may depend on and no package says: processor, threads and BLAS; to be asked after a fit."""
+    from threadpoolctl import threadpool_info
+
+    loaded = threadpool_info()
+    blas = {
+        " ".join(str(library.get(part)) for part in ("internal_api", "version", "architecture"))
+        for library in loaded
+        if library["user_api"] == "blas"
+    }
+    return {
+        "processor": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "threads": str(max((library["num_threads"] for library in loaded), default=1)),
+        "BLAS": ", ".join(sorted(blas)) or "none",
+    }

@@ -1,0 +1,272 @@
+"""Whether a version, fitted again, predicts the same; and what is not as it was when it was first fitted."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.modelling.problem import Problem
+from mlops_assets.modelling.recipe import Recipe
+
+Kind = Literal["data", "code", "package", "seed", "declaration", "artifact", "machine"]
+Verdict = Literal["identical", "within tolerance", "differs"]
+Enters = Literal["fit", "features", "both", "nothing"]
+
+TOLERANCE = 1e-6
+"""Of the spread of the predictions. Sums in another order, as with more threads, differ by 1e-16 to 1e-9 of it."""
+
+UNEXPLAINED = (
+    "not explained by what is recorded: another machine, threads (n_jobs), or an estimator that draws without the seed"
+)
+_NO_NUMBERS = ("mlflow", "dagster")  # packages that no prediction goes through
+_KINDS: tuple[Kind, ...] = ("data", "code", "package", "seed", "declaration", "artifact", "machine")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was when a version was fitted.
+
+    `enters`: where what is `now` was gone by, in the fit, in the features computed anew, or in both. Where that is
+    nothing, the refit went by what was `then`, and no prediction differs because of it.
+    """
+
+    kind: Kind
+    what: str
+    then: str = ""
+    now: str = ""
+    note: str = ""
+    enters: Enters = "both"
+
+    @property
+    def sentence(self) -> str:
+        """For a person, in one line."""
+        change = f": {self.then or 'none'} then, {self.now or 'none'} now" if self.then or self.now else ""
+        return f"{self.what}{change}{f' ({self.note})' if self.note else ''}"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two models agree on the same rows. `spread` is that of what the registered one says, greatest less least.
+
+    Where labels are predicted without probabilities, the difference of two labels is infinite.
+    """
+
+    rows: int
+    max_difference: float
+    spread: float
+    identical: bool
+
+    @property
+    def relative(self) -> float:
+        """The greatest difference as a share of the spread."""
+        return 0.0 if self.identical else self.max_difference / self.spread
+
+    @property
+    def verdict(self) -> Verdict:
+        """identical: bit for bit."""
+        if self.identical:
+            return "identical"
+        return "within tolerance" if self.relative <= TOLERANCE else "differs"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of fitting a version again.
+
+    `agreements`: the refit against the registered model, by rows; empty where nothing could be compared. `anew`: the
+    same where also the features were computed anew and came out otherwise. `fitted_with`: parameters and seed.
+    """
+
+    model: str
+    version: int
+    agreements: Mapping[str, Agreement]
+    anew: Mapping[str, Agreement]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+    fitted_with: Mapping[str, str] | None = None
+    anew_failed: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of what was compared; `differs` where nothing could be."""
+        if not self.agreements or self.anew_failed:
+            return "differs"
+        return worst({**self.agreements, **{f"{rows}, anew": found for rows, found in self.anew.items()}})
+
+    @property
+    def because(self) -> tuple[Kind, ...]:
+        """The kinds of what may have made the predictions differ, the likeliest first; empty unless they do."""
+        if self.verdict != "differs":
+            return ()
+        causes = {difference.kind for difference in self._causes}
+        return tuple(kind for kind in _KINDS if kind in causes)
+
+    @property
+    def reason(self) -> str:
+        """The verdict in one line, with the differences that may explain it."""
+        found = [*self.agreements.values(), *self.anew.values()]
+        if self.verdict == "identical":
+            return f"identical on {_rows(self.agreements)} rows, bit for bit"
+        if self.verdict == "within tolerance":
+            return f"differs by at most {max(each.relative for each in found):.1e} of the spread of the predictions"
+        if not self.because:
+            return f"differs: {UNEXPLAINED if self.agreements else '; '.join(self.notes)}"
+        whys = [each.sentence for each in self._causes]
+        more = f"; and {len(whys) - 3} more" if len(whys) > 3 else ""
+        return f"differs because of {', '.join(self.because)}: {'; '.join(whys[:3])}{more}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON; what is infinite as null."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            "verdict": self.verdict,
+            "because": list(self.because),
+            "reason": self.reason,
+            "differences": [asdict(each) for each in self.differences],
+            "predictions": {rows: _plain(found) for rows, found in self.agreements.items()},
+            "predictions_of_features_computed_anew": {rows: _plain(found) for rows, found in self.anew.items()},
+            "fitted_with": None if self.fitted_with is None else dict(self.fitted_with),
+            "notes": list(self.notes),
+        }
+
+    @property
+    def _causes(self) -> list[Difference]:
+        """The differences that may be why. Where the stored features give the same model again, only features are."""
+        fits = bool(self.agreements) and worst(self.agreements) != "differs"
+        of_features = [each for each in self.differences if each.enters == "features"]
+        if fits and of_features:
+            return of_features
+        came_out_otherwise = self.anew_failed or bool(self.anew)
+        enter = {"both"} | (set() if fits else {"fit"}) | ({"features"} if came_out_otherwise else set())
+        return [each for each in self.differences if each.enters in enter]
+
+
+def worst(agreements: Mapping[str, Agreement]) -> Verdict:
+    """The verdict on all of them."""
+    verdicts = {found.verdict for found in agreements.values()}
+    order: tuple[Verdict, ...] = ("differs", "within tolerance", "identical")
+    return next((verdict for verdict in order if verdict in verdicts), "identical")
+
+
+def agreement(registered: Predictions, refitted: Predictions) -> Agreement:
+    """Compare what two models say of the same n rows: probabilities where there are some, else values."""
+    one, other = (found.value if found.probability is None else found.probability for found in (registered, refitted))
+    rows = len(registered.value)
+    if one.shape != other.shape or not _same_classes(registered.classes, refitted.classes):
+        return Agreement(rows, float("inf"), 1.0, False)
+    if one.dtype.kind not in "fiub" or other.dtype.kind not in "fiub":
+        same = bool((one == other).all())
+        return Agreement(rows, 0.0 if same else float("inf"), 1.0, same)
+    one, other = (np.ascontiguousarray(values, dtype=np.float64) for values in (one, other))
+    with np.errstate(invalid="ignore"):
+        apart = np.where((one == other) | (np.isnan(one) & np.isnan(other)), 0.0, np.abs(one - other))
+    greatest = float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+    finite = one[np.isfinite(one)]
+    spread = float(np.ptp(finite)) if finite.size else 0.0
+    scale = spread or float(np.abs(finite).max(initial=0.0)) or 1.0
+    return Agreement(rows, greatest, scale, one.tobytes() == other.tobytes())
+
+
+def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[Difference, ...]:
+    """All that two recipes do not have in common; what one of them does not say is left out.
+
+    as_declared: whether the refit goes by the declaration as it is now, and not by that of then.
+    """
+    found = [*_code(then, now), *_packages(then, now)]
+    for name in sorted(then.fields.keys() & now.fields.keys()):
+        if then.fields[name] != now.fields[name]:
+            found.append(_field(name, then.fields[name], now.fields[name], as_declared))
+    for name in sorted({*then.given, *now.given}):
+        one, other = then.given.get(name, ""), now.given.get(name, "")
+        if one != other:
+            found.append(_declared("declaration", f"parameter {name}", one, other, as_declared))
+    for name in then.machine.keys() & now.machine.keys():
+        if then.machine[name] != now.machine[name]:
+            found.append(Difference("machine", name, then.machine[name], now.machine[name]))
+    return tuple(found)
+
+
+def refit(
+    estimator: str | Callable[..., Any],
+    given: Mapping[str, Any],
+    found: Mapping[str, Any],
+    X: pd.DataFrame,
+    y: pd.Series,
+    problem: Problem,
+    seed: int,
+) -> Any:
+    """Fit with the parameters that a search found, as the search itself does at its end; nothing is searched."""
+    from sklearn.base import clone
+
+    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.search import fit
+
+    pipeline = build(estimator, given, X, problem, seed)
+    if found:
+        known, last = pipeline.get_params(deep=True), pipeline.steps[-1][0]
+        full = {name if name in known and "__" in name else f"{last}__{name}": value for name, value in found.items()}
+        pipeline = clone(pipeline).set_params(**full)
+    return fit(pipeline, X, y)
+
+
+def _code(then: Recipe, now: Recipe) -> Iterator[Difference]:
+    for name, parts in then.code.items():
+        present = now.code.get(name, {})
+        if not present:
+            continue  # declared otherwise, which the fields tell
+        enters: Enters = "features" if name == "features" else "fit"
+        for part in sorted({*parts, *present}):
+            if part not in present:
+                yield Difference("code", f"{name}: {part}", note="not used any more", enters=enters)
+            elif part not in parts:
+                yield Difference("code", f"{name}: {part}", note="not used then", enters=enters)
+            elif parts[part] != present[part]:
+                yield Difference("code", f"{name}: {part}", note="changed since", enters=enters)
+
+
+def _packages(then: Recipe, now: Recipe) -> Iterator[Difference]:
+    for name, version in then.packages.items():
+        present = now.packages.get(name, "not installed")
+        if present != version:
+            yield Difference("package", name, version, present, enters="nothing" if name in _NO_NUMBERS else "both")
+
+
+def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
+    if name == "features":
+        return Difference("code", name, then, now, enters="features")
+    if name == "seed":
+        return _declared("seed", name, then, now, as_declared)
+    by_now = as_declared or not then.startswith("'sklearn.")  # of others only a declaration may name what is run
+    return _declared("declaration", name, then, now, name == "estimator" and by_now)
+
+
+def _declared(kind: Kind, what: str, then: str, now: str, used: bool) -> Difference:
+    if used:
+        return Difference(kind, what, then, now, enters="fit")
+    return Difference(kind, what, then, now, "the refit went by that of then", enters="nothing")
+
+
+def _same_classes(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
+
+
+def _rows(agreements: Mapping[str, Agreement]) -> str:
+    return " and ".join(f"{found.rows:,} {rows}" for rows, found in agreements.items())
+
+
+def _plain(found: Agreement) -> dict[str, Any]:
+    finite = np.isfinite(found.max_difference)
+    return {
+        "rows": found.rows,
+        "verdict": found.verdict,
+        "identical": found.identical,
+        "max_difference": found.max_difference if finite else None,
+        "relative_difference": found.relative if finite else None,
+        "spread": found.spread,
+    }

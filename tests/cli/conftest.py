@@ -1,0 +1,106 @@
+"""What the tests of the command line share: a deployment that has lived, and its commands."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "end_to_end"))
+
+from deployment import REPOSITORY, DeployedModel, Deployment  # noqa: E402
+from synthetic import rows  # noqa: E402
+
+from mlops_assets.cli.main import app  # noqa: E402
+
+ADA = {"by": "ada", "reason": "complaints since Monday"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*words: str) -> Said:
+    """One command, as a person gives it."""
+    done = CliRunner().invoke(app, list(words))
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+    return Said(done.exit_code, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A deployment with a model that was promoted twice, rolled back by ada, and met a bad and a drifted batch."""
+
+    home: Path
+    model: DeployedModel
+
+    def run(self, *words: str) -> Said:
+        """A command about its code location, which is loaded anew as in a process of its own."""
+        sys.modules.pop("cli_location", None)
+        return run(*words, "-f", str(HERE / "cli_location.py"), "-d", str(HERE))
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+    """Not to be changed by a test; `lived` and `copied` are what tests ask for."""
+    deployment = Deployment(tmp_path_factory.mktemp("cli"))
+    model = deployment.model("rentals", pages="never", retraining={"cron": "0 3 * * *"})
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.challenge(alpha=1e4).success
+    assert model.challenge(alpha=0.1).success and model.champion() == 2
+    assert model.take_in(model.land("b3", rows(3).assign(x=lambda frame: frame["x"] + 9))).success
+    assert not model.take_in(model.land("b4", rows(4).drop(columns="x"))).success
+    assert model.materialize("champion", action="rollback", version=1, **ADA).success and model.champion() == 1
+    yield Lived(deployment.home, model)
+    deployment.instance.dispose()
+
+
+@pytest.fixture
+def lived(life: Lived, monkeypatch: pytest.MonkeyPatch) -> Lived:
+    """The life, with the environment of its commands."""
+    _environment(monkeypatch, life.home)
+    return life
+
+
+@pytest.fixture
+def copied(life: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lived:
+    """A copy of the life, to be changed; its artifacts are those of the life."""
+    home = tmp_path / "home"
+    shutil.copytree(life.home, home)
+    _environment(monkeypatch, home)
+    deployment = Deployment(home)
+    return Lived(home, deployment.model("rentals", pages="never", retraining={"cron": "0 3 * * *"}))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Writes a file into an empty folder, which is the present one, with an instance of its own beside it."""
+    folder = tmp_path / "project"
+    (tmp_path / "instance").mkdir()
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path / "instance")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    _environment(monkeypatch, tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "instance"))
+
+    def write(name: str, text: str) -> Path:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def _environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("CLI_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
