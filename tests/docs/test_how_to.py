@@ -1,0 +1,157 @@
+"""Each page of docs/how-to as its reader would follow it: files put in place, the loop left to itself, commands run."""
+
+from typing import Any
+
+import pytest
+from bikes import write_late_labels
+from pages import blocks
+from project import Location
+
+pytestmark = pytest.mark.slow
+MONTHS = [f"2024-{month:02d}" for month in range(1, 6)]
+
+
+def champion(location: Location, model: str = "bikes") -> int | None:
+    found = location.registry.champion(model)
+    return None if found is None else found.version
+
+
+def failures(runs: list[Any]) -> list[str]:
+    """Why runs failed; none should have."""
+    return [str(event.step_failure_data.error) for run in runs for event in run.all_events if event.is_step_failure]
+
+
+def test_the_model_of_the_first_page_becomes_champion(project):
+    project.follow("index.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+
+
+def test_a_feature_function_serves_training_and_scoring(project):
+    project.follow("how-to/features.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+        shown = {row["feature"] for row in location.table("bikes", "evaluation", "features")}
+        assert {"temperature", "clock", "weekday", "week_ago"} <= shown
+
+
+def test_a_scorer_of_scikit_learn_decides_and_a_business_figure_is_drawn(project):
+    project.follow("how-to/own-metric.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+        shown = location.shown("bikes", "evaluation")
+        assert shown["neg_median_absolute_error"] < 0 and shown["r2"] > 0.5
+        assert location.run("bikes/predictions", batch="2024-05").success
+        assert location.run("bikes/empty_stations", batch="2024-05").success
+        assert location.shown("bikes", "empty_stations")["turned_away"] > 0
+
+
+@pytest.mark.parametrize(("limit", "crowned"), [("15", 1), ("1", None)])
+def test_a_check_of_ones_own_holds_back_a_challenger_where_declared_gates_do_not(limit, crowned, project):
+    project.follow("how-to/own-gate.md")
+    check = project.folder / "defs/bikes/every_station.py"
+    check.write_text(check.read_text().replace("< 15", f"< {limit}"))
+    with project.location() as location:
+        assert len(failures(location.left_to_itself())) == (0 if crowned else 1)
+        assert champion(location) == crowned
+        assert [version.version for version in location.registry.versions("bikes")] == [1]
+
+
+def test_rows_are_scored_before_their_labels_are_there(project):
+    write_late_labels(project.folder)
+    project.follow("how-to/delayed-labels.md")
+    with project.location() as location:
+        location.left_to_itself()
+        assert champion(location, "trips") == 1
+        roles = {row["batch"]: row["role"] for row in location.table("trips", "training_set", "batches")}
+        assert roles == {**dict.fromkeys(MONTHS[:3], "train"), "2024-04": "holdout", "2024-05": "out"}
+        assert location.run("trips/predictions", "trips/performance", batch="2024-05").success
+        assert location.shown("trips", "predictions")["rows"] == 1344
+        assert location.shown("trips", "performance")["verdict"] == "insufficient labels"
+
+
+def test_what_may_be_promoted_waits_for_a_person(project):
+    project.follow("how-to/approval.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) is None
+        assert location.shown("bikes", "champion")["waiting_for_approval"] == 1
+        project.commands("how-to/approval.md")
+        assert champion(location) == 1
+        assert location.shown("bikes", "champion")["decided_by"] == "ada"
+
+
+def test_a_person_goes_back_to_a_former_champion(project):
+    project.follow("how-to/rollback.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+        again = ("bikes/training_set", "bikes/challenger", "bikes/champion")
+        assert location.run(*again, bikes__challenger={"params": {"alpha": 0.01}}).success
+        assert [version.version for version in location.registry.versions("bikes")] == [2, 1]
+        promote = {"action": "promote", "version": 2, "by": "bo", "reason": "to have two"}
+        assert location.run("bikes/champion", bikes__champion=promote).success and champion(location) == 2
+        told = project.commands("how-to/rollback.md")
+        assert "complaints since Monday" in " ".join(told.split())
+        assert champion(location) == 1
+        assert location.shown("bikes", "champion")["decided_by"] == "ada"
+
+
+def test_each_kind_of_source_gives_a_champion(project, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE_URL", f"sqlite:///{project.folder / 'warehouse.db'}")
+    project.follow("how-to/own-source.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert (champion(location, "bikes"), champion(location, "trips")) == (1, 1)
+        assert location.instance.get_dynamic_partitions("bikes_batches") == MONTHS
+
+
+def test_a_project_needs_no_python(project):
+    project.follow("how-to/yaml.md", commands=True)
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location, "rentals") == 1
+        assert "column: temperature" in (project.folder / "defs/rentals/expectations.yaml").read_text()
+        (schedule,) = location.defs.schedules
+        assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * 1", "Europe/Berlin")
+        stopped = [sensor.name for sensor in location.defs.sensors if sensor.default_status.value == "STOPPED"]
+        assert stopped == ["alerts"]
+    file = project.folder / "defs/rentals/defs.yaml"
+    file.write_text(file.read_text().replace("30D", "30 days"))
+    (shown,) = [block.text.strip() for block in blocks("how-to/yaml.md") if block.language == "text"]
+    with pytest.raises(Exception, match="Error while loading component") as found, project.location():
+        pass
+    assert str(found.value.__cause__) == shown
+
+
+def test_segments_are_models_of_their_own(project):
+    project.follow("how-to/many-models.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert (champion(location, "bikes_north"), champion(location, "bikes_south")) == (1, 1)
+        assert location.shown("bikes_north", "dataset")["rows"] == 672
+    assert [pipeline.name for pipeline in project.namespace["pipelines"]] == ["trips_north", "trips_south"]
+
+
+def test_an_existing_project_gets_a_model_by_two_files(project):
+    project.follow("how-to/existing-project.md")
+    with project.location() as location:
+        for month in MONTHS:
+            assert location.run("lake/rentals", batch=f"{month}-01").success
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+        (batch, *_) = location.instance.get_dynamic_partitions("bikes_batches")
+        assert location.run("bikes/predictions", batch=batch).success
+        assert location.run("busy_hours", batch=batch).success
+        found = project.commands("how-to/existing-project.md", ends_with=1)
+        faults = [line for line in found.splitlines() if line.startswith("fault")]
+        assert len(faults) == 1 and "daemon" in faults[0], found  # none runs here
+
+
+def test_alerts_are_sent_to_the_services_of_the_environment(project, monkeypatch):
+    project.follow("how-to/alerts.md")
+    with project.location() as location:
+        assert location.defs.resources["mlops_alerts"].ui_url == "https://dagster.example.com"

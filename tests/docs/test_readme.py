@@ -1,0 +1,72 @@
+"""What README, loop.md and decisions.md show, taken as it stands, and that no page has a block which nobody runs."""
+
+import pytest
+from bikes import hours
+from pages import REPOSITORY, blocks, not_run, pages
+
+from mlops_assets import Folder, Gates, ModelPipeline, Retraining
+
+HERE = "tests/docs/test_readme.py"
+RUN_BY = {"tutorial.md": "tests/packaging/test_tutorial.py", "README.md": HERE, "loop.md": HERE, "decisions.md": HERE}
+PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 1}
+
+
+def python(page: str) -> list[str]:
+    """The Python blocks of a page that are no files."""
+    return [block.text for block in blocks(page) if block.language == "python"]
+
+
+def test_the_model_of_the_readme_becomes_champion(project):
+    for file in (project.folder / "data/bikes").iterdir():
+        file.unlink()
+    for month in range(1, 6):
+        hours(month).to_csv(project.folder / f"data/bikes/2024-{month:02d}.csv", index=False)
+    (model,) = python("README.md")
+    assert len(model.splitlines()) <= 22
+    (project.folder / "defs/bikes").mkdir()
+    (project.folder / "defs/bikes/model.py").write_text(model)
+    with project.location() as location:
+        assert all(run.success for run in location.left_to_itself())
+        champion = location.registry.champion("bikes")
+        assert champion is not None and champion.version == 1
+        assert location.registry.metrics(champion.run_id)["r2"] > 0.8
+    written = (project.folder / "defs/bikes/expectations.yaml").read_text()
+    assert "expect_column_values_to_be_between" in written and "column: temperature" in written
+
+
+def test_the_yaml_of_the_readme_gives_a_model_with_sensors_and_resources(project):
+    shown = [block for block in blocks("README.md") if block.language == "yaml"]
+    if not shown:
+        pytest.skip("the README shows no YAML")
+    for block in shown:
+        project.put(block)
+    with project.location() as location:
+        assert location.registry.champion("bikes") is None
+        assert {"new_data", "retraining"} <= {sensor.name for sensor in location.defs.sensors}
+
+
+def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():
+    policy, late = python("loop.md")
+    assert eval(policy, {"Retraining": Retraining}) == Retraining()
+    model = eval(late, {"ModelPipeline": ModelPipeline, "Folder": Folder})
+    kinds = {key.path[-1] for asset in model.build_defs().assets for key in asset.keys}
+    assert {"dataset", "outcomes", "performance"} <= kinds
+
+
+def test_the_page_on_decisions_shows_the_defaults_of_the_gates():
+    (gates,) = python("decisions.md")
+    assert eval(gates, {"Gates": Gates}) == Gates(guards={"mae": 0.5})
+
+
+@pytest.mark.parametrize("page", sorted(pages()))
+def test_every_block_of_a_page_is_run_by_a_test_or_listed_with_the_reason(page):
+    """`project` sees to it that a page which a test follows is followed whole."""
+    shown = [block for block in blocks(page) if block.language != "text" and not_run(block) is None]
+    followed = (REPOSITORY / "tests/docs/test_how_to.py").read_text()
+    if not shown or f'project.follow("{page}"' in followed:
+        return
+    assert page in RUN_BY, f"{shown[0].place}: no test runs this block"
+    assert page in (REPOSITORY / RUN_BY[page]).read_text(), f"{RUN_BY[page]} does not speak of {page}"
+    if page in PYTHON_HERE:
+        here = [block.language for block in shown if (page, block.language) != ("README.md", "yaml")]
+        assert here == ["python"] * PYTHON_HERE[page], f"{page}: no test runs all of it"
