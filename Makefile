@@ -12,16 +12,22 @@ dev: setup ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.
 test: setup ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not browser"
 
-test-all: test test-slow ## all tests
+test-all: test test-slow test-versions ## all tests
 
-test-slow: setup lint ## style, floors, types, the slower proofs, and those in a browser, which need Debian's chromium
+test-slow: setup lint docs ## style, floors, types, the site, the slower proofs, and those in a browser, which need Debian's chromium
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or browser"
+
+test-versions: setup ## the lowest and the newest version of each dependency, on each Python that is here
+	$(BIN)/nox
 
 lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
+docs: setup ## the site of docs/ into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean: ## remove what was installed and written
-	rm -rf .venv "$(MLOPS_ASSETS_HOME)"
+	rm -rf .nox .venv site "$(MLOPS_ASSETS_HOME)"
 
 setup: .venv/.installed
 	@mkdir -p "$(DAGSTER_HOME)" && cp dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
@@ -30,4 +36,4 @@ setup: .venv/.installed
 	@echo "Installing into .venv (about two minutes) ..."
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" && touch $@
 
-.PHONY: demo dev test test-all test-slow lint clean setup
+.PHONY: demo dev test test-all test-slow test-versions lint docs clean setup

@@ -97,7 +97,9 @@ def deployed(deployment, name):
     return made
 
 
-@pytest.mark.parametrize("kind", DECLARED)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in ("boosted", "grid") else pytest.param(kind, marks=pytest.mark.slow) for kind in DECLARED]
+)
 def test_version_of_any_estimator_and_search_is_identical(deployed, kind):
     model = deployed(**DECLARED[kind])
     found = again(model)

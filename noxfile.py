@@ -1,0 +1,43 @@
+"""`nox`: the lowest and the newest version of everything we depend on, on each Python that the machine has."""
+
+import os
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+TOOLS = ["pytest", "pytest-xdist", "hypothesis"]
+"""What runs the tests, at any version: that is not what they are about."""
+
+PROOFS = {
+    "dagster": ["tests/test_component.py", "tests/sensors/test_one_process.py"],
+    "mlflow, scikit-learn, skops": ["tests/end_to_end/test_champion.py", "tests/resources/test_model_files.py"],
+    "great-expectations": ["tests/resources/test_great_expectations.py"],
+    "evidently, matplotlib": ["tests/end_to_end/test_ui_metadata.py"],
+    "pandas, pyarrow, numpy": ["tests/resources/test_storage.py"],
+    "scipy": ["tests/decisions/test_drift.py"],
+    "sqlalchemy, psycopg": ["tests/sources/test_table_batches.py"],
+    "typer, rich": ["tests/cli/test_help.py", "tests/cli/test_history.py"],
+    "optuna": ["tests/modelling/test_search.py"],
+    "apprise": ["tests/resources/test_alerts_delivery.py"],
+}
+"""Tests that use a dependency as the pack does: few, since each session installs and runs all of them."""
+
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # a Python that is not here is skipped, and told at the end
+# The commands that pyenv puts into PATH find only those Pythons that this variable names.
+pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+if pyenv.is_dir():
+    os.environ["PYENV_VERSION"] = ":".join(sorted(path.name for path in pyenv.iterdir()))
+
+
+@nox.session(python=PYTHONS, venv_backend="uv")
+@nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["lowest", "newest"])
+def versions(session: nox.Session, resolution: str) -> None:
+    """The proofs with the lowest, or the newest, version that pyproject.toml allows of each dependency."""
+    # The lowest of which there is a wheel for this Python: an old one would be built from source, or fail to.
+    chosen = ("--resolution", resolution, "--only-binary", ":all:")
+    session.install("-e", ".[alerts,optuna,postgres]", "dagster-dg-cli", *chosen)
+    session.install(*TOOLS)
+    proofs = [path for paths in PROOFS.values() for path in paths]
+    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "15", *proofs)

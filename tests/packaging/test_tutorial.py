@@ -1,0 +1,119 @@
+"""docs/tutorial.md, step for step as it stands: only the paths of the wheel and of the CSV are put in."""
+
+import json
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from clean_project import REPOSITORY, CleanProject, months_of_rentals, wait_until
+
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+
+PAGE = REPOSITORY / "docs" / "tutorial.md"
+CSV = "/data/rentals.csv"
+CHAMPION = '{assetOrError(assetKey:{path:["bikes","champion"]}){...on Asset{assetMaterializations(limit:1){runId}}}}'
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Step:
+    """A numbered section: its one command, or the one file that it edits, and what it shows as output."""
+
+    number: int
+    command: str
+    file: str
+    content: str
+    shown: tuple[str, ...]
+
+
+def steps() -> list[Step]:
+    """The numbered sections of the page."""
+    found = []
+    for number, text in re.findall(r"^## (\d+)\. .*?\n(.*?)(?=^## )", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+        commands = re.findall(r"^```bash\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
+        files = re.findall(r'^```yaml title="(.*?)"\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
+        shown = re.findall(r"^```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        assert len(commands) + len(files) == 1, f"step {number} is not one command or one edit"
+        file, content = files[0] if files else ("", "")
+        found.append(Step(int(number), commands[0] if commands else "", file, content, tuple(shown)))
+    return found
+
+
+class Newcomer:
+    """Somebody who does as the page says, in a terminal that keeps what is exported."""
+
+    def __init__(self, project: CleanProject, wheel: Path, csv: Path) -> None:
+        self.project, self.wheel, self.csv = project, wheel, csv
+        self.log = project.home / "dev.log"
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def take(self, step: Step) -> str:
+        """What a step says; `dg dev` goes on, and says nothing until there is a champion."""
+        if step.file:
+            self.project.write(step.file, step.content.replace(CSV, str(self.csv)))
+            return ""
+        if step.command == "dg dev":
+            self.running = self.project.start("dg", "dev", log=self.log)
+            wait_until(lambda: self.running.poll() is not None or bool(self.seen_in_the_ui()), "a champion", self.log)
+            return ""
+        after = self.project.home / "environment"
+        command = step.command.replace("pip install mlops-assets", f"pip install {self.wheel}")
+        said = self.project.run("bash", "-ec", f"{command}\nenv -0 > {after}")
+        self.project.environment = dict(pair.split("=", 1) for pair in after.read_text().split("\0") if pair)
+        return said
+
+    def seen_in_the_ui(self) -> list[str]:
+        """The runs that made a champion, as the UI is told them."""
+        served = re.search(r"Serving dagster-webserver on (http://\S+)", self.log.read_text())
+        if served is None:
+            return []
+        body = json.dumps({"query": CHAMPION}).encode()
+        with urlopen(Request(f"{served[1]}/graphql", body, {"Content-Type": "application/json"})) as answer:
+            asset = json.load(answer)["data"]["assetOrError"]
+        return [each["runId"] for each in asset.get("assetMaterializations", [])]
+
+    def champion(self) -> int | None:
+        """The version that is champion in the registry."""
+        database = self.project.root / ".mlops/mlflow.db"
+        found = MlflowRegistry(tracking_uri=f"sqlite:///{database}", artifact_root="unused").champion("bikes")
+        return None if found is None else found.version
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        if self.running is not None and self.running.poll() is None:
+            self.running.send_signal(signal.SIGINT)
+            self.running.wait(60)
+
+
+@pytest.fixture
+def newcomer(folder, wheel):
+    project = CleanProject(folder)
+    # What pip would fetch is installed before, at the tested versions; the step itself installs the wheel alone.
+    project.install(wheel)
+    project.run("pip", "uninstall", "--yes", "mlops-assets")
+    csv = folder / "rentals.csv"
+    months_of_rentals(4).to_csv(csv, index=False)
+    made = Newcomer(project, wheel, csv)
+    yield made
+    made.stop()
+
+
+def test_ten_commands_and_edits_lead_from_a_csv_to_a_champion(newcomer):
+    way = steps()
+    assert [step.number for step in way] == list(range(1, len(way) + 1)) and len(way) <= 10
+    assert all("\n" not in step.command and "&&" not in step.command for step in way)
+    said = {step.command: newcomer.take(step) for step in way}
+    assert newcomer.champion() == 1 and len(newcomer.seen_in_the_ui()) == 1
+    for step in way:
+        for shown in step.shown:
+            assert headings(shown) <= headings(said[step.command]), said[step.command]
+
+
+def headings(text: str) -> set[str]:
+    """The words of an output that do not depend on the day and on the data."""
+    return set(re.findall(r"\b[A-Za-z]{3,}\b", text))
