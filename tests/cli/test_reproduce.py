@@ -155,6 +155,7 @@ def test_person_reads_the_verdict_the_figures_and_what_it_was_fitted_with(projec
     assert "a function of the user's that prints" in done.stderr and "that prints" not in done.stdout
 
 
+@pytest.mark.slow
 def test_changed_code_is_named_in_a_fresh_process(project):
     project.write(FEATURES.replace("rolling(2", "rolling(4"), seed=0)
     code, told = project.told("bike@1")

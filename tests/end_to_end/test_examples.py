@@ -100,6 +100,7 @@ def test_with_months_and_hours_matched_demand_has_grown_and_the_weather_is_that_
     assert unseen.verdict == "unknown" and "that the reference never saw" in unseen.features[0].note
 
 
+@pytest.mark.slow
 @needs_data
 def test_electricity_changes_what_drives_it(deployment: Deployment):
     model = example(deployment, electricity)

@@ -128,6 +128,7 @@ def test_nothing_is_written_registered_or_promoted(deployed):
     assert model.instance.get_runs_count() == runs
 
 
+@pytest.mark.slow
 def test_parameters_of_the_launchpad_are_fitted_with_again(deployed):
     found = again(deployed(overrides={"alpha": 5.0}))
     assert (found.verdict, found.fitted_with["alpha"]) == ("identical", "5.0")
@@ -148,6 +149,7 @@ def test_stored_rows_that_were_changed_are_why(deployed):
     assert found.reason.startswith("differs because of data: batch b2: dataset: ")
 
 
+@pytest.mark.slow
 def test_stored_features_that_were_changed_are_why(deployed):
     model = deployed()
     path, _ = stored(model, "features", "b1")
@@ -158,6 +160,7 @@ def test_stored_features_that_were_changed_are_why(deployed):
     assert found.notes == () and found.anew == {}
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_read_are_why_and_nothing_is_fitted(deployed):
     model = deployed()
     path, version = stored(model, "dataset", "b3")
@@ -177,6 +180,7 @@ def test_rows_that_cannot_be_read_are_why_and_nothing_is_fitted(deployed):
         assert told in found.reason and str(path) in found.reason
 
 
+@pytest.mark.slow
 def test_training_set_that_was_changed_or_is_gone_is_why(deployed):
     model = deployed()
     version = model.registry.versions(model.name)[0].tags["data_version"]
@@ -257,6 +261,7 @@ def test_features_function_that_changed_is_why(deployment, deployed, name, modul
     assert f"of_{name}.{part} (changed since)" in found.reason
 
 
+@pytest.mark.slow
 def test_features_function_that_changed_to_no_effect_is_listed(deployment, deployed, name, module):
     deployed(features=module(FEATURES).made)
     found = again(deployment.model(name, features=module(FEATURES.replace("x * FACTOR", "FACTOR * x")).made))
@@ -264,6 +269,7 @@ def test_features_function_that_changed_to_no_effect_is_listed(deployment, deplo
     assert named(found, "code") == [f"features: of_{name}.scaled (changed since)"]
 
 
+@pytest.mark.slow
 def test_features_function_that_fails_now_is_why(deployment, deployed, name, module):
     deployed(features=module(FEATURES).made)
     found = again(deployment.model(name, features=module(FEATURES.replace('"z"', '"gone"')).made))
@@ -271,6 +277,7 @@ def test_features_function_that_fails_now_is_why(deployment, deployed, name, mod
     assert "raised KeyError" in found.reason
 
 
+@pytest.mark.slow
 def test_features_that_use_something_outside_their_module_are_told(deployment, deployed, name, module, tmp_path):
     text = "import json\n\n\ndef made(batch, history):\n    return batch[['x', 'z']] ** json.loads(open(PATH).read())\n"
     text = text.replace("PATH", repr(str(tmp_path / "power.json")))
@@ -282,6 +289,7 @@ def test_features_that_use_something_outside_their_module_are_told(deployment, d
     assert "something changed that it uses and that is not in its module" in found.reason
 
 
+@pytest.mark.slow
 def test_history_is_that_of_the_batches_of_then(deployment, deployed, name, module):
     text = """
 def made(batch, history):
@@ -312,6 +320,7 @@ def test_package_of_then_is_told_and_is_why_only_where_predictions_differ(deploy
     assert found.reason == (f"differs because of package: scikit-learn: 1.6.0 then, {_installed('scikit-learn')} now")
 
 
+@pytest.mark.slow
 def test_what_nothing_recorded_explains_is_said_to_be_so(deployed, monkeypatch):
     model = deployed()
     monkeypatch.setattr(Ridge, "fit", _moved_by(1e-3))
@@ -346,6 +355,7 @@ def test_seed_of_then_is_fitted_with_unless_that_of_now_is_asked_for(deployment,
     assert found.reason == "differs because of seed: seed: 3 then, 4 now"
 
 
+@pytest.mark.slow
 def test_declaration_of_then_is_fitted_with_unless_that_of_now_is_asked_for(deployment, deployed, name):
     deployed(params={"alpha": 1.0})
     model = deployment.model(name, params={"alpha": 50.0}, window=1, metrics=["mae"])
@@ -361,6 +371,7 @@ def test_declaration_of_then_is_fitted_with_unless_that_of_now_is_asked_for(depl
     assert found.reason == "differs because of declaration: parameter alpha: 1.0 then, 50.0 now"
 
 
+@pytest.mark.slow
 def test_estimator_of_then_is_fitted_where_it_is_one_of_scikit_learn(deployment, deployed, name):
     deployed(params={"alpha": 2.0})
     model = deployment.model(name, estimator=FOREST)
@@ -381,6 +392,7 @@ def ridge(alpha):
 """
 
 
+@pytest.mark.slow
 def test_estimator_of_ones_own_that_changed_is_why(deployment, deployed, name, module):
     declared = {"params": {"alpha": 1.0}}
     deployed(estimator=module(ESTIMATOR).ridge, **declared)
@@ -392,6 +404,7 @@ def test_estimator_of_ones_own_that_changed_is_why(deployment, deployed, name, m
     assert found.reason == f"differs because of code: estimator: of_{name}.ridge (changed since)"
 
 
+@pytest.mark.slow
 def test_version_of_before_the_recipe_is_reproduced_as_far_as_its_tags_tell(deployment, deployed, name):
     search = Search({"alpha": [0.5, 7.5]}, method="grid", folds=2)
     model = deployed(search=search, params={"solver": "lsqr"})
@@ -409,6 +422,7 @@ def test_version_of_before_the_recipe_is_reproduced_as_far_as_its_tags_tell(depl
     assert "cannot tell which field" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_version_that_another_tool_registered_is_refused(deployed):
     model = deployed()
     client = MlflowClient(tracking_uri=model.registry.tracking_uri)
@@ -417,6 +431,7 @@ def test_version_that_another_tool_registered_is_refused(deployed):
         again(model)
 
 
+@pytest.mark.slow
 def test_recipe_that_was_changed_or_is_gone_is_refused(deployed):
     model = deployed()
     digest = model.registry.versions(model.name)[0].tags["recipe"]
@@ -429,6 +444,7 @@ def test_recipe_that_was_changed_or_is_gone_is_refused(deployed):
         again(model)
 
 
+@pytest.mark.slow
 def test_artifact_that_was_changed_is_why_and_the_refit_is_held_against_what_was_said_then(deployed):
     model = deployed()
     folder = model.registry.local_model(model.registry.versions(model.name)[0])
@@ -439,6 +455,7 @@ def test_artifact_that_was_changed_is_why_and_the_refit_is_held_against_what_was
     assert found.notes == ("the refit predicts on the holdout, bit for bit, what the version did when it was fitted",)
 
 
+@pytest.mark.slow
 def test_machine_of_then_is_told(deployed):
     model = deployed()
     then(model, machine={"threads": "64", "BLAS": "mkl 2024.1 Haswell"})
@@ -449,6 +466,7 @@ def test_machine_of_then_is_told(deployed):
     assert any(sentence.startswith("BLAS: mkl 2024.1 Haswell then, ") for sentence in sentences)
 
 
+@pytest.mark.slow
 def test_labels_that_came_later_are_those_of_then(tmp_path, mlflow_schema):
     shutil.copy(mlflow_schema, tmp_path / "mlflow.db")
     labels = tmp_path / "labels"

@@ -42,6 +42,7 @@ def told(result):
     return {event.partition: event.description for event in result.asset_events}
 
 
+@pytest.mark.slow
 def test_ten_thousand_files_are_all_taken_in_in_order_with_a_small_cursor(ticks, landing, monkeypatch):
     names = [f"part-{number}" for number in range(10_000)]
     for name in names:
