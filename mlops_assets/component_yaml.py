@@ -17,15 +17,19 @@ MOST_VALUES = 500_000
 """Values in one component; YAML anchors that refer to anchors would make billions of a few lines."""
 
 _TEMPLATE = re.compile(r"\{[{%#]")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""A number in Python and in YAML 1.2; to the reader of YAML 1.1 that Dagster uses, 1e-3 is a text."""
+
 _DOTTED = re.compile(r"[\w.]+:[\w.]+")
+_NUMBERS = frozenset(("params", "space"))
 _Path = tuple[str | int, ...]
 
 
 def attributes_of(kind: str, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> dict[str, Any]:
     """The attributes of a component of a kind with their templates filled in; suites are sought beside the defs.yaml.
 
-    Only texts with `{{` are templates; they are filled in a sandbox. All others stay what they are: Dagster would turn
-    the text '10115' into a number. Raises `DeclarationError`.
+    Only texts with `{{` are templates; they are filled in a sandbox. All others stay what they are, but for 1e-3 in
+    `params` and `space`: Dagster would turn the text '10115' into a number. Raises `DeclarationError`.
     """
     values = attributes.root if isinstance(attributes, RootModel) else {}
     filled: dict[str, Any] = _Filling(title(kind, values), _scope(context)).filled(values)
@@ -62,6 +66,8 @@ class _Filling:
             return {key: self.filled(each, (*path, key)) for key, each in value.items()}
         if isinstance(value, list):
             return [self.filled(each, (*path, number)) for number, each in enumerate(value)]
+        if isinstance(value, str) and _NUMBER.fullmatch(value) and not _NUMBERS.isdisjoint(path):
+            return float(value)
         return self._from_template(value, path) if isinstance(value, str) and _TEMPLATE.search(value) else value
 
     def _from_template(self, text: str, path: _Path) -> Any:

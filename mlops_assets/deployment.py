@@ -123,24 +123,26 @@ class Deployment(Declared, dg.Component):
 
     def resources(self, project: Path) -> dict[str, Any]:
         """The resources that our assets and sensors ask for."""
-        home = (project / (self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops")).resolve()
-        root = str(project / (self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"))
+        home = (project / Path(self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops").expanduser()).resolve()
+        named = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
+        root = str(project / Path(named).expanduser())
         mlflow = self.mlflow
         return {
             "mlops_storage": Storage(root=root),
             "mlops_batches": BatchFiles(root=root),
             "mlflow_registry": MlflowRegistry(
                 tracking_uri=mlflow.tracking_uri
-                or os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}"),
+                or os.environ.get("MLFLOW_TRACKING_URI")
+                or f"sqlite:///{home / 'mlflow.db'}",
                 artifact_root=mlflow.artifact_root or str(home / "mlartifacts"),
-                ui_url=mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
+                ui_url=mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000",
                 timeout_seconds=mlflow.timeout_seconds,
                 retries=mlflow.retries,
             ),
             "great_expectations": GreatExpectations(),
             "mlops_alerts": Alerts(
                 variable=self.alerts.variable,
-                ui_url=self.alerts.ui_url or os.environ.get("MLOPS_ASSETS_DAGSTER_UI", "http://127.0.0.1:3000"),
+                ui_url=self.alerts.ui_url or os.environ.get("MLOPS_ASSETS_DAGSTER_UI") or "http://127.0.0.1:3000",
             ),
         }
 

@@ -140,7 +140,7 @@ class Retraining(Declared):
 
         if cron is not None and not is_valid_cron_string(cron):
             raise ValueError("must be a cron string of five fields, such as '0 3 * * 1' (Mondays at three)")
-        return cron
+        return None if cron is None else " ".join(cron.split())
 
     @field_validator("timezone")
     @classmethod

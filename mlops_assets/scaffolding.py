@@ -24,7 +24,7 @@ class ModelScaffolder(dg.Scaffolder[Any]):
     """Writes a model that reads `data/<name>/*.csv`."""
 
     def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
-        name = re.sub(r"\W+", "_", request.target_path.name.lower()).strip("_") or "model"
+        name = re.sub(r"[^a-z0-9]+", "_", request.target_path.name.lower()).strip("_") or "model"
         name = name if name[0].isalpha() else f"model_{name}"
         write(request, model_yaml(request.type_name, name[:60]), _PYTHON.format(name=name[:60]))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mlops_assets.declared import Declared, DeclaredWrongly, Problem, title
@@ -60,7 +61,10 @@ def segment_fields(kind: str, declared: Mapping[str, Any]) -> list[Segment]:
             name=segment["name"],
             title=named,
             own=frozenset(segment),
-            fields={**_merged(common, segment), "name": f"{declared['name']}_{segment['name']}"},
+            fields={
+                **_with_own_suite(_merged(common, segment), segment),
+                "name": f"{declared['name']}_{segment['name']}",
+            },
         )
         for position, segment in enumerate(segments)
     ]
@@ -81,6 +85,15 @@ def _wrong_names(segments: Sequence[Mapping[str, Any]]) -> list[Problem]:
         else:
             found[name] = position
     return problems
+
+
+def _with_own_suite(fields: dict[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
+    """A suite that is not there yet is written from the batches of one segment; it would reject those of the others."""
+    suite = fields.get("expectations")
+    if "expectations" in segment or not isinstance(suite, str | Path) or ":" in str(suite) or Path(suite).exists():
+        return fields
+    path = Path(suite)
+    return {**fields, "expectations": str(path.with_name(f"{path.stem}_{segment['name']}{path.suffix}"))}
 
 
 def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

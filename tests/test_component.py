@@ -16,7 +16,7 @@ from yaml_project import Project
 from mlops_assets import Drift, Folder, Frame, Gates, ModelPipeline, Retraining, Table, UpstreamAsset
 from mlops_assets.component_schema import model_schema
 from mlops_assets.declaration import Declaration
-from mlops_assets.scaffolding import model_yaml
+from mlops_assets.scaffolding import ModelScaffolder, model_yaml
 
 FUNCTIONS = """
 def lags(batch, history):
@@ -223,7 +223,10 @@ def test_yaml_and_python_give_models_of_equal_versions(functions):
             {"query": "SELECT * FROM orders", "url": "$WAREHOUSE_URL", "high_watermark": "id"},
             Table(query="SELECT * FROM orders", url="$WAREHOUSE_URL", high_watermark="id"),
         ),
-        ({"asset": "lake/rentals", "period": "day"}, UpstreamAsset("lake/rentals", period="day")),
+        (
+            {"asset": "lake/rentals", "period": "day", "time": "t"},
+            UpstreamAsset("lake/rentals", period="day", time="t"),
+        ),
         ({"asset": ["lake", "rentals"]}, UpstreamAsset("lake/rentals")),
     ],
 )
@@ -289,6 +292,17 @@ def test_text_that_is_no_template_stays_the_text_that_it_is():
     assert model.search.space == {"f": ["os.system"]}
 
 
+def test_number_with_an_exponent_is_the_number_that_it_is_in_python():
+    read = yaml.safe_load(
+        "{params: {tol: 1e-3}, search: {space: {a: {low: 1e-3, high: 1.0E2}, b: [-1e2, 7]}}, seed: 7}"
+    )
+    assert read["params"] == {"tol": "1e-3"}  # a text in YAML 1.1
+    model = of_yaml({**MINIMAL, **read, "where": {"code": "1e3"}})
+    assert model.params == {"tol": 0.001}
+    assert model.search.space == {"a": {"low": 0.001, "high": 100.0}, "b": [-100.0, 7]}
+    assert model.where == {"code": "1e3"}
+
+
 def test_schema_has_a_description_and_the_default_of_every_field_and_the_names_that_may_be_chosen():
     schema = model_schema()
     Draft202012Validator.check_schema(schema)
@@ -336,6 +350,17 @@ def test_scaffolded_file_is_a_model_and_holds_every_field():
     assert list(Draft202012Validator(model_schema()).iter_errors(written["attributes"])) == []
     model = of_yaml(written["attributes"])
     assert (model.name, model.source) == ("bike", Folder("data/bike/*.csv", time="timestamp"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("Fahrräder-2024", "fahrr_der_2024"), ("2024", "model_2024"), ("___", "model")]
+)
+def test_scaffolded_model_has_a_name_that_is_allowed_whatever_its_folder_is_called(folder, name, tmp_path):
+    (tmp_path / folder).mkdir()
+    request = dg.ScaffoldRequest("mlops_assets.ModelPipeline", tmp_path / folder, "yaml", tmp_path, None)
+    ModelScaffolder().scaffold(request)
+    written = yaml.safe_load((tmp_path / folder / "defs.yaml").read_text())
+    assert of_yaml(written["attributes"]).name == name
 
 
 def test_scaffolded_file_without_its_comment_signs_is_a_whole_declaration_with_the_defaults():

@@ -118,6 +118,24 @@ def test_defaults_are_files_and_sqlite_below_the_project(project):
     assert not home.exists()
 
 
+def test_an_empty_environment_variable_is_none(project, monkeypatch):
+    for variable in ENVIRONMENT:
+        monkeypatch.setenv(variable, "")
+    test_defaults_are_files_and_sqlite_below_the_project(project)
+    told = Deployment().resources(project.root)
+    assert (told["mlflow_registry"].ui_url, told["mlops_alerts"].ui_url) == (
+        "http://127.0.0.1:5000",
+        "http://127.0.0.1:3000",
+    )
+
+
+def test_a_tilde_is_the_home_of_the_user(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "ada"))
+    told = Deployment(home="~/mlops", storage={"root": "~/rows"}).resources(project.root)
+    assert told["mlflow_registry"].artifact_root == str(tmp_path / "ada" / "mlops" / "mlartifacts")
+    assert told["mlops_storage"].root == str(tmp_path / "ada" / "rows")
+
+
 def test_environment_variables_replace_defaults_and_what_is_declared_replaces_both(project, monkeypatch, tmp_path):
     values = dict(zip(ENVIRONMENT, ["h", "s", "http://m:5", "http://ui:5", "http://d:3"], strict=True))
     for variable, value in values.items():
@@ -226,3 +244,21 @@ def test_home_is_relative_to_the_project(project):
     assert (
         Deployment(home="state").resources(Path(project.root))["mlops_storage"].root == f"{project.root}/state/storage"
     )
+
+
+def test_schedules_of_crons_that_differ_in_a_sign_have_names_of_their_own(project):
+    crons = ("0 3 * * 1-5", "0 3 * * 1,5", "0 3 * * 1#5", "0 3  * * 1,5 ")
+    for number, cron in enumerate(crons):
+        project.declare(f"m{number}", model(f"m{number}", cron))
+    for zone in ("plus", "minus"):
+        rule = {"cron": "@daily", "timezone": f"Etc/GMT{'+' if zone == 'plus' else '-'}1"}
+        project.declare(zone, {**model(zone), "retraining": rule})
+    project.declare("platform", {}, DEPLOYMENT)
+    names = {each.name for each in project.defs().get_repository_def().schedule_defs}
+    assert names == {
+        "retraining_0_3_x_x_1to5_UTC",
+        "retraining_0_3_x_x_1and5_UTC",
+        "retraining_0_3_x_x_1nth5_UTC",
+        "retraining__daily_Etc_GMTplus1",
+        "retraining__daily_Etc_GMTminus1",
+    }

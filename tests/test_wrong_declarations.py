@@ -89,6 +89,16 @@ def project(tmp_path, monkeypatch) -> Project:
             "source:",
             "source: Folder 'a': period: Input should be 'day'",
         ),
+        case(
+            {"source": {"folder": "a", "period": "day"}},
+            "source:",
+            "source: period 'day' needs `time`, the column that",
+        ),
+        case(
+            {"outcomes": {"folder": "a", "period": "day"}, "key": ["id"], "time": "t"},
+            "outcomes:",
+            "outcomes: period 'day' needs `time`, the column that",
+        ),
         case({"source": "s3://bucket/*.csv"}, "source: s3://bucket/*.csv", "source: Folder: path begins with 's3:'"),
         case(
             {"source": {"table": "orders", "url": "$U"}},

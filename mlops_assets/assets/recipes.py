@@ -106,8 +106,10 @@ def _function(model: Declaration) -> Any:
 
 def _as_written(text: str) -> str:
     """A value that was kept by `str` as Python writes it: a text gets its quotes back."""
+    from mlops_assets.modelling.recipe import NO_LITERAL
+
     try:
         ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except NO_LITERAL:
         return text if text in ("nan", "inf", "-inf") else repr(text)
     return text

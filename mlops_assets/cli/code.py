@@ -156,7 +156,10 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 def _innermost(error: BaseException) -> str:
     """What went wrong first, in its own words."""
-    while (cause := error.__cause__ or error.__context__) is not None:
+    while not isinstance(error, MlopsAssetsError):  # what it was made from says less than it does
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None:
+            break
         error = cause
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:600]}"

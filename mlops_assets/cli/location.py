@@ -78,8 +78,12 @@ class Location:
         wanted = {key: found[key]}
         while needed := {name for each in wanted.values() for name in each.required_resource_keys} - set(wanted):
             wanted |= {name: found[name] for name in needed}
-        with quietly():
-            built = self.stack.enter_context(dg.build_resources(wanted, instance=self.instance))
+        try:
+            with quietly():
+                built = self.stack.enter_context(dg.build_resources(wanted, instance=self.instance))
+        except Exception as error:  # a resource of the user's may raise anything
+            reason = " ".join(str(error).split())[:500] or type(error).__name__
+            raise MlopsAssetsError(f"resource {key!r} of {self.target} cannot be made: {reason}") from error
         return getattr(built, key)
 
 

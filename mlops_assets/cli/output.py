@@ -2,10 +2,12 @@
 
 import json
 import logging
+import math
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -24,12 +26,22 @@ USAGE = 2
 
 
 def say_json(value: Any) -> None:
-    """`value` as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    """`value` as JSON on stdout, in ASCII for any terminal; NaN and infinity, which JSON has not, are null."""
+    typer.echo(json.dumps(_finite(value), indent=2, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def console() -> Console:
-    """The console of now: tests and pipes put another stdout in place."""
+    """The console of now: tests and pipes put another stdout in place. A sign that it cannot show becomes a `?`."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 

@@ -58,7 +58,7 @@ def reproduce(
 
 def _parsed(asked: str) -> tuple[str, str]:
     name, at, wanted = asked.partition("@")
-    number = wanted.isascii() and wanted.isdigit() and int(wanted) > 0
+    number = wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) > 0
     if not name or not at or not (number or wanted in ("champion", "latest")):
         raise MlopsAssetsError(
             f"{shown(asked)} names no version: expected MODEL@VERSION with a number, `champion` or `latest`, as in "

@@ -19,6 +19,9 @@ from mlops_assets.errors import TrainingError
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops", "mlflow", "dagster", "mlops-assets")
 
+NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+"""What `ast.literal_eval` raises for a text that is none."""
+
 _CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset)
 _NO_LITERALS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
@@ -85,7 +88,7 @@ def _restored(name: str, text: str, known: Sequence[Any]) -> Any:
         return _NO_LITERALS[text]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except NO_LITERAL:
         raise TrainingError(
             f"{name} was {text[:80]}, which only the declaration of then can give: check out that code to fit it again"
         ) from None

@@ -7,9 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.recipe import Recipe
+from mlops_assets.text import shown
 
 Kind = Literal["data", "code", "package", "seed", "declaration", "artifact", "machine"]
 Verdict = Literal["identical", "within tolerance", "differs"]
@@ -209,7 +211,12 @@ def refit(
     if found:
         known, last = pipeline.get_params(deep=True), pipeline.steps[-1][0]
         full = {name if name in known and "__" in name else f"{last}__{name}": value for name, value in found.items()}
-        pipeline = clone(pipeline).set_params(**full)
+        try:
+            pipeline = clone(pipeline).set_params(**full)
+        except ValueError as error:
+            raise TrainingError(
+                f"the estimator takes no parameters {shown(found)} any more, which the search found then: {error}"
+            ) from None
     return fit(pipeline, X, y)
 
 

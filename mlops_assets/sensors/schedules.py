@@ -13,6 +13,10 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.decisions import observation, recorded_before, training_request
 from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
 
+# `1-5` and `1,5` are two schedules, so they need two names.
+_IN_CRON = str.maketrans({"*": "x", ",": "and", "-": "to", "/": "by", "#": "nth"})
+_IN_ZONE = str.maketrans({"+": "plus", "-": "minus"})
+
 
 def retraining_schedules(
     models: Sequence[Declaration] | None = None, running: bool = True
@@ -31,7 +35,7 @@ def retraining_schedules(
 
 def _schedule(cron: str, timezone: str, models: Sequence[Declaration], running: bool) -> dg.ScheduleDefinition:
     keys = [asset_key(model.name, kind) for model in models for kind in TRAINING_ASSETS]
-    name = "retraining_" + re.sub(r"\W+", "_", f"{cron} {timezone}".replace("*", "x"))
+    name = "retraining_" + re.sub(r"\W+", "_", f"{cron.translate(_IN_CRON)} {timezone.translate(_IN_ZONE)}")
     job = dg.define_asset_job(
         f"{name}_job", selection=dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor
     )

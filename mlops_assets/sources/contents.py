@@ -82,7 +82,7 @@ def parse_times(values: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values):
         whole = not bool(((values.dropna() % 1) != 0).any())
         text = values.astype("Int64").astype("string") if whole else values.astype("string")
-    parsed = _first_that_parses(text)
+    parsed = _first_that_parses(text).mask(text.isin(["now", "today"]))  # pandas takes these for the time it is
     bad = (parsed.isna() & values.notna()).to_numpy()
     if bad.any():
         row = int(bad.argmax())

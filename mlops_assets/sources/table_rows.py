@@ -1,5 +1,6 @@
 """One batch of a `Table` read: counted first, fetched in parts, with kinds that pandas can work with."""
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ def _refuse(table: "Table", key: str, rows: int, columns: int) -> None:
     for what, found, most in (("rows", rows, table.limits.max_rows), ("columns", columns, table.limits.max_columns)):
         if found > most:
             smaller = (
-                "Declare a shorter period" if table.period else "Rows of one value are never divided: declare another"
+                "Declare a shorter period"
+                if table.period
+                else "Rows of one value are never divided, nor is a batch that got late rows: declare another column"
             )
             raise SourceError(
                 f"{table.title}: batch {key!r:.120}: has {found:,} {what}; expected at most {most:,}. "
@@ -93,6 +96,7 @@ def _fetch(table: "Table", key: str, connection: sa.Connection, asked: "sa.Selec
                 "columns in a query, or raise limits.max_mb or limits.max_rows."
             )
         found.append(frame)
+    _refuse(table, key, count, len(names))  # deleted since they were counted, where reads are of no one moment
     whole = pd.concat(found, ignore_index=True)
     return whole.assign(**{str(name): _plain(whole[name]) for name in whole if whole[name].dtype == object})
 
@@ -106,7 +110,13 @@ def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
         return pd.to_datetime(values)
     if kinds == {UUID}:
         return values.map(str, na_action="ignore")
+    if kinds & {dict, list}:  # PostgreSQL's JSON and arrays, which cannot be compared
+        return values.map(_as_text, na_action="ignore")
     return values.infer_objects()
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
 
 
 def _timed(frame: pd.DataFrame, table: "Table", rows: Relation) -> pd.DataFrame:

@@ -69,7 +69,10 @@ class Axis:
 def axis(connection: sa.Connection, column: str, times_as_text: bool) -> Axis:
     """A column as SQL to compare; as milliseconds where it holds times as text, which only SQLite can compare."""
     if times_as_text and connection.dialect.name == "sqlite":
-        return Axis(column, sa.func.strftime("%Y-%m-%d %H:%M:%f", sa.column(column)), text=True)
+        moment = sa.func.strftime("%Y-%m-%d %H:%M:%f", sa.column(column))
+        # SQLite also takes 'now' for a time, the day of which changes at each look, and '10:30' for one of 2000.
+        dated = sa.column(column).bool_op("GLOB")("[0-9][0-9][0-9][0-9]-*")
+        return Axis(column, sa.case((dated, moment)), text=True)
     return Axis(column, sa.column(column))
 
 

@@ -56,7 +56,8 @@ def written(where: Where) -> str:
 def _equal(column: pd.Series, values: list[Any]) -> pd.Series:
     kind = kind_of(column)
     if kind == "number":
-        return numbers(column).isin([number for value in values if (number := _number(value)) is not None])
+        found = [number for value in values if (number := _number(value)) is not None]
+        return numbers(column).isin(found) & column.notna()
     if kind == "boolean":
         return column.isin([_BOOLEANS[text] for value in values if (text := str(value).lower()) in _BOOLEANS])
     if kind == "time":

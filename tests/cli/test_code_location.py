@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mlops_assets.cli.code import target_of
 from mlops_assets.cli.location import located
 from mlops_assets.cli.main import app
+from mlops_assets.cli.output import say_json
 from mlops_assets.errors import MlopsAssetsError
 
 Write = Callable[[str, str], Path]
@@ -179,6 +180,59 @@ defs = dg.Definitions(resources={"mlops_storage": Storage(root=dg.EnvVar("OWN_ST
         sys.modules.pop("definitions", None)
         with located(None, None, None) as location:
             assert location.storage.root == "/from/the/file"
+
+
+def test_a_resource_that_cannot_be_made_is_told(elsewhere: Write, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OWN_STORE", raising=False)
+    elsewhere(
+        "definitions.py",
+        MODEL.replace("import defs", "import rentals")
+        + """
+import dagster as dg
+from mlops_assets.resources.storage import Storage
+defs = dg.Definitions(
+    assets=[dg.AssetSpec("x", metadata={"mlops_assets/model": "rentals"})],
+    resources={"mlops_storage": Storage(root=dg.EnvVar("OWN_STORE"))},
+)
+""",
+    )
+    said = why()
+    assert said.code == 2 and "resource 'mlops_storage' of code location" in said.err
+    assert '"OWN_STORE" which is not set' in said.err
+
+
+def test_a_wrong_defs_yaml_is_told_with_its_line(elsewhere: Write):
+    elsewhere("pyproject.toml", '[tool.dg.project]\nroot_module = "shop"\n')
+    elsewhere("shop/__init__.py", "")
+    elsewhere(
+        "shop/definitions.py",
+        "from pathlib import Path\n\nimport dagster as dg\n\n\n@dg.definitions\ndef defs():\n"
+        "    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)\n",
+    )
+    elsewhere("shop/defs/__init__.py", "")
+    elsewhere(
+        "shop/defs/bikes/defs.yaml",
+        "type: mlops_assets.ModelPipeline\nattributes:\n  name: bikes\n  source: data/*.csv\n  target: y\n"
+        "  estimator: sklearn.linear_model.Ridge\n  retraining: {max_age: 30 days}\n",
+    )
+    said = why()
+    assert said.code == 2 and "ValidationError" not in said.err
+    assert "shop/defs/bikes/defs.yaml:7: ModelPipeline 'bikes': retraining: max_age: must be a duration" in said.err
+
+
+def test_json_is_json_whatever_the_figures_and_the_terminal_are(capsys: pytest.CaptureFixture[str]):
+    say_json({"p": float("nan"), "rows": [{"high": float("inf"), "where": "Zürich ≥ 5"}]})
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert json.loads(said, parse_constant=pytest.fail) == {"p": None, "rows": [{"high": None, "where": "Zürich ≥ 5"}]}
+
+
+def test_a_terminal_that_cannot_show_a_sign_shows_another():
+    program = "from mlops_assets.cli.output import console; console().print('Zürich ≥ 5')"
+    words = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "Zürich ? 5\n".encode("latin-1"))
 
 
 def test_every_command_has_json_and_usage_errors_have_a_code_of_their_own():

@@ -221,6 +221,11 @@ def test_a_clock_that_is_declared_and_not_there_is_named(instance: dg.DagsterIns
     schedule = dg.ScheduleDefinition(name="own", cron_schedule="0 4 * * *", target="*")
     [told] = schedules(instance, dg.Definitions(schedules=[schedule]).get_repository_def(), "here", [model])
     assert (told.name, told.severity, told.found) == ("schedule own", "fault", "stopped")
+    both = dg.Definitions(
+        schedules=[schedule, dg.ScheduleDefinition(name="retraining_0_4", cron_schedule="0 4 * * *", target="*")]
+    )
+    [told] = schedules(instance, both.get_repository_def(), "here", [model])
+    assert told.name == "schedule retraining_0_4"  # one of another purpose at the same hour is no concern
 
 
 def test_a_registry_that_swallows_what_it_is_asked_is_told_and_holds_up_nothing(

@@ -208,7 +208,7 @@ def test_changed_seed_is_listed_and_is_why_where_it_is_asked_for(project):
     assert (code, told["because"], told["fitted_with"]["seed"]) == (1, ["seed"], "8")
 
 
-@pytest.mark.parametrize("asked", ["bike", "bike@newest", "bike@0", "@1", "bike@1.5"])
+@pytest.mark.parametrize("asked", ["bike", "bike@newest", "bike@0", "@1", "bike@1.5", f"bike@{10**9}"])
 def test_what_names_no_version_is_told_in_a_line(asked):
     done = CliRunner().invoke(app, ["reproduce", asked, "--json"])
     assert (done.exit_code, done.stdout) == (2, "")

@@ -5,6 +5,7 @@ import json
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_assets.errors import TrainingError
@@ -17,6 +18,7 @@ from mlops_assets.modelling.reproduction import (
     Reproduction,
     agreement,
     differences,
+    refit,
 )
 
 SAME = Agreement(100, 0.0, 2.0, True)
@@ -172,6 +174,9 @@ def test_values_come_back_from_their_texts_and_nothing_is_executed():
     assert restored({"kernel": text_of(kernel)}, {"kernel": [1, kernel]})["kernel"] is kernel
     with pytest.raises(TrainingError, match=r"kernel was __import__\('os'\), which only the declaration of then"):
         restored({"kernel": "__import__('os')"}, {})
+    for no_literal in ("{[]: 1}", "-" * 3_000 + "1"):
+        with pytest.raises(TrainingError, match="which only the declaration of then can give"):
+            restored({"kernel": no_literal}, {})
 
 
 def test_recipe_is_the_same_after_it_was_kept_as_json():
@@ -237,3 +242,14 @@ def test_what_has_no_source_has_no_parts_and_packages_of_the_estimator_are_told(
 
     Boosted.__module__ = "pytest.boosting"
     assert packages_of(Boosted())["pytest"] == pytest.__version__
+
+
+def test_estimator_that_lacks_what_a_search_found_then_is_named_with_it():
+    def without_alpha():
+        from sklearn.linear_model import LinearRegression
+
+        return LinearRegression()
+
+    X = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    with pytest.raises(TrainingError, match=r"'alpha'.*which the search found then: Invalid parameter 'alpha'"):
+        refit(without_alpha, {}, {"alpha": 0.5}, X, X["x"], "regression", 0)

@@ -79,7 +79,18 @@ def test_times_are_parsed(values, expected):
     assert parse_times(pd.Series(values)).iloc[1] == pd.Timestamp(expected)
 
 
-@pytest.mark.parametrize("values", [["2011-01-02", "soon"], ["10", "11"], [1.5], [1_300_000_000], ["13/02/2011", "x"]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2011-01-02", "soon"],
+        ["2011-01-02", "now"],
+        ["today"],
+        ["10", "11"],
+        [1.5],
+        [1_300_000_000],
+        ["13/02/2011", "x"],
+    ],
+)
 def test_what_is_no_time_is_named(values):
     with pytest.raises(SourceError, match=r"column 't' holds .* in data row \d, which is not a time"):
         parse_times(pd.Series(values, name="t"))

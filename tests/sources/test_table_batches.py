@@ -199,6 +199,17 @@ def test_a_watermark_of_another_kind_than_before_is_an_error(orders):
         above(orders, high_watermark="day").look({f"{START}--000001": "m"}, NOW)
 
 
+@pytest.mark.parametrize("text", ["now", "10:30", "2460311"])
+@pytest.mark.parametrize("options", [{"period": "day", "time": "at"}, {"high_watermark": "at"}])
+def test_text_that_sqlite_makes_a_time_of_and_is_none_waits_in_no_batch(on_sqlite, text, options):
+    on_sqlite.run("CREATE TABLE visits (at TIMESTAMP, x REAL)")
+    on_sqlite.run(f"INSERT INTO visits VALUES ('2024-03-01 10:00', 1), ('2024-03-02', 2), ('{text}', 3)")
+    source = Table("visits", url=on_sqlite.url, **options)
+    look = source.look()
+    assert [each.reason for each in look.waiting] == ["1 rows have no time that can be read in column 'at'; fill it in"]
+    assert [x for key in look.ready for x in source.read(key)["x"]] == [1.0, 2.0]
+
+
 @pytest.mark.parametrize("column", ["x", "name"])
 def test_a_column_that_cannot_be_a_watermark_is_named(orders, column):
     orders.run("ALTER TABLE orders ADD COLUMN name VARCHAR(9)")

@@ -52,6 +52,19 @@ def test_postgres_kinds_of_its_own_become_plain_ones(on_postgres):
     assert frame["at"].tolist()[0] == pd.Timestamp("2024-02-29 23:00", tz="UTC")
 
 
+def test_json_and_arrays_of_postgres_are_texts_that_the_same_rows_always_have(on_postgres):
+    on_postgres.run(
+        "CREATE TABLE orders (id BIGINT, said JSONB, tags TEXT[], at TIMESTAMP[])",
+        """INSERT INTO orders VALUES (1, '{"b": [1, null], "a": "x"}', '{red,blue}', '{2024-03-01 10:00}')""",
+        """INSERT INTO orders VALUES (2, '"plain"', NULL, NULL), (3, NULL, '{}', NULL)""",
+    )
+    frame = Table("orders", url=on_postgres.url, high_watermark="id").read("0-start--000003")
+    assert frame["said"].dropna().tolist() == ['{"a": "x", "b": [1, null]}', "plain"]
+    assert frame["tags"].dropna().tolist() == ['["red", "blue"]', "[]"]
+    assert frame["at"].dropna().tolist() == ['["2024-03-01 10:00:00"]']
+    assert frame["said"].isna().tolist() == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "written",
     ["2024-03-01", "2024-03-01 00:00:00", "2024-03-01T00:00", "2024-03-01 00:00:00.000000", "2024-03-01T01:00+01:00"],

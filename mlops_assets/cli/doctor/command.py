@@ -101,7 +101,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         try:
             registry, root = location.registry, location.storage.root
         except Exception as error:  # a resource of the user's may raise anything
-            why_not = " ".join(str(error).split())[:300]
+            why_not = " ".join(str(error).split())[:700]
             probes["resources"] = lambda: [
                 fault("resources", why_not, "No step of a model can run.", "mend what it says")
             ]
