@@ -1,52 +1,15 @@
 """What the tests of the command line share: a deployment that has lived, and its commands."""
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from lived import ADA, Lived
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "end_to_end"))
-
-from deployment import REPOSITORY, DeployedModel, Deployment  # noqa: E402
-from synthetic import rows  # noqa: E402
-
-from mlops_assets.cli.main import app  # noqa: E402
-
-ADA = {"by": "ada", "reason": "complaints since Monday"}
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run(*words: str) -> Said:
-    """One command, as a person gives it."""
-    done = CliRunner().invoke(app, list(words))
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-    return Said(done.exit_code, done.stdout, done.stderr)
-
-
-@dataclass(frozen=True)
-class Lived:
-    """A deployment with a model that was promoted twice, rolled back by ada, and met a bad and a drifted batch."""
-
-    home: Path
-    model: DeployedModel
-
-    def run(self, *words: str) -> Said:
-        """A command about its code location, which is loaded anew as in a process of its own."""
-        sys.modules.pop("cli_location", None)
-        return run(*words, "-f", str(HERE / "cli_location.py"), "-d", str(HERE))
+# isort: split
+from deployment import REPOSITORY, Deployment
+from synthetic import rows
 
 
 @pytest.fixture(scope="session")

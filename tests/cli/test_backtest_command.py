@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from conftest import HERE, Lived, Said, run
 from deployment import REPOSITORY
+from lived import HERE, Lived, Said, run
 
 from mlops_assets import Retraining
 from mlops_assets.assets.policy_backtests import BacktestConfig, recommend

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Lived, Said, run
+from lived import HERE, Lived, Said, run
 from typer.testing import CliRunner
 
 from mlops_assets.cli.code import target_of

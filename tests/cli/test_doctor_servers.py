@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import HERE, Lived
+from lived import HERE, Lived
 from relay import free_port
 
 from mlops_assets.cli.doctor.exposure import exposure, open_listeners

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from conftest import ADA, Lived
+from lived import ADA, Lived
 from mlflow import MlflowClient
 
 from mlops_assets.sensors.registry_watch import registry_watch_sensor

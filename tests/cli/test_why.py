@@ -5,7 +5,7 @@ from datetime import datetime
 
 import dagster as dg
 import pytest
-from conftest import ADA, Lived
+from lived import ADA, Lived
 
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
