@@ -147,7 +147,7 @@ def test_an_existing_project_gets_a_model_by_two_files(project):
         assert location.run("bikes/predictions", batch=batch).success
         assert location.run("busy_hours", batch=batch).success
         found = project.commands("how-to/existing-project.md", ends_with=1)
-        faults = [line for line in found.splitlines() if line.startswith("fault")]
+        faults = [line for line in found.splitlines() if line.startswith("fault ")]
         assert len(faults) == 1 and "daemon" in faults[0], found  # none runs here
 
 
