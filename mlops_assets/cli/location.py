@@ -12,13 +12,13 @@ from typing import Annotated, Any, cast
 import dagster as dg
 import typer
 
-from mlops_assets.assets.keys import MODEL, declared
 from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.output import quietly
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.models import models_in
 from mlops_assets.text import listed, shown
 
 Module = Annotated[str | None, typer.Option("-m", "--module-name", help="Module of the code location.")]
@@ -39,9 +39,7 @@ class Location:
     @property
     def models(self) -> dict[str, Declaration]:
         """The declarations of its models by name."""
-        specs = (spec for asset in self.repository.assets_defs_by_key.values() for spec in asset.specs)
-        names = {spec.metadata[MODEL] for spec in specs if MODEL in spec.metadata}
-        return {name: declared(name) for name in sorted(names)}
+        return {model.name: model for model in models_in(self.repository)}
 
     def model(self, name: str) -> Declaration:
         """The declaration of a model; for an unknown name an error that tells the nearest ones."""

@@ -20,7 +20,12 @@ FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 def models_of(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> list[Declaration]:
     """The models whose assets are in the code location that a sensor runs in, in order of name."""
     assert context.repository_def is not None  # a sensor of a code location has one
-    specs = (spec for asset in context.repository_def.assets_defs_by_key.values() for spec in asset.specs)
+    return models_in(context.repository_def)
+
+
+def models_in(repository: dg.RepositoryDefinition) -> list[Declaration]:
+    """The models whose assets are in a code location, in order of name."""
+    specs = (spec for asset in repository.assets_defs_by_key.values() for spec in asset.specs)
     return [declared(name) for name in sorted({spec.metadata[MODEL] for spec in specs if MODEL in spec.metadata})]
 
 
