@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, RootModel
 
-from mlops_assets.declared import Declared, DeclaredWrongly, Problem, title
+from mlops_assets.declared import DeclaredWrongly, Problem, title
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.text import shown
 
@@ -23,15 +23,6 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 _DOTTED = re.compile(r"[\w.]+:[\w.]+")
 _NUMBERS = frozenset(("params", "space"))
 _Path = tuple[str | int, ...]
-_Component = TypeVar("_Component", bound=Declared)
-
-
-def loaded(kind: type[_Component], attributes: BaseModel | None, context: dg.ComponentLoadContext) -> _Component:
-    """The component that a defs.yaml declares; `DeclarationError` names the lines of what is wrong."""
-    try:
-        return kind(**attributes_of(kind.__name__, attributes, context))
-    except MlopsAssetsError as error:
-        raise by_line(error, context) from None
 
 
 def attributes_of(kind: str, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> dict[str, Any]:

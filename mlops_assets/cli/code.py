@@ -53,7 +53,7 @@ class Target:
             python_file=self.name if self.kind == "python_file" else None,
             module_name=self.name if self.kind == "python_module" else None,
             package_name=None,
-            autoload_defs_module_name=self.name if self.kind == "autoload_defs_module" else None,
+            autoload_defs_module_name=None,
             working_directory=str(self.folder),
             attribute=None,
             resolve_lazy_defs=True,
@@ -90,9 +90,6 @@ def _of_project(folder: Path) -> Target | None:
         if path.is_file() and (project := _project(path)):
             os.chdir(parent)  # relative paths of data are relative to it
             named = project.get("code_location_name") or parent.name
-            if project.get("autoload_defs"):
-                name = project.get("defs_module", f"{project['root_module']}.defs")
-                return Target("autoload_defs_module", name, parent, named, f"[tool.dg.project] of {path}")
             name = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
             return Target("python_module", name, parent, named, f"[tool.dg.project] of {path}")
     return None
