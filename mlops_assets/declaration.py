@@ -14,6 +14,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from mlops_assets.declared import Declared, WrongField
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.dotted import refuse_unknown_package, resolve
+from mlops_assets.modelling.own_metrics import OwnMetric, is_own, own_metric
+from mlops_assets.modelling.recipe import text_of
 from mlops_assets.rules import Drift, Gates, Retraining, Search, duration_text
 from mlops_assets.sources import Source
 from mlops_assets.sources.written import source_of
@@ -64,7 +66,11 @@ class Declaration(Declared):
     holdout: int | float | str = Field(
         0.2, description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration."
     )
-    metrics: list[str] = Field([], description="The first one decides; the others are reported.")
+    metrics: list[str] = Field(
+        [],
+        description="The first one decides; the others are reported. Each is one of ours, a scorer of scikit-learn, or "
+        "a function or scorer of yours as 'package.module:name'.",
+    )
     slices: list[str] = Field([], description="Columns by whose values metrics are also reported.")
     gates: Gates = Field(default_factory=lambda: Gates(), description="What a challenger must pass.")
     drift: Drift = Field(default_factory=lambda: Drift(), description="When a batch counts as drifted.")
@@ -135,6 +141,18 @@ class Declaration(Declared):
                 raise ValueError("each must be an e-mail address, or a team such as 'team:mobility'")
         return owners
 
+    @field_validator("metrics", "gates")
+    @classmethod
+    def _own_metrics_are_there(cls, value: Any, info: ValidationInfo) -> Any:
+        """Imported now, as functions are."""
+        named = [*value.minimum, *value.maximum, *value.guards] if isinstance(value, Gates) else value
+        for name in filter(is_own, named):
+            try:
+                own_metric(name)
+            except DeclarationError as error:
+                raise WrongField(str(info.field_name), f"{info.field_name}: {error}") from None
+        return value
+
     @field_validator("where")
     @classmethod
     def _where_has_values(cls, where: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +215,9 @@ class Declaration(Declared):
     @property
     def training_version(self) -> str:
         """16 hex digits that change when, on the same data, another model would be fitted."""
-        return _digest({field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used)})
+        fields = {field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used)}
+        own = [_plain_metric(own_metric(name)) for name in self.metrics if is_own(name)]
+        return _digest({**fields, "own_metrics": own} if own else fields)
 
     @property
     def features_version(self) -> str:
@@ -250,6 +270,15 @@ def _plain(value: Any) -> Any:
     if callable(value):
         return [getattr(value, "__qualname__", repr(value)), _source(value)]
     return value
+
+
+def _plain_metric(own: OwnMetric) -> Any:
+    """A metric of one's own as JSON, with its source; that of a library's function is the library's matter."""
+    package = own.name.replace(":", ".").partition(".")[0]
+    theirs = own.function.__module__.partition(".")[0] != package
+    options = sorted((name, text_of(value)) for name, value in own.options.items())
+    code = own.function.__qualname__ if theirs else _plain(own.function)
+    return [own.name, code, options, own.greater_is_better, own.by_probability]
 
 
 def _source(function: Callable[..., Any], seen: frozenset[str] = frozenset()) -> list[str]:

@@ -110,6 +110,11 @@ def project(tmp_path, monkeypatch) -> Project:
             {"outcomes": {"folder": "late/*.csv"}}, "outcomes:", "outcomes needs `key`, the columns by which labels are"
         ),
         case({"outcomes": 7, "key": ["id"]}, "outcomes: 7", f"outcomes: a int is no source; {SOURCES}"),
+        case({"metrics": ["nowhere:cost"]}, "metrics:", "metrics: 'nowhere:cost': no module 'nowhere'. Install it, or"),
+        case({"metrics": ["os:sep"]}, "metrics:", "metrics: 'os:sep' is a str; expected a function (y_true, y_pred)"),
+        case(
+            {"gates": {"maximum": {"json:dmps": 1}}}, "gates:", "gates: 'json:dmps': json has no 'dmps'. Did you mean"
+        ),
         case({"window": "two weeks"}, "window: two weeks", "window: must be a duration such as '12h', '30D' or '26W'"),
         case({"window": "30D"}, "window: 30D", "'30D' is a duration: declare `time`, or give a number of batches"),
         case({"holdout": 1.5}, "holdout: 1.5", "holdout: as a share must be below 1"),

@@ -148,7 +148,7 @@ def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
 
     kind = "regression" if problem == "regression" else "classification"
     for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):
-        if metric(name).kind != kind:
+        if metric(name).kind not in (kind, None):
             suited = ", ".join(each.name for each in METRICS.values() if each.kind == kind)
             raise DeclarationError(
                 f"ModelPipeline {model.name!r}: metric {name!r} is for {metric(name).kind}, the target poses {kind}. "

@@ -10,6 +10,7 @@ import pandas as pd
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling import ranking
 from mlops_assets.modelling.messages import did_you_mean
+from mlops_assets.modelling.own_metrics import is_own, own_metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.ranking import Ranking
@@ -31,12 +32,13 @@ class Metric:
 
     Many resamples at once: `from_means` turns means (m, k) of `row_statistics(y, predictions)` (n, k) into (m,)
     metrics. Rankings have `reweighted(y, predictions)` instead, from row weights (m, n) to (m,). Scorers of sklearn
-    have neither. `influence(y, predictions)` (n,) is by how much each row moves the metric, times n.
+    and metrics of one's own have neither. `influence(y, predictions)` (n,) is by how much each row moves the metric,
+    times n.
     """
 
     name: str
     greater_is_better: bool
-    kind: Literal["regression", "classification"]
+    kind: Literal["regression", "classification"] | None  # None: either
     function: Callable[[np.ndarray, Predictions], float]
     row_loss: Callable[[np.ndarray, Predictions], np.ndarray] | None = None
     from_mean: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
@@ -48,16 +50,17 @@ class Metric:
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name: one of ours, or any scorer of sklearn (`sklearn.metrics.get_scorer_names()`).
+    """The metric of this name: one of ours, any scorer of sklearn (`sklearn.metrics.get_scorer_names()`), or the
+    user's own ('package.module:name').
 
-    A scorer is computed anew for each resample, so comparisons and intervals draw fewer; see `modelling.scorers`.
+    The others are computed anew for each resample, so comparisons and intervals draw fewer; see `modelling.scorers`.
     `DeclarationError` with the nearest name if there is none.
     """
     if name in METRICS:
         return METRICS[name]
-    from mlops_assets.modelling.scorers import scorer_metric  # imports sklearn
+    from mlops_assets.modelling.scorers import metric_of_own, scorer_metric
 
-    found = scorer_metric(name)
+    found = metric_of_own(own_metric(name)) if is_own(name) else scorer_metric(name)
     if found is None:
         raise DeclarationError(f"metric {shown(name)} is not known. {did_you_mean(str(name), METRICS)}")
     return found
@@ -81,7 +84,7 @@ def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
     kind = "regression" if predictions.classes is None else "classification"
     chosen = [metric(name) for name in names]
     for each in chosen:
-        if each.kind != kind:
+        if each.kind not in (kind, None):
             known = [other.name for other in METRICS.values() if other.kind == kind]
             raise DeclarationError(f"metric {each.name!r} is for {each.kind}, the model does {kind}. Use {known}.")
         if each.needs_probability:

@@ -1,14 +1,19 @@
-"""Scorers of sklearn as metrics: slower than our own, since each resample is scored anew."""
+"""Scorers of sklearn, and the user's own, as metrics: slower than ours, since each resample is scored anew."""
 
 import warnings
 from functools import cache
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.messages import reason
 from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.own_metrics import OwnMetric
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.text import shown
 
 
 @cache
@@ -41,6 +46,30 @@ def scorer_metric(name: str) -> Metric | None:
         return float(scorer._sign * score)
 
     return Metric(name, True, kind, function, needs_probability=by_probability)
+
+
+def metric_of_own(own: OwnMetric) -> Metric:
+    """A metric of the user's; it gets labels as they are in the data.
+
+    NaN where it raises ValueError, as sklearn does for rows that it is not defined on; `DeclarationError` with its name
+    where it raises anything else or gives no number.
+    """
+
+    def function(y: np.ndarray, predictions: Predictions) -> float:
+        said = _probability(predictions) if own.by_probability else predictions.value
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                score = own.function(y, said, **own.options)
+        except ValueError:
+            return float("nan")
+        except Exception as error:  # it is the user's
+            raise DeclarationError(f"metric {shown(own.name)} raised {reason(error)}") from error
+        if not isinstance(score, Real):
+            raise DeclarationError(f"metric {shown(own.name)} gave a {type(score).__name__}; expected a number")
+        return float(score)
+
+    return Metric(own.name, own.greater_is_better, None, function, needs_probability=own.by_probability)
 
 
 def _numbered(labels: np.ndarray, predictions: Predictions) -> np.ndarray:

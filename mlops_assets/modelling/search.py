@@ -14,6 +14,7 @@ import pandas as pd
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.metrics import METRICS, suited
+from mlops_assets.modelling.own_metrics import is_own
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search_space import Space, as_space, candidates, combinations
 from mlops_assets.text import shown
@@ -76,7 +77,7 @@ def search(
     method: "grid" tries all combinations (at most `trials`), "random" draws `trials`, "halving" starts `trials` on
         few rows and keeps the best third on three times as many (Jamieson & Talwalkar 2016), "optuna" proposes
         `trials` by TPE (Bergstra et al. 2011).
-    scoring: a metric of ours ("rmse"; a smaller error counts as higher) or the name of a scorer of sklearn.
+    scoring: a metric of ours ("rmse"; a smaller error counts as higher), a scorer of sklearn, or one's own.
     progress: called with each trial when it is done, in order; for "halving" after all are done.
 
     Ties go to the earlier trial, NaN never wins. Runs through joblib, so its backends apply. Raises
@@ -251,7 +252,7 @@ def _fit_keeping_reasons(halving: Any, task: _Task) -> str | None:
 def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:
     from sklearn.metrics import get_scorer, get_scorer_names
 
-    if scoring in METRICS:
+    if scoring in METRICS or is_own(scoring):
         return partial(_score, scoring)
     if scoring not in get_scorer_names():
         hint = did_you_mean(str(scoring), [*METRICS, *get_scorer_names()])

@@ -135,6 +135,20 @@ def test_any_scorer_of_sklearn_decides():
     assert (verdict.verdict, verdict.resamples) == ("promote", 100)
 
 
+def test_a_metric_of_ones_own_decides_as_ours_would(tmp_path, monkeypatch):
+    (tmp_path / "shop_errors.py").write_text("def cost(y_true, y_pred):\n    return abs(y_true - y_pred).mean()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    draw = np.random.default_rng(0)
+    y = draw.normal(size=400)
+    worse, better = (Predictions(y + draw.normal(size=400) * spread) for spread in (1.0, 0.8))
+    for champion, challenger, says in ((worse, better, "promote"), (better, worse, "keep")):
+        own, ours = (compare(y, champion, challenger, metric(name)) for name in ("shop_errors:cost", "mae"))
+        assert (own.verdict, ours.verdict, own.metric) == (says, says, "shop_errors:cost")
+        assert own.effect == pytest.approx(ours.effect)
+        assert own.resamples == 500
+        assert (own.low, own.high) == pytest.approx((ours.low, ours.high), abs=0.03)
+
+
 def test_rows_of_a_group_count_as_what_they_share():
     draw = np.random.default_rng(6)
     group = np.repeat(np.arange(40), 25)

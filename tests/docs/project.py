@@ -16,6 +16,7 @@ from bikes import write_files
 from pages import REPOSITORY, Block, blocks, not_run
 
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
 
 PYPROJECT = """
 [tool.dg]
@@ -142,6 +143,10 @@ class Location:
     @property
     def registry(self) -> MlflowRegistry:
         return self.defs.resources["mlflow_registry"]
+
+    @property
+    def storage(self) -> Storage:
+        return self.defs.resources["mlops_storage"]
 
     def left_to_itself(self) -> list[dg.ExecuteInProcessResult]:
         """Ticks until neither sensor asks for a run any more; the runs in their order."""

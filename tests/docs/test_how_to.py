@@ -1,11 +1,14 @@
 """Each page of docs/how-to as its reader would follow it: files put in place, the loop left to itself, commands run."""
 
+import re
 from typing import Any
 
 import pytest
 from bikes import write_late_labels
 from pages import blocks
 from project import Location
+
+from mlops_assets.cli.on_record import decisions
 
 pytestmark = pytest.mark.slow
 MONTHS = [f"2024-{month:02d}" for month in range(1, 6)]
@@ -37,13 +40,18 @@ def test_a_feature_function_serves_training_and_scoring(project):
         assert {"temperature", "clock", "weekday", "week_ago"} <= shown
 
 
-def test_a_scorer_of_scikit_learn_decides_and_a_business_figure_is_drawn(project):
+def test_a_function_of_ones_own_decides_and_a_business_figure_is_drawn(project):
     project.follow("how-to/own-metric.md")
     with project.location() as location:
         assert failures(location.left_to_itself()) == []
         assert champion(location) == 1
         shown = location.shown("bikes", "evaluation")
+        assert 0 < shown["defs.bikes.costs:turned_away"] < 5
         assert shown["neg_median_absolute_error"] < 0 and shown["r2"] > 0.5
+        again = ("bikes/training_set", "bikes/challenger", "bikes/evaluation", "bikes/champion")
+        assert location.run(*again, bikes__challenger={"params": {"alpha": 1_000}}).success
+        assert champion(location) == 1
+        assert "defs.bikes.costs:turned_away worsens by" in location.shown("bikes", "champion")["reason"]
         assert location.run("bikes/predictions", batch="2024-05").success
         assert location.run("bikes/empty_stations", batch="2024-05").success
         assert location.shown("bikes", "empty_stations")["turned_away"] > 0
@@ -58,6 +66,20 @@ def test_a_check_of_ones_own_holds_back_a_challenger_where_declared_gates_do_not
         assert len(failures(location.left_to_itself())) == (0 if crowned else 1)
         assert champion(location) == crowned
         assert [version.version for version in location.registry.versions("bikes")] == [1]
+
+
+def test_a_bound_on_a_function_of_ones_own_is_a_gate(project):
+    project.follow("how-to/own-gate.md")
+    model = project.folder / "defs/bikes/model.py"
+    model.write_text(model.read_text().replace('turned_away": 5.0', 'turned_away": 0.1'))
+    with project.location() as location:
+        location.left_to_itself()
+        assert champion(location) is None
+        assert [version.version for version in location.registry.versions("bikes")] == [1]
+        told = [each.reason for each in decisions(location.instance, location.storage, "bikes", 20)]
+        assert any(
+            re.search(r"quality: defs.bikes.costs:turned_away is 0.78\d*; expected at most 0.1", why) for why in told
+        )
 
 
 def test_rows_are_scored_before_their_labels_are_there(project):

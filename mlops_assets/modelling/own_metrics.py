@@ -1,0 +1,46 @@
+"""Metrics of one's own: functions and scorers that a declaration names as 'package.module:name'."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.dotted import resolve
+from mlops_assets.text import shown
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """`function(y_true, said, **options)`, where said is what the model predicts, or its probabilities.
+
+    Labels are as they are in the data. Of two classes the probability is that of the greater one (n,), else (n, k).
+    """
+
+    name: str
+    function: Callable[..., Any]
+    greater_is_better: bool = False
+    by_probability: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_own(name: str) -> bool:
+    """Whether the name of a metric is that of one of the user's own."""
+    return ":" in name
+
+
+def own_metric(name: str) -> OwnMetric:
+    """What a dotted name stands for: a function, of which less is better, or what sklearn's `make_scorer` gives.
+
+    Raises `DeclarationError` where it is neither. Imports the module that it names, and nothing else.
+    """
+    found = resolve(name)
+    if inspect.isfunction(found):
+        return OwnMetric(name, found)
+    if inspect.isfunction(function := getattr(found, "_score_func", None)):
+        by_probability = found._response_method != "predict"
+        return OwnMetric(name, function, found._sign > 0, by_probability, found._kwargs)
+    raise DeclarationError(
+        f"{shown(name)} is a {type(found).__name__}; expected a function (y_true, y_pred) -> float of which less is "
+        "better, or what make_scorer of sklearn.metrics makes of a function"
+    )
