@@ -38,7 +38,7 @@ class WrongField(ValueError):
 class Declared(BaseModel):
     """A part of a declaration. An unknown, missing or wrong field raises `DeclarationError` naming it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
         try:

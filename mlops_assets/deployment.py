@@ -57,7 +57,9 @@ class MlflowRule(Declared):
         None, description="Server or database; else $MLFLOW_TRACKING_URI, else SQLite in `home`."
     )
     artifact_root: str | None = Field(
-        None, description="Folder or URI for artifacts of new experiments; else `mlartifacts` in `home`."
+        None,
+        description="Folder (relative to the project) or URI for artifacts of new experiments; else `mlartifacts` in "
+        "`home`.",
     )
     ui_url: str | None = Field(
         None, description="Where people open MLflow; else $MLOPS_ASSETS_MLFLOW_UI, else http://127.0.0.1:5000."
@@ -134,7 +136,7 @@ class Deployment(Declared, dg.Component):
                 tracking_uri=mlflow.tracking_uri
                 or os.environ.get("MLFLOW_TRACKING_URI")
                 or f"sqlite:///{home / 'mlflow.db'}",
-                artifact_root=mlflow.artifact_root or str(home / "mlartifacts"),
+                artifact_root=_place(mlflow.artifact_root, project) or str(home / "mlartifacts"),
                 ui_url=mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000",
                 timeout_seconds=mlflow.timeout_seconds,
                 retries=mlflow.retries,
@@ -168,3 +170,8 @@ class Deployment(Declared, dg.Component):
             rule: SensorRule = getattr(self.sensors, name)
             status = dg.DefaultSensorStatus.RUNNING if rule.running else dg.DefaultSensorStatus.STOPPED
             yield maker(minimum_interval_seconds=rule.every, default_status=status)
+
+
+def _place(named: str | None, project: Path) -> str | None:
+    """A folder with its whole path; a URI as it is."""
+    return named if named is None or ":" in named else str(project / Path(named).expanduser())

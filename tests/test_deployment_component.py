@@ -136,6 +136,14 @@ def test_a_tilde_is_the_home_of_the_user(project, monkeypatch, tmp_path):
     assert told["mlops_storage"].root == str(tmp_path / "ada" / "rows")
 
 
+def test_relative_folders_begin_at_the_project_whatever_the_working_directory(project, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    told = Deployment(home="h", storage={"root": "s"}, mlflow={"artifact_root": "models"}).resources(project.root)
+    assert told["mlops_storage"].root == str(project.root / "s")
+    assert told["mlflow_registry"].artifact_root == str(project.root / "models")
+    assert told["mlflow_registry"].tracking_uri == f"sqlite:///{project.root / 'h' / 'mlflow.db'}"
+
+
 def test_environment_variables_replace_defaults_and_what_is_declared_replaces_both(project, monkeypatch, tmp_path):
     values = dict(zip(ENVIRONMENT, ["h", "s", "http://m:5", "http://ui:5", "http://d:3"], strict=True))
     for variable, value in values.items():

@@ -139,6 +139,9 @@ def project(tmp_path, monkeypatch) -> Project:
         ),
         case({"gates": {"min_gian": 1}}, "min_gian: 1", "gates: has no field 'min_gian'; did you mean 'min_gain'?"),
         case({"gates": 3}, "gates: 3", "gates: Input should be a valid dictionary or instance of Gates (got 3)"),
+        case(
+            {"gates": {"minimum": {"r2": float("nan")}}}, "minimum:", "gates: minimum: Input should be a finite number"
+        ),
         case({"gates": {"beats": ["dumy"]}}, "- dumy", "gates: beats: Input should be 'dummy', 'previous' or 'linear'"),
         case({"gates": {"guards": {"mae": -1}}}, "guards:", "gates: guards: the tolerance of 'mae' must be 0 or more"),
         case(

@@ -1,6 +1,7 @@
 """One batch of a `Table` read: counted first, fetched in parts, with kinds that pandas can work with."""
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def _fetch(table: "Table", key: str, connection: sa.Connection, asked: "sa.Selec
     found, size, count = [], 0.0, 0
     result = connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
     names = list(result.keys())
-    for part in result.partitions(_PART):
+    for part in _parts(table, key, result):
         frame = pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
         size, count = size + float(frame.memory_usage(deep=True).sum()) / 1e6, count + len(frame)
         if size > table.limits.max_mb or count > table.limits.max_rows:
@@ -99,6 +100,18 @@ def _fetch(table: "Table", key: str, connection: sa.Connection, asked: "sa.Selec
     _refuse(table, key, count, len(names))  # deleted since they were counted, where reads are of no one moment
     whole = pd.concat(found, ignore_index=True)
     return whole.assign(**{str(name): _plain(whole[name]) for name in whole if whole[name].dtype == object})
+
+
+def _parts(table: "Table", key: str, result: "sa.CursorResult[Any]") -> Iterator[Sequence[sa.Row[Any]]]:
+    """The rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
+    try:
+        yield from result.partitions(_PART)
+    except sa.exc.DataError as problem:
+        said = str(problem.orig).splitlines()[0]
+        raise SourceError(
+            f"{table.title}: batch {key!r:.120}: holds a value that cannot be read: {said:.200}. Correct it there, or "
+            "declare a query that selects something else in its place."
+        ) from None
 
 
 def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -52,6 +52,19 @@ def test_postgres_kinds_of_its_own_become_plain_ones(on_postgres):
     assert frame["at"].tolist()[0] == pd.Timestamp("2024-02-29 23:00", tz="UTC")
 
 
+def test_value_that_python_has_none_for_is_the_fault_of_the_batch(on_postgres):
+    on_postgres.run(
+        "CREATE TABLE orders (id BIGINT, until TIMESTAMP)",
+        "INSERT INTO orders VALUES (1, '2024-03-01'), (2, 'infinity')",
+    )
+    source = Table("orders", url=on_postgres.url, high_watermark="id")
+    (key,) = source.look().ready
+    with pytest.raises(
+        SourceError, match=r"batch '0-start--000002': holds a value that cannot be read: .*'?infinity'?.* Cor"
+    ):
+        source.read(key)
+
+
 def test_json_and_arrays_of_postgres_are_texts_that_the_same_rows_always_have(on_postgres):
     on_postgres.run(
         "CREATE TABLE orders (id BIGINT, said JSONB, tags TEXT[], at TIMESTAMP[])",
