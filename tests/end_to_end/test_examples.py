@@ -42,6 +42,7 @@ def test_declaring_the_examples_reads_no_data_and_imports_nothing_heavy():
 
 
 @needs_data
+@pytest.mark.slow
 def test_bike_demand_outgrows_a_frozen_model(deployment: Deployment, tmp_path: Path):
     """The months arrive as files in a landing folder, as a user's would."""
     whole = bike_demand.hourly_rentals()

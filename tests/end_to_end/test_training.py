@@ -15,6 +15,7 @@ from mlops_assets import Search
 ONE_TRAINING = Path(__file__).parent / "one_training.py"
 
 
+@pytest.mark.slow
 def test_two_processes_with_stores_of_their_own_give_equal_bytes(tmp_path, mlflow_schema):
     made = []
     for place in ("one", "other"):

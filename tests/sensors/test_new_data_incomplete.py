@@ -263,7 +263,7 @@ def unscored(ticks, model, batch):
     return marks
 
 
-@pytest.mark.parametrize("down", ["closed port", "black hole"])
+@pytest.mark.parametrize("down", ["closed port", pytest.param("black hole", marks=pytest.mark.slow)])
 def test_while_mlflow_is_down_new_data_are_taken_in_and_what_needs_it_waits(ticks, capfd, down):
     unscored(ticks, "bikes", "a")
     hole = create_server(("127.0.0.1", 0))  # connections are taken by the kernel and never answered
