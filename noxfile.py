@@ -10,7 +10,7 @@ TOOLS = ["pytest", "pytest-xdist", "hypothesis"]
 """What runs the tests, at any version: that is not what they are about."""
 
 PROOFS = {
-    "dagster": ["tests/test_component.py", "tests/sensors/test_one_process.py"],
+    "dagster": ["tests/test_component.py", "tests/test_component_schema.py", "tests/sensors/test_one_process.py"],
     "mlflow, scikit-learn, skops": ["tests/end_to_end/test_champion.py", "tests/resources/test_model_files.py"],
     "great-expectations": ["tests/resources/test_great_expectations.py"],
     "evidently, matplotlib": ["tests/end_to_end/test_ui_metadata.py"],

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from mlops_assets import MlopsAssetsError
+from mlops_assets import MlopsAssetsError, ModelPipeline
 
 PYPROJECT = """
 [project]
@@ -38,6 +38,7 @@ def defs():
     return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
 """
 MODEL = "mlops_assets.ModelPipeline"
+MINIMAL = {"name": "bike", "source": "data/*.csv", "target": "y", "estimator": "sklearn.linear_model.Ridge"}
 _NUMBERS = count()
 
 
@@ -113,3 +114,8 @@ def told_once(error: BaseException) -> str:
     printed = "".join(traceback.format_exception(error))
     assert "pydantic" not in printed and "ValidationError" not in printed
     return str(error)
+
+
+def of_yaml(attributes: dict[str, Any]) -> ModelPipeline:
+    """The component of these attributes, without a file."""
+    return ModelPipeline.from_attributes_dict(attributes=attributes)

@@ -1,12 +1,18 @@
 """One deployment for all tests of a process; a test has models of its own in it, which is all that keeps them apart."""
 
+import importlib
+import linecache
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
-from deployment import Deployment
+from deployment import DeployedModel, Deployment
+from reproduced import trained
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +39,31 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, mlflow_schema: Path) ->
 def name(request: pytest.FixtureRequest) -> str:
     """A model name that no other test has."""
     return re.sub(r"[^a-z0-9_]+", "_", request.node.name.lower().removeprefix("test_"))[:60].strip("_")
+
+
+@pytest.fixture
+def deployed(deployment: Deployment, name: str) -> Callable[..., DeployedModel]:
+    """Makes models with a version, and remembers where their files are."""
+
+    def made(overrides: dict[str, Any] | None = None, batches: int = 3, **declared: Any) -> DeployedModel:
+        model = trained(deployment, name, overrides, batches, **declared)
+        model.home = deployment.home
+        return model
+
+    return made
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[str], ModuleType]:
+    """Writes a module anew and imports it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def written(text: str) -> ModuleType:
+        (tmp_path / f"of_{name}.py").write_text(text)
+        sys.modules.pop(f"of_{name}", None)
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        return importlib.import_module(f"of_{name}")
+
+    return written
