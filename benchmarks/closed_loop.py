@@ -79,11 +79,13 @@ def main() -> int:
     parser.add_argument("models", nargs="+", choices=list(FIRST))
     parser.add_argument("--home", type=Path, help="where to keep everything; a temporary folder by default")
     parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--rivals", nargs="*", choices=list(FIRST), help="fit the rivals of these only; default: all")
     parser.add_argument("--again", action="store_true", help="only tell what is in --home from an earlier run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = arguments.home or Path(temporary)
-        lives = live(home, arguments.models, land=not arguments.again)
+        rivals_of = arguments.models if arguments.rivals is None else arguments.rivals
+        lives = live(home, arguments.models, rivals_of, land=not arguments.again)
     for life in lives:
         print(f"\n{life.model}: champions {life.champions}, drift in {life.drift}, decay in {life.decay}")
         for fire in life.fired:
@@ -94,7 +96,7 @@ def main() -> int:
     return 0
 
 
-def live(home: Path, models: list[str], land: bool = True) -> list[Life]:
+def live(home: Path, models: list[str], rivals_of: list[str], land: bool = True) -> list[Life]:
     """Let all batches of these models land, a step for all of them at a time, each step once the last has settled."""
     arrivals = {model: list(batches_of(model)) for model in models}
     loop = Loop(home, models)
@@ -107,7 +109,7 @@ def live(home: Path, models: list[str], land: bool = True) -> list[Life]:
                         loop.land(model, batch, rows)
                 loop.settle()
                 print(f"step {step}: champions {[loop.champion(model) for model in models]}", flush=True)
-    return [told(loop, model, [batch for batch, _ in arrivals[model]]) for model in models]
+    return [told(loop, model, [batch for batch, _ in arrivals[model]], model in rivals_of) for model in models]
 
 
 def batches_of(model: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -133,7 +135,7 @@ def declare(model: str) -> Declaration:
     return declared(example)
 
 
-def told(loop: Loop, model: str, batches: list[str]) -> Life:
+def told(loop: Loop, model: str, batches: list[str], with_rivals: bool) -> Life:
     """The figures of one life, from the records that the loop left."""
     declaration = declare(model)
     scored = loop.scored(model)
@@ -142,7 +144,9 @@ def told(loop: Loop, model: str, batches: list[str]) -> Life:
     begin = next(number for number, each in enumerate(trainings) if each.verdict == "promote")
     first = batches.index(after(loop.storage, model, trainings[begin].data_version))
     later = batches[first + 1 :]
-    frozen, always = rivals(loop.storage, declaration.model_copy(update={"name": model}), first)
+    frozen = always = float("nan")
+    if with_rivals:
+        frozen, always = rivals(loop.storage, declaration.model_copy(update={"name": model}), first)
     return Life(
         model=model,
         metric=metric,

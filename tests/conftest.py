@@ -15,6 +15,11 @@ if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, or it would run alone at the end (with xdist's --no-loadscope-reorder)."""
+    items.sort(key=lambda item: item.get_closest_marker("begun_first") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_state_of_an_instance_that_is_gone() -> Iterator[None]:
     """Definitions keep no state here, so they need not ask an instance for it.

@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,19 @@ class CleanProject:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # a shell that runs the tests in the background has them, and what they start, ignore Ctrl-C
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ctrl-C, upon which it ends within a minute, and all that it started."""
+    try:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_until(holds: Callable[[], bool], what: str, log: Path, patience: float = 600.0) -> None:

@@ -1,10 +1,9 @@
 """The wheel in somebody's project: two models in YAML, one in Python, beside that project's own `resources`."""
 
-import signal
 from pathlib import Path
 
 import pytest
-from clean_project import CleanProject, months_of_rentals, wait_until
+from clean_project import CleanProject, months_of_rentals, stop, wait_until
 
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 
@@ -141,7 +140,6 @@ def test_models_of_yaml_and_of_python_become_champions_by_the_daemon_alone(proje
         wait_until(lambda: crowned() or process.poll() is not None, f"champions of {MODELS}", log)
         assert process.poll() is None, log.read_text()[-5_000:]
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        stop(process)
     assert {name: registry.champion(name).version for name in MODELS} == dict.fromkeys(MODELS, 1)
     assert "Executing steps using multiprocess executor" not in log.read_text()  # a run is one process here too

@@ -2,14 +2,13 @@
 
 import json
 import re
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from clean_project import REPOSITORY, CleanProject, months_of_rentals, wait_until
+from clean_project import REPOSITORY, CleanProject, months_of_rentals, stop, wait_until
 
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 
@@ -85,9 +84,8 @@ class Newcomer:
 
     def stop(self) -> None:
         """Ctrl-C."""
-        if self.running is not None and self.running.poll() is None:
-            self.running.send_signal(signal.SIGINT)
-            self.running.wait(60)
+        if self.running is not None:
+            stop(self.running)
 
 
 @pytest.fixture
