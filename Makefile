@@ -15,7 +15,7 @@ test: setup ## the tests
 test-all: test test-slow test-versions ## all tests
 
 test-slow: setup lint docs ## style, floors, types, the site, the slower proofs, and those in a browser, which need Debian's chromium
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "slow or browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "slow or browser"
 
 test-versions: setup ## the lowest and the newest version of each dependency, on each Python that is here
 	$(BIN)/nox
@@ -24,7 +24,7 @@ lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
 docs: setup ## the site of docs/ into site/, strictly
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove what was installed and written
 	rm -rf .nox .venv site "$(MLOPS_ASSETS_HOME)"

@@ -57,7 +57,7 @@ def test_the_process_of_a_training_killed_at_any_point(tmp_path):
             armed.touch()
             for number in (1, 2, 3):
                 loop.land(model, f"b{number}", rows(number))
-        wait_until(lambda: not list((tmp_path / "kill").glob("*/*")), "each training has been killed")
+        wait_until(lambda: not list((tmp_path / "kill").glob("*/*")), "each training has been killed", 600)
         wait_until(lambda: all(loop.judged(model) for model in models), "each training was tried again", 400)
         loop.settle()
         wait_until(lambda: not loop.claimed_slots(models), "the slots are free")
