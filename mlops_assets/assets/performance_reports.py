@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlops_assets.decisions.decay import Decay
     from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
+    from mlops_assets.modelling.problem import Problem
 
 KIND: ReportKind = "performance"
 
@@ -146,7 +147,7 @@ def _judge(
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
     made = estimate_scored(model, case.version, record, case.fitted, of_all, storage)
-    said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics)
+    said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics, case.problem)
     if isinstance(made, BatchEstimate):
         made = realise(model, made, y, said, storage)
     found = decay(
@@ -171,14 +172,14 @@ class JudgedLoss:
     instead_of: str = ""
 
 
-def judged_loss(metrics: "Sequence[Metric]") -> JudgedLoss:
+def judged_loss(metrics: "Sequence[Metric]", problem: "Problem") -> JudgedLoss:
     """That of the first metric that is a mean over rows; else squared errors or wrong labels."""
     first = metrics[0]
     chosen = next((each for each in metrics if each.row_loss is not None), None)
     if chosen is not None and chosen.row_loss is not None:
         why = "" if chosen is first else f"Judged by {chosen.name}, since {first.name} is no mean over rows"
         return JudgedLoss(chosen.name, chosen.row_loss, chosen.from_mean, why)
-    name = "mean squared error" if first.kind == "regression" else "share of wrong labels"
+    name = "mean squared error" if problem == "regression" else "share of wrong labels"
     why = f"Judged by the {name}, since {first.name} is no mean over rows"
     return JudgedLoss(name, _squared_or_wrong, lambda mean: mean, why)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
+    from mlops_assets.modelling.problem import Problem
     from mlops_assets.modelling.search import SearchResult
 
 _TIMELESS = timedelta(days=30)
@@ -143,7 +144,7 @@ class StoredHistory:
         """As the step `performance` finds it."""
         from mlops_assets.decisions.decay import decay
 
-        judged = judged_loss(self._metrics())
+        judged = judged_loss(self._metrics(), self._problem())
         found = decay(
             judged.of_rows(self._holdout(model), self._together(model, model)),
             judged.of_rows(self._rows(batch).y.to_numpy(), self._said(model, batch)),
@@ -192,10 +193,13 @@ class StoredHistory:
 
     def _measures(self) -> "tuple[Metric, ...]":
         from mlops_assets.modelling.metrics import default_metrics, metric
+
+        return tuple(metric(name) for name in self._model.metrics or default_metrics(self._problem()))
+
+    def _problem(self) -> "Problem":
         from mlops_assets.modelling.problem import problem_of
 
-        names = self._model.metrics or default_metrics(problem_of(self._rows(0).y, self._model.problem))
-        return tuple(metric(name) for name in names)
+        return problem_of(self._rows(0).y, self._model.problem)
 
     def _fitted(self, model: int) -> tuple[Any, float]:
         """The model, None where none can be fitted, and the seconds; positions with the same batches share it."""
@@ -250,10 +254,15 @@ class StoredHistory:
 
 
 def as_loss(metric: "Metric", value: float) -> float:
-    """A metric as something to lose: what it lacks of 1 where greater is better (of 0 for scorers named `neg_...`)."""
+    """A metric as something to lose: what it lacks of 1 where greater is better.
+
+    Of 0 for scorers named `neg_...` and for gains of the user's own, which have no greatest value.
+    """
     if not metric.greater_is_better:
         return value
-    return (0.0 if metric.name.startswith("neg_") else 1.0) - value
+    from mlops_assets.modelling.own_metrics import is_own
+
+    return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
 
 
 def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":

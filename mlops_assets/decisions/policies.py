@@ -85,7 +85,7 @@ def total(result: PolicyResult, price: float) -> float:
 
 def default_price(results: Sequence[PolicyResult]) -> float:
     """A tenth of the loss of a batch, by the best rule: a retraining must pay 1% of the loss over ten batches."""
-    return _WORTH_A_BATCH * min(each.mean for each in results if not each.taken)
+    return _WORTH_A_BATCH * abs(min(each.mean for each in results if not each.taken))  # of a gain, it is negative
 
 
 def python_snippet(settings: Mapping[str, Any]) -> str:

@@ -103,7 +103,10 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class AgePoint:
-    """Models `age` batches after their training: mean loss over that of fresh models on the same `pairs` batches."""
+    """Models `age` batches after their training: mean loss over that of fresh models on the same `pairs` batches.
+
+    Of gains, which are losses below 0: 1 and the share of the gain that is lost.
+    """
 
     age: int
     ratio: float
@@ -302,6 +305,7 @@ def _ages(start: int, positions: Sequence[int], known: Mapping[int, Sequence[flo
     points = []
     for age, losses in sorted(pairs.items()):
         fresh = sum(newest for _, newest in losses)
-        if len(losses) >= _FEWEST_PAIRS and fresh > 0:
-            points.append(AgePoint(age, sum(loss for loss, _ in losses) / fresh, len(losses)))
+        if len(losses) >= _FEWEST_PAIRS and fresh:
+            more = sum(loss for loss, _ in losses) - fresh
+            points.append(AgePoint(age, 1 + more / abs(fresh), len(losses)))
     return tuple(points)

@@ -190,6 +190,7 @@ def test_the_winner_depends_on_the_price_and_ties_go_to_fewer_retrainings():
     assert total(some, 2.0) == pytest.approx(1.1 + 2.0 * 4 / 20)
     assert [winner(all_of, price).name for price in (1e-6, 1.0, 10.0)] == ["often", "some", "never"]
     assert default_price(all_of) == pytest.approx(0.1)
+    assert default_price([lived("gain", -5.0, 1)]) == pytest.approx(0.5)
     assert winner([lived("one", 1.0, 3), lived("two", 1.0, 2)], 0.0, equal=0).name == "two"
     assert winner([lived("one", 1.0, 2), lived("two", 1.0, 2)], 0.0).name == "one"
     # within 1% counts as equal unless asked otherwise

@@ -94,9 +94,7 @@ def test_a_browser_reads_the_site_and_asks_nobody_else(site, address):
     executable = shutil.which("chromium")
     if executable is None:
         pytest.fail("the browser tests need chromium: apt-get install chromium")
-    with ThreadPoolExecutor(
-        1
-    ) as thread:  # playwright is used once in a thread, and tests/browser may have it open here
+    with ThreadPoolExecutor(1) as thread:  # one playwright a thread, and tests/browser may have one open in this
         asked = thread.submit(_asked_for, site, address, executable).result()
     assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
 

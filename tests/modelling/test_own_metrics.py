@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from mlops_assets import Folder, Gates, ModelPipeline
+from mlops_assets.assets.performance_reports import judged_loss
+from mlops_assets.assets.replaying import as_loss
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.metrics import metric, scores
 from mlops_assets.modelling.predictions import Predictions
@@ -144,6 +146,21 @@ def test_bounds_and_guards_may_name_it_and_a_misspelt_one_is_told_at_once(shop):
     assert model(shop, gates=gates).gates == gates
     with pytest.raises(DeclarationError, match=rf"gates: '{shop}:overtme': {shop} has no 'overtme'"):
         model(shop, gates=Gates(guards={f"{shop}:overtme": 1.0}))
+
+
+def test_decay_is_judged_by_what_is_a_mean_over_rows_and_named_by_it(shop):
+    own, rmse = metric(f"{shop}:overtime"), metric("rmse")
+    for problem, name in (("regression", "mean squared error"), ("binary", "share of wrong labels")):
+        assert judged_loss([own], problem).name == name
+    judged = judged_loss([own, rmse], "regression")
+    assert judged.name == "rmse"
+    assert judged.instead_of == f"Judged by rmse, since {shop}:overtime is no mean over rows"
+
+
+def test_a_back_test_loses_what_a_cost_is_and_what_a_gain_lacks(shop):
+    assert as_loss(metric(f"{shop}:overtime"), 3.0) == 3.0
+    assert as_loss(metric(f"{shop}:gained"), 500.0) == -500.0
+    assert as_loss(metric("r2"), 0.75) == 0.25
 
 
 def test_it_suits_regression_and_classification(shop):
