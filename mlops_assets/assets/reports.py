@@ -81,10 +81,18 @@ def with_page(
     draw: Callable[[], str],
     registry: MlflowRegistry,
 ) -> dict[str, Any]:
-    """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it."""
+    """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it.
+
+    A page that cannot be drawn or kept is a warning and a line in the metadata: it never fails the step that decides.
+    """
     wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
     if not wanted:
         asked = "not drawn, as there is no alarm; materialise with `page: true` in the launchpad to have it"
         return {"page": dg.MetadataValue.md(asked)}
-    registry.log_bytes(champion.run_id, name, draw().encode())
+    try:
+        registry.log_bytes(champion.run_id, name, draw().encode())
+    except Exception as error:  # whatever Evidently or MLflow raises: people lose a page, the loop loses nothing
+        why = f"Evidently's page {name} could not be drawn: {type(error).__name__}: {error}"
+        dg.get_dagster_logger().warning(why)
+        return {"page": dg.MetadataValue.text(why[:500])}
     return {"page": link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))}

@@ -34,15 +34,19 @@ def performance_page(
 
     Both frames have the columns `target` and `prediction`; of more than 5,000 rows a sample is drawn.
     """
-    from evidently import MulticlassClassification, Regression, Report
+    from evidently import BinaryClassification, MulticlassClassification, Regression, Report
     from evidently.presets import ClassificationPreset, RegressionPreset
 
     if problem == "regression":
         roles = {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
         report = Report([RegressionPreset()])
     else:
-        roles = {"classification": [MulticlassClassification(target=TARGET, prediction_labels=PREDICTION)]}
         holdout, batch = holdout.astype(str), batch.astype(str)
+        labels = sorted({*holdout.to_numpy().ravel(), *batch.to_numpy().ravel()})
+        columns = {"target": TARGET, "prediction_labels": PREDICTION}
+        # Evidently takes two labels as a binary problem, whose positive label is 1 unless it is named.
+        binary = BinaryClassification(**columns, pos_label=_safe_text(labels[-1]))
+        roles = {"classification": [binary if len(labels) <= 2 else MulticlassClassification(**columns)]}
         report = Report([ClassificationPreset()])
     return _html(report, *(_dataset(_sampled(side, seed), **roles) for side in (batch, holdout)))
 
