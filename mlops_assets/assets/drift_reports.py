@@ -61,6 +61,9 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
         X, about = read_sampled(mlops_storage, model, record)
         level = alarm_level(model, record, mlops_storage)
         report = _judge(model, reference, X, about, _said(model, champion, X, mlflow_registry), level)
+        outcome = _drift_check(report)
+        figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
+        note(champion.version, report.verdict, outcome.message, figures)
         shown = _drift_metadata(report, champion, level)
 
         def draw() -> str:
@@ -70,9 +73,6 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
 
         alarm = report.verdict == "drift"
         shown |= with_page(model, config, alarm, champion, f"drift/{context.partition_key}.html", draw, mlflow_registry)
-        outcome = _drift_check(report)
-        figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
-        note(champion.version, report.verdict, outcome.message, figures)
         yield dg.MaterializeResult(metadata=shown)
         yield check_result(outcome, key)
 
