@@ -13,11 +13,13 @@ def outstanding(
     predictions: BatchReport | None,
     drift: BatchReport | None,
     performance: BatchReport | None,
+    unseen: bool = False,
 ) -> tuple[str, ...]:
     """The assets of a batch that are still to be materialised, () where it is complete.
 
-    A batch that was scored before there was a champion is complete without reports. Scores and drift are of rows and
-    features; labels that come later, or are known only later, make new work for `performance` alone.
+    A batch whose steps ran before there was a champion is complete without scores, unless it is `unseen`: newer than
+    all that the champion of now was trained and judged on. Scores and drift are of rows and features; labels that come
+    later, or are known only later, make new work for `performance` alone.
     """
     if record.status != "accepted":
         return ()
@@ -28,7 +30,7 @@ def outstanding(
     if predictions is None or predictions.content != record.content:
         return BATCH_ASSETS[2:]
     if predictions.model_version is None:
-        return ()
+        return BATCH_ASSETS[2:] if unseen else ()
     drifts = () if drift is not None and drift.content == record.content else ("drift",)
     if performance is None or performance.identity != record.identity or _over(performance.again_at):
         return (*drifts, "performance")

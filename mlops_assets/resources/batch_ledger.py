@@ -114,9 +114,14 @@ class BatchLedger:
 
     def all(self) -> list[BatchRecord]:
         """All records, in order of time where it is known, else of batch key."""
-        from mlops_assets.sources.batches import natural_order
+        return sorted(self.records().values(), key=in_time)
 
-        return sorted(self.records().values(), key=lambda record: (record.start or "", natural_order(record.batch)))
+
+def in_time(record: BatchRecord) -> tuple[str, Any]:
+    """What sorts records by time where it is known, else by batch key."""
+    from mlops_assets.sources.batches import natural_order
+
+    return record.start or "", natural_order(record.batch)
 
 
 def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:

@@ -64,6 +64,17 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
     return Manifest.from_dict(values)
 
 
+@lru_cache(maxsize=1_000)
+def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
+    """The batches that a recorded training set is trained and judged on; empty where it is not recorded.
+
+    A version names its content, so each is read once.
+    """
+    values = Storage(root=root).read_json(model, "training_set", version) if version else None
+    roles = () if values is None else ("train", "holdout")
+    return frozenset(str(batch["key"]) for role in roles for batch in values[role])
+
+
 def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
     """The rows to train on, at the versions that the manifest names.
 

@@ -1,15 +1,16 @@
 """What is still to be taken in of a model: batches that are new, changed or incomplete, and outcomes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.resources.champion_record import ChampionRecord, champion_record
 from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import batches_of_manifest
 from mlops_assets.sources.batches import RUNNING, Look
 
 
@@ -31,13 +32,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Batches:
-    """All that is on record of a model's batches."""
+    """All that is on record of a model's batches; `unseen` are newer than what the champion was trained and judged on."""
 
     records: Mapping[str, BatchRecord]
     predictions: Mapping[str, BatchReport]
     drift: Mapping[str, BatchReport]
     performance: Mapping[str, BatchReport]
     champion: str = ""
+    unseen: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def marks(self) -> dict[str, str]:
@@ -48,12 +50,14 @@ class Batches:
 def batches_on_record(storage: Storage, model: str) -> Batches:
     """Read the ledger and the reports; what has not changed since the last tick is not read again."""
     reports, champion = BatchReports(storage, model), champion_record(storage, model)
+    records = BatchLedger(storage, model).records()
     return Batches(
-        BatchLedger(storage, model).records(),
+        records,
         reports.all("predictions"),
         reports.all("drift"),
         reports.all("performance"),
         "" if champion is None else f"v{champion.version}",
+        frozenset() if champion is None else _unseen(storage, model, champion, records),
     )
 
 
@@ -94,7 +98,7 @@ def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | Non
 def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_source: bool) -> Iterator[Wanted]:
     """What is left to be done with the rows that are stored."""
     reports = (each.get(record.batch) for each in (known.predictions, known.drift, known.performance))
-    left = outstanding(record, model.features_version, *reports)
+    left = outstanding(record, model.features_version, *reports, unseen=record.batch in known.unseen)
     if not left:
         return
     if not from_source and left[0] == "dataset":
@@ -102,6 +106,17 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
     labels = record.labels if left == ("performance",) else None
     need = _need(record.mark, model.features_version, known.champion, labels)
     yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
+
+
+def _unseen(
+    storage: Storage, model: str, champion: ChampionRecord, records: Mapping[str, BatchRecord]
+) -> frozenset[str]:
+    """The batches that come after the last one of the champion's training set and holdout."""
+    used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))
+    last = max((in_time(records[batch]) for batch in used if batch in records), default=None)
+    if last is None:  # the training set is another tool's, or its record is gone: nothing is known to be newer
+        return frozenset()
+    return frozenset(batch for batch, each in records.items() if batch not in used and in_time(each) > last)
 
 
 def _misjudged(record: BatchRecord, alike: Mapping[str, list[BatchRecord]]) -> bool:

@@ -170,6 +170,20 @@ def test_a_batch_that_came_before_the_first_champion_is_complete(ticks):
     assert keys(ticks.tick()) == []
 
 
+def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and_no_others(ticks):
+    names = [f"day-{number}" for number in (1, 2, 3, 9, 10, 11)]
+    marks = taken_in(ticks, *names)
+    ticks.put("bikes", "day-11", marks["day-11"], champion=2)
+    assert keys(ticks.tick()) == []
+    roles = {"train": [{"key": "day-2"}, {"key": "day-3"}], "holdout": [{"key": "day-9"}], "left_out": []}
+    ticks.storage.write_json("bikes", "training_set", "d", value=roles)
+    champion(ticks, 2)
+    result = ticks.tick()
+    assert (keys(result), assets(result)) == (["day-10"], [["predictions", "drift", "performance"]])
+    ticks.put("bikes", "day-10", marks["day-10"], champion=2)
+    assert keys(ticks.tick()) == []
+
+
 def test_labels_that_came_later_ask_for_performance_alone(ticks):
     taken_in(ticks, "a", champion=7)
     labelled = {"version": "va", "labels": "l1", "labelled": 3}
