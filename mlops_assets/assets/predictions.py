@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Scores of each batch; one that comes before the first champion is scored by it where it is newer than its data."""
+    """Scores of each batch; one before the first champion is scored by it where newer than its data."""
 
     @model_asset(
         model,

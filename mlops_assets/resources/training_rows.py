@@ -71,8 +71,9 @@ def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
     A version names its content, so each is read once.
     """
     values = Storage(root=root).read_json(model, "training_set", version) if version else None
-    roles = () if values is None else ("train", "holdout")
-    return frozenset(str(batch["key"]) for role in roles for batch in values[role])
+    if values is None:
+        return frozenset()
+    return frozenset(str(batch["key"]) for role in ("train", "holdout") for batch in values[role])
 
 
 def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:

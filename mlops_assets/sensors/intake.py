@@ -32,7 +32,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Batches:
-    """All that is on record of a model's batches; `unseen` are newer than what the champion was trained and judged on."""
+    """All that is on record of a model's batches; `unseen` are newer than the champion's training set and holdout."""
 
     records: Mapping[str, BatchRecord]
     predictions: Mapping[str, BatchReport]
@@ -97,8 +97,10 @@ def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | Non
 
 def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_source: bool) -> Iterator[Wanted]:
     """What is left to be done with the rows that are stored."""
-    reports = (each.get(record.batch) for each in (known.predictions, known.drift, known.performance))
-    left = outstanding(record, model.features_version, *reports, unseen=record.batch in known.unseen)
+    scores, drift, performance = (
+        each.get(record.batch) for each in (known.predictions, known.drift, known.performance)
+    )
+    left = outstanding(record, model.features_version, scores, drift, performance, record.batch in known.unseen)
     if not left:
         return
     if not from_source and left[0] == "dataset":
