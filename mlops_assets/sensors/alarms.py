@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from mlops_assets.resources.batch_reports import BatchReports, ReportKind
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.sensors.evaluated import evaluations
 
 REGISTRY_CHECK = "registry_intact"
 LONGEST = timedelta(days=7)
@@ -131,28 +133,24 @@ def _trainings(model: Declaration, storage: Storage) -> Iterator[Alert]:
 def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """A registry that is not as the pack left it; a fault that comes back after it was mended is a new one."""
     key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_CHECK)
-    newest = instance.get_latest_asset_check_evaluation_record(key)
-    if newest is None or not (reason := _refusal(newest.event)):
+    found = evaluations(instance, key, _MOST_EVALUATIONS)
+    if not found or not (reason := _refusal(found[0])):
         return
-    first = newest
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_MOST_EVALUATIONS):
-        if _refusal(record.event) != reason:
-            break
-        first = record
+    first = [*takewhile(lambda event: _refusal(event) == reason, found)][-1]
     yield alarm(
         model,
         "registry",
         subject=f"check {REGISTRY_CHECK} failed",
         reason=reason,
         link=f"assets/{model.name}/champion?view=checks&checkDetail={REGISTRY_CHECK}",
-        identity=f"{reason}/{first.create_timestamp:.0f}/{first.id}",
-        at=datetime.fromtimestamp(first.create_timestamp, UTC),
+        identity=f"{reason}/{first.timestamp:.3f}",
+        at=datetime.fromtimestamp(first.timestamp, UTC),
     )
 
 
-def _refusal(event: dg.EventLogEntry | None) -> str:
+def _refusal(event: dg.EventLogEntry) -> str:
     """What a failed evaluation says; "" for any other."""
-    evaluation = None if event is None else event.asset_check_evaluation
+    evaluation = event.asset_check_evaluation
     if evaluation is None or evaluation.passed:
         return ""
     return evaluation.description or "the check says no reason"

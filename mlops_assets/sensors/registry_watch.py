@@ -18,8 +18,15 @@ from mlops_assets.errors import RegistryError
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.resources.registry_state import Finding, RegistryState, artifact_finding, registry_state
+from mlops_assets.resources.registry_state import (
+    REGISTRY_INTACT,
+    Finding,
+    RegistryState,
+    artifact_finding,
+    registry_state,
+)
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.evaluated import newest_passed
 from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.registry_probe import impatient
 
@@ -62,7 +69,7 @@ def registry_watch_sensor(
         look = partial(_state, storage=mlops_storage, registry=registry, artifacts=artifacts)
         for model, state in _states(context, names, last, look):
             last = model
-            if state is not None and states.get(model) != state.digest:
+            if state is not None and (states.get(model) != state.digest or _other_on_record(context.instance, state)):
                 context.log.info(f"{model}: {state.state}: {state.reason}")
                 events.append(_evaluation(state))
                 states[model] = state.digest
@@ -147,6 +154,13 @@ def _written(folder: Path) -> str:
 def _state(model: str, storage: Storage, registry: MlflowRegistry, artifacts: Artifacts) -> RegistryState | None:
     record = champion_record(storage, model)
     return None if record is None else registry_state(registry, record, model, artifacts.look)
+
+
+def _other_on_record(instance: dg.DagsterInstance, state: RegistryState) -> bool:
+    """Whether the newest evaluation, which may be that of a run, says otherwise than what stands."""
+    key = dg.AssetCheckKey(asset_key(state.model, "champion"), REGISTRY_INTACT)
+    passed = newest_passed(instance, key)
+    return passed is not None and passed != state.outcome().passed
 
 
 def _evaluation(state: RegistryState) -> dg.AssetCheckEvaluation:

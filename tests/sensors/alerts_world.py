@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
+from dagster._core.events import DagsterEvent, DagsterEventType
 from webhook import Webhook
 
 from mlops_assets import Folder, ModelPipeline
@@ -122,3 +124,14 @@ class AlertsWorld:
             dg.AssetKey(["bikes", "champion"]), "registry_intact", passed, {}, description=description
         )
         self.instance.report_runless_asset_event(evaluation)
+
+    def plan_check(self):
+        """The record that a run leaves which does not come to its check `registry_intact`."""
+        key = dg.AssetKey(["bikes", "champion"])
+        run = dg.DagsterRun("training")
+        self.instance.add_run(run)
+        planned = AssetCheckEvaluationPlanned(asset_key=key, check_name="registry_intact")
+        event = DagsterEvent(
+            DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value, run.job_name, event_specific_data=planned
+        )
+        self.instance.report_dagster_event(event, run.run_id)

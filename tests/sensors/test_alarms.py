@@ -119,6 +119,22 @@ def test_a_registry_fault_is_told_once_and_again_when_it_comes_back(world):
     assert len(world.webhook.received) == 3
 
 
+def test_a_run_that_does_not_come_to_its_check_neither_ends_nor_repeats_a_registry_fault(world):
+    world.check(True, "intact")
+    world.check(False, "the alias names version 7, decided was 4")
+    world.plan_check()
+    assert world.alarms() == [("registry", "check registry_intact failed")]
+    world.cursor = None
+    world.tell()
+    world.check(False, "the alias names version 7, decided was 4")
+    world.plan_check()
+    world.tell()
+    assert len(world.webhook.received) == 1
+    world.check(True, "intact")
+    world.plan_check()
+    assert world.alarms() == []
+
+
 def test_what_is_older_than_a_week_is_never_told(world):
     world.judge(1, "waiting for approval", at=NOW - timedelta(days=8))
     world.judge(2, "waiting for approval", at=NOW - timedelta(days=6))

@@ -52,6 +52,8 @@ class Ticks:
         )
         result = self.sensor.evaluate_tick(context)
         self.cursor = result.cursor
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
         return [event.asset_key.path[0] for event in result.asset_events]
 
     def last(self):
@@ -90,3 +92,12 @@ def test_a_registry_that_does_not_answer_is_asked_once_a_tick_for_another_model_
 def test_a_broken_record_holds_up_no_other(ticks, tmp_path):
     (tmp_path / "storage" / "bikes" / "champion.json").write_text("{")
     assert ticks.tick() == ["air", "cars"]
+
+
+def test_a_fault_that_an_evaluation_of_a_run_does_not_show_is_told_again(ticks):
+    ticks.tick()
+    first = NAMES[0]
+    ticks.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(dg.AssetKey([first, "champion"]), "registry_intact", True, {})
+    )
+    assert ticks.tick() == [first]

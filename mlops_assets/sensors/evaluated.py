@@ -1,0 +1,28 @@
+"""Evaluations of a check, without the records that Dagster writes of those that were only planned."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+_RECENT = 5
+
+
+def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) -> Sequence[dg.EventLogEntry]:
+    """The newest evaluations of a check, newest first.
+
+    A run that does not come to a check, or dies there, leaves a planned record in front of the last evaluation. One
+    that does come to it fills in the record of its plan, so that the ids are not in order of time.
+    """
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+    history = instance.event_log_storage.get_asset_check_execution_history
+    records = history(key, limit=most, status={Status.SUCCEEDED, Status.FAILED})
+    events = [each.event for each in records if each.event is not None and each.event.asset_check_evaluation]
+    return sorted(events, key=lambda event: event.timestamp, reverse=True)
+
+
+def newest_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool | None:
+    """Whether the newest evaluation of a check passed; None where there is no evaluation."""
+    found = evaluations(instance, key, most=_RECENT)
+    evaluation = found[0].asset_check_evaluation if found else None
+    return None if evaluation is None else evaluation.passed
