@@ -42,7 +42,10 @@ class Gates(Declared):
     minimum: dict[str, float] = Field({}, description="Metric to the least value accepted on the holdout.")
     maximum: dict[str, float] = Field({}, description="Metric to the greatest value accepted on the holdout.")
     max_latency_ms: float = Field(
-        100.0, gt=0, description="Milliseconds to score a single row: the fastest of five, on one thread."
+        100.0,
+        gt=0,
+        description="Milliseconds of processor time to score a single row, on one thread, the least of seven: how busy "
+        "the machine is does not count, nor what a model waits for.",
     )
     max_latency_ms_per_1000: float = Field(1_000.0, gt=0, description="Milliseconds to score 1,000 rows, likewise.")
     max_size_mb: float = Field(500.0, gt=0, description="Size of the registered files in megabytes.")

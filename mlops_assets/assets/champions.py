@@ -8,7 +8,7 @@ import dagster as dg
 from mlops_assets.assets.actions import ChampionConfig, asked
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
-from mlops_assets.assets.promotions import carry_out, note_training
+from mlops_assets.assets.promotions import carry_out, note_training, refused_by_moment
 from mlops_assets.assets.sparklines import interval
 from mlops_assets.assets.standing import standing_of, waiting
 from mlops_assets.assets.upstream import recorded
@@ -68,6 +68,9 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         shown = _metadata(model, judged, before.in_force, after, mlflow_registry)
         if state.alias is None and not judged.decision.waits:
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
+        if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
+            reason = f"{model.name} version {judged.version.version} was slow: {judged.decision.reason}"
+            raise dg.Failure(reason, allow_retries=False)
         if after is None:  # nothing for downstream assets to build on, so they are skipped
             context.log_event(dg.AssetMaterialization(key, metadata=shown))
             return

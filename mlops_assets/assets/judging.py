@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
-    "latency": "A single row and 1,000 rows are scored within the declared limits.",
+    "latency": "A single row and 1,000 rows are scored within the declared limits of processor time.",
     "size": "The registered files are no larger than declared.",
     "beats_baseline": "The first metric on the holdout is better than that of the declared baselines.",
     "no_leakage": "No feature, and no sum of features, tells the target almost perfectly.",
 }
 EVALUATION_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
 BASELINES = ("dummy", "previous", "linear")
-_TIMED = 5
+_TIMED = 7
 
 
 @dataclass(frozen=True)
@@ -129,21 +129,24 @@ def predictions_digest(predictions: "Predictions") -> str:
 
 
 def measured_latency(fitted: Any, X: "pd.DataFrame") -> tuple[float, float]:
-    """Milliseconds to score one row and 1,000 rows (rows repeat where there are fewer), as `_fastest_ms` has it."""
+    """Milliseconds to score one row and 1,000 rows (rows repeat where there are fewer), as `_least_ms` has it."""
     from mlops_assets.modelling.predictions import predict
 
     thousand = X.iloc[[position % len(X) for position in range(1_000)]]
-    return _fastest_ms(lambda: predict(fitted, X.iloc[:1])), _fastest_ms(lambda: predict(fitted, thousand))
+    return _least_ms(lambda: predict(fitted, X.iloc[:1])), _least_ms(lambda: predict(fitted, thousand))
 
 
-def _fastest_ms(call: Callable[[], object]) -> float:
-    """The fastest of five on one thread: threads that wait for a busy core made one row take 0.8 s instead of 1 ms."""
+def _least_ms(call: Callable[[], object]) -> float:
+    """Milliseconds of processor time on one thread, the least of seven.
+
+    The clock tells how busy the machine is: by it one model took 37 to 1,226 ms, of the processor 14 to 25 ms.
+    """
     from threadpoolctl import threadpool_limits
 
     seconds = []
     with threadpool_limits(1):
         for _ in range(_TIMED):
-            begin = time.perf_counter()
+            begin = time.process_time()
             call()
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(time.process_time() - begin)
     return min(seconds) * 1_000

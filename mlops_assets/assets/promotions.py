@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.assets.standing import WAITING, Standing
-from mlops_assets.assets.trainings import note_judged, verdict_of
+from mlops_assets.assets.trainings import note_judged, note_refused, verdict_of
 from mlops_assets.assets.verdicts import Judgement
 from mlops_assets.decisions.promotion import Decision, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
@@ -49,11 +49,21 @@ def note_training(
         if judged_before:
             return
         decision = Decision("promote", False, tags.get("reason", ""))  # a run died between the alias and the ledger
+    if refused_by_moment(judged) and not judged_before:
+        note_refused(context, storage, judged.version, list(judged.gates))
+        return
     if known is None or not judged_before:
         note_judged(context, storage, judged.version, decision)
         return
     said = replace(known, verdict=verdict_of(decision), reason=decision.reason)
     TrainingLedger(storage, judged.version.model).put(said)
+
+
+def refused_by_moment(judged: Judgement) -> bool:
+    """Whether nothing but a measure of the moment speaks against the version: another attempt measures it again."""
+    from mlops_assets.decisions.gates import only_of_the_moment
+
+    return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
 
 
 def _evidence(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:

@@ -27,9 +27,12 @@ def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: Mo
 def note_refused(
     context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: list[CheckOutcome]
 ) -> None:
-    """A version failed a blocking gate: the same data and declaration would fail it again."""
+    """A version failed a blocking gate: the same data and declaration would fail it again, but for a slow moment."""
+    from mlops_assets.decisions.gates import only_of_the_moment
+
     if refused := reasons(outcomes):
-        _note(context, storage, version, "refused", "keep", "; ".join(refused))
+        status: Status = "slow" if only_of_the_moment(outcomes) else "refused"
+        _note(context, storage, version, status, "keep", "; ".join(refused))
 
 
 def note_unfit_data(

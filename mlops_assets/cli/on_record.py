@@ -21,6 +21,7 @@ Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
 _NUMBERS = ("improvement", "more_rows_to_settle")
 _COMPARED = ("low", "high", "p")
 _PACK = "mlops_assets"
+_WITHOUT_VERDICT = {"fitted": "not judged yet", "slow": "to be measured again", "refused": "refused"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ def _trainings(storage: Storage, model: str, verdicts: list[OnRecord]) -> Iterat
         about = f"version {each.version}" if each.version else f"training set {each.data_version[:12]}"
         if each.run_id in runs or (each.status == "judged" and about in versions):
             continue
-        verdict = {"fitted": "not judged yet", "refused": "refused"}.get(each.status, each.verdict)
+        verdict = {"fitted": "not judged yet", "slow": "measured again", "refused": "refused"}.get(
+            each.status, each.verdict
+        )
         reason = each.reason or f"registered by run {each.run_id[:8]}, which ended before it was judged"
         yield OnRecord(datetime.fromisoformat(each.at), "verdict", verdict, about, reason, run_id=each.run_id)
 

@@ -5,16 +5,17 @@ from typing import Literal
 
 from mlops_assets.resources.storage import Storage
 
-Status = Literal["fitted", "refused", "judged"]
+Status = Literal["fitted", "slow", "refused", "judged"]
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
     """One training of a model, by what was trained: a data version and a declaration version.
 
-    `fitted` is registered and not judged yet: a run that died there is carried on with. `refused` did not pass a
-    gate, `judged` was compared; both are final for this data and declaration. `at` is UTC, ISO 8601; `number` is given
-    by the ledger and counts up, since a clock may be set back.
+    `fitted` is registered and not judged yet: a run that died there is carried on with. `slow` failed the gate
+    `latency` alone, which a later attempt measures again. `refused` did not pass another gate, `judged` was compared;
+    both are final for this data and declaration. `at` is UTC, ISO 8601; `number` is given by the ledger and counts up,
+    since a clock may be set back.
     """
 
     data_version: str
@@ -27,6 +28,11 @@ class TrainingRecord:
     reason: str = ""
     trigger: str = ""
     number: int = 0
+
+    @property
+    def final(self) -> bool:
+        """Whether the same data and declaration would end the same way."""
+        return self.status in ("refused", "judged")
 
 
 class TrainingLedger:

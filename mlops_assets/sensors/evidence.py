@@ -55,7 +55,7 @@ def evidence_of(
     champion = champion_record(storage, model.name)
     ledger = TrainingLedger(storage, model.name)
     trainings = ledger.all()
-    ended = [each for each in trainings if _final(each)]
+    ended = [each for each in trainings if each.final]
     known = BatchLedger(storage, model.name).all()
     batches = [each for each in known if each.ready(model.features_version) is None]
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
@@ -82,7 +82,7 @@ def evidence_of(
         cannot_train=cannot,
         never_trained=not any(each.declaration_version == model.training_version for each in ended),
         outcome=_outcome(ledger, data_version, model.training_version),
-        unfinished=_unfinished(model, trainings, died, bool(training)),
+        unfinished="" if training else _unfinished(model, trainings, died, data_version),
         waits=bool(ended) and ended[0].verdict == WAITING,
         cancelled=bool(failures) and failures[0].dagster_run.status == dg.DagsterRunStatus.CANCELED,
         failures=len(failures),
@@ -153,30 +153,31 @@ def _failures(failed: Sequence[dg.RunRecord], data_version: str | None, declarat
 
 def _outcome(ledger: TrainingLedger, data_version: str | None, declaration: str) -> str:
     record = None if data_version is None else ledger.get(data_version, declaration)
-    if record is None or not _final(record):
+    if record is None or not record.final:
         return ""
     return f"{record.verdict} (version {record.version}): {record.reason}" if record.version else record.reason
 
 
 def _unfinished(
-    model: Declaration, trainings: Sequence[TrainingRecord], failed: Sequence[dg.RunRecord], running: bool
+    model: Declaration,
+    trainings: Sequence[TrainingRecord],
+    failed: Sequence[dg.RunRecord],
+    data_version: str | None,
 ) -> str:
     """The last training, where it died or failed before it was decided on, and none came after it.
 
-    One of another declaration, or with parameters of a person's own, cannot be carried on with.
+    One of another declaration, or with parameters of a person's own, cannot be carried on with. A version that was
+    slow is measured again as long as its data is that of now: with other data, what asked for it asks again.
     """
-    if running:
-        return ""
     newest = trainings[0] if trainings else None
-    if newest is not None and newest.status == "fitted" and newest.declaration_version == model.training_version:
-        return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
+    if newest is not None and newest.declaration_version == model.training_version:
+        if newest.status == "fitted":
+            return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
+        if newest.status == "slow" and newest.data_version == data_version:
+            return f"version {newest.version} was slow when it was measured ({newest.reason})"
     if failed and (newest is None or _moment(newest) < failed[0].create_timestamp):
         return f"run {failed[0].dagster_run.run_id[:8]} failed"
     return ""
-
-
-def _final(record: TrainingRecord) -> bool:
-    return record.status != "fitted"
 
 
 def _moment(record: TrainingRecord) -> datetime:

@@ -80,7 +80,7 @@ def _given_up(model: Declaration, storage: Storage, failed: Sequence[dg.RunRecor
     ledger = TrainingLedger(storage, model.name)
     for (data, declaration), records in attempts.items():
         came_of_it = ledger.get(data, declaration)
-        if len(records) < model.retraining.attempts or (came_of_it is not None and came_of_it.status != "fitted"):
+        if len(records) < model.retraining.attempts or (came_of_it is not None and came_of_it.final):
             continue
         newest = records[0]
         yield alarm(

@@ -3,7 +3,16 @@ import pandas as pd
 import pytest
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.gates import all_pass, beats_baseline, latency, leakage, loads_back, quality, size
+from mlops_assets.decisions.gates import (
+    all_pass,
+    beats_baseline,
+    latency,
+    leakage,
+    loads_back,
+    only_of_the_moment,
+    quality,
+    size,
+)
 
 NAN, INF = float("nan"), float("inf")
 DRAW = np.random.default_rng(0)
@@ -109,3 +118,17 @@ def test_a_copy_of_the_target_is_found(target, problem, leak):
     assert not outcome.passed
     assert outcome.message.startswith("'leak' (")
     assert [row["feature"] for row in outcome.metadata["suspicious"]] == ["leak"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([latency(141.0, 99.0, 100.0), size(1, 500.0)], True),
+        ([latency(141.0, 99.0, 100.0), size(600_000_000, 500.0)], False),
+        ([latency(9.0, 99.0, 100.0), size(600_000_000, 500.0)], False),
+        ([latency(9.0, 99.0, 100.0)], False),
+        ([], False),
+    ],
+)
+def test_only_latency_by_itself_is_of_the_moment(outcomes, expected):
+    assert only_of_the_moment(outcomes) is expected

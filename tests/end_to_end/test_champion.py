@@ -9,6 +9,7 @@ from synthetic import rows
 
 from mlops_assets import Gates
 from mlops_assets.assets.keys import asset_key
+from mlops_assets.resources.training_ledger import TrainingLedger
 
 POOR, GOOD = {"alpha": 1e4}, {"alpha": 0.1}
 
@@ -178,3 +179,16 @@ def test_champion_of_other_features_is_not_compared(deployment, name):
     shown = fewer.shown("champion")
     assert (fewer.champion(), shown["verdict"]) == (1, "inconclusive")
     assert "champion version 1 cannot score the challenger's features" in shown["reason"]
+
+
+def test_a_version_that_was_slow_is_measured_again_and_not_fitted_again(deployment, name):
+    hurried = deployment.model(name, gates=Gates(max_latency_ms=1e-6))
+    hurried.prepare(b1=rows(1), b2=rows(2))
+    assert not hurried.challenge().success
+    (record,) = TrainingLedger(deployment.storage, name).all()
+    assert (record.status, record.version, hurried.champion()) == ("slow", 1, None)
+    assert record.reason.startswith("latency: 1 row: ") and record.reason.endswith("expected at most 1e-06 ms")
+    patient = deployment.model(name)
+    assert patient.challenge().success
+    (record,) = TrainingLedger(deployment.storage, name).all()
+    assert (record.status, patient.champion()) == ("judged", 1)

@@ -164,6 +164,27 @@ def test_a_version_that_was_registered_and_never_judged_is_carried_on_with(ticks
     assert "unfinished" in request.tags["mlops_assets/trigger"]
 
 
+def test_a_version_that_was_slow_is_measured_again_a_few_times_and_with_other_data_asked_for_anew(ticks, monkeypatch):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=2)
+    for number in (4, 5):
+        ticks.batch(number, drift=False, decay=True)
+    asked, clock = [], datetime.now(UTC)
+    for minutes in (0, 2, 5, 60, 120):
+        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(clock + timedelta(minutes=minutes)))
+        for request in ticks.tick().run_requests:
+            asked.append(request.tags["mlops_assets/trigger"])
+            ticks.run(request, dg.DagsterRunStatus.FAILURE)
+            ticks.train(status="slow", verdict="keep", version=2)
+    assert asked == ["decay", "decay, unfinished", "decay, unfinished"]
+    held = ticks.decisions()[0]
+    assert held["held_back_by"] == "given up" and "version 2 was slow when it was measured (better)" in held["reason"]
+    ticks.batch(6, drift=False, decay=True)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "decay"
+
+
 def test_batches_that_are_being_taken_in_are_waited_for(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
