@@ -63,8 +63,10 @@ class Declaration(Declared):
     lookback: str | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
     search: Search | None = Field(None, description="Without one the estimator is fitted with `params` as they are.")
     window: int | str | None = Field(None, description="Newest batches, or duration ('180D'), to train on; else all.")
-    holdout: int | float | str = Field(
-        0.2, description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration."
+    holdout: int | float | str | None = Field(
+        None,
+        description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration. Without "
+        "one a fifth of the rows, but at most half of the batches that are new to the champion.",
     )
     metrics: list[str] = Field(
         [],

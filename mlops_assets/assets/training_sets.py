@@ -80,7 +80,8 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
 def split(model: Declaration, storage: Storage, champion: str | None) -> "Manifest":
     """Split the batches that can be trained on; those that cannot are named with the reason.
 
-    champion: data version of the champion's training set, which the holdout must be later than; None without one.
+    champion: data version of the champion's training set, None without one: the holdout must be later than what it
+    was trained on, and leaves half of what came since to be learnt.
     """
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.splits import split_in_time
@@ -88,10 +89,12 @@ def split(model: Declaration, storage: Storage, champion: str | None) -> "Manife
     records = BatchLedger(storage, model.name).all()
     state = [(record, unready(model, record)) for record in records]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
-    after = [] if champion is None else [batch.key for batch in read_manifest(storage, model.name, champion).train]
+    made = None if champion is None else read_manifest(storage, model.name, champion)
+    after = [] if made is None else [batch.key for batch in made.train]
+    known = [] if made is None else [*after, *(batch.key for batch in made.holdout)]
     infos = [batch_info(record) for record, why in state if why is None]
     try:
-        found = split_in_time(infos, model.holdout, model.window, after)
+        found = split_in_time(infos, model.holdout, model.window, after, known)
     except TrainingError as error:
         out = "; ".join(f"{batch}: {why}" for batch, why in left_out[:5])
         raise TrainingError(f"ModelPipeline {model.name!r}: {error} Batches left out: {out or 'none'}") from error

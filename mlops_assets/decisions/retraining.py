@@ -179,6 +179,7 @@ def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) 
             f"data version {evidence.data_version}: {evidence.outcome or 'not trained on yet'}",
             "data or declaration not trained on before",
         ),
+        _nothing_new(evidence, again),
         _hold("under way", bool(evidence.under_way), evidence.under_way or "no training", "no training"),
         *([] if evidence.clock else [_taking_in(evidence, now)]),  # the clock does not ask again
         _hold(
@@ -194,6 +195,15 @@ def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) 
 
 def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
     return Condition("hold", name, met, found, needed, until)
+
+
+def _nothing_new(evidence: Evidence, again: bool) -> Condition:
+    """Where what is held out leaves nothing new to learn from; what was begun is carried on with all the same."""
+    met = evidence.nothing_new and not evidence.outcome and not again
+    found = "there are rows that the champion was not trained on"
+    if evidence.nothing_new:
+        found = f"the rows to train on would be those of champion version {evidence.champion}: nothing new to learn"
+    return _hold("nothing new", met, found, "another batch, or a smaller holdout")
 
 
 def _taking_in(evidence: Evidence, now: datetime) -> Condition:
@@ -252,7 +262,7 @@ def _identity(evidence: Evidence) -> list[Any]:
         *(evidence.champion, evidence.data_version, evidence.declaration_version, evidence.new_rows),
         *(evidence.drift.batches[-20:], evidence.drift.flags[-20:]),
         *(evidence.decay.batches[-20:], evidence.decay.flags[-20:]),
-        *(evidence.failures, evidence.cannot_train, evidence.outcome),
+        *(evidence.failures, evidence.cannot_train, evidence.outcome, evidence.nothing_new),
         evidence.clock.isoformat() if evidence.clock else None,
     ]
 

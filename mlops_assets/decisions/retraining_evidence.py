@@ -37,7 +37,7 @@ class Alarms:
     """Whether a report of one kind raised an alarm, oldest first.
 
     Only batches count that the champion was asked about and that the last training did not know: what a training has
-    answered to does not ask for another.
+    answered to does not ask for another. One that learnt nothing new to the champion answers nothing.
     """
 
     batches: tuple[str, ...] = ()
@@ -53,6 +53,7 @@ class Evidence:
         last training was made of, and their labelled rows. since_last: those that the last training knew nothing of.
     data_version: of the training set that would be made now, or None with `cannot_train` saying why there is none.
     never_trained: no training of the present declaration was ever finished.
+    nothing_new: the rows of that set to train on are the champion's, and so is the declaration.
     outcome: the verdict of the same data and declaration, where they were trained before.
     unfinished: the last training died or failed before it was decided on; failures: how often on this data and
         declaration; in_a_row: how often on any data since the last training that was decided on; last_failure: when.
@@ -75,6 +76,7 @@ class Evidence:
     declaration_version: str = ""
     cannot_train: str = ""
     never_trained: bool = False
+    nothing_new: bool = False
     outcome: str = ""
     unfinished: str = ""
     failures: int = 0

@@ -11,6 +11,9 @@ import pandas as pd
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.text import shown
 
+DEFAULT_SHARE = 0.2
+"""Share of the labelled rows that is held out where nothing is declared, as far as enough is left to learn from."""
+
 
 @dataclass(frozen=True)
 class BatchInfo:
@@ -47,18 +50,22 @@ class Split:
 
 def split_in_time(
     batches: Sequence[BatchInfo],
-    holdout: int | float | str,
+    holdout: int | float | str | None = None,
     window: int | str | None = None,
     after: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> Split:
     """Split labelled batches into train and a later holdout.
 
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
     holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
         (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
+        None takes a fifth of the labelled rows, but no more than half of the batches that came after the known ones.
     window: the newest n batches before the holdout (int), or those that end within this time before the holdout
         starts ("180D"); None takes all.
     after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
+    known: keys of the batches that the champion was trained or judged on. A share of a long history would hold out
+        all that came since: what asks for a training, drift or decay, would never be learnt. Half of it is.
 
     A batch that overlaps the holdout in time is not trained on. Raises `TrainingError` if either side would be
     empty, `DeclarationError` for a holdout or window that means nothing.
@@ -72,7 +79,7 @@ def split_in_time(
             "to train on and a later one to judge on. Wait for the next batch, or cut batches smaller."
         )
     ordered = _in_order(labelled)
-    first = min(max(_holdout_start(ordered, holdout), 1), len(ordered) - 1)
+    first = min(max(_holdout_start(ordered, holdout, known), 1), len(ordered) - 1)
     judged = _later_than_champion(ordered, first, after, left_out)
     train = _in_window(ordered[: ordered.index(judged[0])], judged, window, left_out)
     if not train:
@@ -118,8 +125,13 @@ def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((1, int(part), "") if index % 2 else (0, 0, part) for index, part in enumerate(parts))
 
 
-def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str) -> int:
+def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str | None, known: Collection[str]) -> int:
     """Position of the first batch of the holdout, before it is kept within bounds."""
+    if holdout is None:
+        last = max((position for position, batch in enumerate(ordered) if batch.key in known), default=-1)
+        newer = len(ordered) - 1 - last if last >= 0 else 0
+        most = max(newer // 2, 1) if newer else len(ordered)
+        return max(_holdout_start(ordered, DEFAULT_SHARE, ()), len(ordered) - most)
     if isinstance(holdout, bool) or (isinstance(holdout, int) and holdout < 1):
         raise DeclarationError(f"holdout {shown(holdout)}: expected at least 1 batch.")
     if isinstance(holdout, int):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -20,6 +21,10 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.sensors.models import FAILED, under_way
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.splits import BatchInfo
 
 _REMEMBERED = timedelta(days=30)
 _MOST_FAILURES = 1_000
@@ -59,10 +64,12 @@ def evidence_of(
     known = BatchLedger(storage, model.name).all()
     batches = [each for each in known if each.ready(model.features_version) is None]
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
-    seen = set() if champion is None else _known(storage, model, champion.data_version)
-    answered = _known(storage, model, ended[0].data_version) if ended else set()
+    made = None if champion is None else read_manifest(storage, model.name, champion.data_version)
+    seen = set() if made is None else _contents(*made.train, *made.holdout)
+    answered = _answered(storage, model, ended, made)
     unseen = _since(labelled, seen | answered)
-    data_version, cannot = _data_version(model, storage, champion)
+    planned, cannot = _planned(model, storage, champion)
+    data_version = None if planned is None else planned.version
     failed = runs.failed.get(model.name, [])
     died = [each for each in failed if each.dagster_run.status == dg.DagsterRunStatus.FAILURE]
     in_a_row = [each for each in died if not ended or _moment(ended[0]) < each.create_timestamp]
@@ -76,11 +83,12 @@ def evidence_of(
         batches=len(labelled),
         new_batches=len(unseen),
         new_rows=sum(each.labelled for each in unseen),
-        since_last=len(_since(labelled, answered)),
+        since_last=len(_since(labelled, _known(storage, model, ended[0].data_version) if ended else set())),
         data_version=data_version,
         declaration_version=model.training_version,
         cannot_train=cannot,
         never_trained=not any(each.declaration_version == model.training_version for each in ended),
+        nothing_new=_nothing_new(model, planned, champion, made),
         outcome=_outcome(ledger, data_version, model.training_version),
         unfinished="" if training else _unfinished(model, trainings, died, data_version),
         waits=bool(ended) and ended[0].verdict == WAITING,
@@ -108,7 +116,38 @@ def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[d
 def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple[str, str]]:
     """Batches, with their content, that a training set was made of."""
     manifest = read_manifest(storage, model.name, data_version)
-    return {(batch.key, batch.version) for batch in (*manifest.train, *manifest.holdout)}
+    return _contents(*manifest.train, *manifest.holdout)
+
+
+def _contents(*batches: "BatchInfo") -> set[tuple[str, str]]:
+    return {(batch.key, batch.version) for batch in batches}
+
+
+def _answered(
+    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
+) -> set[tuple[str, str]]:
+    """What the last training knew that learnt from something new to the champion, or that made it.
+
+    One that was refused before anything was fitted, or was fitted on what the champion knows, answers nothing.
+    """
+    seen = set() if champion is None else _contents(*champion.train, *champion.holdout)
+    for record in ended:
+        manifest = read_manifest(storage, model.name, record.data_version)
+        made_it = champion is not None and manifest.version == champion.version
+        if made_it or (record.version is not None and _contents(*manifest.train) - seen):
+            return _contents(*manifest.train, *manifest.holdout)
+    return set()
+
+
+def _nothing_new(
+    model: Declaration, planned: "Manifest | None", champion: ChampionRecord | None, made: "Manifest | None"
+) -> bool:
+    """Whether the same declaration would be fitted on the champion's rows once more."""
+    if planned is None or champion is None or made is None or champion.declaration_version != model.training_version:
+        return False
+    # labels that became known after the holdout begins are not used: a later one lets in more of them
+    later = model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
+    return planned.train == made.train and not later
 
 
 def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[BatchRecord]:
@@ -118,9 +157,10 @@ def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[
     return [each for each in batches[first:] if (each.batch, each.identity) not in known]
 
 
-def _data_version(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> tuple[str | None, str]:
+def _planned(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> "tuple[Manifest | None, str]":
+    """The training set that would be made now, or why there is none."""
     try:
-        return split(model, storage, None if champion is None else champion.data_version).version, ""
+        return split(model, storage, None if champion is None else champion.data_version), ""
     except MlopsAssetsError as error:
         return None, str(error)
 

@@ -85,6 +85,7 @@ ASKED = replace(CALM, decay=alarms(True, True, True))
     [
         ({"data_version": None, "cannot_train": "no batch is left"}, {}, "no training set"),
         ({"outcome": "keep (version 4)"}, {}, "trained already"),
+        ({"nothing_new": True}, {}, "nothing new"),
         ({"under_way": "run 7"}, {}, "under way"),
         ({"intake": 2, "intake_since": NOW - timedelta(minutes=14)}, {}, "taking in"),
         ({"failures": 3, "last_failure": NOW - timedelta(days=1)}, {}, "given up"),
@@ -123,6 +124,15 @@ def test_a_failed_training_is_repeated_whatever_cool_down_and_budget_say():
     assert decide(failed, cool_down=5, budget=1).fire
     assert not decide(replace(failed, failures=2), cool_down=5, budget=1).fire  # the second wait is two minutes
     assert decide(replace(failed, failures=2), NOW + timedelta(minutes=1), cool_down=5, budget=1).fire
+
+
+def test_the_rows_of_the_champion_are_not_trained_on_again_but_what_was_begun_is_carried_on_with():
+    held = decide(replace(ASKED, nothing_new=True))
+    assert held.reason.endswith(
+        "Held back by nothing new: the rows to train on would be those of champion version 3: nothing new to learn"
+    )
+    assert decide(replace(ASKED, nothing_new=True, outcome="keep (version 4)")).holds == ("trained already",)
+    assert decide(replace(ASKED, nothing_new=True, unfinished="run 1 failed")).fire
 
 
 def test_a_clock_that_was_set_back_starves_nothing():

@@ -11,6 +11,7 @@ from one_training import DECLARED
 from synthetic import rows
 
 from mlops_assets import Search
+from mlops_assets.resources.training_ledger import TrainingLedger
 
 ONE_TRAINING = Path(__file__).parent / "one_training.py"
 
@@ -123,3 +124,25 @@ def test_rows_without_labels_are_scored_and_wait(deployment, name):
     assert model.challenge().success
     out = next(row for row in model.shown("training_set")["batches"] if row["batch"] == "b3")
     assert (out["role"], out["why"]) == ("out", "no labelled rows")
+
+
+def test_what_changed_in_the_newest_small_batches_is_learnt_with_default_settings(deployment, name):
+    months = {}
+    for number, count in enumerate([4000, 4000, 1500, 300, 300, 300], start=1):
+        frame = rows(number * 30, count).drop(columns=["z", "colour", "bought"])
+        months[f"m{number}"] = frame.assign(y=(2 if number < 4 else -2) * frame["x"] + 0.1 * frame["y"])
+    model = deployment.model(name, holdout=None)
+    model.prepare(m1=months["m1"], m2=months["m2"])
+    assert model.challenge().success
+    model.prepare(**{key: months[key] for key in ("m3", "m4", "m5")})
+    model.challenge()  # nine of ten rows are of the past: honestly refused, but on rows of what has changed
+    roles = {row["batch"]: row["role"] for row in model.shown("training_set")["batches"]}
+    assert roles == {"m1": "train", "m2": "train", "m3": "train", "m4": "train", "m5": "holdout"}
+    assert TrainingLedger(deployment.storage, name).all()[0].reason.startswith("beats_baseline: rmse")
+    recent = deployment.model(name, holdout=None, window=1)
+    assert recent.challenge().success
+    assert (recent.shown("champion")["verdict"], recent.champion()) == ("promote", 3)
+    recent.prepare(m6=months["m6"])
+    recent.challenge()
+    roles = {row["batch"]: row["role"] for row in recent.shown("training_set")["batches"]}
+    assert (roles["m5"], roles["m6"]) == ("train", "holdout")

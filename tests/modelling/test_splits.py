@@ -70,6 +70,37 @@ def test_what_the_champion_was_trained_on_is_never_judged_on():
         split_in_time(MONTHS, 1, after=["m11"])
 
 
+@pytest.mark.parametrize(
+    ("batches", "known", "expected"),
+    [
+        (2, 0, ["m1"]),
+        (3, 2, ["m2"]),  # one new batch: what the champion was judged on is learnt instead
+        (5, 2, ["m4"]),
+        (6, 2, ["m4", "m5"]),
+        (6, 6, ["m2", "m3", "m4", "m5"]),  # nothing is new: as it was for the champion
+    ],
+)
+def test_the_holdout_of_default_leaves_half_of_what_is_new_to_be_learnt(batches, known, expected):
+    shrinking = [month(number, rows) for number, rows in enumerate([4000, 4000, 1500, 300, 300, 300])][:batches]
+    split = split_in_time(shrinking, None, after=["m0"] if known else [], known=[f"m{each}" for each in range(known)])
+    assert keys(split.holdout) == expected
+    assert keys(split.train) == [f"m{number}" for number in range(batches - len(expected))]
+
+
+def test_the_holdout_of_default_is_a_fifth_of_the_rows_where_the_champion_is_old():
+    split = split_in_time(MONTHS, None, after=["m0"], known=["m0", "m1"])
+    assert keys(split.holdout) == ["m9", "m10", "m11"]
+
+
+@given(st.lists(st.integers(1, 9_000), min_size=4, max_size=40), st.integers(1, 39))
+def test_of_two_new_batches_one_is_learnt_however_history_grew(sizes, known):
+    batches = [month(number, rows) for number, rows in enumerate(sizes)]
+    known = min(known, len(sizes) - 2)
+    seen = [batch.key for batch in batches[:known]]
+    split = split_in_time(batches, None, after=seen[:-1], known=seen)
+    assert batches[known] in split.train
+
+
 def test_batches_that_overlap_in_time_are_kept_apart():
     late = month(9, overlap="3D")
     split = split_in_time([*MONTHS[:9], late, *MONTHS[10:]], 2)
@@ -82,7 +113,7 @@ def test_batches_that_overlap_in_time_are_kept_apart():
 
 @given(
     st.lists(st.integers(0, 3), min_size=2, max_size=15),
-    st.one_of(st.integers(1, 20), st.floats(0.01, 0.99), st.sampled_from(["10D", "90D"])),
+    st.one_of(st.none(), st.integers(1, 20), st.floats(0.01, 0.99), st.sampled_from(["10D", "90D"])),
     st.one_of(st.none(), st.integers(1, 20), st.sampled_from(["40D", "400D"])),
     st.sets(st.integers(0, 15)),
 )

@@ -10,7 +10,11 @@ from retraining_ticks import NIGHTLY, Clock, Ticks
 
 from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
 from mlops_assets.assets.training_sets import split
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.sensors.evidence import Runs, evidence_of
 from mlops_assets.sensors.schedules import retraining_schedules
 
 
@@ -91,6 +95,42 @@ def test_what_a_training_has_answered_to_does_not_ask_for_another(ticks):
     ticks.batch(7, drift=False, decay=True)
     (request,) = ticks.tick().run_requests
     assert request.tags["mlops_assets/trigger"] == "decay"
+
+
+@pytest.mark.parametrize("what", ["fitted on the rows of the champion", "refused before it was fitted"])
+def test_a_training_that_could_not_learn_from_what_asked_for_it_has_not_answered_it(ticks, what):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=2)
+    for number in (4, 5):
+        ticks.batch(number, drift=False, decay=True)
+    batches = split(declared("bike"), ticks.storage, None)
+    kept = (batches.train[:2], (*batches.train[2:], *batches.holdout))
+    starved = Manifest(*kept) if what.startswith("fitted") else batches
+    ticks.storage.write_json("bike", "training_set", starved.version, value=starved.to_dict())
+    status, version = ("judged", 2) if what.startswith("fitted") else ("refused", None)
+    at = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    known = starved.version, declared("bike").training_version
+    TrainingLedger(ticks.storage, "bike").put(TrainingRecord(*known, status, "run", at, version, "keep", "no gain"))
+    ticks.batch(6, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "decay"
+    assert ticks.decisions()[0]["reason"] == "decay: 2 of the newest 3 batches (b4, b5)"
+
+
+def test_the_rows_of_the_champion_are_nothing_new_whatever_is_held_out(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train()
+    model, idle = declared("bike"), Runs({}, {})
+    again = BatchRecord("b3", "accepted", "run", "v3", 100, 100, mark="m")
+    BatchLedger(ticks.storage, "bike").put_features(again, "other features", model.features_version)
+    evidence = evidence_of(model, ticks.storage, idle)
+    assert (evidence.nothing_new, evidence.outcome) == (True, "")
+    changed = model.model_copy(update={"params": {"alpha": 3.0}})
+    assert not evidence_of(changed, ticks.storage, idle).nothing_new
+    ticks.batch(4)
+    assert not evidence_of(model, ticks.storage, idle).nothing_new
 
 
 def test_no_second_training_while_one_is_under_way(ticks):
