@@ -39,3 +39,7 @@ class ArtifactError(RegistryError):
 
 class MissingArtifactError(ArtifactError):
     """The files of an artifact are gone."""
+
+
+class DamagedRecordError(MlopsAssetsError):
+    """A record in storage cannot be read: it is cut, misshaped, or its file is closed to us."""

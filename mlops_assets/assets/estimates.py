@@ -11,6 +11,7 @@ from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchRecord
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_holdout, read_manifest
 
@@ -160,7 +161,7 @@ def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequenc
     """All estimates of the same metric, of any champion, up to this batch, which is the last."""
     from mlops_assets.sources.batches import natural_order
 
-    kept = (BatchEstimate(**value) for value in storage.list_json(model.name, _FOLDER).values())
+    kept = all_records(storage, BatchEstimate, model.name, _FOLDER).values()
     before = [
         each for each in kept if each.metric == made.metric and natural_order(each.batch) < natural_order(made.batch)
     ]
@@ -169,10 +170,10 @@ def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequenc
 
 def _kept(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> BatchEstimate | None:
     """The estimate that was made of these rows for this champion, maybe before their labels were in."""
-    value = storage.read_json(model.name, _FOLDER, record.batch)
-    if value is None or (value["content"], value["model_version"]) != (record.content, champion.version):
+    made = one_record(storage, BatchEstimate, model.name, _FOLDER, record.batch)
+    if made is None or (made.content, made.model_version) != (record.content, champion.version):
         return None
-    return BatchEstimate(**value)
+    return made
 
 
 def _keep(model: Declaration, made: BatchEstimate, storage: Storage) -> None:

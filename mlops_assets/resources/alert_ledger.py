@@ -1,11 +1,23 @@
 """Which alerts were sent: what stands now and is not in here is what a person still has to be told."""
 
 import hashlib
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from mlops_assets.resources.alerts import Alert
+from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """What was sent: the keys of all that it told, the services that have it, and whether these are all."""
+
+    keys: tuple[str, ...]
+    title: str
+    reached: tuple[str, ...]
+    complete: bool
+    at: str
 
 
 class AlertLedger:
@@ -17,33 +29,27 @@ class AlertLedger:
 
     def told(self) -> set[str]:
         """The keys of all that every service was told."""
-        found = self._storage.list_json(self._model, "alerts").values()
-        return {key for value in found if value["complete"] for key in value["keys"]}
+        found = all_records(self._storage, AlertRecord, self._model, "alerts").values()
+        return {key for record in found if record.complete for key in record.keys}
 
     def is_told(self, alert: Alert) -> bool:
         """Whether every service has this alert."""
-        value = self._get(alert)
-        return value is not None and bool(value["complete"])
+        record = self._get(alert)
+        return record is not None and record.complete
 
     def reached(self, alert: Alert) -> tuple[str, ...]:
         """The services that have this alert."""
-        value = self._get(alert)
-        return () if value is None else tuple(value["reached"])
+        record = self._get(alert)
+        return () if record is None else record.reached
 
     def put(self, alert: Alert, reached: tuple[str, ...], complete: bool) -> None:
         """Record which services have an alert, and whether these are all."""
-        value = {
-            "keys": list(alert.keys),
-            "title": alert.title(),
-            "reached": list(reached),
-            "complete": complete,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        self._storage.write_json(self._model, "alerts", _name(alert), value=value)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        record = AlertRecord(alert.keys, alert.title(), reached, complete, at)
+        self._storage.write_json(self._model, "alerts", _name(alert), value=asdict(record))
 
-    def _get(self, alert: Alert) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._storage.read_json(self._model, "alerts", _name(alert))
-        return found
+    def _get(self, alert: Alert) -> AlertRecord | None:
+        return one_record(self._storage, AlertRecord, self._model, "alerts", _name(alert))
 
 
 def _name(alert: Alert) -> str:

@@ -16,7 +16,15 @@ from pydantic import Field
 from mlops_assets.errors import MlopsAssetsError
 
 AlertKind = Literal[
-    "run failed", "batch rejected", "drift", "decay", "inconclusive", "registry", "approval", "training given up"
+    "run failed",
+    "batch rejected",
+    "drift",
+    "decay",
+    "inconclusive",
+    "registry",
+    "approval",
+    "training given up",
+    "record cannot be read",
 ]
 Severity = Literal["info", "warning", "failure"]
 

@@ -1,10 +1,11 @@
 """What became of each batch of a model: accepted or rejected, which version, with which features."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.errors import DamagedRecordError, MlopsAssetsError
+from mlops_assets.resources.records import all_records, one_record, record_of
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -53,6 +54,24 @@ class BatchRecord:
         return None
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Which labels the rows `version` of a batch have by now; `unusable` are the outcomes with other keys, and why."""
+
+    version: str
+    labels: str
+    labelled: int
+    unusable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Who took a batch out of training, and why."""
+
+    by: str
+    reason: str
+
+
 class BatchLedger:
     """The records of one model's batches, one small file each, so that batches never wait for one another."""
 
@@ -80,11 +99,15 @@ class BatchLedger:
 
     def get(self, batch: str) -> BatchRecord | None:
         """The record of a batch, or None when it was never looked at."""
-        value = self._storage.read_json(self._model, "batches", batch)
-        if value is None:
+        record = one_record(self._storage, BatchRecord, self._model, "batches", batch)
+        if record is None:
             return None
-        labelled, excluded = (self._storage.read_json(self._model, what, batch) for what in ("labelled", "excluded"))
-        return _record(value, labelled, excluded)
+        labelled = one_record(self._storage, Labelled, self._model, "labelled", batch)
+        try:
+            excluded = self._storage.read_json(self._model, "excluded", batch)
+        except DamagedRecordError as error:
+            excluded = str(error)
+        return _whole(record, labelled, excluded)
 
     def accepted(self, batch: str) -> BatchRecord:
         """The record of an accepted batch; raises `MlopsAssetsError` with the reason for any other."""
@@ -107,10 +130,13 @@ class BatchLedger:
 
     def records(self) -> dict[str, BatchRecord]:
         """All records by batch, in order of name."""
-        found, labelled, excluded = (
-            self._storage.list_json(self._model, what) for what in ("batches", "labelled", "excluded")
-        )
-        return {batch: _record(value, labelled.get(batch), excluded.get(batch)) for batch, value in found.items()}
+        found = all_records(self._storage, BatchRecord, self._model, "batches")
+        labelled = all_records(self._storage, Labelled, self._model, "labelled")
+        excluded = {
+            **self._storage.list_json(self._model, "excluded"),
+            **self._storage.unreadable(self._model, "excluded"),
+        }
+        return {batch: _whole(record, labelled.get(batch), excluded.get(batch)) for batch, record in found.items()}
 
     def all(self) -> list[BatchRecord]:
         """All records, in order of time where it is known, else of batch key."""
@@ -145,9 +171,17 @@ def batch_info(record: BatchRecord) -> "BatchInfo":
     return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)
 
 
-def _record(value: dict[str, Any], labelled: Any = None, excluded: Any = None) -> BatchRecord:
-    """The record of a batch with the labels that came later and a person's wish, each kept in a file of its own."""
-    record = BatchRecord(**{**value, "reasons": tuple(value["reasons"])})
-    if labelled is not None and labelled["version"] == record.version:
-        record = replace(record, labels=labelled["labels"], labelled=labelled["labelled"])
-    return replace(record, excluded=f"{excluded['by']}: {excluded['reason']}" if excluded else "")
+def _whole(record: BatchRecord, labelled: Labelled | None, excluded: Any) -> BatchRecord:
+    """The record of a batch with the labels that came later and a person's wish, each kept in a file of its own.
+
+    A batch that a person took out of training stays out where that record is damaged.
+    """
+    if labelled is not None and labelled.version == record.version:
+        record = replace(record, labels=labelled.labels, labelled=labelled.labelled)
+    if not excluded:
+        return replace(record, excluded="")
+    try:
+        wish = record_of(Excluded, excluded)
+    except ValueError:
+        return replace(record, excluded="unknown: the record of who took it out, and why, cannot be read")
+    return replace(record, excluded=f"{wish.by}: {wish.reason}")

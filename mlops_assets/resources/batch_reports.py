@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 
 ReportKind = Literal["predictions", "drift", "performance"]
@@ -47,10 +48,8 @@ class BatchReports:
 
     def get(self, kind: ReportKind, batch: str) -> BatchReport | None:
         """The last report of a kind on a batch."""
-        value = self._storage.read_json(self._model, "reports", kind, batch)
-        return None if value is None else BatchReport(**value)
+        return one_record(self._storage, BatchReport, self._model, "reports", kind, batch)
 
     def all(self, kind: ReportKind) -> dict[str, BatchReport]:
         """The last report of a kind on every batch, by batch."""
-        found: dict[str, Any] = self._storage.list_json(self._model, "reports", kind)
-        return {batch: BatchReport(**value) for batch, value in found.items()}
+        return all_records(self._storage, BatchReport, self._model, "reports", kind)

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from mlops_assets.decisions.promotion import AliasState, alias_state
+from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.records import record_of
 from mlops_assets.resources.storage import Storage
 
 
@@ -62,9 +64,21 @@ def write_champion_record(storage: Storage, champion: ModelVersion, since: str, 
 
 
 def champion_record(storage: Storage, model: str) -> ChampionRecord | None:
-    """The recorded champion; needs no registry."""
+    """The recorded champion; needs no registry.
+
+    Raises `DamagedRecordError` where the record cannot be read: that is not a model without a champion, and whoever
+    took it for one would promote any version that passes the gates.
+    """
     value = storage.read_json(model, "champion")
-    return None if value is None else ChampionRecord(**value)
+    if value is None and not storage.changed(model, "champion"):
+        return None
+    try:
+        return record_of(ChampionRecord, value)
+    except ValueError as error:
+        raise DamagedRecordError(
+            f"{storage.path_of(model, 'champion')} is not the record of a champion ({error}): restore it, or remove it "
+            f"where the alias of {model} names the right version, and the next decision writes it anew"
+        ) from error
 
 
 def alias_standing(

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, Labelled
+from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -46,15 +47,14 @@ class OutcomesLedger:
 
     def get(self, batch: str) -> OutcomesRecord | None:
         """The record of a batch, or None when it was never looked at."""
-        value = self._storage.read_json(self._model, "outcomes_batches", batch)
-        return None if value is None else _record(value)
+        return one_record(self._storage, OutcomesRecord, self._model, "outcomes_batches", batch)
 
     def all(self) -> list[OutcomesRecord]:
         """All records, in natural order of their batches."""
         from mlops_assets.sources.batches import natural_order
 
-        found = self._storage.list_json(self._model, "outcomes_batches")
-        return [_record(found[batch]) for batch in sorted(found, key=natural_order)]
+        found = all_records(self._storage, OutcomesRecord, self._model, "outcomes_batches")
+        return [found[batch] for batch in sorted(found, key=natural_order)]
 
     def accepted(self) -> list[OutcomesRecord]:
         """The records of accepted batches, in natural order."""
@@ -103,8 +103,8 @@ def unready(model: Declaration, record: BatchRecord) -> str | None:
 
 def unusable_outcomes(storage: Storage, model: str, batch: str) -> Mapping[str, str]:
     """Batches of outcomes whose keys could not be compared with those of a batch, with the reason."""
-    pointer = storage.read_json(model, "labelled", batch) or {}
-    return dict(pointer.get("unusable", {}))
+    pointer = one_record(storage, Labelled, model, "labelled", batch)
+    return {} if pointer is None else pointer.unusable
 
 
 def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
@@ -137,17 +137,11 @@ def _label(model: Declaration, storage: Storage, record: BatchRecord, state: Sta
     known, unusable = _known(storage.root, model.name, tuple(kinds.items()), state)
     labels = join(as_keys(keys, kinds), known)
     version = data_version(labels)
-    pointer: dict[str, Any] = {
-        "version": record.version,
-        "labels": version,
-        "labelled": int(labels[LABEL].notna().sum()),
-        "unusable": dict(unusable),
-    }
-    before = storage.read_json(model.name, "labelled", record.batch)
-    if before == pointer:
+    pointer = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
+    if one_record(storage, Labelled, model.name, "labelled", record.batch) == pointer:
         return False
     storage.write_frame(model.name, "labels", record.batch, version, labels)
-    storage.write_json(model.name, "labelled", record.batch, value=pointer)
+    storage.write_json(model.name, "labelled", record.batch, value=asdict(pointer))
     return True
 
 
@@ -172,7 +166,3 @@ def _known(
             unusable.append((batch, str(error)))
     labels = latest_labels(frames, [name for name, _ in kinds]) if frames else None
     return labels, tuple(unusable)
-
-
-def _record(value: Mapping[str, Any]) -> OutcomesRecord:
-    return OutcomesRecord(**{**value, "reasons": tuple(value["reasons"])})

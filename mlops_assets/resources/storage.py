@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.errors import DamagedRecordError, MlopsAssetsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,24 +109,43 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             return json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, OSError) as error:
-            raise MlopsAssetsError(f"{path} cannot be read as JSON ({error}): mend or remove it") from error
+        except (ValueError, RecursionError, PermissionError, IsADirectoryError) as error:
+            raise DamagedRecordError(f"{path} cannot be read as JSON ({error}): mend or remove it") from error
+        except OSError as error:  # the disk rather than the record
+            raise MlopsAssetsError(f"{path} cannot be read ({error}): look at the disk") from error
 
     def list_json(self, model: str, *folder: str) -> dict[str, Any]:
         """The values stored directly in a folder, by name, in order of name; empty if there is no such folder.
 
         A folder that has not changed since is not read again: sensors look at thousands of records every few seconds.
-        Do not write into the values.
+        Do not write into the values. What cannot be read as JSON is left out and told by `unreadable`.
         """
+        return self._listed(model, *folder)[0]
+
+    def unreadable(self, model: str, *folder: str) -> dict[str, str]:
+        """The records directly in a folder that are not JSON, with the reason."""
+        return self._listed(model, *folder)[1]
+
+    def path_of(self, model: str, *parts: str) -> Path:
+        """The file of a record."""
+        return self._path(model, *parts)
+
+    def _listed(self, model: str, *folder: str) -> tuple[dict[str, Any], dict[str, str]]:
         path = self._path(model, *folder, suffix="")
         now, changed = time.time_ns(), path.stat().st_mtime_ns if path.is_dir() else 0
         if path in _LISTED and _LISTED[path][0] == changed:
-            return _LISTED[path][1]
-        names = sorted(file.stem for file in path.glob("*.json")) if changed else []
-        found = {name: self.read_json(model, *folder, name) for name in names}
-        if now - changed > _SETTLED_NS:  # a later change within one tick of the file system's clock would not show
+            return _LISTED[path][1], {}
+        found: dict[str, Any] = {}
+        damaged: dict[str, str] = {}
+        for name in sorted(file.stem for file in path.glob("*.json")) if changed else []:
+            try:
+                found[name] = self.read_json(model, *folder, name)
+            except DamagedRecordError as error:  # one record stops no other
+                damaged[name] = str(error)
+        # A later change within one tick of the file system's clock would not show, nor would a record mended in place.
+        if not damaged and now - changed > _SETTLED_NS:
             _LISTED[path] = (changed, found)
-        return found
+        return found, damaged
 
     def changed(self, model: str, *parts: str) -> int:
         """When a record, or anything directly in a folder, was last written, in ns since 1970; 0 if there is none."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 
 Status = Literal["fitted", "slow", "refused", "judged"]
@@ -51,11 +52,10 @@ class TrainingLedger:
 
     def get(self, data_version: str, declaration_version: str) -> TrainingRecord | None:
         """The record of one training, or None when there was none that came as far."""
-        value = self._storage.read_json(self._model, "trainings", f"{data_version}-{declaration_version}")
-        return None if value is None else TrainingRecord(**value)
+        name = f"{data_version}-{declaration_version}"
+        return one_record(self._storage, TrainingRecord, self._model, "trainings", name)
 
     def all(self) -> list[TrainingRecord]:
         """All trainings, the newest first."""
-        found = self._storage.list_json(self._model, "trainings").values()
-        trainings = [TrainingRecord(**value) for value in found]
+        trainings = all_records(self._storage, TrainingRecord, self._model, "trainings").values()
         return sorted(trainings, key=lambda record: (record.number, record.at), reverse=True)

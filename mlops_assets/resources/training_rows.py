@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import SourceError, TrainingError
+from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
 from mlops_assets.resources.batch_ledger import BatchRecord
 from mlops_assets.resources.labels import read_labels
 from mlops_assets.resources.storage import Storage
@@ -61,7 +61,10 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
         raise TrainingError(
             f"{model}: training set {version} is not recorded in {storage.root}: materialise training_set"
         )
-    return Manifest.from_dict(values)
+    try:
+        return Manifest.from_dict(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _misshaped(storage, model, version, error) from error
 
 
 @lru_cache(maxsize=1_000)
@@ -73,7 +76,18 @@ def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
     values = Storage(root=root).read_json(model, "training_set", version) if version else None
     if values is None:
         return frozenset()
-    return frozenset(str(batch["key"]) for role in ("train", "holdout") for batch in values[role])
+    try:
+        return frozenset(str(batch["key"]) for role in ("train", "holdout") for batch in values[role])
+    except (KeyError, TypeError) as error:
+        raise _misshaped(Storage(root=root), model, version, error) from error
+
+
+def _misshaped(storage: Storage, model: str, version: str, error: Exception) -> DamagedRecordError:
+    path = storage.path_of(model, "training_set", version)
+    return DamagedRecordError(
+        f"{path} is not a training set ({type(error).__name__}: {error}): restore it, or remove it and materialise "
+        f"{model}/training_set anew"
+    )
 
 
 def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:

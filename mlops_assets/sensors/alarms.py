@@ -1,6 +1,6 @@
 """What a person should know of a model now, read from the records that runs leave behind; no registry is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
@@ -14,6 +14,7 @@ from mlops_assets.resources.alerts import Alert, AlertKind, Severity
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports, ReportKind
 from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.resources.damaged_records import CHAMPION, Damaged, damaged_records
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 from mlops_assets.sensors.evaluated import evaluations
@@ -30,6 +31,7 @@ _SEVERITY: dict[AlertKind, Severity] = {
     "run failed": "failure",
     "training given up": "failure",
     "registry": "failure",
+    "record cannot be read": "failure",
     "inconclusive": "info",
     "approval": "info",
 }
@@ -54,11 +56,29 @@ def alarm(
 
 def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """All that stands by the records of a model and the newest evaluation of its registry check."""
+    damaged = list(damaged_records(storage, model.name))
+    yield from _damaged(model, storage, damaged)
     records = BatchLedger(storage, model.name).all()
     yield from _rejected(model, storage, records)
-    yield from _confirmed(model, storage, records)
+    if not any(each.file == CHAMPION for each in damaged):
+        yield from _confirmed(model, storage, records)
     yield from _trainings(model, storage)
     yield from _registry(model, instance)
+
+
+def _damaged(model: Declaration, storage: Storage, damaged: Sequence[Damaged]) -> Iterator[Alert]:
+    """Records that are skipped; a disk that spoils a file leaves its time as it was, so that it is news now."""
+    for each in damaged:
+        *folder, name = each.file.removesuffix(".json").split("/")
+        yield alarm(
+            model,
+            "record cannot be read",
+            subject=each.file,
+            reason=each.reason,
+            link=f"assets/{model.name}/{'champion' if each.file == CHAMPION else 'dataset'}",
+            identity=f"{each.file}/{storage.changed(model.name, *folder, name)}",
+            at=datetime.now(UTC),
+        )
 
 
 def _rejected(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:

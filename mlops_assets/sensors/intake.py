@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
+from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import ChampionRecord, champion_record
+from mlops_assets.resources.records import log_damage
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import batches_of_manifest
 from mlops_assets.sources.batches import RUNNING, Look
@@ -49,7 +51,12 @@ class Batches:
 
 def batches_on_record(storage: Storage, model: str) -> Batches:
     """Read the ledger and the reports; what has not changed since the last tick is not read again."""
-    reports, champion = BatchReports(storage, model), champion_record(storage, model)
+    reports = BatchReports(storage, model)
+    try:
+        champion = champion_record(storage, model)
+    except DamagedRecordError as error:  # rows and features need none; what scores them says so itself
+        log_damage(str(error))
+        champion = None
     records = BatchLedger(storage, model).records()
     return Batches(
         records,
@@ -114,7 +121,11 @@ def _unseen(
     storage: Storage, model: str, champion: ChampionRecord, records: Mapping[str, BatchRecord]
 ) -> frozenset[str]:
     """The batches that come after the last one of the champion's training set and holdout."""
-    used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))
+    try:
+        used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))
+    except DamagedRecordError as error:
+        log_damage(str(error))
+        return frozenset()
     last = max((in_time(records[batch]) for batch in used if batch in records), default=None)
     if last is None:  # the training set is another tool's, or its record is gone: nothing is known to be newer
         return frozenset()

@@ -70,7 +70,9 @@ class Ticks:
         BatchLedger(self.storage, model).put_features(record, "f", declared(model).features_version)
         for kind, alarm, word in (("drift", drift, "drift"), ("performance", decay, "decay")):
             if alarm is not None:
-                report = BatchReport(name, f"v{number}-f", 1, word if alarm else f"no {word}", "", "run", "now")
+                report = BatchReport(
+                    name, f"v{number}-f", 1, word if alarm else f"no {word}", "", "run", "2024-01-01T00:00:00+00:00"
+                )
                 BatchReports(self.storage, model).put(kind, report)
 
     def train(self, status="judged", verdict="promote", version=1, days_ago=0.0):

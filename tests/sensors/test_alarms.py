@@ -139,3 +139,20 @@ def test_what_is_older_than_a_week_is_never_told(world):
     world.judge(1, "waiting for approval", at=NOW - timedelta(days=8))
     world.judge(2, "waiting for approval", at=NOW - timedelta(days=6))
     assert world.alarms() == [("approval", "version 2 waits for a person's approval")]
+
+
+def test_a_record_that_cannot_be_read_is_told_once_and_holds_up_no_other_alert(world):
+    world.crown(4)
+    world.report("drift", "drift")
+    world.reject("bad")
+    (world.storage.path_of("bikes", "batches", "bad")).write_text("{")
+    (world.storage.path_of("bikes", "champion")).write_text("[]")
+    world.judge(3, "waiting for approval")
+    for _ in range(3):
+        world.tell()
+    assert sorted(world.webhook.titles) == [
+        "[bikes] approval: version 3 waits for a person's approval",
+        "[bikes] record cannot be read: batches/bad.json",
+        "[bikes] record cannot be read: champion.json",
+    ]
+    assert "bad.json cannot be read as JSON" in "".join(body["message"] for body in world.webhook.received)

@@ -254,13 +254,23 @@ def test_a_batch_whose_source_is_gone_goes_on_from_its_stored_rows(ticks):
     assert assets(ticks.tick()) == [["features", "predictions", "drift", "performance"]]
 
 
-def test_a_broken_record_of_one_model_stops_no_other(ticks, capfd):
+def test_a_broken_record_of_one_model_stops_no_other(ticks, caplog):
     (ticks.root / "storage" / "bikes" / "batches").mkdir(parents=True)
     (ticks.root / "storage" / "bikes" / "batches" / "a.json").write_text("{")
     write(ticks.root / "cars", "b.csv")
     ticks.tick()
     assert keys(ticks.tick()) == ["b"]
-    assert "a.json cannot be read as JSON" in capfd.readouterr().err
+    assert "a.json cannot be read as JSON" in caplog.text
+
+
+def test_damaged_records_of_a_model_do_not_stop_its_intake(ticks):
+    taken_in(ticks, "a", "b")
+    for name in ("batches/a", "champion"):
+        (ticks.root / "storage" / "bikes" / f"{name}.json").write_text('{"batch": "a", "sta')
+    assert keys(ticks.tick()) == ["a"]  # its rows are read anew from the source
+    write(ticks.root / "bikes", "c.csv", rows=9)
+    ticks.tick()
+    assert "c" in keys(ticks.tick())
 
 
 def closed_port():

@@ -20,6 +20,7 @@ from mlops_assets.cli.doctor.exposure import exposure
 from mlops_assets.cli.doctor.findings import Finding, Severity, advice, fault, fine
 from mlops_assets.cli.doctor.machine import permissions, storage, telemetry, versions
 from mlops_assets.cli.doctor.mlflow import address, answers
+from mlops_assets.cli.doctor.records import records
 from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
@@ -108,7 +109,9 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         else:
             probes["MLflow"] = lambda: answers(registry, next(iter(location.models), "none"))
             probes["MLflow address"] = lambda: address(registry)
+            models = list(location.models)
             probes["storage"] = lambda: storage(root)
+            probes["records"] = lambda: records(root, models)
             ports |= {port for uri in (registry.tracking_uri, registry.ui_url) if (port := _port(uri))}
             private |= _files(root, registry.tracking_uri, registry.artifact_root)
     probes["permissions"] = lambda: permissions(private)
