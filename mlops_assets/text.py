@@ -1,7 +1,12 @@
 """Shows values that come from data in messages: quoted, on one line and shortened."""
 
+import re
 from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
 from typing import Any
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def shown(value: Any, limit: int = 80) -> str:
@@ -25,3 +30,14 @@ def listed(values: Iterable[Any], most: int = 5) -> str:
     text = ", ".join(shown(value) for value in everything[:most])
     more = len(everything) - most
     return f"{text} and {more} more" if more > 0 else text
+
+
+def cell_text(value: Any) -> str:
+    """A cell of a frame as text that is the same whenever the cell is, however long."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, set | frozenset):
+        value = sorted(map(str, value))
+    if isinstance(value, str | bytes | list | tuple | dict | int | float | complex | date | Decimal):
+        return _ADDRESS.sub("", repr(value))
+    return type(value).__name__  # what an object says of itself may hold its address

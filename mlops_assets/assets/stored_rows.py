@@ -129,11 +129,12 @@ def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -
 def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
     """The versions that the rows of the source would get, as they are and with the recorded types."""
     from mlops_assets.sources.contents import data_version
+    from mlops_assets.validation.plain_columns import plain_columns
     from mlops_assets.validation.schema import Schema, normalise
     from mlops_assets.validation.where import rows_of
 
     assert not isinstance(model.source, UpstreamAsset)  # only a run can read it
-    frame = rows_of(model.source.read(batch), model.where)
+    frame, _ = plain_columns(rows_of(model.source.read(batch), model.where), model.drop)
     if model.outcomes is not None and model.target in frame.columns:
         frame = frame.drop(columns=model.target)
     recorded = storage.read_json(model.name, "schema")

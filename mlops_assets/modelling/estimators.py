@@ -123,7 +123,7 @@ def _columns_by_kind(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
     numbers, booleans, categories = [], [], []
     for name in X.columns:
         dtype = X[name].dtype
-        if pd.api.types.is_bool_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
+        if pd.api.types.infer_dtype(X[name], skipna=True) == "boolean" and not isinstance(dtype, pd.CategoricalDtype):
             booleans.append(name)
         elif pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
             numbers.append(name)

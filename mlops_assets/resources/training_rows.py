@@ -245,9 +245,8 @@ def _rows(
         order = time_order(about[columns.time], ordinal)
         X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
     X, about = X.reset_index(drop=True), about.reset_index(drop=True)
-    y = about.pop(columns.target)
-    y = y.infer_objects() if columns.outcomes else y  # booleans with gaps are objects
-    return Rows(X, y, ordinal, about, int(labelled.sum() - known.sum()))
+    y = about.pop(columns.target)  # booleans with gaps are objects, of which the rows without a label are gone
+    return Rows(X, y.infer_objects(), ordinal, about, int(labelled.sum() - known.sum()))
 
 
 def _plain(moment: "pd.Timestamp") -> "pd.Timestamp":

@@ -11,6 +11,7 @@ from pandas.util import hash_pandas_object
 
 from mlops_assets.errors import SourceError
 from mlops_assets.sources.batches import Period
+from mlops_assets.text import cell_text
 
 _FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
 _FUTURE_TOLERANCE = pd.Timedelta(days=1)
@@ -26,8 +27,27 @@ def data_version(frame: pd.DataFrame) -> str:
         label = "text" if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O" else str(dtype)
         digest.update(f"|{name!r}:{label}".encode("utf-8", "surrogatepass"))
     if frame.shape[1]:
-        digest.update(hash_pandas_object(frame, index=False).to_numpy().astype("<u8").tobytes())
+        digest.update(_hashes(frame).astype("<u8").tobytes())
     return digest.hexdigest()[:16]
+
+
+def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
+    """A number for each row; cells that cannot be hashed, such as lists, count by their text."""
+    try:
+        if not any(_says_its_address(column) for _, column in frame.items()):
+            return hash_pandas_object(frame, index=False).to_numpy()
+    except Exception:  # cells are objects of any library; such a batch is rejected later, with its row
+        pass
+    texts = {
+        place: [cell_text(value).encode("utf-8", "backslashreplace").decode() for value in frame.iloc[:, place]]
+        for place in range(frame.shape[1])
+    }
+    return hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
+
+
+def _says_its_address(column: pd.Series) -> bool:
+    """Whether some cells have a text that differs each time that they are made."""
+    return column.dtype == object and any(kind.__repr__ is object.__repr__ for kind in set(map(type, column)))
 
 
 def period_key(time: pd.Timestamp, period: Period) -> str:

@@ -13,12 +13,12 @@ import pandas as pd
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.names import contract_names
-from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbers, numbers, schema_of
+from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbers, numbers, schema_of, times
 
 __all__ = ["LARGEST", "Schema", "contract_checks", "contract_names", "normalise", "schema_of"]
 
-LARGEST = 1e300
-"""Magnitudes from here on overflow as soon as they are squared, so they count as infinite."""
+LARGEST = 1e150
+"""Magnitudes from here on count as infinite: the squares of 100 million of them are beyond what a float64 holds."""
 
 _EXAMPLES = 5
 
@@ -137,6 +137,8 @@ def _dtypes(batch: _Batch) -> CheckOutcome:
         column = batch.frame[name]
         kind, expected = kind_of(column), batch.expected(name)
         fault = _dtype_fault(column, kind, expected)
+        if name == batch.target and kind == "time":
+            fault = f"a target of times, {_at(column, column.notna())}; expected numbers, text or booleans: derive one"
         if fault:
             faults.append(f"{shown(name)}: {fault}")
         table.append({"column": shown(name), "expected": expected, "got": kind, "fault": fault})
@@ -152,7 +154,7 @@ def _dtype_fault(column: pd.Series, kind: str, expected: str) -> str:
     if "null" in (kind, expected) or kind == expected:
         return ""
     if kind == "text" and expected in ("number", "time"):
-        wrong = not_numbers(column) if expected == "number" else column.notna() & _times(column).isna()
+        wrong = not_numbers(column) if expected == "number" else column.notna() & times(column).isna()
         return f"expected {expected}, got text: {_at(column, wrong)}" if wrong.any() else ""
     if kind == "number" and expected == "boolean" and column.dropna().isin([0, 1]).all():
         return ""
@@ -233,9 +235,9 @@ def _time_valid(batch: _Batch, time: str | None, now: pd.Timestamp, tolerance: p
     if unchecked := batch.unchecked("time_valid", [time]):
         return unchecked
     column = batch.frame[time]
-    times = _times(column)
+    moments = times(column)
     latest_allowed = (now.tz_localize("UTC") if now.tzinfo is None else now.tz_convert("UTC")) + tolerance
-    empty, wrong, future = column.isna(), column.notna() & times.isna(), times > latest_allowed
+    empty, wrong, future = column.isna(), column.notna() & moments.isna(), moments > latest_allowed
     faults = []
     if empty.any():
         faults.append(f"{int(empty.sum())} rows have no time: {_at(column, empty)}")
@@ -244,27 +246,10 @@ def _time_valid(batch: _Batch, time: str | None, now: pd.Timestamp, tolerance: p
     if future.any():
         faults.append(f"{int(future.sum())} times lie after {latest_allowed.isoformat()}: {_at(column, future)}")
     metadata = {"no_time": int((empty | wrong).sum()), "future": int(future.sum())}
-    if times.notna().any():
-        metadata |= {"first": times.min().isoformat(), "last": times.max().isoformat()}
+    if moments.notna().any():
+        metadata |= {"first": moments.min().isoformat(), "last": moments.max().isoformat()}
     holds = f"{shown(time)}: {metadata.get('first')} to {metadata.get('last')}"
     return CheckOutcome("time_valid", not faults, "; ".join(faults) or holds, metadata=metadata)
-
-
-def _times(column: pd.Series) -> pd.Series:
-    """`column` as times in UTC, NaT for what is no time; bare numbers are none, as their unit is unknown."""
-    kind = kind_of(column)
-    if kind not in ("time", "text", "null"):
-        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
-    if isinstance(column.dtype, pd.PeriodDtype):
-        column = column.dt.to_timestamp()
-    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.astype(object)
-    times = pd.to_datetime(column, errors="coerce", utc=True)
-    other_format = column.notna() & times.isna()
-    if other_format.any() and not other_format.all():
-        # The format is guessed from the first value; only the rest is worth the slow, value by value way.
-        times = times.mask(other_format, pd.to_datetime(column, errors="coerce", utc=True, format="mixed"))
-    return times
 
 
 def _at(values: pd.Series | pd.DataFrame, where: pd.Series) -> str:

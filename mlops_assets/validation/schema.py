@@ -70,7 +70,7 @@ def schema_of(frame: pd.DataFrame) -> Schema:
 def kind_of(column: pd.Series) -> str:
     """The kind of one column, judged by its non-missing values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        column = column.astype(object).infer_objects()
     if not column.notna().any():
         return "null"
     types = pd.api.types
@@ -86,14 +86,24 @@ def kind_of(column: pd.Series) -> str:
 def numbers(column: pd.Series) -> pd.Series:
     """`column` as numpy numbers: an integer type where nothing is missing, else float64. What is no number is NaN."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        column = column.astype(object).infer_objects()
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
         return column
     # Python strings, as the parser of pandas' own text type raises on some of its values.
-    parsed = pd.to_numeric(column.astype(object), errors="coerce")
+    try:
+        parsed = pd.to_numeric(column.astype(object), errors="coerce")
+    except OverflowError:  # an integer beyond 64 bits among them
+        parsed = pd.to_numeric(column.astype(object).map(_float_of), errors="coerce")
     if isinstance(parsed.dtype, np.dtype) and parsed.dtype.kind in "iu":
         return parsed
     return parsed.astype("float64")
+
+
+def _float_of(value: Any) -> Any:
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        return value if isinstance(value, str) else None
 
 
 def not_numbers(column: pd.Series) -> pd.Series:
@@ -102,7 +112,8 @@ def not_numbers(column: pd.Series) -> pd.Series:
 
 
 def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
-    """`frame` with its columns of kind "number" as numpy numbers, wherever every value that is there is a number.
+    """`frame` with its columns of kind "number" as numpy numbers, wherever every value that is there is a number; those
+    of kind "time" as times where all are written as such; those of kind "boolean" as booleans where all are 0 or 1.
 
     A column with anything else in it is left as it is (the contract's dtypes check names it): text never becomes NaN.
     Without a schema, for the first batch, nothing is known to be a number and nothing changes.
@@ -110,9 +121,35 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
     if schema is None:
         return frame
     changed = {}
-    for name, kind in schema.columns.items():
-        if kind == "number" and list(frame.columns).count(name) == 1:
+    for name, expected in schema.columns.items():
+        if list(frame.columns).count(name) == 1:
             column = frame[name]
-            if kind_of(column) in ("number", "text", "null") and not not_numbers(column).any():
+            found = kind_of(column)
+            if expected == "number" and found in ("number", "text", "null") and not not_numbers(column).any():
                 changed[name] = numbers(column)
+            elif (
+                expected == "time"
+                and found in ("text", "null")
+                and not (read := times(column)).isna()[column.notna()].any()
+            ):
+                changed[name] = read.dt.tz_localize(None).dt.as_unit("us")
+            elif expected == "boolean" and found == "number" and column.dropna().isin([0, 1]).all():
+                changed[name] = column.astype("boolean").astype(object).mask(column.isna(), np.nan).infer_objects()
     return frame.assign(**changed)
+
+
+def times(column: pd.Series) -> pd.Series:
+    """`column` as times in UTC, NaT for what is no time; bare numbers are none, as their unit is unknown."""
+    kind = kind_of(column)
+    if kind not in ("time", "text", "null"):
+        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.astype(object)
+    parsed = pd.to_datetime(column, errors="coerce", utc=True)
+    other_format = column.notna() & parsed.isna()
+    if other_format.any() and not other_format.all():
+        # The format is guessed from the first value; only the rest is worth the slow, value by value way.
+        parsed = parsed.mask(other_format, pd.to_datetime(column, errors="coerce", utc=True, format="mixed"))
+    return parsed

@@ -29,6 +29,12 @@ def cut_parquet() -> bytes:
     return buffer.getvalue()[: buffer.tell() // 2]
 
 
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    return buffer.getvalue()
+
+
 OUTSIDE = "rows.csv"
 
 BAD = {
@@ -36,6 +42,11 @@ BAD = {
     "empty.csv": (b"", "readable", "is empty (0 bytes); expected a header and rows"),
     "header-only.csv": (rows(2).head(0), "row_count", "0 rows; expected at least 1"),
     "truncated.parquet": (cut_parquet(), "readable", "is not a whole parquet file"),
+    "lists.parquet": (
+        as_parquet(rows(2).assign(z=[[1.0]] * 60)),
+        "dtypes",
+        "'z': row 1, '[1.0]': values of type 'ndarray'; expected numbers, text, booleans or times: convert them",
+    ),
     "missing-column.csv": (rows(2).drop(columns="x"), "columns", "missing: 'x'"),
     "text-in-numbers.csv": (with_value("x", 4, "n/k"), "dtypes", "'x': expected number, got text: 'n/k' (row 5)"),
     "null-column.csv": (rows(2).assign(z=np.nan), "non_null", "all values missing: 'z' (100.0%)"),
@@ -47,7 +58,7 @@ BAD = {
         "is not utf-8-sig (byte 0xfc at offset",
     ),
     "too-large.csv": (rows(2, 12_000), "readable", "is too large (1.1 MB); expected at most 0.1 MB. Split the file"),
-    "infinite.csv": (with_value("x", 7, "inf"), "finite", "'x': infinite or 1e+300 and beyond: inf (row 8)"),
+    "infinite.csv": (with_value("x", 7, "inf"), "finite", "'x': infinite or 1e+150 and beyond: inf (row 8)"),
     "zipped.csv": (b"PK\x03\x04" + bytes(100), "readable", "begins like a zip archive"),
     "new\nline.csv": (rows(2), "readable", "has an unsafe name"),
     "-leading-dash.csv": (rows(2), "readable", "has an unsafe name"),

@@ -170,7 +170,7 @@ REJECTED = {
     ),
     "other labels": (labels(1).assign(y="high"), {"dtypes": "'y': expected number, got text: 'high' (row 1)"}),
     "other keys": (labels(1).assign(id="k"), {"dtypes": "'id': expected number, got text: 'k' (row 1)"}),
-    "infinite": (labels(1).assign(y=np.inf), {"finite": "'y': infinite or 1e+300 and beyond"}),
+    "infinite": (labels(1).assign(y=np.inf), {"finite": "'y': infinite or 1e+150 and beyond"}),
     "no rows": (labels(1)[:0], {"row_count": "0 rows; expected at least 1"}),
 }
 

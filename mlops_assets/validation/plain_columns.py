@@ -1,0 +1,279 @@
+"""The door: every type that pandas, pyarrow and databases bring, as one of five kinds, or refused with the reason.
+
+Numbers become float64 or int64, booleans bool (objects of True, False and NaN where some are missing), text stays
+text, times become datetime64[us] in UTC without a zone, and a column without any value becomes float64.
+"""
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.text import cell_text, listed, shown
+
+LARGEST_INTEGER = 2**63 - 1
+
+_NUMBERS = (int, float, decimal.Decimal, np.integer, np.floating)
+_BOOLEANS = (bool, np.bool_)
+_TIMES = (datetime.date, np.datetime64, pd.Period)  # datetime and Timestamp are dates
+_DURATIONS = (datetime.timedelta, np.timedelta64)
+_WRITTEN = (uuid.UUID, datetime.time, pd.Interval)
+_SHOWN, _LISTED = 200, 5
+
+
+class _Refused(Exception):
+    """Why a column cannot be one of the kinds, and in which row that shows first, from 0."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+
+
+def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """The rows, newly numbered, with every column of a plain kind; and a sentence for each column that has none.
+
+    A column that cannot be brought to a kind becomes text, so that the rejected rows can be kept. One of `dropped` is
+    left out then, without a sentence: nobody uses it. Nothing is raised, whatever the cells hold.
+    """
+    frame = frame.reset_index(drop=True)
+    faults, unused = [], []
+    for position, name in enumerate(frame.columns):
+        column = frame.iloc[:, position]
+        try:
+            changed = _plain(column)
+        except Exception as problem:  # cells are objects of any library, whose methods may raise anything
+            if name in dropped:
+                unused.append(position)
+                continue
+            changed = _as_written(column)
+            faults.append(f"{shown(name)}: {_reason(column, problem)}; or list the column in `drop`")
+        if changed is not column:
+            frame.isetitem(position, changed.array)
+    if unused:
+        frame = frame.iloc[:, [place for place in range(frame.shape[1]) if place not in unused]]
+    return frame, faults
+
+
+def with_faults(contract: list[CheckOutcome], faults: list[str]) -> list[CheckOutcome]:
+    """The contract's outcomes, of which "dtypes" fails for these columns as well; their texts are judged by none."""
+    if not faults:
+        return contract
+    more = [f"{len(faults) - _LISTED} columns more"] if len(faults) > _LISTED else []
+    outcomes = []
+    for outcome in contract:
+        if outcome.name == "dtypes":
+            said = [*faults[:_LISTED], *more, *([] if outcome.passed else [outcome.message])]
+            outcome = replace(outcome, passed=False, message="; ".join(said))
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _reason(column: pd.Series, problem: Exception) -> str:
+    row = problem.row if isinstance(problem, _Refused) else 0
+    reason = str(problem) if isinstance(problem, _Refused) else f"of type {column.dtype}, cannot be read ({problem})"
+    value = shown(cell_text(column.iloc[row])) if len(column) else ""
+    return f"row {row + 1}, {value}: {reason[:_SHOWN]}"
+
+
+def _as_written(column: pd.Series) -> pd.Series:
+    """Each cell as text that parquet can hold."""
+    cells = [None if _is_missing(value) else value for value in column]
+    texts = [value if value is None or isinstance(value, str) else cell_text(value) for value in cells]
+    clean = [text if text is None else text.encode("utf-8", "backslashreplace").decode() for text in texts]
+    return pd.Series(clean, dtype=object, name=column.name)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    dtype, types = column.dtype, pd.api.types
+    if isinstance(dtype, pd.ArrowDtype):
+        import pyarrow as pa
+
+        return _plain(pd.Series(pa.array(column.array).to_pandas(), name=column.name))
+    if isinstance(dtype, pd.SparseDtype):
+        return _plain(pd.Series(np.asarray(column), name=column.name))
+    if isinstance(dtype, pd.CategoricalDtype | pd.IntervalDtype):
+        return _plain(column.astype(object))
+    if isinstance(dtype, pd.PeriodDtype):
+        return _plain(column.dt.to_timestamp())
+    if types.is_datetime64_any_dtype(dtype):
+        return _times(column)
+    if types.is_timedelta64_dtype(dtype):
+        seconds: pd.Series = column.dt.total_seconds()
+        return seconds
+    if isinstance(dtype, np.dtype) and dtype in ("int64", "float64", "bool"):
+        return column
+    if types.is_bool_dtype(dtype) and isinstance(dtype, pd.BooleanDtype | np.dtype) and dtype.kind == "b":
+        return _booleans(column)
+    if types.is_complex_dtype(dtype):
+        raise _Refused(0, "complex numbers; expected real ones: give the parts as columns of their own")
+    if types.is_numeric_dtype(dtype):
+        return _numbers(column)
+    if isinstance(dtype, pd.StringDtype):
+        return _text(column)
+    return _objects(column.astype(object))
+
+
+def _times(column: pd.Series) -> pd.Series:
+    plain = column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column if plain.dtype == "datetime64[us]" and plain is column else plain.dt.as_unit("us")
+
+
+def _booleans(column: pd.Series) -> pd.Series:
+    there = column.notna()
+    if there.all():
+        return column.astype(bool)
+    values = column.astype(object)
+    return values.mask(~there, np.nan).map(lambda value: value if value != value else bool(value)).astype(object)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Numbers of any width as int64, or as float64 where some are missing or have decimals."""
+    dtype = column.dtype
+    if pd.api.types.is_unsigned_integer_dtype(dtype) and column.notna().any():
+        beyond = (column > LARGEST_INTEGER).fillna(False).to_numpy(bool)
+        if beyond.any():
+            raise _Refused(int(beyond.argmax()), _TOO_LARGE)
+    if pd.api.types.is_integer_dtype(dtype) and column.notna().all():
+        return column.astype("int64")
+    return pd.Series(column.to_numpy("float64", na_value=np.nan), index=column.index, name=column.name)
+
+
+_TOO_LARGE = (
+    "an integer beyond 64 bits; expected at most 9223372036854775807: declare the dtype 'str' for an identifier or "
+    "'float64' for a quantity at the source"
+)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    there = column[column.notna()]
+    dtype = column.dtype
+    if not isinstance(dtype, pd.StringDtype) or dtype.storage == "python":  # Arrow's text is whole by itself
+        try:
+            "".join(there).encode()
+        except UnicodeEncodeError:
+            rows = [row for row, value in zip(there.index.tolist(), there, strict=True) if _is_broken(value)]
+            raise _Refused(rows[0], "half a character (a lone surrogate); expected whole text") from None
+    if not isinstance(dtype, pd.StringDtype) or dtype.na_value is not pd.NA:
+        return column
+    # scikit-learn's encoders cannot compare pandas' NA with text
+    return column.astype(object).mask(column.isna(), np.nan).infer_objects()
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _objects(column: pd.Series) -> pd.Series:
+    """Python objects by the types of those that are there."""
+    there = column[column.notna()]
+    if there.empty:
+        return pd.Series(np.nan, index=column.index, name=column.name, dtype="float64")
+    kinds = set(map(type, there))
+    for family, convert in _FAMILIES:
+        if all(issubclass(kind, family) and not _is_other(kind, family) for kind in kinds):
+            return convert(column, there)
+    raise _unlike(there)
+
+
+def _is_other(kind: type, family: tuple[type, ...]) -> bool:
+    """Python's booleans are integers, and numpy's durations are numbers, by their classes alone."""
+    return family is _NUMBERS and issubclass(kind, (bool, np.timedelta64))
+
+
+def _unlike(there: pd.Series) -> _Refused:
+    """Names the types, and the first row with a value that is not plain, else of another type than the first."""
+    names = listed(dict.fromkeys(type(value).__name__ for value in there))
+    rows, plain = there.index.tolist(), (str, *_NUMBERS, *_BOOLEANS)
+    for row, value in zip(rows, there, strict=True):
+        if not isinstance(value, plain):
+            return _Refused(row, f"values of type {names}; expected numbers, text, booleans or times: convert them")
+    other = next(row for row, value in zip(rows, there, strict=True) if type(value) is not type(there.iloc[0]))
+    return _Refused(other, f"several types in one column: {names}; expected one type: convert them")
+
+
+def _object_numbers(column: pd.Series, there: pd.Series) -> pd.Series:
+    if all(isinstance(value, int | np.integer) for value in there):
+        for row, value in zip(there.index.tolist(), there, strict=True):
+            if not -LARGEST_INTEGER - 1 <= int(value) <= LARGEST_INTEGER:
+                raise _Refused(row, _TOO_LARGE)
+        if len(there) == len(column):
+            return column.astype("int64")
+    return _filled(column, there.map(_as_float).astype("float64"), "float64")
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of 310 digits; the contract names it as infinite
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _object_booleans(column: pd.Series, there: pd.Series) -> pd.Series:
+    if len(there) == len(column):
+        return column.astype(bool)
+    return column.where(column.index.isin(there.index), np.nan)
+
+
+def _object_times(column: pd.Series, there: pd.Series) -> pd.Series:
+    """As numpy's own days and moments, which hold the years 1 to 9999 that Python's do."""
+    moments = []
+    for row, value in zip(there.index.tolist(), there, strict=True):
+        try:
+            moments.append(_moment(value))
+        except (ValueError, OverflowError) as problem:
+            raise _Refused(row, f"a time that cannot be held ({problem})") from None
+    return _filled(column, pd.Series(moments, index=there.index, dtype="datetime64[us]"), "datetime64[us]")
+
+
+def _moment(value: Any) -> np.datetime64:
+    if isinstance(value, pd.Period):
+        value = value.to_timestamp()
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+    if isinstance(value, pd.Timestamp):
+        value = value.to_datetime64()
+    return np.datetime64(value, "us")
+
+
+def _object_durations(column: pd.Series, there: pd.Series) -> pd.Series:
+    return _filled(column, there.map(lambda value: pd.Timedelta(value).total_seconds()), "float64")
+
+
+def _object_text(column: pd.Series, there: pd.Series) -> pd.Series:
+    known = column.where(column.index.isin(there.index), np.nan) if len(there) < len(column) else column
+    return _text(known) if all(type(value) is str for value in there) else _written(known, there)
+
+
+def _written(column: pd.Series, there: pd.Series) -> pd.Series:
+    texts = there.map(lambda value: str.__str__(value) if isinstance(value, str) else str(value)).astype(object)
+    return _text(_filled(column, texts, object))
+
+
+def _filled(column: pd.Series, there: pd.Series, dtype: Any) -> pd.Series:
+    """The values that are there in their rows, and the dtype's missing value in the others."""
+    filled: pd.Series = there.reindex(column.index).astype(dtype)
+    return filled
+
+
+_FAMILIES: tuple[tuple[tuple[type, ...], Callable[[pd.Series, pd.Series], pd.Series]], ...] = (
+    ((str,), _object_text),
+    (_BOOLEANS, _object_booleans),
+    (_NUMBERS, _object_numbers),
+    (_TIMES, _object_times),
+    (_DURATIONS, _object_durations),
+    (_WRITTEN, _written),
+)
