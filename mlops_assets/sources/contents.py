@@ -47,7 +47,11 @@ def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
 
 def _says_its_address(column: pd.Series) -> bool:
     """Whether some cells have a text that differs each time that they are made."""
-    return column.dtype == object and any(kind.__repr__ is object.__repr__ for kind in set(map(type, column)))
+    return column.dtype == object and any(_has_no_text(kind) for kind in set(map(type, column)))
+
+
+def _has_no_text(kind: Any) -> bool:
+    return kind.__repr__ is object.__repr__
 
 
 def period_key(time: pd.Timestamp, period: Period) -> str:
