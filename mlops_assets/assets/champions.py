@@ -167,5 +167,5 @@ def _said(version: ModelVersion) -> str:
     """The verdict on a version, and by whom where it was a person."""
     if "verdict" not in version.tags:
         return "not judged"
-    by = version.tags["decided_by"]
+    by = version.tags.get("decided_by", PACK)
     return version.tags["verdict"] + (f" by {by}" if by != PACK else "")

@@ -92,7 +92,7 @@ def estimate_scored(
     kept = _kept(model, champion, record, storage)
     if kept is not None:
         return kept
-    holdout = read_holdout(storage, model, read_manifest(storage, model.name, champion.tags["data_version"]))
+    holdout = read_holdout(storage, model, read_manifest(storage, model.name, champion.data_version))
     metric = estimated_metric(model.metrics, len(said.classes))
     found = estimate(metric, holdout.y.to_numpy(), predict(fitted, holdout.X), said)
     if found.note:

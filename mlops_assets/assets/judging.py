@@ -58,7 +58,7 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.problem import problem_of
 
-    manifest = read_manifest(storage, model.name, version.tags["data_version"])
+    manifest = read_manifest(storage, model.name, version.data_version)
     train, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
     fitted = registry.load(version, model.serialization, model.trusted_types)
     problem = problem_of(train.y, model.problem)

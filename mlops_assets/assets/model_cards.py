@@ -34,7 +34,7 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
-        manifest = read_manifest(mlops_storage, model.name, champion.tags["data_version"])
+        manifest = read_manifest(mlops_storage, model.name, champion.data_version)
         logged = mlflow_registry.metrics(champion.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
         facts = _facts(model, champion, manifest.to_dict())
@@ -70,10 +70,10 @@ def _facts(model: Declaration, champion: ModelVersion, manifest: dict[str, Any])
         "Judged on": f"{_extent(holdout)}, later than all that it was trained on",
         "Decision": f"{tags.get('verdict', '')} by {tags.get('decided_by', '')} at {tags.get('decided_at', '')}: "
         f"{tags.get('reason', '')}",
-        "Data version": f"`{tags['data_version']}`",
-        "Declaration version": f"`{tags['declaration_version']}`",
-        "Seed": tags["seed"],
-        "Packages": tags["packages"],
+        "Data version": f"`{champion.data_version}`",
+        "Declaration version": f"`{champion.declaration_version}`",
+        "Seed": tags.get("seed", "not on record"),
+        "Packages": tags.get("packages", "not on record"),
     }
 
 

@@ -42,13 +42,14 @@ def note_training(
     context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
 ) -> None:
     """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
-    decision, tags = judged.decision, judged.version.tags
-    known = TrainingLedger(storage, judged.version.model).get(tags["data_version"], tags["declaration_version"])
+    decision, version = judged.decision, judged.version
+    known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
     judged_before = known is not None and known.status == "judged" and known.version == judged.version.version
     if _is(champion, judged.version) and not decision.moves:
         if judged_before:
             return
-        decision = Decision("promote", False, tags.get("reason", ""))  # a run died between the alias and the ledger
+        # a run died between the alias and the ledger
+        decision = Decision("promote", False, version.tags.get("reason", ""))
     if refused_by_moment(judged) and not judged_before:
         note_refused(context, storage, judged.version, list(judged.gates))
         return

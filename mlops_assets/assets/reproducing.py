@@ -195,7 +195,7 @@ def _manifest(model: str, version: ModelVersion, storage: Storage) -> "tuple[Man
     """The recorded training set, what is wrong with it, and whether all its rows are there to be read."""
     from mlops_assets.modelling.reproduction import Difference
 
-    then = version.tags["data_version"]
+    then = version.data_version
     place = f"{storage.root}/{model}/training_set/{then}.json"
     try:
         manifest = read_manifest(storage, model, then)

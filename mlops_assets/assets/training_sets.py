@@ -49,7 +49,7 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
-        manifest = split(model, mlops_storage, None if champion is None else champion.tags["data_version"])
+        manifest = split(model, mlops_storage, None if champion is None else champion.data_version)
         mlops_storage.write_json(model.name, "training_set", manifest.version, value=manifest.to_dict())
         train, holdout = (read(mlops_storage, model, manifest) for read in (read_train, read_holdout))
         yield dg.MaterializeResult(

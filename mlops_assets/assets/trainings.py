@@ -17,9 +17,7 @@ WAITING = "waiting for approval"
 
 def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion) -> None:
     """A version is registered and not judged yet; one that was decided on before stays decided on."""
-    known = TrainingLedger(storage, version.model).get(
-        version.tags["data_version"], version.tags["declaration_version"]
-    )
+    known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
     if known is None or known.status == "fitted" or known.version != version.version:
         _note(context, storage, version, "fitted")
 
@@ -76,8 +74,8 @@ def _note(
     reason: str = "",
 ) -> None:
     record = TrainingRecord(
-        version.tags["data_version"],
-        version.tags["declaration_version"],
+        version.data_version,
+        version.declaration_version,
         status,
         context.run_id,
         _now(),

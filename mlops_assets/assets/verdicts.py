@@ -76,7 +76,7 @@ def _rival(
     model: Declaration, case: Case, champion: ModelVersion, storage: Storage, registry: MlflowRegistry
 ) -> "tuple[Predictions | None, str]":
     """What the champion says of the holdout, or why it cannot be compared there."""
-    trained = {batch.key for batch in read_manifest(storage, model.name, champion.tags["data_version"]).train}
+    trained = {batch.key for batch in read_manifest(storage, model.name, champion.data_version).train}
     if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
         return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
     return champion_predictions(model, champion, case, registry)

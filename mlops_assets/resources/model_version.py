@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlops_assets.errors import RegistryError
+
 
 @dataclass(frozen=True)
 class ModelVersion:
@@ -19,9 +21,33 @@ class ModelVersion:
     @property
     def promotion(self) -> int:
         """The number of its last promotion that was done; 0 if it was never champion."""
-        return int(self.tags.get("promotion", 0))
+        return _number(self.tags.get("promotion", ""))
 
     @property
     def intended(self) -> int:
         """The number of its last promotion that was begun."""
-        return int(self.tags.get("promotion_intended", 0))
+        return _number(self.tags.get("promotion_intended", ""))
+
+    @property
+    def data_version(self) -> str:
+        """The training set that it was trained on; see `tag`."""
+        return self.tag("data_version")
+
+    @property
+    def declaration_version(self) -> str:
+        """The declaration that it was trained by; see `tag`."""
+        return self.tag("declaration_version")
+
+    def tag(self, name: str) -> str:
+        """A tag that every version of the pack has; `RegistryError` for a version that another tool registered."""
+        if name not in self.tags:
+            raise RegistryError(
+                f"{self.model} version {self.version} has no tag {name!r}, so another tool registered it, or the tag "
+                f"was removed: name a version that {self.model}/challenger made"
+            )
+        return self.tags[name]
+
+
+def _number(tag: str) -> int:
+    """The number in a tag that another tool may have written; 0 for anything else."""
+    return int(tag) if tag.isascii() and tag.isdigit() else 0

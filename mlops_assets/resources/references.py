@@ -62,7 +62,7 @@ def read_reference(model: Declaration, champion: ModelVersion, storage: Storage)
     """What `store_reference` kept for this champion."""
     rows = _optional(storage, model, "training", champion.digest)
     if rows is None:  # registered before it was kept by digest
-        rows = storage.read_frame(model.name, "reference", "training", champion.tags["data_version"])
+        rows = storage.read_frame(model.name, "reference", "training", champion.data_version)
     times = _optional(storage, model, "times", champion.digest)
     scores = _optional(storage, model, "scores", champion.digest)
     score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None

@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -285,4 +286,5 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             f"{path} cannot be written: {error.strerror or error}. Look at space and rights"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing was left behind, and the first error counts
+            temporary.unlink(missing_ok=True)

@@ -171,3 +171,11 @@ def test_batch_files_store_frames_only(storage):
 
     with pytest.raises(MlopsAssetsError, match="number returned a int: BatchFiles stores DataFrames"):
         dg.materialize([number], resources={"io_manager": BatchFiles(root=storage.root)})
+
+
+def test_where_nothing_can_be_written_the_error_names_the_file(tmp_path):
+    (tmp_path / "root").write_text("a file, where a folder should be")
+    with pytest.raises(
+        MlopsAssetsError, match=r"b\.json cannot be written: Not a directory\. Look at space and rights"
+    ):
+        Storage(root=str(tmp_path / "root")).write_json("co2", "batches", "b", value={})
