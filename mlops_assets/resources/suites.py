@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.errors import ExpectationsError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.planned_checks import plan, planned_earlier
 from mlops_assets.resources.storage import Storage
 from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite, write_suite
 
@@ -19,16 +20,23 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"
 _INFER_FROM = 3
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Expectations known when the code location loads have a check each; those known only in a step share one."""
+    """The checks that the code server planned, and the expectations that are in force when a step runs.
+
+    A run's process must have the checks of the server that planned the run, and the suite may have changed since: the
+    names in `planned` keep a check each, whatever they are by now, and all others share one. `known` are the
+    expectations as this process loaded them. Expectations that a function returns are known only in a step: one check.
+    """
 
     model: Declaration
     known: tuple[Expectation, ...] = ()
+    planned: tuple[str, ...] = ()
     resolve: Callable[[], Any] | None = None
 
     @property
@@ -40,15 +48,37 @@ class Suite:
     @property
     def checks(self) -> list[tuple[str, str, bool]]:
         """Name, description and blocking of each check that the suite has in Dagster."""
+        if self.model.expectations is None:
+            return []
         if self.resolve is not None:
             return [(_ONE_CHECK, "Great Expectations that the declaration's function returns.", True)]
-        return [(each.check_name, f"Great Expectations: {_call(each)}", each.blocking) for each in self.known]
+        known = {each.check_name: each for each in self.known}
+        return [
+            *(_planned_check(name, known.get(name)) for name in self.planned),
+            (SUITE_IN_FORCE, "Expectations that came into the suite after the code location was loaded.", True),
+        ]
 
     def validate(self, frame: "pd.DataFrame", expectations: GreatExpectations) -> list[CheckOutcome]:
-        """One outcome for each check of the suite."""
+        """One outcome for each check of the suite, by the expectations as they are now.
+
+        A suite that cannot be read, or that Great Expectations refuses, has failed: a batch that it did not judge must
+        not pass for one that it did.
+        """
+        if self.model.expectations is None:
+            return []
+        shared = _ONE_CHECK if self.resolve is not None else SUITE_IN_FORCE
+        try:
+            outcomes = expectations.validate(frame, self._in_force())
+        except ExpectationsError as error:
+            return [CheckOutcome(shared, False, f"the suite cannot be used: {error}")]
         if self.resolve is not None:
-            return [_folded(expectations.validate(frame, from_objects(self.resolve())))]
-        return expectations.validate(frame, self.known) if self.known else []
+            return [_folded(_ONE_CHECK, outcomes)]
+        found = {outcome.name: outcome for outcome in outcomes}
+        added = [outcome for outcome in outcomes if outcome.name not in self.planned]
+        return [*(found.get(name) or _gone(name) for name in self.planned), _added(added)]
+
+    def _in_force(self) -> tuple[Expectation, ...]:
+        return from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
 
     def infer(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> None:
         """Write the suite file, once, when it does not exist and enough batches were accepted."""
@@ -62,19 +92,50 @@ class Suite:
         frames = [storage.read_frame(name, "dataset", record.batch, str(record.version)) for record in accepted]
         inferred = infer(frames, target=self.model.target, key=self.model.key, time=self.model.time)
         write_suite(path, name, inferred)
-        log.info(f"{name}: wrote {len(inferred)} expectations to {path}; edit them, then reload the code location")
+        log.info(
+            f"{name}: wrote {len(inferred)} expectations to {path}; "
+            "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
+        )
 
 
 def suite_of(model: Declaration) -> Suite:
-    """The suite of a model, read from its file or objects; a function is kept for the step."""
-    declared, path = model.expectations, model.suite_path()
-    if path is not None:
-        return Suite(model, load_suite(Path(path)) if path.exists() else ())
-    if declared is None:
+    """The suite of a model, read from its file or objects; a function is kept for the step.
+
+    Raises ExpectationsError for a suite that cannot be read, except in a process that runs what a server planned: there
+    the step says so of its batch.
+    """
+    if model.expectations is None:
         return Suite(model)
-    if callable(declared):
-        return Suite(model, resolve=declared)
-    return Suite(model, from_objects(declared))
+    if callable(model.expectations):
+        return Suite(model, resolve=model.expectations)
+    planned = planned_earlier(model.name)
+    try:
+        known = _read(model)
+    except ExpectationsError:
+        if planned is None:
+            raise
+        known = ()
+    if planned is None:
+        planned = plan(model.name, [each.check_name for each in known])
+    return Suite(model, known, planned)
+
+
+def _read(model: Declaration) -> tuple[Expectation, ...]:
+    """The expectations of a file, or of GX objects, as they are now; a file that is not there yet has none."""
+    path = model.suite_path()
+    if path is None:
+        return from_objects(model.expectations)
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise ExpectationsError(f"{path}: cannot be read: {error.strerror}.") from error
+    return load_suite(path) if there else ()
+
+
+def _planned_check(name: str, expectation: Expectation | None) -> tuple[str, str, bool]:
+    if expectation is None:
+        return name, "Great Expectations: no longer in the suite.", False
+    return name, f"Great Expectations: {_call(expectation)}", expectation.blocking
 
 
 def _call(expectation: Expectation) -> str:
@@ -82,7 +143,18 @@ def _call(expectation: Expectation) -> str:
     return f"{expectation.type}({arguments})"
 
 
-def _folded(outcomes: list[CheckOutcome]) -> CheckOutcome:
+def _gone(name: str) -> CheckOutcome:
+    message = "no longer in the suite: nothing is asked; reload the code location to take this check away"
+    return CheckOutcome(name, True, message, blocking=False)
+
+
+def _added(outcomes: list[CheckOutcome]) -> CheckOutcome:
+    if not outcomes:
+        return CheckOutcome(SUITE_IN_FORCE, True, "each expectation of the suite has a check of its own")
+    return _folded(SUITE_IN_FORCE, outcomes)
+
+
+def _folded(name: str, outcomes: list[CheckOutcome]) -> CheckOutcome:
     """All outcomes of a suite as one, with a table of them."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     stops = any(outcome.stops for outcome in outcomes)
@@ -91,6 +163,4 @@ def _folded(outcomes: list[CheckOutcome]) -> CheckOutcome:
         {"expectation": outcome.name, "passed": outcome.passed, "severity": outcome.severity, "result": outcome.message}
         for outcome in outcomes
     ]
-    return CheckOutcome(
-        _ONE_CHECK, not failed, message, "error" if stops or not failed else "warn", True, {"table": rows}
-    )
+    return CheckOutcome(name, not failed, message, "error" if stops or not failed else "warn", True, {"table": rows})

@@ -34,6 +34,8 @@ _SEVERITIES: dict[str, Severity] = {
 # How a result is reported is the resource's business, and which data is judged the caller's.
 _DROPPED_KWARGS = {"result_format", "catch_exceptions", "batch_id", "condition_parser"}
 _LONGEST_NAME = 100
+_RESERVED = ("readable", "known_at", "expectations", "suite_in_force")
+"""Checks of the dataset that stand beside the contract's."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _as_mapping(item: Any) -> Any:
 def _suite(items: Any, where: str) -> tuple[Expectation, ...]:
     if not isinstance(items, list):
         raise ExpectationsError(f"{where}: 'expectations' must be a list, got {shown(items)}.")
-    used = set(contract_names())
+    used = {*contract_names(), *_RESERVED}
     suite = []
     for number, item in enumerate(items, start=1):
         expectation = _expectation(item, f"{where}: expectation {number}", used)

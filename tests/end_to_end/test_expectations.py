@@ -6,8 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
+from dagster._core.definitions.repository_definition import RepositoryLoadData
 from deployment import DeployedModel, checks, failed, plain, why
 from synthetic import rows
+
+from mlops_assets import ModelPipeline
 
 BETWEEN = {
     "type": "expect_column_values_to_be_between",
@@ -152,3 +156,57 @@ def test_unusable_suite_says_where_and_what(deployment, name, tmp_path):
     result = deployment.model(name, expectations=[misspelt])
     said = why(result.take_in(result.land("b1", rows(1))))
     assert "has no expectation 'expect_column_values_to_be_betwen'. Did you mean" in said
+
+
+def test_suite_that_changed_since_it_was_loaded_judges_as_it_is_now(deployment, name, tmp_path):
+    path = Path(as_yaml(tmp_path))
+    model = deployment.model(name, expectations=str(path))
+    in_z = {**BETWEEN, "kwargs": {"column": "z", "max_value": -50}}
+    path.write_text(yaml.safe_dump({**SUITE, "expectations": [{**BETWEEN, "meta": {"severity": "warn"}}, in_z]}))
+    result = model.take_in(model.land("b1", BAD))
+    found = checks(result)
+    assert found.keys() >= check_names(model)
+    assert not found["x_values_to_be_between"].passed and "x_values" not in why(result)  # a warning by now
+    assert found["colour_values_to_be_in_set"].passed
+    assert found["colour_values_to_be_in_set"].description.startswith("no longer in the suite")
+    assert "suite_in_force: does not hold: z: values to be between (max_value -50)" in why(result)
+    [row] = plain(found["suite_in_force"].metadata)["table"]
+    assert (row["expectation"], row["passed"]) == ("z_values_to_be_between", False)
+
+    path.write_text("expectations: [")
+    result = model.take_in(model.land("b2", rows(2)))
+    assert f"batch 'b2' is rejected. suite_in_force: the suite cannot be used: {path}: " in why(result)
+    assert model.record("b2").status == "rejected"
+    path.unlink()
+    assert model.take_in(model.land("b3", rows(3))).success
+
+
+@pytest.mark.parametrize("declared", ["file", "objects", "segments"])
+def test_process_of_a_run_has_the_checks_of_the_server(declared, name, tmp_path):
+    path = tmp_path / "suite.yaml"
+    if declared != "segments":
+        as_yaml(tmp_path)
+    segments = {"segments": [{"name": "red", "where": {"colour": "red"}}]} if declared == "segments" else {}
+    key = dg.AssetKey([f"{name}_red" if segments else name, "dataset"])
+
+    def built(expectations: object) -> set[str]:
+        model = ModelPipeline(
+            name=name,
+            source="*.csv",
+            target="y",
+            estimator="sklearn.linear_model.Ridge",
+            expectations=expectations,
+            **segments,
+        )
+        [dataset] = [each for each in model.build_defs().assets if each.key == key]
+        return {spec.name for spec in dataset.check_specs}
+
+    with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)) as server:
+        planned = built([BETWEEN] if declared == "objects" else str(path))
+    noted = RepositoryLoadData(reconstruction_metadata=dict(server.get_pending_reconstruction_metadata()))
+    with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.RECONSTRUCTION, noted)):
+        path.write_text(yaml.safe_dump({**SUITE, "expectations": [KNOWN_COLOURS]}))
+        assert built([KNOWN_COLOURS] if declared == "objects" else str(path)) == planned
+        path.write_text("expectations: [")
+        if declared != "objects":
+            assert built(str(path)) == planned
