@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.completeness import outstanding
+from mlops_assets.assets.intake import as_texts, judged_columns, of_the_batch, unused
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
 from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -108,64 +108,52 @@ def _validated(
     context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """The batch (None where it cannot be read) and the outcome of each check that could be made."""
-    import pandas as pd
-
-    from mlops_assets.validation.contract import contract_checks
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
-    from mlops_assets.validation.schema import Schema, normalise
+    from mlops_assets.validation.schema import Schema
     from mlops_assets.validation.where import rows_of, saying_where
 
-    try:
+    def rows() -> "tuple[pd.DataFrame, list[str]]":
         read = rows_of(read_batch(model.source, batch, context), model.where)
-        frame, faults = plain_columns(read, _unused(model))
-    except SourceUnavailableError:  # says nothing of the batch, which is tried again
-        raise
-    except SourceError as error:
-        return None, [CheckOutcome("readable", False, str(error))]
-    except (MlopsAssetsError, dg.DagsterError, OSError, MemoryError):  # nor do a wrong declaration and a full machine
-        raise
-    except Exception as error:  # readers of files raise anything, and would raise it at each attempt
-        return None, [_unreadable(error)]
-    if model.outcomes is not None and model.target in frame.columns:
-        context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
-        frame = frame.drop(columns=model.target)
+        if model.outcomes is not None and model.target in read.columns:
+            context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
+            read = read.drop(columns=model.target)
+        return plain_columns(read, unused(model))
+
+    found = of_the_batch(rows)
+    if isinstance(found, CheckOutcome):
+        return None, [found]
+    frame, faults = found
     recorded = storage.read_json(model.name, "schema")
-    schema = _judged_columns(model, Schema.from_dict(recorded)) if recorded else None
-    try:
-        frame = normalise(frame, schema)
-        contract = contract_checks(
-            frame.loc[:, [name not in _unused(model) for name in frame.columns]],
-            schema,
-            target=None if model.outcomes else model.target,
-            key=model.key,
-            time=model.time,
-            extra_columns=model.extra_columns,
-            now=pd.Timestamp.now("UTC"),
-        )
-        if _says_known_at(model):
-            contract.append(_known_at(model, frame))
-    except (MlopsAssetsError, MemoryError):
-        raise
-    except Exception as error:  # values of a type that pandas cannot compare, and so on: of the batch, as above
-        return frame, [_unreadable(error)]
+    schema = judged_columns(model, Schema.from_dict(recorded)) if recorded else None
+    judged = of_the_batch(lambda: _judged(model, frame, schema))
+    if isinstance(judged, CheckOutcome):
+        return frame, [judged]
+    frame, contract = judged
     contract = saying_where(with_faults(contract, faults), model.where)
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
     return frame, [readable, *contract, *suite.validate(frame, expectations)]
 
 
-def _unused(model: Declaration) -> set[str]:
-    """Columns that may hold anything: they are declared as dropped, and nothing else is declared of them."""
-    named = {*model.key, *model.slices, *model.where, model.time, model.group, model.known_at}
-    return set(model.drop) - named
+def _judged(
+    model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
+) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
+    """The rows in the kinds of earlier batches, and the outcomes of the contract."""
+    import pandas as pd
 
+    from mlops_assets.validation.contract import contract_checks
+    from mlops_assets.validation.schema import normalise
 
-def _judged_columns(model: Declaration, schema: "Schema") -> "Schema":
-    return replace(schema, columns={name: kind for name, kind in schema.columns.items() if name not in _unused(model)})
-
-
-def _unreadable(error: Exception) -> CheckOutcome:
-    said = f"cannot be read: {type(error).__name__}: {str(error)[:200]}. Mend the batch, or leave the column out"
-    return CheckOutcome("readable", False, said)
+    frame = normalise(frame, schema)
+    contract = contract_checks(
+        frame.loc[:, [name not in unused(model) for name in frame.columns]],
+        schema,
+        target=None if model.outcomes else model.target,
+        key=model.key,
+        time=model.time,
+        extra_columns=model.extra_columns,
+        now=pd.Timestamp.now("UTC"),
+    )
+    return frame, [*contract, _known_at(model, frame)] if _says_known_at(model) else contract
 
 
 def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
@@ -193,20 +181,13 @@ def _reject(
     rows, version = 0, None
     if frame is not None:
         rows, version = len(frame), data_version(frame)
-        storage.write_frame(model.name, "rejected", batch, version, _as_texts(frame))
+        storage.write_frame(model.name, "rejected", batch, version, as_texts(frame))
     ledger = BatchLedger(storage, model.name)
     mark = _mark(context, ledger.get(batch))
     ledger.put(BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark))
     # Checks show the newest batch only; this stays with the asset's events.
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
-
-
-def _as_texts(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """What parquet can hold of a batch whose columns may have no names, or one name twice."""
-    names = [name if isinstance(name, str) and name else f"column {place + 1}" for place, name in enumerate(frame)]
-    unlike = [f"{name} ({place + 1})" if names.count(name) > 1 else name for place, name in enumerate(names)]
-    return frame.set_axis(unlike, axis=1).astype(str)
 
 
 def _nothing_new(
@@ -248,8 +229,8 @@ def _accept(
     from mlops_assets.validation.schema import Schema, schema_of
 
     recorded = storage.read_json(model.name, "schema")
-    schema = _judged_columns(model, schema_of(frame))
-    schema = _judged_columns(model, Schema.from_dict(recorded)).merged(schema) if recorded else schema
+    schema = judged_columns(model, schema_of(frame))
+    schema = judged_columns(model, Schema.from_dict(recorded)).merged(schema) if recorded else schema
     storage.write_json(model.name, "schema", value=schema.to_dict())
     path = storage.write_frame(model.name, "dataset", batch, version, frame)
     start, end = (None, None)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.intake import as_texts, of_the_batch
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, preview
 from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord, refresh_labels
 from mlops_assets.resources.storage import Storage
@@ -81,22 +81,30 @@ def _validated(
     import pandas as pd
 
     from mlops_assets.resources.outcome_frames import outcome_checks
+    from mlops_assets.validation.plain_columns import plain_columns, with_faults
     from mlops_assets.validation.schema import Schema
 
     assert model.outcomes is not None
+    outcomes = model.outcomes
     rows, earlier = (storage.read_json(model.name, name) or {"columns": {}} for name in ("schema", "outcomes_schema"))
     of_key = {name: kind for name, kind in rows["columns"].items() if name in model.key}
     schema = Schema.from_dict({"columns": {**earlier["columns"], **of_key}})
-    try:
-        frame = read_batch(model.outcomes, batch, context)
-    except SourceUnavailableError:  # says nothing of the batch, which is tried again
-        raise
-    except SourceError as error:
-        return None, schema, [CheckOutcome("readable", False, str(error))]
+    named = {*model.key, model.target, model.known_at}
+
+    def labels() -> "tuple[pd.DataFrame, list[str]]":
+        read = read_batch(outcomes, batch, context)
+        return plain_columns(read, [name for name in read.columns if name not in named])
+
+    found = of_the_batch(labels)
+    if isinstance(found, CheckOutcome):
+        return None, schema, [found]
+    frame, faults = found
     now = pd.Timestamp.now("UTC")
-    checks = outcome_checks(frame, schema, model.key, model.target, model.known_at, now)
+    checks = of_the_batch(lambda: outcome_checks(frame, schema, model.key, model.target, model.known_at, now))
+    if isinstance(checks, CheckOutcome):
+        return frame, schema, [checks]
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
-    return frame, schema, [readable, *checks]
+    return frame, schema, [readable, *with_faults(checks, faults)]
 
 
 def _reject(
@@ -113,7 +121,7 @@ def _reject(
     rows, version = 0, None
     if frame is not None:
         rows, version = len(frame), data_version(frame)
-        storage.write_frame(model.name, "rejected_outcomes", batch, version, frame.astype(str))
+        storage.write_frame(model.name, "rejected_outcomes", batch, version, as_texts(frame))
     record = OutcomesRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused))
     _record_and_refresh(model, record, storage, context)
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})

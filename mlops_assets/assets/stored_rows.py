@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlops_assets.assets.features import earlier_rows
+from mlops_assets.assets.intake import unused
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
@@ -134,7 +135,7 @@ def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> lis
     from mlops_assets.validation.where import rows_of
 
     assert not isinstance(model.source, UpstreamAsset)  # only a run can read it
-    frame, _ = plain_columns(rows_of(model.source.read(batch), model.where), model.drop)
+    frame, _ = plain_columns(rows_of(model.source.read(batch), model.where), unused(model))
     if model.outcomes is not None and model.target in frame.columns:
         frame = frame.drop(columns=model.target)
     recorded = storage.read_json(model.name, "schema")

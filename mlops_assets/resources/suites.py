@@ -90,6 +90,9 @@ class Suite:
             return
         name = self.model.name
         frames = [storage.read_frame(name, "dataset", record.batch, str(record.version)) for record in accepted]
+        kept = [name for name in self.model.drop if name in (*self.model.key, self.model.time)]
+        dropped = [name for name in self.model.drop if name not in kept]  # may hold anything in a later batch
+        frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=self.model.target, key=self.model.key, time=self.model.time)
         write_suite(path, name, inferred)
         log.info(
