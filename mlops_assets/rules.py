@@ -105,6 +105,12 @@ class Retraining(Declared):
     min_new_rows: int | None = Field(
         None, ge=1, description="Labelled rows that neither champion nor last training has seen."
     )
+    growth: float | None = Field(
+        2.0,
+        gt=1,
+        description="How many times the rows that champion and last training were fitted on there must be to train on; "
+        "None switches it off.",
+    )
     max_age: str | None = Field(None, description="Age of the champion since its training, such as '30D'.")
     on_new_version: bool = Field(True, description="The declaration, or the code of a function in it, has changed.")
     cron: str | None = Field(None, description="When the clock asks for one, such as '0 3 * * 1'.")

@@ -80,6 +80,10 @@ class StoredHistory:
             "declared minimum and maximum of its metrics, and 6 later batches to score. Wait for more batches."
         )
 
+    def trained_rows(self, model: int) -> int:
+        """Labelled rows of the training set as of a position."""
+        return self._manifest(model).rows("train")
+
     def seconds(self, model: int) -> float:
         """Seconds that the fit took."""
         return self._fitted(model)[1]

@@ -14,9 +14,12 @@ EQUAL = 0.01
 """Mean losses that lie within this share of each other count as equal."""
 
 _EVERY = (1, 2, 3, 4, 6, 12)
-_OFF: dict[str, Any] = {"on_drift": False, "on_decay": False, "min_new_rows": None, "max_age": None, "cron": None}
+_OFF: dict[str, Any] = {
+    **{"on_drift": False, "on_decay": False, "min_new_rows": None, "growth": None, "max_age": None, "cron": None},
+}
 _CRONS = {"0 3 * * 1": 7.0, "0 3 1 * *": 31.0}
 _VOLUME_BATCHES = 3
+_TIMES = 2.0
 _WORTH_A_BATCH = 0.1
 
 
@@ -52,6 +55,7 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
         Trial("decay", {**_OFF, "on_decay": True}),
         Trial("decay at once", {**_OFF, "on_decay": True, "confirm": (1, 1)}),
         Trial("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
+        Trial("growth", {**_OFF, "growth": declared["growth"] or _TIMES}),
         Trial("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
         *(Trial(f"{each.name}, taken", each.changes, taken=True) for each in clocks),
     ]

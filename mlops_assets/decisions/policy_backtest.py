@@ -45,6 +45,9 @@ class History(Protocol):
     def better(self, challenger: int, champion: int, /) -> bool:
         """Whether the challenger, judged on its own holdout, is promoted over the champion."""
 
+    def trained_rows(self, model: int, /) -> int:
+        """Labelled rows that a model is fitted on."""
+
     def seconds(self, model: int, /) -> float:
         """What fitting the model took; for the report only, no decision rests on it."""
 
@@ -270,6 +273,8 @@ def _evidence(
         new_batches=len(unseen),
         new_rows=sum(arrivals[each].rows for each in unseen),
         since_last=len(unseen),
+        trained_rows=max(history.trained_rows(life.champion), history.trained_rows(life.answered)),
+        trainable_rows=history.trained_rows(ready - 1),
         data_version=str(ready - 1),
         outcome="" if unseen else "trained on before",
         last_training=life.moments[-1],

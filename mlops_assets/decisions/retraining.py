@@ -111,6 +111,7 @@ def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Conditi
             _alarm("decay", policy.on_decay, evidence.decay, policy.confirm),
             _volume(policy, evidence),
             _age(policy, evidence, now),
+            _growth(policy, evidence),
         ]
     return [*known, _version(policy, evidence), _clock(evidence), _unfinished(evidence)]
 
@@ -149,6 +150,14 @@ def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
         found += f", last tried {last:%Y-%m-%d %H:%M}"
     due = last + duration(policy.max_age)
     return _trigger("age", now >= due, found, f"{policy.max_age}, over at {due:%Y-%m-%d %H:%M}", due)
+
+
+def _growth(policy: Policy, evidence: Evidence) -> Condition:
+    """Without drift or decay, more rows still make a better model: a doubling is worth a training, at any scale."""
+    times, trained, there = policy.growth, evidence.trained_rows, evidence.trainable_rows
+    met = times is not None and trained > 0 and there >= times * trained
+    found = f"{there:,} labelled rows to train on, {trained:,} at the champion's training or the last one"
+    return _trigger("growth", met, found, "not declared" if times is None else f"{times:g} times as many")
 
 
 def _version(policy: Policy, evidence: Evidence) -> Condition:

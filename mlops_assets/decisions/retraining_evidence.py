@@ -17,6 +17,8 @@ class Policy(Protocol):
     @property
     def min_new_rows(self) -> int | None: ...
     @property
+    def growth(self) -> float | None: ...
+    @property
     def max_age(self) -> str | None: ...
     @property
     def on_new_version(self) -> bool: ...
@@ -51,6 +53,8 @@ class Evidence:
     champion, champion_trained: version and moment of training; None without a champion.
     batches: labelled batches that can be trained on; new_batches, new_rows: those that neither the champion nor the
         last training was made of, and their labelled rows. since_last: those that the last training knew nothing of.
+    trained_rows: the most labelled rows that the champion or the last training was fitted on; trainable_rows: those of
+        the training set that would be made now.
     data_version: of the training set that would be made now, or None with `cannot_train` saying why there is none.
     never_trained: no training of the present declaration was ever finished.
     nothing_new: the rows of that set to train on are the champion's, and so is the declaration.
@@ -72,6 +76,8 @@ class Evidence:
     new_batches: int = 0
     new_rows: int = 0
     since_last: int = 0
+    trained_rows: int = 0
+    trainable_rows: int = 0
     data_version: str | None = None
     declaration_version: str = ""
     cannot_train: str = ""

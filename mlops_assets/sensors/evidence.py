@@ -84,6 +84,8 @@ def evidence_of(
         new_batches=len(unseen),
         new_rows=sum(each.labelled for each in unseen),
         since_last=len(_since(labelled, _known(storage, model, ended[0].data_version) if ended else set())),
+        trained_rows=_trained_rows(storage, model, ended, made),
+        trainable_rows=0 if planned is None else planned.rows("train"),
         data_version=data_version,
         declaration_version=model.training_version,
         cannot_train=cannot,
@@ -137,6 +139,15 @@ def _answered(
         if made_it or (record.version is not None and _contents(*manifest.train) - seen):
             return _contents(*manifest.train, *manifest.holdout)
     return set()
+
+
+def _trained_rows(
+    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
+) -> int:
+    """The most rows that the champion, or the last training that fitted a version, was fitted on."""
+    last = next((each.data_version for each in ended if each.version is not None), None)
+    newest = None if last is None else read_manifest(storage, model.name, last)
+    return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
 
 
 def _nothing_new(

@@ -29,7 +29,7 @@ from mlops_assets.errors import MlopsAssetsError, TrainingError
 
 DAY = timedelta(days=1)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-OFF = {"on_drift": False, "on_decay": False, "budget": 1_000}
+OFF = {"on_drift": False, "on_decay": False, "growth": None, "budget": 1_000}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class Simulated:
 
     def better(self, challenger: int, champion: int, /) -> bool:
         return self.loss(challenger, challenger) < self.loss(champion, challenger)
+
+    def trained_rows(self, model: int, /) -> int:
+        return 100 * (model + 1)
 
     def seconds(self, model: int, /) -> float:
         return 2.0
@@ -202,6 +205,11 @@ def test_what_cannot_be_declared_does_not_win():
     assert winner([lived("blind", 0.5, 1, taken=True), lived("real", 1.0, 5)], 0.1).name == "real"
     with pytest.raises(MlopsAssetsError, match="none of the policies that were replayed can be declared"):
         winner([lived("blind", 0.5, 1, taken=True)], 0.1)
+
+
+def test_growth_asks_at_each_doubling_since_the_last_training():
+    (life,) = replay(Simulated(lambda batch: 0.0), rule("growth", growth=2.0)).results
+    assert [(each.after, each.triggers) for each in life.trainings] == [("b09", ("growth",)), ("b19", ("growth",))]
 
 
 @pytest.mark.parametrize("declared", [{}, {"cron": "0 3 * * 1", "first_after": 7, "max_age": "30D", "budget": 3}])

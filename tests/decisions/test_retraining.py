@@ -48,6 +48,8 @@ def test_calm_evidence_asks_for_nothing_and_says_so():
         ({"decay": alarms(False, True, True)}, {}, "decay"),
         ({"new_rows": 5_000}, {"min_new_rows": 5_000}, "volume"),
         ({"champion_trained": NOW - timedelta(days=30), "last_training": None}, {"max_age": "30D"}, "age"),
+        ({"trained_rows": 2_400, "trainable_rows": 4_800}, {}, "growth"),
+        ({"trained_rows": 2_400, "trainable_rows": 3_600}, {"growth": 1.5}, "growth"),
         ({"never_trained": True}, {}, "new version"),
         ({"clock": NOW}, {"cron": "0 12 * * *"}, "schedule"),
         ({"unfinished": "run 1 failed"}, {}, "unfinished"),
@@ -68,6 +70,8 @@ def test_each_trigger_fires_by_itself(change, declared, trigger):
         ({"drift": alarms(True, False, False, True)}, {}),  # two of four, but one of the newest three
         ({"new_rows": 4_999}, {"min_new_rows": 5_000}),
         ({"champion_trained": NOW - timedelta(days=29)}, {"max_age": "30D"}),
+        ({"trained_rows": 2_400, "trainable_rows": 4_799}, {}),
+        ({"trained_rows": 2_400, "trainable_rows": 48_000}, {"growth": None}),
         ({"never_trained": True}, {"on_new_version": False}),
         ({"champion": None, "batches": 6}, {"first_after": 7}),
         ({"champion": None, "batches": 9, "waits": True}, {}),

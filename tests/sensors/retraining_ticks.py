@@ -47,7 +47,7 @@ class Ticks:
             name=name,
             source=Folder(str(self.root / f"{name}*.csv")),
             **{"target": "y", "estimator": "sklearn.linear_model.Ridge", "holdout": 1},
-            **{"retraining": {"cron": NIGHTLY, "first_after": 3, "cool_down": 0}, **declared_fields},
+            **{"retraining": {"cron": NIGHTLY, "first_after": 3, "cool_down": 0, "growth": None}, **declared_fields},
         )
 
     def tick(self):

@@ -138,7 +138,7 @@ def test_a_training_that_failed_is_not_tried_at_once_because_a_batch_has_come(ti
 
 
 def test_batches_that_a_window_has_left_out_are_not_new(ticks):
-    policy = {"first_after": 3, "cool_down": 0, "min_new_rows": 150}
+    policy = {"first_after": 3, "cool_down": 0, "min_new_rows": 150, "growth": None}
     ticks.model("bike", window=2, retraining=policy).build_defs()
     for number in range(1, 7):
         ticks.batch(number)

@@ -133,6 +133,27 @@ def test_the_rows_of_the_champion_are_nothing_new_whatever_is_held_out(ticks):
     assert not evidence_of(model, ticks.storage, idle).nothing_new
 
 
+def test_rows_that_doubled_ask_for_a_training_and_again_only_when_they_have_doubled_since(ticks):
+    ticks.model("bike", retraining={"first_after": 3}).build_defs()
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=2)  # fitted on b1 and b2
+    ticks.batch(4, drift=False, decay=False)
+    assert ticks.tick().run_requests == []
+    ticks.batch(5, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "growth"
+    reason = "growth: 400 labelled rows to train on, 200 at the champion's training or the last one"
+    assert ticks.decisions()[0]["reason"] == reason
+    ticks.train(verdict="inconclusive", version=2)
+    for number in (6, 7, 8):
+        ticks.batch(number, drift=False, decay=False)
+    assert ticks.tick().run_requests == []
+    ticks.batch(9, drift=False, decay=False)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "growth"
+
+
 def test_no_second_training_while_one_is_under_way(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
