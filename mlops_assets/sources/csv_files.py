@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import pandas as pd
 
 from mlops_assets.errors import SourceError
+from mlops_assets.sources.csv_records import LONGEST, Records
 from mlops_assets.sources.opening import Format
 
 _CHUNK = 1 << 20
-_LONGEST_LINE = 1 << 20
 _OTHER_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _MAGIC = {
     b"PAR1": "a parquet file",
@@ -68,17 +68,14 @@ def require_column(columns: Sequence[str], column: str) -> None:
 
 def scan_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> Scan:
     """One pass in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
-    rows, outside, head, tail = 0, True, "", ""
+    records, head, tail = Records(fmt.delimiter), "", ""
     for text in _decoded(_unpacked(stream, zipped, fmt), fmt):
-        if len(head) < _LONGEST_LINE:
-            head += text[:_LONGEST_LINE]
-        for part in text.split('"'):
-            rows += part.count("\n") if outside else 0
-            outside = not outside
-        outside = not outside
-        if rows > fmt.limits.max_rows + 1:
+        if len(head) < LONGEST:
+            head += text[:LONGEST]
+        records.take(text)
+        if records.ended > fmt.limits.max_rows + 1:
             raise SourceError(_too_many("rows", fmt.limits.max_rows))
-        tail = (tail + text).rpartition("\n")[2][-_LONGEST_LINE:]
+        tail = (tail + text).rpartition("\n")[2][-LONGEST:]
     header = _header(head, fmt)
     if len(header) > fmt.limits.max_columns:
         raise SourceError(_too_many("columns", fmt.limits.max_columns, len(header)))
@@ -151,7 +148,7 @@ def _header(head: str, fmt: Format) -> list[str]:
     lines = [line for line in head.splitlines()[:50] if line.strip()]
     if not lines:
         raise SourceError("holds blank lines only; expected a header and rows. Replace the file")
-    if len(lines[0]) >= _LONGEST_LINE:
+    if len(lines[0]) >= LONGEST:
         raise SourceError("has a first line of more than 1 MB; expected a header. Replace the file")
     header = _fields(head.lstrip("\r\n"), fmt.delimiter)
     if len(header) == 1:

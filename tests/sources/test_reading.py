@@ -80,7 +80,11 @@ def test_a_declared_dtype_that_does_not_fit_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (gzip.compress(b"x,y\n" + b"0" * 8_000_000), "unpacks to more than 5.0 MB"),
+        (gzip.compress(b"x,y\n" + (b"0" * 90_000 + b",1\n") * 90), "unpacks to more than 5.0 MB"),
+        (gzip.compress(b"x,y\n" + b"0" * 8_000_000), "has a row of more than 1 MB after line 1; expected less"),
+        (gzip.compress(b"x" * 8_000_000), "has a first line of more than 1 MB"),
+        (gzip.compress(b'x,y\n1,"' + b"a\n" * 2_000_000 + b'"\n'), "has a quoted value of more than 1 MB after line 1"),
+        (gzip.compress(b'x,y\n1,"' + b'""' * 1_000_000 + b'"\n'), "has a quoted value of more than 1 MB after line 1"),
         (gzip.compress(os.urandom(10_000))[:5_000], "is not a whole gzip file"),
         (GOOD, "is not a whole gzip file"),
         (gzip.compress(b"", mtime=0), "unpacks to nothing"),
