@@ -16,6 +16,7 @@ from mlops_assets.declared import Declared
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow_calls import without_credentials
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.scaffolding import DeploymentScaffolder
@@ -54,7 +55,9 @@ class MlflowRule(Declared):
     """Where MLflow is."""
 
     tracking_uri: str | None = Field(
-        None, description="Server or database; else $MLFLOW_TRACKING_URI, else SQLite in `home`."
+        None,
+        description="Server or database, or `$NAME`, an environment variable with its address; "
+        "else $MLFLOW_TRACKING_URI, else SQLite in `home`.",
     )
     artifact_root: str | None = Field(
         None,
@@ -133,11 +136,11 @@ class Deployment(Declared, dg.Component):
             "mlops_storage": Storage(root=root),
             "mlops_batches": BatchFiles(root=root),
             "mlflow_registry": MlflowRegistry(
-                tracking_uri=mlflow.tracking_uri
-                or os.environ.get("MLFLOW_TRACKING_URI")
-                or f"sqlite:///{home / 'mlflow.db'}",
+                tracking_uri=_address(mlflow.tracking_uri) or f"sqlite:///{home / 'mlflow.db'}",
                 artifact_root=_place(mlflow.artifact_root, project) or str(home / "mlartifacts"),
-                ui_url=mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000",
+                ui_url=without_credentials(
+                    mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000"
+                ),
                 timeout_seconds=mlflow.timeout_seconds,
                 retries=mlflow.retries,
             ),
@@ -170,6 +173,17 @@ class Deployment(Declared, dg.Component):
             rule: SensorRule = getattr(self.sensors, name)
             status = dg.DefaultSensorStatus.RUNNING if rule.running else dg.DefaultSensorStatus.STOPPED
             yield maker(minimum_interval_seconds=rule.every, default_status=status)
+
+
+def _address(declared: str | None) -> str:
+    """The address of MLflow as Dagster may show it: one that holds credentials is named by its environment variable."""
+    if declared and without_credentials(declared) != declared:
+        raise DeclarationError(
+            f"mlflow.tracking_uri holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
+            "shows it: set the environment variable MLFLOW_TRACKING_URI, or write `$NAME` for another one"
+        )
+    found = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return declared or (found if without_credentials(found) == found else "$MLFLOW_TRACKING_URI")
 
 
 def _place(named: str | None, project: Path) -> str | None:

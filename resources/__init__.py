@@ -14,7 +14,9 @@ resources = {
     "mlops_storage": Storage(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
     "mlops_batches": BatchFiles(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
     "mlflow_registry": MlflowRegistry(
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{HOME / 'mlflow.db'}"),
+        tracking_uri="$MLFLOW_TRACKING_URI"
+        if os.environ.get("MLFLOW_TRACKING_URI")
+        else f"sqlite:///{HOME / 'mlflow.db'}",
         artifact_root=str(HOME / "mlartifacts"),
         ui_url=os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
     ),

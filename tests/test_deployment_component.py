@@ -4,9 +4,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_shared.serdes import serialize_value
 from yaml_project import Project
 
 from mlops_assets import Deployment, MlopsAssetsError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
 
 DEPLOYMENT = "mlops_assets.Deployment"
 ENVIRONMENT = (
@@ -127,6 +130,29 @@ def test_an_empty_environment_variable_is_none(project, monkeypatch):
         "http://127.0.0.1:5000",
         "http://127.0.0.1:3000",
     )
+
+
+@pytest.mark.parametrize(
+    "address", ["http://ada:canary@m:5", "postgresql://ada:canary@db/mlflow", "http://m:5/?token=canary"]
+)
+def test_credentials_of_mlflow_stay_in_the_environment(address, project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLOPS_ASSETS_MLFLOW_UI", "http://ada:canary@ui:5")
+    resources = Deployment().resources(project.root)
+    registry = resources["mlflow_registry"]
+    assert (registry.tracking_uri, registry.address) == ("$MLFLOW_TRACKING_URI", address)
+    assert registry.version_url("bikes", 3).startswith("http://ui:5/#/models/bikes/versions/3")
+    snapshot = RepositorySnap.from_def(dg.Definitions(resources=resources).get_repository_def())
+    assert "canary" not in serialize_value(snapshot) and "MLFLOW_TRACKING_URI" in serialize_value(snapshot)
+    with pytest.raises(MlopsAssetsError, match="holds credentials") as refused:
+        Deployment(mlflow={"tracking_uri": address}).resources(project.root)
+    assert "canary" not in str(refused.value)
+
+
+def test_an_address_in_an_environment_variable_that_is_not_set_is_an_error(monkeypatch):
+    monkeypatch.delenv("OUR_MLFLOW", raising=False)
+    with pytest.raises(MlopsAssetsError, match="the environment variable OUR_MLFLOW, which holds the address"):
+        MlflowRegistry(tracking_uri="$OUR_MLFLOW").champion("bikes")
 
 
 def test_a_tilde_is_the_home_of_the_user(project, monkeypatch, tmp_path):

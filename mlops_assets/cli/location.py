@@ -117,8 +117,8 @@ def env_file() -> Iterator[None]:
 
 def missing_database(registry: MlflowRegistry) -> Path | None:
     """The SQLite file of a registry if it does not exist; whoever asks MLflow for something in it would make it."""
-    path = Path(registry.tracking_uri.removeprefix("sqlite:///"))
-    return path if registry.tracking_uri.startswith("sqlite:///") and not path.exists() else None
+    path = Path(registry.address.removeprefix("sqlite:///"))
+    return path if registry.address.startswith("sqlite:///") and not path.exists() else None
 
 
 def instance_of() -> dg.DagsterInstance:

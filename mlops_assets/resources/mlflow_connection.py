@@ -27,7 +27,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     tracking_uri: str = Field(
         description="MLflow server or database, as `http://host:5000` or `sqlite:////path/mlflow.db`. "
-        "Credentials belong in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        "Credentials belong in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; an address that holds them is "
+        "written as `$NAME`, an environment variable that is read when connecting, since Dagster shows this value."
     )
     artifact_root: str | None = Field(
         default=None, description="Folder or URI for artifacts of new experiments; by default the server's own."
@@ -41,8 +42,18 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._asking("prepare its database"):
             pass
 
+    @property
+    def address(self) -> str:
+        """The address to ask; where `tracking_uri` is `$NAME`, the value of that environment variable."""
+        if not self.tracking_uri.startswith("$"):
+            return self.tracking_uri
+        name = self.tracking_uri.removeprefix("$")
+        if not os.environ.get(name):
+            raise RegistryError(f"the environment variable {name}, which holds the address of MLflow, is not set")
+        return os.environ[name]
+
     def _page(self, route: str) -> str:
-        return f"{self.ui_url.rstrip('/')}/#/{route}{VIEW}"
+        return f"{without_credentials(self.ui_url).rstrip('/')}/#/{route}{VIEW}"
 
     @contextmanager
     def _asking(self, what: str) -> "Iterator[MlflowClient]":
@@ -54,9 +65,9 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         except Exception as error:  # MLflow lets through what its stores raise: SQL, HTTP, cloud SDKs
             code = getattr(error, "error_code", "")
             hint = "" if code in _ANSWERED else ". Is the server up?"
-            message = f"MLflow at {without_credentials(self.tracking_uri)} did not {what}: {self._reason(error)}{hint}"
+            message = f"MLflow at {without_credentials(self.address)} did not {what}: {self._reason(error)}{hint}"
             # The chained error may carry credentials of the address, and Dagster prints the whole chain.
-            raise RegistryError(message) from (None if "@" in self.tracking_uri else error)
+            raise RegistryError(message) from (None if "@" in self.address else error)
 
     def _client(self) -> "MlflowClient":
         configure_mlflow()
@@ -65,19 +76,19 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
         from mlflow import MlflowClient
 
-        if self.tracking_uri in _PREPARED:
-            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
-        with alone_on(self.tracking_uri):  # the first client makes the tables of a database that has none
-            client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        if self.address in _PREPARED:
+            return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
+        with alone_on(self.address):  # the first client makes the tables of a database that has none
+            client = MlflowClient(tracking_uri=self.address, registry_uri=self.address)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
-        _PREPARED.add(self.tracking_uri)
+        _PREPARED.add(self.address)
         return client
 
     def _reason(self, error: Exception) -> str:
         lines = str(error).strip().splitlines() or [""]
         text = f"{type(error).__name__}: {without_credentials(lines[0])}"
-        password = urlsplit(self.tracking_uri).password
+        password = urlsplit(self.address).password
         for secret in {password, unquote(password or "")} - {None, ""}:
             text = text.replace(str(secret), "***")
         return text[:300].rstrip(". ")

@@ -112,8 +112,8 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             models = list(location.models)
             probes["storage"] = lambda: storage(root)
             probes["records"] = lambda: records(root, models)
-            ports |= {port for uri in (registry.tracking_uri, registry.ui_url) if (port := _port(uri))}
-            private |= _files(root, registry.tracking_uri, registry.artifact_root)
+            ports |= {port for uri in (registry.address, registry.ui_url) if (port := _port(uri))}
+            private |= _files(root, registry.address, registry.artifact_root)
     probes["permissions"] = lambda: permissions(private)
     probes["reachable servers"] = lambda: exposure(ports)
     probes["telemetry"] = lambda: telemetry(os.environ)

@@ -23,7 +23,7 @@ def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
         why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
         yield fault("MLflow", said, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
     else:
-        yield fine("MLflow", f"answers at {without_credentials(registry.tracking_uri)}")
+        yield fine("MLflow", f"answers at {without_credentials(registry.address)}")
 
 
 def address(registry: MlflowRegistry) -> Iterator[Finding]:
@@ -42,18 +42,18 @@ def _patience(registry: MlflowRegistry) -> Finding:
 
 
 def _address(registry: MlflowRegistry) -> Finding:
-    name, parts = "MLflow address", urlsplit(registry.tracking_uri)
-    if parts.password:
-        why = "The configuration of resources is shown in Dagster's UI, unless it is a dg.EnvVar."
+    name, parts = "MLflow address", urlsplit(registry.address)
+    if parts.password and not registry.tracking_uri.startswith("$"):
+        why = "The configuration of resources is shown in Dagster's UI, unless it is `$NAME` or a dg.EnvVar."
         mend = "take it out of the address and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        return advice(name, "holds a password", why, f"{mend}; for a database write dg.EnvVar in the resource")
+        return advice(name, "holds a password", why, f"{mend}; for a database write `$NAME`, an environment variable")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         why = "Names, passwords and models go over the network unencrypted."
         return advice(name, f"http to {parts.hostname}", why, "serve MLflow by https")
     if parts.scheme == "sqlite":
         why = "An SQLite file serves the processes of one machine, and the UI of people needs a server on it."
         return advice(name, "SQLite", why, "on more than one machine set MLFLOW_TRACKING_URI to a server's address")
-    return fine(name, without_credentials(registry.tracking_uri))
+    return fine(name, without_credentials(registry.address))
 
 
 def is_loopback(host: str) -> bool:
