@@ -84,7 +84,9 @@ class Drift(Declared):
     alpha: float = Field(0.01, gt=0, lt=1, description="False discovery rate over the features of one batch.")
     min_effect: float = Field(0.02, ge=0, description="Smallest effect that matters, on the scale of each test.")
     season: list[Literal["hour", "weekday", "month"]] = Field(
-        [], description="Hold a batch against the training rows of the same hour, weekday or month; needs `time`."
+        [],
+        description="Hold a batch against the training rows of the same hour, weekday or month; needs `time`, and two "
+        "years of training rows for months.",
     )
     false_alarms: float = Field(1.0, gt=0, description="Most false alarms to be expected in `period`.")
     period: str = Field("90D", description="The time over which `false_alarms` is counted.")

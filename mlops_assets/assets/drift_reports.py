@@ -1,6 +1,6 @@
 """`drift`: each batch against the rows that the champion was trained on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.decisions.drift import DriftReport
+    from mlops_assets.decisions.drift_tests import FeatureDrift
     from mlops_assets.decisions.error_budget import Level
 
 _MOST_IN_TABLE = 200
+_MOST_IN_MESSAGE = 8
+_MOST_REASONS = 3
 
 
 def drift_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -94,7 +97,8 @@ def _judge(
     if said is not None and reference.scores is not None:
         scores = (reference.scores.iloc[:, -1], said.iloc[:, -1])  # the score where there is one
         times = None if reference.score_times is None else (reference.score_times, now)
-        pairs.append(Pair("prediction", "prediction", *scores, times))
+        where = "holdout, on which alone it predicted what it was not trained on,"
+        pairs.append(Pair("prediction", "prediction", *scores, times, where))
     y = about[model.target]
     if y.notna().mean() >= model.label_share:  # labels that come first are not like those that come late
         pairs.append(Pair(model.target, "target", reference.rows[model.target], y))
@@ -162,9 +166,24 @@ def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _drift_check(report: "DriftReport") -> CheckOutcome:
     wanted = [feature for feature in report.features if feature.verdict == report.verdict]
-    named = ", ".join(f"{feature.feature} (effect {feature.effect:.2g})" for feature in wanted[:8])
     if report.verdict == "no drift":
         message = f"none of {len(report.features)} entries drifted over {report.rows_batch:,} rows"
     else:
+        named = _effects(wanted) if report.verdict == "drift" else _reasons(wanted)
         message = f"{report.verdict}: {len(wanted)} of {len(report.features)} entries: {named}"
     return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)
+
+
+def _effects(drifted: "Sequence[FeatureDrift]") -> str:
+    return ", ".join(f"{feature.feature} (effect {feature.effect:.2g})" for feature in drifted[:_MOST_IN_MESSAGE])
+
+
+def _reasons(undecided: "Sequence[FeatureDrift]") -> str:
+    """Why nothing can be said of these, each reason once with the features that it holds for."""
+    of_reason: dict[str, list[str]] = {}
+    for feature in undecided:
+        of_reason.setdefault(feature.note, []).append(feature.feature)
+    shown = [(why, names[:_MOST_IN_MESSAGE], len(names)) for why, names in of_reason.items()][:_MOST_REASONS]
+    return "; ".join(
+        f"{why} ({', '.join(names)}{', ...' if count > len(names) else ''})" for why, names, count in shown
+    )

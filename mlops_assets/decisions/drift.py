@@ -25,6 +25,7 @@ class Pair:
     """Something else than a feature that is tested like one, such as predictions.
 
     It has a value for each row of each side, or is of other rows, whose `times` are then given if they have any.
+    `where` is what texts call those of the reference.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Pair:
     reference: Any
     batch: Any
     times: tuple[Any, Any] | None = None
+    where: str = "reference"
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def drift(
 
     Rows come in order of time. Where they hang together, they count as fewer (see `effective_rows`); `times`, a
     datetime for each row of (reference, batch), makes that right for a reference that is a sample. With `season` the
-    reference is brought to the hours, weekdays or months of the batch. At most 100,000 rows a side are used.
+    reference is brought to the hours, weekdays or months of the batch; of a season that it holds in one period alone
+    (one June) all entries are "unknown". At most 100,000 rows a side are used.
     A feature that is missing, of another type, all null or of fewer than `min_rows` values is "unknown".
     """
     used = (_positions(len(reference), seed), _positions(len(batch), seed))
@@ -145,7 +148,7 @@ def _entries(
 
 def _own_rows(pair: Pair, season: Sequence[Season], min_rows: int, seed: int) -> Matched:
     used = (_positions(len(pair.reference), seed), _positions(len(pair.batch), seed))
-    return matched(used, pair.times, season if pair.times is not None else (), min_rows)
+    return matched(used, pair.times, season if pair.times is not None else (), min_rows, pair.where)
 
 
 def _pair_entries(pair: Pair, rows: Matched, min_rows: int) -> list[FeatureDrift]:

@@ -1,5 +1,6 @@
 """The reference brought to the season of a batch: the same hours, weekdays or months, in the same shares."""
 
+import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 from mlops_assets.decisions.effective_rows import Floats, Integers, Side
 
 Season = Literal["hour", "weekday", "month"]
+
+_CYCLES = {"hour": pd.Timedelta(days=1), "weekday": pd.Timedelta(days=7), "month": pd.Timedelta(days=365)}
+_FIRST_MONDAY = pd.Timestamp("1970-01-05")
+# a period of which the reference holds only some days at its edge tells nothing of how periods differ
+_LEAST_OF_A_PERIOD = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,21 @@ class Matched:
 
 
 def matched(
-    rows: tuple[Integers, Integers], times: tuple[Any, Any] | None, season: Sequence[Season], min_rows: int
+    rows: tuple[Integers, Integers],
+    times: tuple[Any, Any] | None,
+    season: Sequence[Season],
+    min_rows: int,
+    where: str = "reference",
 ) -> Matched:
     """The rows at these positions; with times in their order, with a season as the batch's season asks for.
 
     `times` holds a datetime for each row of each side. Reference rows of season cells that the batch lacks are left
     out, the others weigh so that each cell has the batch's share (post-stratification). Batch rows of a cell that the
-    reference never saw are left out too; where these are more than half, nothing can be said.
+    reference never saw are left out too, and so are those of a season that it holds once (see `_seen_once`); where
+    these are more than half, nothing can be said. `where` is what texts call the reference.
     """
     if times is None:
-        why_not = "the reference keeps no times to match a season by: train again" if season else ""
+        why_not = f"the {where} keeps no times to match a season by: train again" if season else ""
         return Matched(rows, (Side(len(rows[0])), Side(len(rows[1]))), why_not=why_not)
     stamps = [pd.Series(pd.to_datetime(side)).reset_index(drop=True) for side in times]
     moments = [_moments(stamp)[row] for stamp, row in zip(stamps, rows, strict=True)]
@@ -45,16 +56,20 @@ def matched(
     moments = [moment[sort] for moment, sort in zip(moments, order, strict=True)]
     if not season or not min(map(len, positions)):
         return _as_they_are(positions, moments)
-    cells = [_cells(stamp.iloc[position], season) for stamp, position in zip(stamps, positions, strict=True)]
-    shared = np.intersect1d(cells[0][cells[0] >= 0], cells[1])
-    kept = [np.isin(cell, shared) for cell in cells]
+    stamps = [stamp.iloc[position] for stamp, position in zip(stamps, positions, strict=True)]
+    cells = [_cells(stamp, season) for stamp in stamps]
+    never = ~np.isin(cells[1], cells[0][cells[0] >= 0])
+    once, alone = _seen_once(stamps[0], stamps[1], season, where)
+    shared = np.setdiff1d(cells[1][~never & ~once], [-1])
+    kept = [np.isin(cells[0], shared), ~never & ~once]
     share = float(kept[1].mean())
-    text = f"{', '.join(season)}: {share:.1%} of the batch's rows, in {len(shared):,} cells that the reference holds"
+    text = f"{', '.join(season)}: {share:.1%} of the batch's rows, in {len(shared):,} cells that the {where} holds"
     why_not = ""
     if share < 0.5 or kept[1].sum() < min_rows:
-        why_not = (
-            f"{1 - share:.1%} of the batch's rows are of a season ({', '.join(season)}) that the reference never saw"
+        unseen = (
+            f"{never.mean():.1%} of the batch's rows are of a season ({', '.join(season)}) that the {where} never saw"
         )
+        why_not = alone if (once & ~never).sum() > never.sum() else unseen
     codes = [np.searchsorted(shared, cell[keep]) for cell, keep in zip(cells, kept, strict=True)]
     weights = _weights(codes[0], codes[1], len(shared))
     sides = (
@@ -62,6 +77,52 @@ def matched(
         Side(len(codes[1]), moments[1][kept[1]], codes[1]),
     )
     return Matched((positions[0][kept[0]], positions[1][kept[1]]), sides, text, why_not)
+
+
+def _seen_once(
+    reference: "pd.Series[Any]", batch: "pd.Series[Any]", season: Sequence[Season], where: str
+) -> tuple[NDArray[np.bool_], str]:
+    """Which rows of the batch (rows,) are of a season that the reference holds in one period alone, and a sentence.
+
+    A batch of June is one draw of all Junes. How Junes differ shows in no less than two of them, however many rows one
+    has. So each part of the season whose cycle (a year for months, a week, a day) is longer than the batch needs two
+    cycles with the batch's value of it. One is enough where it is the batch's own: both sides are of the same June.
+    """
+    once = np.zeros(len(batch), dtype=bool)
+    sentence = ""
+    span = batch.max() - batch.min()
+    for name in season:
+        if not _CYCLES[name] > span:
+            continue
+        value, cycle = _parts(reference, name)
+        own_value, own_cycle = _parts(batch, name)
+        for each in np.unique(own_value[own_value >= 0]):
+            periods, rows = np.unique(cycle[value == each], return_counts=True)
+            periods = periods[rows >= _LEAST_OF_A_PERIOD * rows.max(initial=0)]
+            of_it = own_value == each
+            if len(periods) == 1 and not (own_cycle[of_it] == periods[0]).all():
+                once |= of_it
+                sentence = sentence or _once(name, int(each), where)
+    return once, sentence
+
+
+def _once(name: Season, value: int, where: str) -> str:
+    if name == "month":
+        one = calendar.month_name[value + 1]
+    else:
+        one = calendar.day_name[value] if name == "weekday" else f"hour from {value:02d}:00"
+    return f"the {where} holds one {one}, which does not tell how far one {one} is from another: two are needed"
+
+
+def _parts(stamp: "pd.Series[Any]", name: Season) -> tuple[Integers, Integers]:
+    """This part of the season of each row, counted from 0, and the number of its cycle; -1 where a row has no time."""
+    local = stamp.dt.tz_localize(None)
+    if name == "month":
+        value, cycle = local.dt.month - 1, local.dt.year
+    else:
+        value = local.dt.weekday if name == "weekday" else local.dt.hour
+        cycle = (local - _FIRST_MONDAY).dt.days // _CYCLES[name].days
+    return value.fillna(-1).to_numpy(dtype=np.int64), cycle.fillna(-1).to_numpy(dtype=np.int64)
 
 
 def _as_they_are(positions: list[Integers], moments: list[Floats]) -> Matched:

@@ -1,5 +1,6 @@
 """Drift where rows hang together in time, and where a batch has a season."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from mlops_assets.decisions.drift import Pair
 from mlops_assets.decisions.drift import drift as drift_and_together
 from mlops_assets.decisions.effective_rows import Side, effective_rows
+from mlops_assets.decisions.season import matched
 
 drift = partial(drift_and_together, together=False)
 START = pd.Timestamp("2020-01-01")
@@ -128,6 +131,85 @@ def test_a_month_never_trained_on_is_unknown_never_no_drift():
     assert (report.verdict, [each.verdict for each in report.features]) == ("unknown", ["unknown"])
     assert report.features[0].note == "100.0% of the batch's rows are of a season (month) that the reference never saw"
     assert report.p != report.p
+
+
+def hourly_years(draw, years, spread):
+    """A reference of so many years and the year after it; each month of each year has a level of its own."""
+    at = pd.date_range("2020-01-01", f"{2020 + years}-12-31 23:00", freq="h")
+    months = pd.factorize(at.year * 12 + at.month)[0]
+    noise = lfilter([1.0], [1.0, -0.5], draw.normal(size=len(at)))
+    levels = draw.normal(0, spread, months.max() + 1)[months]
+    frame = pd.DataFrame({"load": 3 * np.sin(2 * np.pi * at.dayofyear / 365) + noise + levels})
+    old = at.year < 2020 + years
+    return (frame[old], at[old]), [
+        (frame[~old & (at.month == month)], at[~old & (at.month == month)]) for month in MONTHS
+    ]
+
+
+MONTHS = (1, 4, 6, 9, 12)
+
+
+def test_months_of_which_the_reference_holds_one_are_unknown_never_drift():
+    """Of 30 months held against one year, 15 were "drift": one June does not tell how Junes differ."""
+    draw = np.random.default_rng(12)
+    (reference, before), batches = hourly_years(draw, 1, 1.0)
+    label = Pair("label", "target", reference["load"], None)
+    for batch, now in batches:
+        found = drift(
+            *(reference, batch, ["load"]),
+            times=(before, now),
+            season=("month", "hour"),
+            extra=[replace(label, batch=batch["load"])],
+        )
+        assert [found.verdict, *(each.verdict for each in found.features)] == ["unknown"] * 3
+        named = f"one {now[0].month_name()}"
+        why = f"the reference holds {named}, which does not tell how far {named} is from another: two are needed"
+        assert {each.note for each in found.features} == {why}
+
+
+def test_months_of_several_years_are_compared():
+    draw = np.random.default_rng(13)
+    (reference, before), batches = hourly_years(draw, 5, 0.1)
+    calm, moved = (
+        [
+            drift(reference, batch + shift, ["load"], times=(before, now), season=("month", "hour")).verdict
+            for batch, now in batches
+        ]
+        for shift in (0.0, 4.0)
+    )
+    assert calm.count("drift") == 0 and calm.count("no drift") >= 3
+    assert moved.count("drift") >= 4
+
+
+@pytest.mark.parametrize(
+    ("season", "reference", "batch", "why"),
+    [
+        (("weekday",), ("2024-01-01", 7 * 24, "h"), ("2024-01-17", 24, "h"), "one Wednesday"),
+        (("hour",), ("2024-01-01", 24 * 60, "min"), ("2024-01-17 05:00", 120, "min"), "one hour from 05:00"),
+        (("weekday", "hour"), ("2024-01-01", 21 * 24 * 4, "15min"), ("2024-02-05", 96, "15min"), ""),
+        (
+            ("hour",),
+            ("2024-01-01", 24 * 60, "min"),
+            ("2024-01-17", 3 * 24 * 60, "min"),
+            "",
+        ),  # three days are no one day
+        (("month",), ("2024-03-01", 20_000, "min"), ("2024-03-15", 1_000, "min"), ""),  # of the same March
+        (
+            ("month",),
+            ("2023-06-01", 366 * 24, "h"),
+            ("2024-06-03", 20 * 24, "h"),
+            "one June",
+        ),  # a day is no second June
+        (("month",), ("2023-06-01", 395 * 24, "h"), ("2025-06-01", 30 * 24, "h"), ""),
+    ],
+)
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_cycle_longer_than_the_batch_is_needed_twice(season, reference, batch, why, zone):
+    times = tuple(pd.date_range(begin, periods=rows, freq=step, tz=zone) for begin, rows, step in (reference, batch))
+    rows = (np.arange(len(times[0])), np.arange(len(times[1])))
+    assert (
+        (why in matched(rows, times, season, 20).why_not) if why else (matched(rows, times, season, 20).why_not == "")
+    )
 
 
 def test_the_classifier_keeps_its_level_where_rows_hang_together():
