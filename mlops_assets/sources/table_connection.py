@@ -31,6 +31,8 @@ def reading(table: "Table", seconds: float | None = None) -> Iterator[sa.Connect
     engine = _engine(table, url)
     try:
         with engine.connect() as connection:  # closing it rolls back
+            if connection.dialect.name == "postgresql":
+                _one_statement(connection, table)
             _read_only(connection, seconds)
             yield connection
     except SourceUnavailableError as problem:
@@ -39,6 +41,37 @@ def reading(table: "Table", seconds: float | None = None) -> Iterator[sa.Connect
         raise SourceUnavailableError(f"{_place(table, url)}: {_reason(problem, url)}") from None
     finally:
         engine.dispose()
+
+
+def _one_statement(connection: sa.Connection, table: "Table") -> None:
+    """Let PostgreSQL itself hold that whatever is sent to it is one statement.
+
+    Without bound values psycopg sends text by the simple protocol, which runs all statements that stand in it. Such
+    text is parsed first by a message of the extended protocol, which takes one. With bound values, and for a cursor of
+    the server, psycopg uses that protocol anyway. (PostgreSQL's manual, 55.2.3 Extended Query.)
+    """
+    driver = connection.dialect.driver
+    if driver != "psycopg":
+        if table.query is not None and driver != "pg8000":  # which knows the extended protocol only
+            raise SourceUnavailableError(
+                f"the driver {driver!r:.40} cannot hold a query to one statement. Write 'postgresql+psycopg://' in the "
+                "url, or declare a table or a view instead of the query."
+            )
+        return
+
+    def parse(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+        if parameters:
+            return
+        driven = cursor.connection
+        text = statement.replace("%%", "%").encode(driven.info.encoding)
+        parsed = driven.pgconn.prepare(b"", text)
+        if parsed.error_message:
+            said = parsed.error_message.decode(driven.info.encoding, "replace").strip().splitlines()[0]
+            raise SourceUnavailableError(
+                f"the database does not give the rows: {said:.300}. Mend it; nothing was read."
+            )
+
+    sa.event.listen(connection, "before_cursor_execute", parse)
 
 
 def _url(table: "Table") -> sa.URL:

@@ -116,6 +116,32 @@ def test_a_query_that_came_past_the_declaration_changes_nothing(orders, query):
         source.look()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT $$'$$ AS x, 1 AS id) AS a; COMMIT; DROP TABLE orders; SELECT * FROM (SELECT $$'$$ AS x, 1 AS id",
+        "SELECT E'\\'' AS x, 1 AS id) AS a; COMMIT; DROP TABLE orders; SELECT * FROM (SELECT E'\\'' AS x, 1 AS id",
+        "SELECT $a$'$a$ AS x, 1 AS id) AS a; COMMIT; CREATE TABLE more (id int); SELECT $a$'$a$ AS x FROM (SELECT 1 id",
+    ],
+)
+def test_postgres_takes_one_statement_where_quotes_hide_the_others(on_postgres, query):
+    """The database holds it, in look and read: what a regular expression takes for text is code to PostgreSQL."""
+    on_postgres.run("CREATE TABLE orders (id INTEGER)", "INSERT INTO orders VALUES (1)")
+    source = Table("orders", url=on_postgres.url, high_watermark="id").model_copy(update={"name": None, "query": query})
+    for use in (source.look, lambda: source.read("0-start--000001")):
+        with pytest.raises(SourceUnavailableError, match="cannot insert multiple commands into a prepared statement"):
+            use()
+    assert on_postgres.tables() == ["orders"]
+
+
+def test_postgres_takes_percent_signs_and_quotes_of_every_kind_in_one_query(on_postgres):
+    query = "SELECT 1 AS id, '100%' AS share, $$it's; fine$$ AS said, E'a\\'b' AS escaped, 'x' LIKE '%x%' AS like_x"
+    source = Table("t", url=on_postgres.url, high_watermark="id").model_copy(update={"name": None, "query": query})
+    assert list(source.look().ready) == ["0-start--000001"]
+    row = source.read("0-start--000001").iloc[0]
+    assert (row["share"], row["said"], row["escaped"], row["like_x"]) == ("100%", "it's; fine", "a'b", True)
+
+
 def test_postgres_itself_refuses_a_select_that_writes(on_postgres):
     on_postgres.run(
         "CREATE TABLE orders (id INTEGER)",
