@@ -1,5 +1,6 @@
 """Shows values that come from data in messages: quoted, on one line and shortened."""
 
+import math
 import re
 from collections.abc import Iterable
 from datetime import date
@@ -41,3 +42,18 @@ def cell_text(value: Any) -> str:
     if isinstance(value, str | bytes | list | tuple | dict | int | float | complex | date | Decimal):
         return _ADDRESS.sub("", repr(value))
     return type(value).__name__  # what an object says of itself may hold its address
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A count with its noun: "1 batch", "2,400 batches"."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: thousands in full with commas, else `digits` significant digits; never "-0"."""
+    if not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    text = f"{value:.{digits}g}"
+    return "0" if float(text) == 0 else text

@@ -19,6 +19,7 @@ from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 
 if TYPE_CHECKING:
     from mlops_assets.decisions.comparison import Verdict
@@ -65,7 +66,7 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         state = registry_state(mlflow_registry, champion_record(mlops_storage, model.name), model.name)
         yield check_result(state.outcome(), key)
         after = champion_in_force(mlflow_registry, mlops_storage, model.name)
-        shown = _metadata(model, judged, before.in_force, after, mlflow_registry)
+        shown = _metadata(model, judged, before.in_force, after, mlops_storage, mlflow_registry)
         if state.alias is None and not judged.decision.waits:
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
@@ -94,6 +95,7 @@ def _metadata(
     judged: Judgement,
     before: ModelVersion | None,
     after: ModelVersion | None,
+    storage: Storage,
     registry: MlflowRegistry,
 ) -> dict[str, Any]:
     versions = registry.versions(model.name)
@@ -117,7 +119,7 @@ def _metadata(
         shown["gates"] = table(
             {"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in judged.gates
         )
-    shown["history"] = table(_history(versions))
+    shown["history"] = table(history_rows(versions, TrainingLedger(storage, model.name).all()))
     if after is None:
         return shown
     shown["mlflow_version"] = link(
@@ -151,13 +153,15 @@ def _evidence(found: "Verdict") -> dict[str, Any]:
     return shown
 
 
-def _history(versions: Sequence[ModelVersion]) -> list[dict[str, Any]]:
+def history_rows(versions: Sequence[ModelVersion], trainings: Sequence[TrainingRecord]) -> list[dict[str, Any]]:
+    """The newest versions with what was decided on each; of one that a gate refused only the ledger tells."""
+    refused = {each.version: each.reason for each in trainings if each.status == "refused"}
     return [
         {
             "version": each.version,
-            "verdict": _said(each),
+            "verdict": "refused" if each.version in refused and "verdict" not in each.tags else _said(each),
             "trained until": each.tags.get("trained_until", "")[:10],
-            "reason": each.tags.get("reason", ""),
+            "reason": each.tags.get("reason") or refused.get(each.version, ""),
         }
         for each in versions[:20]
     ]

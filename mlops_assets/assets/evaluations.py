@@ -12,6 +12,7 @@ from mlops_assets.assets.feature_tables import (
     features_table,
     importance_plot,
     importance_record,
+    judging_metric,
     tested_features,
 )
 from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
@@ -76,7 +77,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         plots = _plots(model, case, tests)
         shown = {
             **_figures(model, case, champion, mlflow_registry),
-            "features": features_table(tests),
+            "features": features_table(tests, judging_metric(case).name),
             **_pictures(plots),
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
         }

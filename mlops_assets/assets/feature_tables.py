@@ -44,9 +44,9 @@ def judging_metric(case: Case) -> "Metric":
     return next((each for each in case.metrics if each.influence is not None), own)
 
 
-def features_table(tests: "Sequence[FeatureTest]") -> dg.TableMetadataValue:
+def features_table(tests: "Sequence[FeatureTest]", metric: str) -> dg.TableMetadataValue:
     """A row for each feature and for each group of correlated ones; figures in the units of the metric."""
-    return table(_row(test, refitted=any(each.without for each in tests)) for test in tests)
+    return table(_row(test, metric, refitted=any(each.without for each in tests)) for test in tests)
 
 
 def importance_record(tests: "Sequence[FeatureTest]") -> dict[str, float]:
@@ -117,7 +117,7 @@ def features_earn(tests: "Sequence[FeatureTest]", metric: str) -> CheckOutcome:
     )
 
 
-def _row(test: "FeatureTest", refitted: bool) -> dict[str, Any]:
+def _row(test: "FeatureTest", metric: str, refitted: bool) -> dict[str, Any]:
     without = {"lost without": _value(test.without), "lost without, 95%": _bounds(test.without)} if refitted else {}
     took = {"ms per 1,000 rows": test.milliseconds} if refitted else {}
     return {
@@ -126,8 +126,8 @@ def _row(test: "FeatureTest", refitted: bool) -> dict[str, Any]:
         **without,
         "importance": test.importance.value,
         "importance, 95%": _bounds(test.importance),
-        "alone": _value(test.alone),
-        "alone, 95%": _bounds(test.alone),
+        f"{metric} alone": _value(test.alone),
+        f"{metric} alone, 95%": _bounds(test.alone),
         "correlated group": test.group,
         "missing": test.missing,
         "bytes a row": test.bytes,

@@ -10,6 +10,7 @@ from mlops_assets.cli.location import Directory, Location, ModelName, Module, Py
 from mlops_assets.cli.on_record import OnRecord, decisions
 from mlops_assets.cli.output import AsJson, console, literal, say_json, table
 from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.text import number
 
 
 def why(
@@ -59,8 +60,13 @@ def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnReco
 
 def _why(each: OnRecord) -> str:
     by = f"by {each.by}: " if each.by not in ("mlops_assets", "unknown") else ""
-    numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in each.numbers.items())
+    told = {name: number(value, 2 if name == "p" else 4) for name, value in each.numbers.items()}
+    numbers = ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in told.items())
     return by + each.reason + (f"\n({numbers})" if numbers else "")
+
+
+def _cell(value: Any) -> Any:
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _show_evidence(screen: Console, each: OnRecord) -> None:
@@ -70,4 +76,4 @@ def _show_evidence(screen: Console, each: OnRecord) -> None:
             if name == "gates" and all(row["passed"] for row in rows):
                 screen.print(f"gates: all {len(rows)} passed")
                 continue
-            screen.print(table(list(rows[0]), ([row.get(column) for column in rows[0]] for row in rows), title))
+            screen.print(table(list(rows[0]), ([_cell(row.get(column)) for column in rows[0]] for row in rows), title))

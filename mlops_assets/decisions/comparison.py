@@ -8,6 +8,7 @@ import numpy as np
 from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence
 from mlops_assets.decisions.resampling import Floats
 from mlops_assets.errors import TrainingError
+from mlops_assets.text import number
 
 _POWER = 0.8
 _ABOUT_ZERO = 0.1
@@ -125,8 +126,8 @@ def _judged(
     more = more_rows(found.effect - least, found.se, found.freedom, alpha, rows) if unsettled else None
     reason = (
         f"{metric} {'improves' if found.effect > 0 else 'worsens' if found.effect < 0 else 'changes'} by "
-        f"{abs(found.effect):.4g}; the improvement lies between {low:.4g} and {high:.4g} ({1 - alpha:.0%} confidence "
-        f"each side, {_drawn(found, rows)}): {_end(word, min_gain, no_worse_by, more)}"
+        f"{number(abs(found.effect))}; the improvement lies between {number(low)} and {number(high)} "
+        f"({1 - alpha:.0%} confidence each side, {_drawn(found, rows)}): {_end(word, min_gain, no_worse_by, more)}"
     )
     return Verdict(
         word,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from mlops_assets.decisions.retraining_evidence import Alarms, Evidence, Policy
+from mlops_assets.text import counted
 
 _UNITS = {"min": "minutes", "h": "hours", "D": "days", "W": "weeks"}
 _FIRST_WAIT = timedelta(minutes=1)
@@ -101,7 +102,9 @@ def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> Retr
 
 def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Condition]:
     if evidence.champion is None:
-        found, needed = f"{evidence.batches} labelled batches, no champion", f"{policy.first_after} labelled batches"
+        found = counted(evidence.batches, "labelled batch", "labelled batches")
+        needed = counted(policy.first_after, "labelled batch", "labelled batches")
+        found += ", no champion"
         found += ", a version waits for approval" if evidence.waits else ""
         enough = evidence.batches >= policy.first_after and not evidence.waits
         known = [_trigger("first training", enough, found, needed)]
@@ -124,10 +127,10 @@ def _alarm(name: str, on: bool, alarms: Alarms, confirm: tuple[int, int]) -> Con
     k, n = confirm
     newest = list(zip(alarms.batches, alarms.flags, strict=True))[-n:]
     raised = ", ".join(batch for batch, flag in newest if flag)
-    found = f"{sum(flag for _, flag in newest)} of the newest {len(newest)} batches" + (
+    found = f"{sum(flag for _, flag in newest)} of the newest {counted(len(newest), 'batch', 'batches')}" + (
         f" ({raised})" if raised else ""
     )
-    needed = f"{k} of the newest {n} batches" if on else "not declared"
+    needed = f"{k} of the newest {counted(n, 'batch', 'batches')}" if on else "not declared"
     return _trigger(name, on and confirmed(alarms.flags, k, n), found, needed)
 
 
@@ -135,7 +138,8 @@ def _volume(policy: Policy, evidence: Evidence) -> Condition:
     most = policy.min_new_rows
     met = most is not None and evidence.new_rows >= most
     found = (
-        f"{evidence.new_rows:,} labelled rows in {evidence.new_batches} batches unknown to champion and last training"
+        f"{counted(evidence.new_rows, 'labelled row', 'labelled rows')} in "
+        f"{counted(evidence.new_batches, 'batch', 'batches')} unknown to champion and last training"
     )
     return _trigger("volume", met, found, f"{most:,} rows" if most is not None else "not declared")
 
@@ -181,7 +185,7 @@ def _unfinished(evidence: Evidence) -> Condition:
 def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) -> list[Condition]:
     again = "unfinished" in asked
     holds = [
-        _hold("no training set", evidence.data_version is None, evidence.cannot_train or "there is one", "one"),
+        _hold("no training set", evidence.data_version is None, evidence.cannot_train or "there is one", "a set"),
         _hold(
             "trained already",
             bool(evidence.outcome),
@@ -220,12 +224,12 @@ def _taking_in(evidence: Evidence, now: datetime) -> Condition:
     since = evidence.intake_since
     until = since + _LONGEST_INTAKE if since and evidence.intake else None
     met = evidence.intake > 0 and (since is None or _within(_LONGEST_INTAKE, since, now))
-    found = f"{evidence.intake} batches under way or due"
+    found = f"{counted(evidence.intake, 'batch', 'batches')} under way or due"
     return _hold("taking in", met, found, "none, or 15 minutes of waiting", until)
 
 
 def _given_up(policy: Policy, evidence: Evidence) -> Condition:
-    found = f"{evidence.failures} failed attempts on data version {evidence.data_version}"
+    found = f"{counted(evidence.failures, 'failed attempt', 'failed attempts')} on data version {evidence.data_version}"
     if evidence.cancelled:
         found = f"a person cancelled the training on data version {evidence.data_version}"
     met = evidence.cancelled or evidence.failures >= policy.attempts
@@ -244,7 +248,7 @@ def _retry_wait(evidence: Evidence, now: datetime) -> Condition:
 def _cool_down(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     pause = policy.cool_down
     if isinstance(pause, int):
-        found = f"{evidence.since_last} batches since the last training"
+        found = f"{counted(evidence.since_last, 'batch', 'batches')} since the last training"
         return _hold("cool-down", evidence.since_last < pause, found, f"at least {pause}")
     last = evidence.last_training
     until = last + duration(pause) if last else None

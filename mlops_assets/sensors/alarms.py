@@ -18,6 +18,7 @@ from mlops_assets.resources.damaged_records import CHAMPION, Damaged, damaged_re
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 from mlops_assets.sensors.evaluated import evaluations
+from mlops_assets.text import counted
 
 REGISTRY_CHECK = "registry_intact"
 LONGEST = timedelta(days=7)
@@ -110,12 +111,12 @@ def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord])
         if not confirmed([each.verdict == name for each in judged], k, n):
             continue
         raised = [each for each in judged[-n:] if each.verdict == name]
-        last = raised[-1]
+        last, newest = raised[-1], counted(len(judged[-n:]), "batch", "batches")
         shown = ", ".join(each.batch for each in raised[-_LISTED:])
         yield alarm(
             model,
             name,
-            subject=f"{len(raised)} of the newest {len(judged[-n:])} batches of champion version {champion.version}",
+            subject=f"{len(raised)} of the newest {newest} of champion version {champion.version}",
             reason=f"{shown}. {last.batch}: {last.reason}",
             link=f"assets/{model.name}/{kind}?view=partitions&partition={last.batch}",
             identity=f"version {champion.version}",

@@ -23,6 +23,7 @@ from mlops_assets.sensors.source_memory import Memory, look, seen_now
 from mlops_assets.sensors.vanished import report_vanished
 from mlops_assets.sources import Folder, Source, UpstreamAsset
 from mlops_assets.sources.batches import Look
+from mlops_assets.text import counted
 
 MOST_SECONDS = 25.0
 """After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
@@ -69,7 +70,8 @@ def new_data_sensor(
                 except Exception as error:  # a broken record of one model must not stop the others
                     context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
         if tick.probe.waiting:
-            context.log.warning(f"MLflow does not answer: {tick.probe.waiting} batches wait")
+            waiting = counted(tick.probe.waiting, "batch waits", "batches wait")
+            context.log.warning(f"MLflow does not answer: {waiting}")
         known = {model.name: memories[model.name] for model in models if model.name in memories}
         return dg.SensorResult(
             in_one_process(tick.requests, context),

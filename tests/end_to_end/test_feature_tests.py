@@ -44,7 +44,7 @@ def test_features_that_all_earn_pass_and_pairs_are_shown_together(deployment, na
     table = {row["feature"]: row for row in model.shown("evaluation")["features"]}
     assert {feature: row["correlated group"] for feature, row in table.items()} == {"x": 1, "copy": 1, "x + copy": 1}
     assert table["x"]["verdict"] == table["copy"]["verdict"] == "replaceable"
-    assert table["x"]["alone"] == table["copy"]["alone"] < 1.2
+    assert table["x"]["rmse alone"] == table["copy"]["rmse alone"] < 1.2
 
 
 def test_rows_delivered_twice_are_told_and_do_not_stop_the_version(deployment, name):
@@ -67,4 +67,4 @@ def test_two_evaluations_of_the_same_version_show_the_same(deployment, name):
     assert model.materialize("evaluation").success
     again = model.shown("evaluation")
     assert once["features"] == again["features"] and once["importance_plot"] == again["importance_plot"]
-    assert all(row["alone"] < 0.75 for row in once["features"] if row["feature"] in {"x", "y", "z"})
+    assert all(row["log_loss alone"] < 0.75 for row in once["features"] if row["feature"] in {"x", "y", "z"})

@@ -302,7 +302,7 @@ def test_while_mlflow_is_down_new_data_are_taken_in_and_what_needs_it_waits(tick
             result = ticks.tick()
             ticks.take_in(result)
             assert keys(result) == [f"new-{number}", f"new-{number}"]
-    assert "MLflow does not answer: 1 batches wait" in capfd.readouterr().err
+    assert "MLflow does not answer: 1 batch waits" in capfd.readouterr().err
 
 
 class Empty(BaseHTTPRequestHandler):

@@ -146,7 +146,7 @@ def test_batches_that_a_window_has_left_out_are_not_new(ticks):
     ticks.batch(7, drift=False, decay=False)
     assert ticks.tick().run_requests == []
     evidence = {row.data["condition"]: row.data["found"] for row in ticks.newest()["evidence"].records}
-    assert evidence["volume"].startswith("100 labelled rows in 1 batches")
+    assert evidence["volume"].startswith("100 labelled rows in 1 batch unknown")
     ticks.batch(8, drift=False, decay=False)
     (request,) = ticks.tick().run_requests
     assert request.tags["mlops_assets/trigger"] == "volume"
