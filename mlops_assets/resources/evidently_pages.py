@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -34,21 +35,67 @@ def performance_page(
 
     Both frames have the columns `target` and `prediction`; of more than 5,000 rows a sample is drawn.
     """
-    from evidently import BinaryClassification, MulticlassClassification, Regression, Report
-    from evidently.presets import ClassificationPreset, RegressionPreset
+    from evidently import Regression, Report
+    from evidently.presets import RegressionPreset
 
     if problem == "regression":
         roles = {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
-        report = Report([RegressionPreset()])
-    else:
-        holdout, batch = holdout.astype(str), batch.astype(str)
-        labels = sorted({*holdout.to_numpy().ravel(), *batch.to_numpy().ravel()})
-        columns = {"target": TARGET, "prediction_labels": PREDICTION}
-        # Evidently takes two labels as a binary problem, whose positive label is 1 unless it is named.
-        binary = BinaryClassification(**columns, pos_label=_safe_text(labels[-1]))
-        roles = {"classification": [binary if len(labels) <= 2 else MulticlassClassification(**columns)]}
-        report = Report([ClassificationPreset()])
-    return _html(report, *(_dataset(_sampled(side, seed), **roles) for side in (batch, holdout)))
+        return _html(
+            Report([RegressionPreset()]), *(_dataset(_sampled(side, seed), **roles) for side in (batch, holdout))
+        )
+    names = _class_names(holdout, batch)
+    sides = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
+    return _classification_page(*sides, positive=list(names.values())[-1])
+
+
+def _classification_page(batch: pd.DataFrame, holdout: pd.DataFrame, positive: str) -> str:
+    """As much as Evidently can compare: with labels that one side lacks it raises on most of its own metrics.
+
+    It takes a side that shows two labels as binary, and looks every label of the batch up in the holdout.
+    """
+    from evidently import BinaryClassification, MulticlassClassification, Report
+    from evidently.presets import ClassificationPreset, ClassificationQualityByLabel, DataSummaryPreset
+
+    here, there = (set(side.to_numpy().ravel()) for side in (batch, holdout))
+    columns: dict[str, Any] = {"target": TARGET, "prediction_labels": PREDICTION}
+    roles: dict[str, Any] = {"classification": [MulticlassClassification(**columns)]}
+    content: Any = ClassificationPreset()
+    if here == there and len(here) == 2:
+        roles = {"classification": [BinaryClassification(**columns, pos_label=positive)]}
+    elif not here <= there:
+        content, roles = DataSummaryPreset(), {"categorical_columns": [TARGET, PREDICTION, "right"]}
+        batch, holdout = _with_right(batch), _with_right(holdout)
+    elif 2 in (len(here), len(there)):
+        content = ClassificationQualityByLabel()
+    return _html(Report([content]), _dataset(batch, **roles), _dataset(holdout, **roles))
+
+
+def _with_right(side: pd.DataFrame) -> pd.DataFrame:
+    return side.assign(right=(side[TARGET] == side[PREDICTION]).map({True: "yes", False: "no"}))
+
+
+def _class_names(*sides: pd.DataFrame) -> dict[str, str]:
+    """Label to its name on the page, in order of the labels: the positive one of two is last, as in scikit-learn."""
+    labels = list(pd.unique(pd.concat([side[name].astype(object) for side in sides for name in (TARGET, PREDICTION)])))
+    try:
+        labels = sorted(labels)
+    except TypeError:  # labels of several types have no order but that of their text
+        labels = sorted(labels, key=_label_text)
+    texts = list(dict.fromkeys(map(_label_text, labels)))
+    return {text: _safe_label(text, position) for position, text in enumerate(texts)}
+
+
+def _safe_label(label: str, position: int) -> str:
+    """As `_safe_text`; a changed one keeps its position to stay unique."""
+    clean = _safe_text(label)
+    return clean if clean == label else f"{clean[:90]} ({position})"
+
+
+def _label_text(label: object) -> str:
+    """A label as text that is the same for 1 and 1.0: a gap in a column makes floats of its whole numbers."""
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return str(int(label))
+    return str(label)
 
 
 def _drawable(frame: pd.DataFrame, name: str) -> bool:
