@@ -23,12 +23,12 @@ _LISTED = 10
 
 def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dagster metadata from plain values; None and numbers that are not finite are shown as text."""
-    return {name.replace("/", " "): _value(value) for name, value in values.items() if value is not None}
+    return {_name(name.replace("/", " ")): _value(value) for name, value in values.items() if value is not None}
 
 
 def table(rows: Iterable[Mapping[Any, Any]], digits: int = _TABLE_DIGITS) -> dg.TableMetadataValue:
     """A table from flat dicts; all rows need the columns of the first one. Numbers have `digits` significant digits."""
-    records = [{str(name): _cell(value, digits=digits) for name, value in row.items()} for row in rows]
+    records = [{_name(name): _cell(value, digits=digits) for name, value in row.items()} for row in rows]
     if not records:
         records = [{"": "nothing"}]
     columns = [dg.TableColumn(name, type=_cell_type([record.get(name) for record in records])) for name in records[0]]
@@ -60,14 +60,14 @@ def column_schema(frame: "pd.DataFrame", described: Mapping[str, str] | None = N
     """Columns and dtypes of a frame, with what is known of them, for the asset's list of columns."""
     said = described or {}
     return dg.TableSchema(
-        [dg.TableColumn(str(name), str(dtype), said.get(str(name))) for name, dtype in frame.dtypes.items()]
+        [dg.TableColumn(_name(name), str(dtype), said.get(str(name))) for name, dtype in frame.dtypes.items()]
     )
 
 
 def same_columns(frame: "pd.DataFrame", upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
     """Lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
     return dg.TableColumnLineage(
-        {str(name): [dg.TableColumnDep(upstream[name], str(name))] for name in frame.columns if name in upstream}
+        {_name(name): [dg.TableColumnDep(upstream[name], _name(name))] for name in frame.columns if name in upstream}
     )
 
 
@@ -81,6 +81,16 @@ def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult
         description=outcome.message,
         metadata=metadata({"result": outcome.message, **outcome.metadata}),
     )
+
+
+def _name(name: object) -> str:
+    """A name from data as a key of what Dagster stores, in quotes where Dagster could take it for one of its own.
+
+    Dagster reads a dict with the key `__class__`, `__enum__`, `__set__`, `__frozenset__` or `__mapping_items__` back as
+    an object that the values describe: a column of that name would choose the object.
+    """
+    text = str(name)
+    return repr(text) if text.startswith("__") else text
 
 
 def _value(value: Any) -> Any:
@@ -125,7 +135,7 @@ def _cell_type(values: list[Any]) -> str:
 
 def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _jsonable(item) for name, item in value.items()}
+        return {_name(name): _jsonable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
     return _cell(value)

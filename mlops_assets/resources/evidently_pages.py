@@ -44,8 +44,8 @@ def performance_page(
             Report([RegressionPreset()]), *(_dataset(_sampled(side, seed), **roles) for side in (batch, holdout))
         )
     names = _class_names(holdout, batch)
-    sides = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
-    return _classification_page(*sides, positive=list(names.values())[-1])
+    shown = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
+    return _classification_page(shown[0], shown[1], positive=list(names.values())[-1])
 
 
 def _classification_page(batch: pd.DataFrame, holdout: pd.DataFrame, positive: str) -> str:

@@ -3,6 +3,8 @@
 import dagster as dg
 import numpy as np
 import pandas as pd
+import pytest
+from dagster._serdes import deserialize_value, serialize_value
 
 from mlops_assets.assets.metadata import (
     check_result,
@@ -63,3 +65,30 @@ def test_check_result_carries_message_severity_and_evidence():
     result = check_result(outcome, dg.AssetKey(["m", "dataset"]))
     assert (result.passed, result.severity, result.description) == (False, dg.AssetCheckSeverity.WARN, "3 days old")
     assert result.metadata["days"].value == 3
+
+
+@pytest.mark.parametrize("name", ["__class__", "__enum__", "__set__", "__frozenset__", "__mapping_items__"])
+@pytest.mark.parametrize("text", ["DagsterRun", "DagsterRunStatus.SUCCESS", "AssetKey"])
+def test_no_column_of_the_data_chooses_an_object_when_dagster_reads_metadata_back(name, text):
+    frame = pd.DataFrame({"x": [1.5], name: [text]})
+    shown = {
+        "preview": preview(frame),
+        "schema": column_schema(frame),
+        "lineage": same_columns(frame, {name: dg.AssetKey("m")}),
+        **metadata({"json": {name: {name: [text]}}, name: text}),
+    }
+    event = dg.AssetMaterialization("m", metadata=shown)
+    assert deserialize_value(serialize_value(event), dg.AssetMaterialization) == event
+    assert event.metadata["preview"].records[0].data == {"x": 1.5, f"'{name}'": text}
+
+
+def test_a_run_whose_batch_has_a_column_named_like_a_key_of_dagster_is_read_back():
+    @dg.asset
+    def rows():
+        return dg.MaterializeResult(metadata={"preview": preview(pd.DataFrame({"__class__": ["DagsterRun"]}))})
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([rows], instance=instance)
+        stored = instance.fetch_materializations(dg.AssetKey("rows"), limit=1).records[0].asset_materialization
+        assert stored.metadata["preview"].records[0].data == {"'__class__'": "DagsterRun"}
+        assert any(entry.is_dagster_event for entry in instance.all_logs(run.run_id))
