@@ -1,6 +1,7 @@
 """What the rows of a batch say: the version of their content, their times, the periods that these lie in."""
 
 import hashlib
+import re
 import warnings
 from collections.abc import Collection
 from typing import Any
@@ -15,6 +16,7 @@ from mlops_assets.text import cell_text
 
 _FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
 _FUTURE_TOLERANCE = pd.Timedelta(days=1)
+_DAY_OR_MONTH = r"\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?:\D|$)"
 
 
 def data_version(frame: pd.DataFrame) -> str:
@@ -98,22 +100,30 @@ def periods_over(keys: Collection[str], period: Period, now: pd.Timestamp) -> tu
     return [key for key in ordered if key not in running], running
 
 
-def parse_times(values: pd.Series) -> pd.Series:
-    """A column as datetimes in microseconds (in UTC where it has a zone); SourceError naming the first bad value."""
+def parse_times(values: pd.Series, time_format: str | None = None) -> pd.Series:
+    """A column as datetimes in microseconds (in UTC where it has a zone); SourceError naming the first bad value.
+
+    Without a format, a value such as 01/02/2024 is refused: it is a day of January or of February, and what pandas
+    takes it for depends on the first value of the column.
+    """
     if pd.api.types.is_datetime64_any_dtype(values):
         return _plain_times(values)
     text = values
     if pd.api.types.is_numeric_dtype(values):
         whole = not bool(((values.dropna() % 1) != 0).any())
         text = values.astype("Int64").astype("string") if whole else values.astype("string")
-    parsed = _first_that_parses(text).mask(text.isin(["now", "today"]))  # pandas takes these for the time it is
+    if time_format is None:
+        _refuse_two_ways(text)
+    parsed = _first_that_parses(text, time_format).mask(
+        text.isin(["now", "today"])
+    )  # pandas takes these for the time it is
     bad = (parsed.isna() & values.notna()).to_numpy()
     if bad.any():
         row = int(bad.argmax())
         raise SourceError(
-            f"column {values.name!r:.80} holds {values.iloc[row]!r:.80} in data row {row + 1}, which is not a time as "
-            "the others are; expected one format throughout, such as 2011-01-31 or 2011-01-31T17:00:00. "
-            "Correct the values"
+            f"column {values.name!r:.80} holds {values.iloc[row]!r:.80} in data row {row + 1}, which is not a time "
+            f"{f'of the format {time_format!r:.40}' if time_format else 'as the others are'}; expected one format "
+            "throughout, such as 2011-01-31 or 2011-01-31T17:00:00. Correct the values"
         )
     return _plain_times(parsed)
 
@@ -124,16 +134,35 @@ def _plain_times(times: pd.Series) -> pd.Series:
     return microseconds if times.dt.tz is None else microseconds.dt.tz_convert("UTC")
 
 
-def _first_that_parses(text: pd.Series) -> pd.Series:
+def _refuse_two_ways(text: pd.Series) -> None:
+    there = text.reset_index(drop=True).dropna().astype(str)
+    suspects = there[there.str.match(_DAY_OR_MONTH)]
+    for row, value in zip(suspects.index.tolist(), suspects, strict=True):
+        found = re.match(_DAY_OR_MONTH, value)
+        assert found is not None
+        one, other = int(found.group(1)), int(found.group(2))
+        if (one != other and max(one, other) <= 12) or len(found.group(3)) == 2:
+            raise SourceError(
+                f"column {text.name!r:.80} holds {value!r:.40} in data row {row + 1}, which can be read in two ways, "
+                "by month or by day first. Write times as 2024-02-01, or declare time_format, such as '%d/%m/%Y', if "
+                "it is the column of time of a Folder"
+            )
+
+
+def _first_that_parses(text: pd.Series, time_format: str | None = None) -> pd.Series:
     """The reading with the fewest unparsed values; formats differ in what they allow within one column."""
     best: pd.Series | None = None
     iso = {"format": "ISO8601"}
     readings: tuple[dict[str, Any], ...] = ({}, iso, {"utc": True}, {**iso, "utc": True})
+    if time_format is not None:
+        readings = ({"format": time_format}, {"format": time_format, "utc": True})
     for options in readings:
         try:
             with warnings.catch_warnings():
                 # pandas warns before it guesses value by value, which fills what is missing from today's date
                 warnings.simplefilter("error", UserWarning)
+                # Of days first it warns in Cython, where an error would be printed and not raised.
+                warnings.filterwarnings("ignore", message="Parsing dates in")
                 parsed: pd.Series = pd.to_datetime(text, errors="coerce", **options)
         except (ValueError, TypeError, OverflowError, UserWarning):
             continue

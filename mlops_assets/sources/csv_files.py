@@ -4,10 +4,11 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pandas as pd
@@ -18,6 +19,7 @@ from mlops_assets.sources.opening import Format
 
 _CHUNK = 1 << 20
 _OTHER_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_SEPARATOR = re.compile(r'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
 _MAGIC = {
     b"PAR1": "a parquet file",
     b"PK\x03\x04": "a zip archive",
@@ -29,34 +31,44 @@ _MAGIC = {
 
 @dataclass(frozen=True)
 class Scan:
-    """What one pass over the text showed. `tail` is the last line where no newline ends it, else empty."""
+    """What one pass over the text showed. `tail` is the last line where no newline ends it, else empty.
+
+    `delimiter` is the one that a first line `sep=;` names, as Excel writes it; None where there is no such line.
+    """
 
     header: list[str]
     tail: str
+    delimiter: str | None = None
+
+    def format(self, fmt: Format) -> Format:
+        """The format with the file's own delimiter."""
+        return fmt if self.delimiter is None else replace(fmt, delimiter=self.delimiter)
 
 
 def read_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
     """All rows of the file; SourceError naming what is wrong with it and where."""
     scan = scan_csv(stream, zipped, fmt)
-    return _checked(_parse(stream, zipped, fmt), scan, fmt)
+    return _checked(_parse(stream, zipped, fmt, scan), scan, scan.format(fmt))
 
 
 def read_csv_column(stream: BinaryIO, zipped: bool, fmt: Format, column: str) -> pd.Series:
     """One column of the file as text, of shape (rows,)."""
-    require_column(scan_csv(stream, zipped, fmt).header, column)
-    return _parse(stream, zipped, fmt, usecols=[column], dtype=str)[column]
+    scan = scan_csv(stream, zipped, fmt)
+    require_column(scan.header, column)
+    return _parse(stream, zipped, fmt, scan, usecols=[column], dtype=str)[column]
 
 
 def read_csv_text(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
     """All rows of the file, each value as the text that stands there."""
     scan = scan_csv(stream, zipped, fmt)
-    return _checked(_parse(stream, zipped, fmt, dtype=str, na_values=[], keep_default_na=False), scan, fmt)
+    text = _parse(stream, zipped, fmt, scan, dtype=str, na_values=[], keep_default_na=False)
+    return _checked(text, scan, scan.format(fmt))
 
 
 def infer_types(text: pd.DataFrame, fmt: Format) -> pd.DataFrame:
     """The same rows as if they alone stood in a file: what other rows hold does not change a type."""
     buffer = io.BytesIO(text.to_csv(index=False, sep=fmt.delimiter, lineterminator="\n").encode(fmt.encoding))
-    return _parse(buffer, False, fmt)
+    return _parse(buffer, False, fmt, None)
 
 
 def require_column(columns: Sequence[str], column: str) -> None:
@@ -68,18 +80,22 @@ def require_column(columns: Sequence[str], column: str) -> None:
 
 def scan_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> Scan:
     """One pass in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
-    records, head, tail = Records(fmt.delimiter), "", ""
+    records, head, tail, own = Records(fmt.delimiter), "", "", None
     for text in _decoded(_unpacked(stream, zipped, fmt), fmt):
+        if not head and (first := _SEPARATOR.match(text)):
+            own = first.group(1)
+            records = Records(own)
         if len(head) < LONGEST:
             head += text[:LONGEST]
         records.take(text)
         if records.ended > fmt.limits.max_rows + 1:
             raise SourceError(_too_many("rows", fmt.limits.max_rows))
         tail = (tail + text).rpartition("\n")[2][-LONGEST:]
-    header = _header(head, fmt)
+    fmt = fmt if own is None else replace(fmt, delimiter=own)
+    header = _header(head if own is None else head.split("\n", 1)[-1], fmt)
     if len(header) > fmt.limits.max_columns:
         raise SourceError(_too_many("columns", fmt.limits.max_columns, len(header)))
-    return Scan(header, tail.strip("\r"))
+    return Scan(header, tail.strip("\r"), own)
 
 
 def _unpacked(stream: BinaryIO, zipped: bool, fmt: Format) -> Iterator[bytes]:
@@ -180,10 +196,18 @@ def _fields(text: str, delimiter: str) -> list[str]:
         raise SourceError(f"has a header that cannot be parsed ({problem!s:.80}). Correct the file") from None
 
 
-def _parse(stream: BinaryIO, zipped: bool, fmt: Format, **options: Any) -> pd.DataFrame:
+def _parse(stream: BinaryIO, zipped: bool, fmt: Format, scan: Scan | None, **options: Any) -> pd.DataFrame:
     stream.seek(0)
+    fmt = fmt if scan is None else scan.format(fmt)
     source: Any = gzip.GzipFile(fileobj=stream) if zipped else stream
-    chosen: dict[str, Any] = {"na_values": list(fmt.na_values), "dtype": dict(fmt.dtypes), **options}
+    missing = [*fmt.na_values, *([] if fmt.keep_default_na else [""])]
+    chosen: dict[str, Any] = {
+        "na_values": missing,
+        "keep_default_na": fmt.keep_default_na,
+        "dtype": dict(fmt.dtypes),
+        "skiprows": 0 if scan is None or scan.delimiter is None else 1,
+        **options,
+    }
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -191,6 +215,8 @@ def _parse(stream: BinaryIO, zipped: bool, fmt: Format, **options: Any) -> pd.Da
                 source,
                 sep=fmt.delimiter,
                 encoding=fmt.encoding,
+                decimal=fmt.decimal,
+                thousands=fmt.thousands,
                 index_col=False,
                 low_memory=False,
                 nrows=fmt.limits.max_rows + 1,

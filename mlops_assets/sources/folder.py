@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlops_assets.sources.batches import Look, Period, Recall
 from mlops_assets.sources.declared_fields import SourceDeclarationError, declaration_error
@@ -37,6 +37,20 @@ class Folder(BaseModel):
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Delimiter of CSV files.")
     na_values: list[str] = Field(
         default=[], description="Texts in CSV files that mean missing, besides those of pandas."
+    )
+    keep_default_na: bool = Field(
+        default=True,
+        description="Whether NA, None, null, nan and their like mean missing in CSV files; an empty cell always does.",
+    )
+    decimal: str = Field(
+        default=".", min_length=1, max_length=1, description="Decimal mark of numbers in CSV files, such as ','."
+    )
+    thousands: str | None = Field(
+        default=None, min_length=1, max_length=1, description="Mark between thousands in CSV files, such as '.'."
+    )
+    time_format: str | None = Field(
+        default=None,
+        description="How `time` is written, such as '%d/%m/%Y'; needed where it can be read in two ways.",
     )
     dtypes: dict[str, str] = Field(default={}, description="pandas dtype of a column, where it is not to be inferred.")
     limits: Limits = Field(default=Limits(), description="The largest file that is read.")
@@ -73,6 +87,16 @@ class Folder(BaseModel):
                 f"Folder: unknown encoding {encoding!r:.80}; expected one such as 'utf-8' or 'cp1252'."
             ) from None
         return encoding
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> "Folder":
+        marks = [mark for mark in (self.delimiter, self.decimal, self.thousands) if mark is not None]
+        if len(set(marks)) < len(marks):
+            raise SourceDeclarationError(
+                f"Folder: delimiter {self.delimiter!r}, decimal {self.decimal!r} and thousands {self.thousands!r} need "
+                "to differ. Declare what the files use."
+            )
+        return self
 
     def with_time(self, name: str | None) -> "Folder":
         """The same folder with the model's column of time, where it declares none itself."""

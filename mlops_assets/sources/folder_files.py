@@ -97,14 +97,22 @@ def _unstable(folder: "Folder", file: Found, seen: Mapping[str, str] | None, now
 
 def _format(folder: "Folder") -> Format:
     return Format(
-        folder.encoding, folder.delimiter, tuple(folder.na_values), tuple(sorted(folder.dtypes.items())), folder.limits
+        folder.encoding,
+        folder.delimiter,
+        tuple(folder.na_values),
+        tuple(sorted(folder.dtypes.items())),
+        folder.limits,
+        folder.decimal,
+        folder.thousands,
+        folder.keep_default_na,
+        folder.time_format,
     )
 
 
 def _read_file(folder: "Folder", file: Found) -> pd.DataFrame:
     frame = _load(file.path, fixed_root(folder.path)[0], _format(folder), file.unsafe)
     if folder.time is not None and folder.time in frame and len(frame):
-        frame[folder.time] = parse_times(frame[folder.time])
+        frame[folder.time] = parse_times(frame[folder.time], folder.time_format)
     return frame
 
 
@@ -172,27 +180,27 @@ def _load_times(path: str, root: str, fmt: Format, unsafe: bool, time: str) -> p
             times = read_parquet_column(stream, fmt, time)
         else:
             times = read_csv_column(stream, path.endswith(".gz"), fmt, time)
-    return _whole_times(times)
+    return _whole_times(times, fmt)
 
 
 def _load_period(path: str, root: str, fmt: Format, time: str, period: Period, key: str) -> pd.DataFrame:
     with open_file(path, root, fmt.limits) as stream:
         if path.endswith(".parquet"):
             table = read_table(stream, fmt)
-            times = _whole_times(to_pandas(table.select([time]), fmt)[time])
+            times = _whole_times(to_pandas(table.select([time]), fmt)[time], fmt)
             rows = period_keys(times, period) == key
             frame = to_pandas(table.filter(rows), fmt)
         else:
             text = read_csv_text(stream, path.endswith(".gz"), fmt)
             require_column(list(text.columns), time)
-            times = _whole_times(text[time].where(text[time] != ""))
+            times = _whole_times(text[time].where(text[time] != ""), fmt)
             rows = period_keys(times, period) == key
             frame = infer_types(text[rows], fmt)
     return frame.assign(**{time: times[rows].reset_index(drop=True)})
 
 
-def _whole_times(values: pd.Series) -> pd.Series:
-    times = parse_times(values)
+def _whole_times(values: pd.Series, fmt: Format) -> pd.Series:
+    times = parse_times(values, fmt.time_format)
     if bool(times.isna().any()):
         row = int(times.isna().to_numpy().argmax())
         raise SourceError(

@@ -27,6 +27,10 @@ class Format:
     na_values: tuple[str, ...]
     dtypes: tuple[tuple[str, str], ...]
     limits: Limits
+    decimal: str = "."
+    thousands: str | None = None
+    keep_default_na: bool = True
+    time_format: str | None = None
 
 
 def open_file(path: str, root: str, limits: Limits) -> BinaryIO:

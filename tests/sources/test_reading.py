@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import pytest
 
-from mlops_assets.errors import SourceError
+from mlops_assets.errors import DeclarationError, SourceError
 from mlops_assets.sources import Folder, Limits
 
 GOOD = b"x,y\n1,2\n3,4\n"
@@ -183,3 +183,52 @@ def test_unsafe_names_are_refused_and_shown_escaped(tmp_path, name):
     with pytest.raises(SourceError, match="has an unsafe name") as raised:
         source.read(key)
     assert "\n" not in str(raised.value)
+
+
+def test_decimal_commas_thousands_and_texts_of_missing_are_declared(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"price;code;n\n1.234,5;NA;1\n2,5;None;\n")
+    declared = {"delimiter": ";", "decimal": ",", "thousands": ".", "keep_default_na": False}
+    frame = Folder(str(tmp_path / "*.csv"), **declared).read("a")
+    assert frame["price"].tolist() == [1234.5, 2.5]
+    assert frame["code"].tolist() == ["NA", "None"]
+    assert frame["n"].tolist()[0] == 1.0 and frame["n"].isna().tolist() == [False, True]
+    default = Folder(str(tmp_path / "*.csv"), delimiter=";").read("a")
+    assert default["price"].tolist() == ["1.234,5", "2,5"] and default["code"].isna().all()
+
+
+def test_marks_that_are_alike_are_refused_when_declared():
+    with pytest.raises(DeclarationError, match="delimiter ',', decimal ',' and thousands None need to differ"):
+        Folder("x/*.csv", decimal=",")
+
+
+@pytest.mark.parametrize("first", [b"sep=;\n", b"sep=;\r\n", b'\xef\xbb\xbf"sep=;"\n'])
+@pytest.mark.parametrize("period", [None, "day"])
+def test_the_line_that_excel_writes_first_names_the_delimiter(tmp_path, first, period):
+    (tmp_path / "a.csv").write_bytes(first + b"t;x\n2024-01-31;1\n2024-01-31;2\n")
+    frame = Folder(str(tmp_path / "*.csv"), period=period, time="t").read("2024-01-31" if period else "a")
+    assert frame.columns.tolist() == ["t", "x"] and frame["x"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["01/02/2024", "1.2.2024", "03-04-2024 10:00", "13/02/24"])
+@pytest.mark.parametrize("period", [None, "month"])
+def test_a_date_that_can_be_read_in_two_ways_is_refused(tmp_path, text, period):
+    (tmp_path / "a.csv").write_text(f"t,x\n{text},1\n")
+    source = Folder(str(tmp_path / "*.csv"), time="t", period=period)
+    with pytest.raises(SourceError, match=r"in data row 1, which can be read in two ways, by month or by day first"):
+        source.read("file-a" if period else "a")
+
+
+@pytest.mark.parametrize(("written", "month"), [("%d/%m/%Y", 2), ("%m/%d/%Y", 1)])
+def test_a_declared_format_of_time_is_the_one_that_is_read(tmp_path, written, month):
+    (tmp_path / "a.csv").write_text("t,x\n01/02/2024,1\n")
+    frame = Folder(str(tmp_path / "*.csv"), time="t", time_format=written).read("a")
+    assert frame["t"].tolist() == [pd.Timestamp(2024, month, 3 - month)]
+    with pytest.raises(SourceError, match="which is not a time of the format '%Y'; expected one format"):
+        Folder(str(tmp_path / "*.csv"), time="t", time_format="%Y").read("a")
+
+
+def test_a_day_beyond_the_twelfth_is_read_in_the_one_way_there_is(tmp_path, capfd):
+    (tmp_path / "a.csv").write_text("t,x\n13/02/2024,1\n14/02/2024,1\n")
+    frame = Folder(str(tmp_path / "*.csv"), time="t").read("a")
+    assert frame["t"].tolist() == [pd.Timestamp("2024-02-13"), pd.Timestamp("2024-02-14")]
+    assert capfd.readouterr().err == ""
