@@ -8,7 +8,7 @@ import dagster as dg
 
 from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.intake import as_texts, judged_columns, of_the_batch, unused
-from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
 from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
@@ -16,6 +16,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.suites import Suite, suite_of
 
@@ -184,7 +185,10 @@ def _reject(
         storage.write_frame(model.name, "rejected", batch, version, as_texts(frame))
     ledger = BatchLedger(storage, model.name)
     mark = _mark(context, ledger.get(batch))
-    ledger.put(BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark))
+    # As the sensor knew it, where a sensor asked: it would ask for ever for what its own process does not know yet.
+    judges = context.run.tags.get(JUDGED_BY) or judged_by(model)
+    record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
+    ledger.put(replace(record, judged_by=judges))
     # Checks show the newest batch only; this stays with the asset's events.
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))

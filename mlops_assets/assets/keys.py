@@ -14,6 +14,9 @@ MODEL = "mlops_assets/model"
 MARK = "mlops_assets/mark"
 """Run tag: the state of the source (size and time of a file, hash of a frame) that a batch run was asked to read."""
 
+JUDGED_BY = "mlops_assets/judged_by"
+"""Run tag: what judges batches, as the sensor that asked for the run knew it (`resources/judges.py`)."""
+
 KIND = "mlops_assets/kind"
 """Run tag: what a run does for its model, `batch`, `outcomes` or `training`."""
 

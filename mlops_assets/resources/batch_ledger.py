@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """The last look at one batch. `version` and `features` name the files in which its rows are stored."""
+    """The last look at one batch. `version` and `features` name the files in which its rows are stored.
+
+    `judged_by`: what a batch was rejected by (`judged_by`), empty for any other and in records of earlier releases.
+    """
 
     batch: str
     status: Literal["accepted", "rejected", "duplicate"]
@@ -30,6 +33,7 @@ class BatchRecord:
     features_code: str | None = None
     labels: str | None = None
     excluded: str = ""
+    judged_by: str = ""
 
     @property
     def identity(self) -> str:

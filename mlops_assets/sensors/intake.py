@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 from mlops_assets.assets.completeness import outstanding
 from mlops_assets.assets.keys import BATCH_ASSETS
@@ -10,6 +11,7 @@ from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import ChampionRecord, champion_record
+from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.records import log_damage
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import batches_of_manifest
@@ -22,7 +24,7 @@ class Wanted:
 
     `mark` is the state of its source. `need` changes when there is another reason for a run than before, or another
     champion to score it, and with it the attempts are counted anew. `registry`: its rows are stored already, and what
-    is left needs the registry.
+    is left needs the registry. `judges`: what will judge its rows, where they are read anew.
     """
 
     batch: str
@@ -30,6 +32,7 @@ class Wanted:
     mark: str
     need: str
     registry: bool
+    judges: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,11 @@ def batches_on_record(storage: Storage, model: str) -> Batches:
 
 
 def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[Wanted]:
-    """Batches that need a run: those that the source has, in its order, then those of which the source is gone."""
+    """Batches that need a run: those that the source has, in its order, then those of which the source is gone.
+
+    A rejected batch is wanted again, once, where what judges it has changed since.
+    """
+    judges = cache(partial(judged_by, model))  # asked for where a batch needs it, as it reads the suite file
     alike: dict[str, list[BatchRecord]] = {}
     for record in known.records.values():
         if record.version is not None:
@@ -77,7 +84,11 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
     for batch, mark in found.ready.items():
         there = known.records.get(batch)
         if there is None or there.mark != mark or _misjudged(there, alike):
-            yield Wanted(batch, BATCH_ASSETS, mark, _need(mark, model.features_version, known.champion), registry=False)
+            need = _need(mark, model.features_version, known.champion)
+            yield Wanted(batch, BATCH_ASSETS, mark, need, registry=False, judges=judges())
+        elif there.status == "rejected" and there.judged_by not in ("", judges()):
+            need = _need(mark, model.features_version, known.champion, judges())
+            yield Wanted(batch, BATCH_ASSETS, mark, need, registry=False, judges=judges())
         else:
             yield from _incomplete(model, there, known, from_source=True)
     waiting = {*found.seen, *(each.name for each in found.waiting)}

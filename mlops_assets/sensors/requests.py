@@ -7,7 +7,7 @@ from typing import Literal
 
 import dagster as dg
 
-from mlops_assets.assets.keys import ATTEMPT, KIND, MARK, MODEL, asset_key, batches
+from mlops_assets.assets.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.assets.outcomes import outcome_batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -112,11 +112,12 @@ def _from(candidates: list[Wanted], batch: str) -> list[Wanted]:
 
 
 def _request(model: str, kind: Kind, wanted: Wanted, attempt: int) -> dg.RunRequest:
+    tags = {**_tags(model, kind, wanted), MARK: wanted.mark, ATTEMPT: str(attempt), "dagster/max_retries": "0"}
     return dg.RunRequest(
         run_key=f"{model}/{kind}/{wanted.batch}/{wanted.need}/{attempt}",
         partition_key=wanted.batch,
         asset_selection=[asset_key(model, asset) for asset in wanted.assets],
-        tags={**_tags(model, kind, wanted), MARK: wanted.mark, ATTEMPT: str(attempt), "dagster/max_retries": "0"},
+        tags={**tags, JUDGED_BY: wanted.judges} if wanted.judges else tags,
     )
 
 

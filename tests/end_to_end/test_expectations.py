@@ -12,6 +12,7 @@ from deployment import DeployedModel, checks, failed, plain, why
 from synthetic import rows
 
 from mlops_assets import ModelPipeline
+from mlops_assets.resources.judges import judged_by
 
 BETWEEN = {
     "type": "expect_column_values_to_be_between",
@@ -176,8 +177,10 @@ def test_suite_that_changed_since_it_was_loaded_judges_as_it_is_now(deployment, 
     path.write_text("expectations: [")
     result = model.take_in(model.land("b2", rows(2)))
     assert f"batch 'b2' is rejected. suite_in_force: the suite cannot be used: {path}: " in why(result)
-    assert model.record("b2").status == "rejected"
+    rejected = model.record("b2")
+    assert (rejected.status, rejected.judged_by) == ("rejected", judged_by(model.pipeline))
     path.unlink()
+    assert rejected.judged_by != judged_by(model.pipeline)
     assert model.take_in(model.land("b3", rows(3))).success
 
 

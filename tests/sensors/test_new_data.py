@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 from ticking import Ticks, keys, pipeline, write
 
-from mlops_assets import Folder, Frame
+from mlops_assets import Folder, Frame, ModelPipeline
+from mlops_assets.resources.judges import judged_by
 from mlops_assets.sensors.requests import MOST_PER_TICK
 
 
@@ -112,6 +113,54 @@ def test_a_rejected_batch_that_did_not_change_is_done_with(ticks, folder):
     mark = ticks.tick().run_requests[0].tags["mlops_assets/mark"]
     ticks.put("bikes", "2024-01", mark, status="rejected", features=None, reasons=("no rows",))
     assert keys(ticks.tick()) == []
+
+
+def test_a_rejected_batch_is_looked_at_once_more_when_what_judged_it_changes(tmp_path, folder):
+    suite = tmp_path / "expectations.yaml"
+    with dg.instance_for_test() as instance:
+
+        def loaded(**options):
+            return Ticks(
+                tmp_path, instance, pipeline("bikes", Folder(str(folder / "*.csv"), **options), expectations=str(suite))
+            )
+
+        def reject(tick):
+            (request,) = tick.run_requests
+            mark, judges = (request.tags[f"mlops_assets/{name}"] for name in ("mark", "judged_by"))
+            ticks.put("bikes", "2024-01", mark, status="rejected", features=None, reasons=("x",), judged_by=judges)
+            return request
+
+        ticks = loaded()
+        write(folder, "2024-01.csv")
+        ticks.tick()
+        requests = [reject(ticks.tick())]
+        assert keys(ticks.tick()) == []
+        suite.write_text("name: bikes\nexpectations: []\n")
+        requests.append(reject(ticks.tick()))
+        assert keys(ticks.tick()) == []
+        ticks = loaded(delimiter=";")  # the declaration is mended, and the code location reloaded
+        ticks.tick()
+        requests.append(reject(ticks.tick()))
+        assert [keys(ticks.tick()) for _ in range(2)] == [[], []]
+        assert len({request.run_key for request in requests}) == 3
+        assert {request.tags["mlops_assets/attempt"] for request in requests} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"where": {"region": "north"}}, False),
+        ({"target": "z"}, False),
+        ({"key": ["id"]}, False),
+        ({"source": Folder("b/*.csv", dtypes={"x": "str"})}, False),
+        ({"source": Folder("b/*.csv", limits={"max_rows": 7})}, False),
+        ({"holdout": 1, "description": "another"}, True),
+    ],
+)
+def test_what_judges_a_batch_is_source_contract_and_suite(changed, same):
+    before = {"source": Folder("b/*.csv"), "target": "y", "estimator": "sklearn.linear_model.Ridge"}
+    one, other = (judged_by(ModelPipeline(name="bikes", **{**before, **each})) for each in ({}, changed))
+    assert (one == other) is same
 
 
 def test_a_folder_that_is_away_for_a_while_makes_no_file_new_again(ticks, folder):

@@ -1,0 +1,47 @@
+"""What judges the batches of a model, as a digest: a rejected batch is looked at anew once it has changed."""
+
+import hashlib
+import json
+from typing import Any
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.sources import Frame, Source
+
+_FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_columns", "known_at")
+
+
+def judged_by(model: Declaration) -> str:
+    """16 hex digits that change with how batches are read, with what the contract asks, and with the suite.
+
+    A function counts by its name: what its code does is not known without running it.
+    """
+    fields = {name: getattr(model, name) for name in _FIELDS}
+    judges = [_options(model.source), fields, model.outcomes is not None, _suite(model)]
+    return hashlib.sha256(json.dumps(judges, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _options(source: Source) -> Any:
+    """What is declared of a source; defaults are left out, so that a new option changes nothing."""
+    load = source.name if isinstance(source, Frame) else ""  # the callable itself has no text that all processes share
+    return type(source).__name__, load, source.model_dump(exclude_defaults=True, exclude={"load"})
+
+
+def _suite(model: Declaration) -> str:
+    """What stands in the suite file now; empty where there is none, or where it cannot be read."""
+    path = model.suite_path()
+    if path is None:
+        return _objects(model.expectations)
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    except OSError:
+        return ""
+
+
+def _objects(expectations: Any) -> str:
+    if expectations is None or callable(expectations):
+        return getattr(expectations, "__qualname__", "")
+    from dataclasses import asdict
+
+    from mlops_assets.validation.suites import from_objects
+
+    return json.dumps([asdict(each) for each in from_objects(expectations)], sort_keys=True, default=str)
