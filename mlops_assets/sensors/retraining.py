@@ -67,7 +67,7 @@ def retraining_sensor(
         asset_selection=dg.AssetSelection.all(),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        description="Decides on retraining: drift, decay, volume, age, a new declaration. On record at each champion.",
+        description="Decides on retraining: drift, decay, volume, growth, age, version. On record at each champion.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry

@@ -192,3 +192,8 @@ def test_a_version_that_was_slow_is_measured_again_and_not_fitted_again(deployme
     assert patient.challenge().success
     (record,) = TrainingLedger(deployment.storage, name).all()
     assert (record.status, patient.champion()) == ("judged", 1)
+    assert not hurried.challenge(alpha=0.5).success
+    judged = hurried.materialize("champion", version=2)  # slow in the second measurement, beside a champion
+    assert f"{name} version 2 was slow: gates not passed: latency: 1 row: " in why(judged)
+    newest = TrainingLedger(deployment.storage, name).all()[0]
+    assert (newest.status, newest.version, hurried.champion()) == ("slow", 2, 1)
