@@ -103,6 +103,23 @@ def test_an_excluded_batch_is_told_with_who_took_it_out(copied: Lived):
     assert (newest["by"], newest["reason"]) == ("ada", "a sensor was broken")
 
 
+def test_damaged_records_are_skipped_and_that_of_the_champion_ends_in_one_line(copied: Lived):
+    storage = copied.model.storage
+    storage.path_of("rentals", "batches", "b1").write_text('{"batch": "b1", "sta')
+    storage.write_json("rentals", "trainings", "d-v", value={"status": "judged"})
+    before = told(copied, "--last", "50")
+    assert before["champion"]["version"] == 1 and before["decisions"]
+    for content in ("{", "null", "[]"):
+        storage.path_of("rentals", "champion").write_text(content)
+        for command in ("why", "history"):
+            said = copied.run(command, "rentals")
+            assert said.code == 2 and "champion.json" in said.err and "Traceback" not in said.err
+    findings = json.loads(copied.run("doctor", "--json").out)["findings"]
+    named = {each["name"] for each in findings if each["severity"] == "fault"}
+    files = ("champion.json", "batches/b1.json", "trainings/d-v.json")
+    assert {f"record rentals/{file}" for file in files} <= named
+
+
 def test_a_person_reads_who_decided_what_and_why(lived: Lived):
     said = lived.run("why", "rentals")
     assert said.code == 0 and said.err.strip() == "a user's code prints when it is loaded"
