@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.batch_validation import says_known_at, validated
 from mlops_assets.assets.completeness import outstanding
-from mlops_assets.assets.intake import as_texts, judged_columns, of_the_batch, unused
+from mlops_assets.assets.intake import as_texts, judged_columns
 from mlops_assets.assets.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
-from mlops_assets.assets.upstream_batches import read_batch, upstream_deps
+from mlops_assets.assets.upstream_batches import upstream_deps
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.resources.column_kinds import DATASET, kinds_for, stored_dataset
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
@@ -23,7 +25,6 @@ from mlops_assets.resources.suites import Suite, suite_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_assets.validation.schema import Schema
 
 CONTRACT = {
     "readable": "The source gives the batch within its limits of size, rows and encoding.",
@@ -53,7 +54,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         deps=upstream_deps(model.source),
         description=f"Batches of {model.name}, validated. {model.source.describe()}",
         check_specs=[
-            *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if _says_known_at(model) else {})}),
+            *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if says_known_at(model) else {})}),
             *_suite_specs(model.name, suite),
         ],
         output_required=False,
@@ -61,36 +62,53 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
     def dataset(
         context: dg.AssetExecutionContext, mlops_storage: Storage, great_expectations: GreatExpectations
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        from mlops_assets.sources.contents import data_version
-
         batch = context.partition_key
-        frame, outcomes = _validated(model, suite, batch, mlops_storage, great_expectations, context)
+        frame, outcomes = validated(model, suite, batch, mlops_storage, great_expectations, context)
+        accepted, outcomes = _take_in(model, batch, frame, outcomes, mlops_storage, context)
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             _reject(model, batch, frame, refused, mlops_storage, context)
             raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(refused), allow_retries=False)
-        assert frame is not None  # a batch that could not be read has been refused
-        version, ledger = data_version(frame), BatchLedger(mlops_storage, model.name)
-        if _is_duplicate(batch, version, len(frame), ledger, context):
-            return
-        if _nothing_new(model, batch, version, mlops_storage, context):
-            return
-        accepted = _accept(model, batch, version, frame, mlops_storage, context)
-        if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
-            return
-        if model.outcomes:
-            from mlops_assets.resources.labels import refresh_labels
-
-            refresh_labels(model, mlops_storage, [batch])
-        yield accepted
-        suite.infer(ledger, mlops_storage, context.log)
+        if accepted is not None:
+            yield accepted
+            suite.infer(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
 
     return dataset
 
 
-def _says_known_at(model: Declaration) -> bool:
-    """Whether the source itself, and not the outcomes, has the column `known_at`."""
-    return model.known_at is not None and model.outcomes is None
+def _take_in(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame | None",
+    outcomes: list[CheckOutcome],
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> tuple[dg.MaterializeResult[Any] | None, list[CheckOutcome]]:
+    """Store and record a batch that passed; what is to be shown of it, None where its rows are not used.
+
+    The outcomes come back, with a failed one where another batch that was accepted meanwhile holds other kinds.
+    """
+    from mlops_assets.sources.contents import data_version
+
+    if frame is None or reasons(outcomes):
+        return None, outcomes
+    version, ledger = data_version(frame), BatchLedger(storage, model.name)
+    if _is_duplicate(batch, version, len(frame), ledger, context):
+        return None, outcomes
+    if _nothing_new(model, batch, version, storage, context):
+        return None, outcomes
+    conflicts = _accept(model, batch, version, frame, storage, context)
+    if conflicts:
+        said = f"another batch was accepted at the same time: {'; '.join(conflicts)}"
+        conflict = CheckOutcome("dtypes", False, said)
+        return None, [conflict if outcome.name == "dtypes" else outcome for outcome in outcomes]
+    if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
+        return None, outcomes
+    if model.outcomes:
+        from mlops_assets.resources.labels import refresh_labels
+
+        refresh_labels(model, storage, [batch])
+    return _shown(model, batch, version, frame, storage), outcomes
 
 
 def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
@@ -98,74 +116,6 @@ def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(name, asset=asset_key(model, "dataset"), description=description, blocking=blocking)
         for name, description, blocking in suite.checks
     ]
-
-
-def _validated(
-    model: Declaration,
-    suite: Suite,
-    batch: str,
-    storage: Storage,
-    expectations: GreatExpectations,
-    context: dg.AssetExecutionContext,
-) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
-    """The batch (None where it cannot be read) and the outcome of each check that could be made."""
-    from mlops_assets.validation.plain_columns import plain_columns, with_faults
-    from mlops_assets.validation.schema import Schema
-    from mlops_assets.validation.where import rows_of, saying_where
-
-    def rows() -> "tuple[pd.DataFrame, list[str]]":
-        read = rows_of(read_batch(model.source, batch, context), model.where)
-        if model.outcomes is not None and model.target in read.columns:
-            context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
-            read = read.drop(columns=model.target)
-        return plain_columns(read, unused(model))
-
-    found = of_the_batch(rows)
-    if isinstance(found, CheckOutcome):
-        return None, [found]
-    frame, faults = found
-    recorded = storage.read_json(model.name, "schema")
-    schema = judged_columns(model, Schema.from_dict(recorded)) if recorded else None
-    judged = of_the_batch(lambda: _judged(model, frame, schema))
-    if isinstance(judged, CheckOutcome):
-        return frame, [judged]
-    frame, contract = judged
-    contract = saying_where(with_faults(contract, faults), model.where)
-    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
-    return frame, [readable, *contract, *suite.validate(frame, expectations)]
-
-
-def _judged(
-    model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
-) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
-    """The rows in the kinds of earlier batches, and the outcomes of the contract."""
-    import pandas as pd
-
-    from mlops_assets.validation.contract import contract_checks
-    from mlops_assets.validation.schema import normalise
-
-    frame = normalise(frame, schema)
-    contract = contract_checks(
-        frame.loc[:, [name not in unused(model) for name in frame.columns]],
-        schema,
-        target=None if model.outcomes else model.target,
-        key=model.key,
-        time=model.time,
-        extra_columns=model.extra_columns,
-        now=pd.Timestamp.now("UTC"),
-    )
-    return frame, [*contract, _known_at(model, frame)] if _says_known_at(model) else contract
-
-
-def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
-    import pandas as pd
-
-    from mlops_assets.resources.outcome_frames import known_at_check
-
-    if model.known_at not in frame.columns:
-        found = ", ".join(str(name) for name in frame.columns[:20])
-        return CheckOutcome("known_at", False, f"there is no column {model.known_at!r} (columns: {found})")
-    return known_at_check(frame, model.known_at, pd.Timestamp.now("UTC"))
 
 
 def _reject(
@@ -228,36 +178,58 @@ def _accept(
     frame: "pd.DataFrame",
     storage: Storage,
     context: dg.AssetExecutionContext,
-) -> dg.MaterializeResult[Any]:
-    """Store the rows and record them; what is to be shown of them."""
-    from mlops_assets.validation.schema import Schema, schema_of
+) -> list[str]:
+    """Store the rows, learn the kinds of their columns and record them; instead, the columns of which a batch that was
+    accepted since this one was validated holds other kinds.
+    """
+    from mlops_assets.validation.schema import schema_of
 
-    recorded = storage.read_json(model.name, "schema")
-    schema = judged_columns(model, schema_of(frame))
-    schema = judged_columns(model, Schema.from_dict(recorded)).merged(schema) if recorded else schema
-    storage.write_json(model.name, "schema", value=schema.to_dict())
-    path = storage.write_frame(model.name, "dataset", batch, version, frame)
-    start, end = (None, None)
-    if model.time:
-        start, end = frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
-    labelled = 0 if model.outcomes else int(frame[model.target].notna().sum())
+    storage.write_frame(model.name, "dataset", batch, version, frame)
+    start, end = _span(model, frame)
     ledger = BatchLedger(storage, model.name)
     before = ledger.get(batch)
-    mark = _mark(context, before)
-    record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), labelled, start, end, mark=mark)
+    record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), _labelled(model, frame), start, end)
+    record = replace(record, mark=_mark(context, before))
     if before is not None and before.version == version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)
-    ledger.put(record)
+    with storage.locked(model.name, *DATASET):
+        learnt = kinds_for(storage, model.name, batch, DATASET, stored_dataset(storage, model.name))
+        schema = judged_columns(model, schema_of(frame, batch))
+        if learnt is not None:
+            learnt = judged_columns(model, learnt)
+            if conflicts := learnt.conflicts(schema):
+                return conflicts
+            schema = learnt.merged(schema)
+        storage.write_json(model.name, *DATASET, value=schema.to_dict())
+        ledger.put(record)
+    return []
+
+
+def _shown(
+    model: Declaration, batch: str, version: str, frame: "pd.DataFrame", storage: Storage
+) -> dg.MaterializeResult[Any]:
+    start, end = _span(model, frame)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
-            **metadata(_facts(frame, labelled, start, end)),
+            **metadata(_facts(frame, _labelled(model, frame), start, end)),
             "preview": preview(frame),
-            "path": dg.MetadataValue.path(path),
+            "path": dg.MetadataValue.path(storage.frame_path(model.name, "dataset", batch, version)),
             "dagster/row_count": len(frame),
             "dagster/column_schema": column_schema(frame, _roles(model)),
         },
     )
+
+
+def _span(model: Declaration, frame: "pd.DataFrame") -> tuple[str | None, str | None]:
+    """The first and the last time of the rows."""
+    if not model.time:
+        return None, None
+    return frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
+
+
+def _labelled(model: Declaration, frame: "pd.DataFrame") -> int:
+    return 0 if model.outcomes else int(frame[model.target].notna().sum())
 
 
 def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: Storage) -> bool:

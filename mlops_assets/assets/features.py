@@ -10,6 +10,7 @@ from mlops_assets.assets.metadata import check_result, column_schema, metadata, 
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.column_kinds import FEATURES, kinds_for, stored_features
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
         history = earlier_rows(model, batch, record, ledger, mlops_storage)
         table = compute(model.features, batch, history, model.not_features)
-        outcomes = [_columns(model, table, mlops_storage), _leak(model, batch, history)]
+        outcomes = [_columns(model, record.batch, table, mlops_storage), _leak(model, batch, history)]
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             raise dg.Failure(
@@ -118,25 +119,25 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
     return known
 
 
-def _columns(model: Declaration, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:
+def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:
     """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
-    from mlops_assets.validation.schema import Schema, schema_of
+    from mlops_assets.validation.schema import schema_of
 
-    found = schema_of(table)
-    place = (model.name, "feature_schema", model.features_version)
-    recorded = storage.read_json(*place)
-    expected = Schema.from_dict(recorded) if recorded else found
+    found = schema_of(table, batch)
+    place = (FEATURES, model.features_version)
+    learnt = kinds_for(storage, model.name, batch, place, stored_features(storage, model.name, model.features_version))
+    expected = learnt or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
     problems += [f"{name!r} is new" for name in found.columns if name not in expected.columns]
     problems += [
-        f"{name!r} holds {kind}, expected {expected.columns[name]}"
+        f"{name!r} holds {kind}, expected {expected.columns[name]}{expected.origin(name)}"
         for name, kind in found.columns.items()
         if "null" not in (kind, expected.columns.get(name, kind)) and kind != expected.columns.get(name, kind)
     ]
     if not table.shape[1]:
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:
-        storage.write_json(*place, value=expected.merged(found).to_dict())
+        storage.write_json(model.name, *place, value=expected.merged(found).to_dict())
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
     return CheckOutcome("feature_columns", not problems, message)
 

@@ -1,12 +1,13 @@
 """Parquet files of batches and small JSON records under one root, written whole or not at all."""
 
+import fcntl
 import json
 import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -88,6 +89,10 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise MlopsAssetsError(f"{path} cannot be read ({str(error)[:200]}): materialise it again") from error
         return frame if columns is None else frame[list(columns)]
 
+    def frame_path(self, model: str, kind: str, batch: str, version: str) -> Path:
+        """Where such a frame is stored."""
+        return self._frame(model, kind, batch, version)
+
     def latest_version(self, model: str, kind: str, batch: str) -> str | None:
         """The version of a batch that was written last, or None if there is none."""
         pointer = self.read_json(model, kind, batch, _LATEST)
@@ -147,6 +152,21 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not damaged and now - changed > _SETTLED_NS:
             _LISTED[path] = (changed, found)
         return found, damaged
+
+    @contextmanager
+    def locked(self, model: str, *parts: str) -> Iterator[None]:
+        """Hold a record against other processes that lock it too, for as long as it takes to read and write it."""
+        path = self._path(model, *parts, suffix=".lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab")
+        except OSError as error:
+            raise MlopsAssetsError(
+                f"{path} cannot be written: {error.strerror or error}. Look at space and rights"
+            ) from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # the system frees it when the process dies
+            yield
 
     def changed(self, model: str, *parts: str) -> int:
         """When a record, or anything directly in a folder, was last written, in ns since 1970; 0 if there is none."""

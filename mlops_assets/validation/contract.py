@@ -3,7 +3,7 @@
 Great Expectations passes almost everything on no rows or on an all-null column; these checks do not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ LARGEST = 1e150
 """Magnitudes from here on count as infinite: the squares of 100 million of them are beyond what a float64 holds."""
 
 _EXAMPLES = 5
+_NEARLY_ALL = 0.9
 
 
 def contract_checks(
@@ -35,6 +36,7 @@ def contract_checks(
     max_missing: float = 1.0,
     min_rows: int = 1,
     future_tolerance: str = "1D",
+    inferred: Collection[str] = (),
 ) -> list[CheckOutcome]:
     """Judges one batch; always returns every check of `contract_names`, all blocking.
 
@@ -42,6 +44,8 @@ def contract_checks(
     schema: the columns that earlier batches had; None for the first batch, whose own columns then count.
     target: the label. It may be missing in all rows, since labels may come later; None when there is no label column.
     max_missing: a column fails when its share of missing values reaches this (so 1.0 refuses all-null columns only).
+    inferred: columns whose kind was inferred from text, as in a CSV file: in the first batch, one that is text although
+        nearly all of its values are numbers fails, since every later batch would be held against that.
     now: naive times, here and in the batch, are read as UTC. A time later than `now + future_tolerance` fails.
     """
     required = list(schema.columns) if schema else [str(name) for name in frame.columns]
@@ -52,6 +56,7 @@ def contract_checks(
         schema=schema,
         required=tuple(dict.fromkeys(required)),
         target=target,
+        inferred=frozenset(inferred),
     )
     return [
         _row_count(batch, min_rows),
@@ -71,6 +76,7 @@ class _Batch:
     schema: Schema | None
     required: tuple[str, ...]
     target: str | None
+    inferred: frozenset[str]
 
     @property
     def missing(self) -> list[str]:
@@ -136,7 +142,9 @@ def _dtypes(batch: _Batch) -> CheckOutcome:
     for name in batch.present:
         column = batch.frame[name]
         kind, expected = kind_of(column), batch.expected(name)
-        fault = _dtype_fault(column, kind, expected)
+        fault = _dtype_fault(column, kind, expected, batch.schema.origin(name) if batch.schema else "")
+        if kind == "text" and expected == "null" and name in batch.inferred:
+            fault = fault or _nearly_numbers(column)
         if name == batch.target and kind == "time":
             fault = f"a target of times, {_at(column, column.notna())}; expected numbers, text or booleans: derive one"
         if fault:
@@ -147,7 +155,19 @@ def _dtypes(batch: _Batch) -> CheckOutcome:
     return batch.outcome("dtypes", faults, f"{len(table)} columns hold what is expected", {"columns": table})
 
 
-def _dtype_fault(column: pd.Series, kind: str, expected: str) -> str:
+def _nearly_numbers(column: pd.Series) -> str:
+    """Why a column of a first batch that was read as text is rather one of numbers with a few faults; else ""."""
+    wrong, values = not_numbers(column), int(column.notna().sum())
+    numeric = values - int(wrong.sum())
+    if not wrong.any() or numeric < _NEARLY_ALL * values:
+        return ""
+    return (
+        f"text, though {numeric:,} of {values:,} values are numbers: {_at(column, wrong)}; mend them, declare them as "
+        "`na_values` of the source, or the column as text by `dtypes` of the source"
+    )
+
+
+def _dtype_fault(column: pd.Series, kind: str, expected: str, origin: str) -> str:
     if kind == "mixed":
         types = column.dropna().map(lambda value: type(value).__name__)
         return f"several types in one column, or no plain values: {listed(types.unique())}; expected one type"
@@ -155,11 +175,11 @@ def _dtype_fault(column: pd.Series, kind: str, expected: str) -> str:
         return ""
     if kind == "text" and expected in ("number", "time"):
         wrong = not_numbers(column) if expected == "number" else column.notna() & times(column).isna()
-        return f"expected {expected}, got text: {_at(column, wrong)}" if wrong.any() else ""
+        return f"expected {expected}{origin}, got text: {_at(column, wrong)}" if wrong.any() else ""
     if kind == "number" and expected == "boolean" and column.dropna().isin([0, 1]).all():
         return ""
     hint = "; where codes look like numbers, declare the column's dtype at the source" if expected == "text" else ""
-    return f"expected {expected}, got {kind}: {_at(column, column.notna())}{hint}"
+    return f"expected {expected}{origin}, got {kind}: {_at(column, column.notna())}{hint}"
 
 
 def _non_null(batch: _Batch, max_missing: float) -> CheckOutcome:

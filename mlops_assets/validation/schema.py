@@ -1,7 +1,7 @@
 """The columns of a batch and what kind of values each holds, as far as the contract between batches needs it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,18 +34,34 @@ class Schema:
     Kinds: "number" (integers and floats alike: one missing value turns the first into the second), "text", "boolean",
     "time", "null" (all values missing: says nothing about the kind) and "mixed" (several types in one column, or
     values such as bytes and lists).
+    origins: column -> the batch that its kind was learnt from, where that is known.
     """
 
     columns: dict[str, str]
+    origins: dict[str, str] = field(default_factory=dict)
 
     def merged(self, other: "Schema") -> "Schema":
         """The same columns, with every "null" kind replaced by what `other` knows of that column."""
+        learnt = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
         return Schema(
-            {name: other.columns.get(name, kind) if kind == "null" else kind for name, kind in self.columns.items()}
+            {name: other.columns[name] if name in learnt else kind for name, kind in self.columns.items()},
+            self.origins | {name: batch for name, batch in other.origins.items() if name in learnt},
         )
 
+    def conflicts(self, other: "Schema") -> list[str]:
+        """A sentence for each column of which `other` knows another kind."""
+        return [
+            f"{shown(name)}: {other.columns[name]}, but {kind}{self.origin(name)}"
+            for name, kind in self.columns.items()
+            if "null" not in (kind, other.columns.get(name, "null")) and kind != other.columns[name]
+        ]
+
+    def origin(self, name: str) -> str:
+        """Words that name the batch from which the kind of a column was learnt; "" where that is not known."""
+        return f" as in batch {shown(self.origins[name])}" if name in self.origins else ""
+
     def to_dict(self) -> dict[str, Any]:
-        return {"columns": dict(self.columns)}
+        return {"columns": dict(self.columns), "origins": dict(self.origins)}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Schema":
@@ -58,13 +74,16 @@ class Schema:
                 raise ExpectationsError(
                     f"Schema: column {shown(name)} has kind {shown(kind)}; expected one of {', '.join(KINDS)}."
                 )
-        return cls({str(name): str(kind) for name, kind in columns.items()})
+        origins = value.get("origins")
+        batches = {str(name): str(batch) for name, batch in origins.items()} if isinstance(origins, Mapping) else {}
+        return cls({str(name): str(kind) for name, kind in columns.items()}, batches)
 
 
-def schema_of(frame: pd.DataFrame) -> Schema:
-    """The schema of `frame`; of columns of one name, the first counts."""
+def schema_of(frame: pd.DataFrame, batch: str = "") -> Schema:
+    """The schema of `frame`; of columns of one name, the first counts. `batch` becomes the origin of known kinds."""
     distinct = frame.loc[:, ~frame.columns.duplicated()]
-    return Schema({str(name): kind_of(distinct[name]) for name in distinct.columns})
+    columns = {str(name): kind_of(distinct[name]) for name in distinct.columns}
+    return Schema(columns, {name: batch for name, kind in columns.items() if batch and kind != "null"})
 
 
 def kind_of(column: pd.Series) -> str:

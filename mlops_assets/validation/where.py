@@ -1,6 +1,6 @@
 """`where`: the rows of a source that are a model's, told by equality with declared values."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +9,14 @@ import pandas as pd
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import SourceError
 from mlops_assets.text import listed, shown
-from mlops_assets.validation.schema import kind_of, numbers
+from mlops_assets.validation.schema import kind_of, not_numbers, numbers
 
 Where = Mapping[str, Any]
 """Column to a value, or to a list of values; a row must have one of them in each column."""
 
 _BOOLEANS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+_BOOLEAN_TEXTS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+"""What pandas reads as booleans in a CSV file."""
 
 
 def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -30,6 +32,22 @@ def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
     for column, values in where.items():
         frame = frame[_equal(frame[column], values if isinstance(values, list) else [values])]
     return frame.reset_index(drop=True) if where else frame
+
+
+def with_own_kinds(frame: pd.DataFrame, inferred: Collection[str]) -> pd.DataFrame:
+    """The rows, with columns that are text only because of other rows as the numbers or booleans that they are.
+
+    inferred: columns whose kind the reader inferred from all rows of a file.
+    """
+    changed = {}
+    for name in frame.columns:
+        if name not in inferred or kind_of(column := frame[name]) != "text":
+            continue
+        if not not_numbers(column).any():
+            changed[name] = numbers(column)
+        elif column.dropna().isin(_BOOLEAN_TEXTS).all():
+            changed[name] = column.map(_BOOLEAN_TEXTS).infer_objects()
+    return frame.assign(**changed) if changed else frame
 
 
 def saying_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcome]:

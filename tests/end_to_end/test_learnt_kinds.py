@@ -1,0 +1,79 @@
+"""The kinds of columns are learnt from the first batches, say from which, and can be learnt anew."""
+
+import numpy as np
+import pandas as pd
+from deployment import checks, failed, why
+from synthetic import rows
+
+from mlops_assets.assets import datasets
+from mlops_assets.sources import Folder
+
+
+def with_x(seed: int, x: list[object]) -> pd.DataFrame:
+    return rows(seed, count=len(x)).assign(x=x)
+
+
+def numbers(seed: int, n: int = 100) -> list[object]:
+    return [round(float(value), 3) for value in np.random.default_rng(seed).normal(size=n)]
+
+
+def test_first_batch_that_is_nearly_numbers_is_rejected_and_the_next_one_learnt_from(deployment, name):
+    model = deployment.model(name)
+    blank = numbers(1)
+    blank[74] = " "
+    result = model.take_in(model.land("b1", with_x(1, blank)))
+    assert failed(result)["dtypes"] == (
+        "'x': text, though 99 of 100 values are numbers: ' ' (row 75); mend them, declare them as `na_values` of the "
+        "source, or the column as text by `dtypes` of the source"
+    )
+    assert model.take_in(model.land("b2", with_x(2, numbers(2)))).success
+    assert model.storage.read_json(name, "schema")["origins"]["x"] == "b2"
+    result = model.take_in(model.land("b3", with_x(3, ["red", "blue"] * 50)))
+    assert failed(result)["dtypes"].startswith("'x': expected number as in batch 'b2', got text: 'red' (row 1)")
+    assert model.take_in(model.land("b1", with_x(1, numbers(1)))).success
+
+
+def test_texts_that_look_like_numbers_are_accepted_where_declared(deployment, name):
+    codes: list[object] = [f"{number:05d}" for number in range(99)] + ["A7"]
+    path = str(deployment.home / "landing" / name / "*.csv")
+    model = deployment.model(name, source=Folder(path, dtypes={"x": "str"}))
+    assert model.take_in(model.land("b1", with_x(1, codes))).success
+
+
+def test_kinds_are_learnt_anew_when_their_batch_is_replaced(deployment, name):
+    model = deployment.model(name)
+    assert model.take_in(model.land("b1", with_x(1, ["low", "high"] * 50)), mark="1").success
+    late = model.take_in(model.land("b2", with_x(2, numbers(2))))
+    assert failed(late)["dtypes"].startswith("'x': expected text as in batch 'b1', got number")
+    assert model.take_in(model.land("b1", with_x(1, numbers(1))), mark="2").success
+    assert model.take_in(model.land("b2", with_x(2, numbers(2)))).success
+    assert [model.record(batch).status for batch in ("b1", "b2")] == ["accepted", "accepted"]
+
+
+def test_of_two_first_batches_at_once_one_is_rejected_where_they_disagree(deployment, name, monkeypatch):
+    model = deployment.model(name)
+    model.land("b2", with_x(2, ["low", "high"] * 50))
+    validated, others = datasets.validated, []
+
+    def slowly(*arguments: object) -> object:
+        found = validated(*arguments)
+        if not others:
+            others.append("b2")
+            assert model.take_in("b2").success  # while b1 is between its checks and its record
+        return found
+
+    monkeypatch.setattr(datasets, "validated", slowly)
+    result = model.take_in(model.land("b1", with_x(1, numbers(1))))
+    said = "another batch was accepted at the same time: 'x': number, but text as in batch 'b2'"
+    assert failed(result) == {"dtypes": said} and said in why(result)
+    assert [model.record(batch).status for batch in ("b1", "b2")] == ["rejected", "accepted"]
+
+
+def test_kinds_are_those_of_the_rows_of_the_model(deployment, name):
+    values = numbers(1, 200)
+    values[5] = " "
+    frame = with_x(1, values).assign(colour=["red"] * 100 + ["blue"] * 100)
+    model = deployment.model(name, where={"colour": "blue"})
+    result = model.take_in(model.land("b1", frame))
+    assert result.success and checks(result)["dtypes"].passed
+    assert model.storage.read_json(name, "schema")["columns"]["x"] == "number"
