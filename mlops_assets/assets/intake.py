@@ -46,7 +46,8 @@ def judged_columns(model: Declaration, schema: "Schema") -> "Schema":
     """The schema without the columns that may hold anything."""
     from mlops_assets.validation.schema import Schema
 
-    return Schema({name: kind for name, kind in schema.columns.items() if name not in unused(model)})
+    columns = {name: kind for name, kind in schema.columns.items() if name not in unused(model)}
+    return Schema(columns, {name: batch for name, batch in schema.origins.items() if name in columns})
 
 
 def as_texts(frame: "pd.DataFrame") -> "pd.DataFrame":
