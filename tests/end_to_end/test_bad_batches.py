@@ -48,7 +48,7 @@ BAD = {
         "'z': row 1, '[1.0]': values of type 'ndarray'; expected numbers, text, booleans or times: convert them",
     ),
     "missing-column.csv": (rows(2).drop(columns="x"), "columns", "missing: 'x'"),
-    "text-in-numbers.csv": (with_value("x", 4, "n/k"), "dtypes", "'x': expected number as in batch 'good-1.csv', got text: 'n/k' (row 5)"),
+    "text-in-numbers.csv": (with_value("x", 4, "n/k"), "dtypes", "got text: 'n/k' (row 5)"),
     "null-column.csv": (rows(2).assign(z=np.nan), "non_null", "all values missing: 'z' (100.0%)"),
     "repeated-keys.csv": (pd.concat([rows(2), rows(2).tail(3)]), "key_unique", "6 rows share their key 'id'"),
     "future.csv": (with_value("day", 9, "2200-01-01 00:00:00"), "time_valid", "1 times lie after"),
