@@ -129,16 +129,17 @@ def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: St
 
 def estimate_sentence(model: Declaration, made: BatchEstimate, storage: Storage) -> str:
     """The estimate in words, with what it rests on and how it fared before."""
-    from mlops_assets.decisions.estimated_performance import coverage
+    from mlops_assets.decisions.estimated_performance import coverage, relied_on
 
     known = [
         (each.low, each.high, each.realised)
         for each in _up_to(model, made, storage)
         if each.realised is not None and each.batch != made.batch
     ]
+    warned = "" if relied_on(known) else ", not to be relied on"
     came = "" if made.realised is None else f", and came to {made.realised:.4g}"
     return (
-        f"Estimated without labels: {made.metric} {made.value:.4g} ({made.low:.4g} to {made.high:.4g} with 95% "
+        f"Estimated without labels{warned}: {made.metric} {made.value:.4g} ({made.low:.4g} to {made.high:.4g} with 95% "
         f"confidence){came}, by the probabilities of version {made.model_version}, calibrated on "
         f"{made.calibrated_on:,} rows of its holdout; {coverage(known)}. {_BLIND}"
     )

@@ -8,7 +8,7 @@ import pytest
 from scipy import signal, stats
 
 from mlops_assets.decisions.calibration import calibration
-from mlops_assets.decisions.estimated_performance import Estimate, coverage, estimate, estimated_metric
+from mlops_assets.decisions.estimated_performance import Estimate, coverage, estimate, estimated_metric, relied_on
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
 
@@ -176,6 +176,39 @@ def test_past_coverage_in_words():
     past = [(0.1, 0.3, 0.2)] * 9 + [(0.1, 0.3, 0.4)]
     assert coverage(past) == "its interval held the truth in 9 of 10 past batches"
     assert coverage([]) == "no past batch tells yet"
+    past = [(0.1, 0.3, 0.2)] * 4 + [(0.1, 0.3, 0.4)] * 7
+    assert coverage(past) == "its interval held the truth in 4 of 11 past batches: not to be relied on"
+
+
+@pytest.mark.parametrize(
+    ("held", "missed", "relied"),
+    [
+        (0, 0, True),
+        (0, 1, True),
+        (0, 2, False),
+        (5, 2, False),
+        (6, 2, True),
+        (13, 3, False),
+        (14, 3, True),
+        (4, 7, False),
+    ],
+)
+def test_intervals_that_missed_oftener_than_chance_are_not_relied_on(held, missed, relied):
+    assert relied_on([(0.1, 0.3, 0.2)] * held + [(0.1, 0.3, 0.4)] * missed) is relied
+
+
+def test_a_shift_of_the_base_rate_is_seen_by_what_past_intervals_held():
+    """A fifth of the positives is left: p(label | score) moves with the base rate, which no score shows."""
+    draw = np.random.default_rng(14)
+    y, said = two_classes(draw, 4_000)
+    past = []
+    for _ in range(11):
+        label, batch = two_classes(draw, 4_000)
+        kept = (label == 0) | (draw.random(len(label)) < 0.2)
+        found = estimate("log_loss", y, said, batch.take(kept))
+        past.append((found.low, found.high, metric("log_loss").function(label[kept], batch.take(kept))))
+    assert not relied_on(past)
+    assert coverage(past).endswith("of 11 past batches: not to be relied on")
 
 
 def test_two_evaluations_are_equal_to_the_byte():
