@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_assets.decisions.groups import Groups
+from mlops_assets.decisions.paired_errors import OfRows, paired_error
 from mlops_assets.decisions.resampling import (
     Floats,
     block_error,
@@ -43,7 +44,7 @@ class Predicted(Protocol):
 P = TypeVar("P", bound=Predicted)
 
 
-class Measure(Protocol):
+class Measure(OfRows, Protocol):
     """What `modelling.metrics.Metric` offers."""
 
     @property
@@ -63,9 +64,6 @@ class Measure(Protocol):
 
     @property
     def reweighted(self) -> Callable[[Any, Any], Callable[[Any], Any]] | None: ...
-
-    @property
-    def influence(self) -> Callable[[Any, Any], Any] | None: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,8 @@ class Evidence:
 
     `drawn` (resamples,) is its bootstrap sample as it came, `se` its standard error with what the bootstrap misses
     made good, `freedom` the degrees of freedom of effect / se. `units` are what was drawn: rows, blocks of `block`
-    rows, or groups.
+    rows, or groups. `paired` and `paired_freedom` are those of a paired t-test on the rows (`paired_error`), NaN for a
+    metric that has none.
     """
 
     effect: float
@@ -101,6 +100,8 @@ class Evidence:
     unit: Literal["rows", "blocks", "groups"]
     units: int
     block: int
+    paired: float
+    paired_freedom: float
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,12 @@ def evidence(
         return NoEvidence("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
     effect = sign * (float(scores["challenger"]) - float(scores["champion"]))
     se = float(known.std()) * missed
+    within = units if isinstance(units, Groups) else None
+    paired = paired_error(labels, champion, challenger, metric, within, block > 1 if block else None)
     if isinstance(units, Groups):
-        return Evidence(effect, known, se, freedom, "groups", len(units.size), 0)
+        return Evidence(effect, known, se, freedom, "groups", len(units.size), 0, *paired)
     kind: Literal["rows", "blocks"] = "rows" if units.length == 1 else "blocks"
-    return Evidence(effect, known, se, freedom, kind, -(-rows // units.length), units.length)
+    return Evidence(effect, known, se, freedom, kind, -(-rows // units.length), units.length, *paired)
 
 
 def of_same_classes(champion: P, challenger: P) -> tuple[P, P]:

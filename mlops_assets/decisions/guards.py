@@ -127,7 +127,10 @@ def _worse_by_chance(found: Evidence, tolerance: float) -> float:
 
     if found.se == 0.0:
         return 0.0 if found.effect < -tolerance else 1.0
-    return float(stats.t.cdf((found.effect + tolerance) / found.se, found.freedom))
+    p = float(stats.t.cdf((found.effect + tolerance) / found.se, found.freedom))
+    if not found.paired > 0.0:
+        return p
+    return max(p, float(stats.t.cdf((found.effect + tolerance) / found.paired, found.paired_freedom)))
 
 
 def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:

@@ -1,0 +1,67 @@
+"""How far the difference of two models' metrics may be off: that of a paired t-test on what each row says of it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlops_assets.decisions.groups import Groups
+from mlops_assets.decisions.resampling import Floats
+from mlops_assets.decisions.standard_errors import error_of_mean
+
+_NEAR = 1e-6
+_STEP = 1e-4
+
+
+class OfRows(Protocol):
+    """What `modelling.metrics.Metric` offers of single rows."""
+
+    @property
+    def row_loss(self) -> Callable[[Any, Any], Any] | None: ...
+
+    @property
+    def from_mean(self) -> Callable[[Any], Any]: ...
+
+    @property
+    def influence(self) -> Callable[[Any, Any], Any] | None: ...
+
+
+def paired_error(
+    labels: Any, champion: Any, challenger: Any, metric: OfRows, groups: Groups | None, dependent: bool | None
+) -> tuple[float, float]:
+    """Standard error of the difference in the metric's units, and its degrees of freedom; NaN where rows say nothing.
+
+    Where the metric f is a function of the mean of row losses, f(a) - f(b) over its standard error is the paired t of
+    the losses. A bootstrap of f has another spread on each side where few rows carry the difference, such as the errors
+    of high prices: the rows that make the difference great make the bound on the other side a near one. Else by the
+    influence of the rows. With groups, the sums over each group are what is independent (Cameron, Gelbach & Miller
+    2008); `dependent` is that of `error_of_mean`.
+    """
+    series = _series(labels, champion, challenger, metric)
+    if series is None or not np.isfinite(series).all():
+        return float("nan"), float(len(labels) - 1)
+    if groups is None:
+        return error_of_mean(series, dependent)
+    sums = np.bincount(groups.number, series - series.mean(), len(groups.size))
+    freedom = groups.effective - 1
+    return float(np.sqrt(np.sum(sums**2) * groups.effective / freedom)) / len(series), freedom
+
+
+def _series(labels: Any, champion: Any, challenger: Any, metric: OfRows) -> Floats | None:
+    """Values of the rows (n,) whose mean is off by as much as the difference of the metric, in its units."""
+    if metric.row_loss is not None:
+        losses = [np.asarray(metric.row_loss(labels, said), dtype=np.float64) for said in (champion, challenger)]
+        return (losses[1] - losses[0]) * _slope(metric.from_mean, *(float(loss.mean()) for loss in losses))
+    if metric.influence is None:
+        return None
+    return np.asarray(metric.influence(labels, challenger) - metric.influence(labels, champion), dtype=np.float64)
+
+
+def _slope(from_mean: Callable[[Any], Any], one: float, other: float) -> float:
+    """How much the metric changes per unit of the mean loss between the two."""
+    if abs(one - other) <= _NEAR * max(abs(one), abs(other)):
+        one, other = one * (1 + _STEP), one * (1 - _STEP)
+    if one == other:
+        return 1.0
+    values = from_mean(np.array([one, other]))
+    return abs(float(values[0] - values[1]) / (one - other))
