@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.judging import (
     CHALLENGER_GATES,
     Case,
@@ -103,7 +104,7 @@ def _metadata(
             }
             for trial in sorted(trained.trials, key=lambda trial: -trial.score)
         )
-        shown["search_plot"] = image(search_trials(trained.trials), "score of each trial")
+        shown |= drawn("search_plot", lambda: image(search_trials(trained.trials), "score of each trial"))
     shown["mlflow_version"] = link(
         f"{version.model} version {version.version}", registry.version_url(version.model, version.version)
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.actions import ChampionConfig, asked
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
 from mlops_assets.assets.promotions import carry_out, note_training, refused_by_moment
@@ -136,21 +137,24 @@ def _guard_row(guard: "Guard") -> dict[str, Any]:
 
 def _evidence(found: "Verdict") -> dict[str, Any]:
     """The improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
-    from mlops_assets.modelling.plots import comparison as comparison_plot
-
     evidence: Mapping[str, Any] = found.to_dict()
     shown = metadata({"improvement": evidence["effect"], "more_rows_to_settle": evidence["more_rows"]})
     if len(found.differences):
         caption = (
             f"{found.metric}: {found.effect:.4g} better ({found.low:.4g} to {found.high:.4g}); dashed: no difference"
         )
-        shown["interval"] = interval(found.low, found.effect, found.high, caption)
+        shown |= drawn("interval", lambda: interval(found.low, found.effect, found.high, caption))
     names = ("effect", "low", "high", "p")
     shown["comparison"] = table([{"metric": found.metric, **{name: evidence[name] for name in names}}])
     if len(found.differences):
-        picture = comparison_plot(found.differences, found.low, found.high)
-        shown["comparison_plot"] = image(picture, "improvement over the champion")
+        shown |= drawn("comparison_plot", lambda: _comparison_plot(found))
     return shown
+
+
+def _comparison_plot(found: "Verdict") -> dg.MarkdownMetadataValue:
+    from mlops_assets.modelling.plots import comparison
+
+    return image(comparison(found.differences, found.low, found.high), "improvement over the champion")
 
 
 def history_rows(versions: Sequence[ModelVersion], trainings: Sequence[TrainingRecord]) -> list[dict[str, Any]]:

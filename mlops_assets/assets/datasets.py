@@ -8,6 +8,7 @@ import dagster as dg
 
 from mlops_assets.assets.batch_validation import says_known_at, validated
 from mlops_assets.assets.completeness import outstanding
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.intake import as_texts, judged_columns
 from mlops_assets.assets.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview
@@ -213,7 +214,7 @@ def _shown(
         data_version=dg.DataVersion(version),
         metadata={
             **metadata(_facts(frame, _labelled(model, frame), start, end)),
-            "preview": preview(frame),
+            **drawn("preview", lambda: preview(frame)),
             "path": dg.MetadataValue.path(storage.frame_path(model.name, "dataset", batch, version)),
             "dagster/row_count": len(frame),
             "dagster/column_schema": column_schema(frame, _roles(model)),

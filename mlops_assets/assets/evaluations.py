@@ -1,11 +1,13 @@
 """`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, features, plots, gate."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.assets.drawing import drawn_plots
 from mlops_assets.assets.feature_tables import (
     FEATURE_CHECKS,
     feature_checks,
@@ -17,7 +19,7 @@ from mlops_assets.assets.feature_tables import (
 )
 from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.metadata import check_result, image, link, metadata, table
+from mlops_assets.assets.metadata import check_result, link, metadata, table
 from mlops_assets.assets.trainings import note_refused
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
@@ -74,16 +76,16 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         tests = tested_features(model, case, ablation=config.ablation or model.ablation)
         mlops_storage.write_json(model.name, IMPORTANCE, version.digest, value=importance_record(tests))
-        plots = _plots(model, case, tests)
-        shown = {
-            **_figures(model, case, champion, mlflow_registry),
-            "features": features_table(tests, judging_metric(case).name),
-            **_pictures(plots),
-            "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
-        }
-        _log(case, shown, plots, mlflow_registry)
+        figures = _figures(model, case, champion, mlflow_registry)
+        mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         outcomes = evaluation_gates(model, case)
         note_refused(context, mlops_storage, version, outcomes)
+        shown = {
+            **figures,
+            "features": features_table(tests, judging_metric(case).name),
+            **drawn_plots(_plots(model, case, tests), "_plot", partial(_keep, case, mlflow_registry)),
+            "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
+        }
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
         yield from (check_result(each, key) for each in [*outcomes, *feature_checks(case, tests, model.target)])
 
@@ -145,27 +147,21 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
     return shown
 
 
-def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[str, bytes]:
+def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[str, Callable[[], bytes]]:
     from mlops_assets.modelling import plots
 
     y = case.holdout.y
+    found: dict[str, Callable[[], bytes]] = {}
     if case.problem == "regression":
-        drawn = {
-            "predicted_and_actual": plots.predicted_and_actual(y, case.predictions, case.holdout.time(model.time)),
-            "residuals": plots.residuals(y, case.predictions),
-        }
+        time = case.holdout.time(model.time)
+        found["predicted_and_actual"] = lambda: plots.predicted_and_actual(y, case.predictions, time)
+        found["residuals"] = lambda: plots.residuals(y, case.predictions)
     elif case.problem == "binary" and case.predictions.probability is not None:
-        drawn = {"calibration": plots.calibration(y, case.predictions), "roc_pr": plots.roc_pr(y, case.predictions)}
-    else:
-        drawn = {}
-    return {**drawn, "importance": importance_plot(tests)}
+        found["calibration"] = lambda: plots.calibration(y, case.predictions)
+        found["roc_pr"] = lambda: plots.roc_pr(y, case.predictions)
+    return {**found, "importance": lambda: importance_plot(tests)}
 
 
-def _pictures(plots: dict[str, bytes]) -> dict[str, Any]:
-    return {f"{name}_plot": image(png, name.replace("_", " ")) for name, png in plots.items()}
-
-
-def _log(case: Case, shown: dict[str, Any], plots: dict[str, bytes], registry: MlflowRegistry) -> None:
-    registry.log(case.version.run_id, metrics={metric.name: shown[metric.name] for metric in case.metrics})
-    for name, png in plots.items():
-        registry.log_bytes(case.version.run_id, f"{name}.png", png)
+def _keep(case: Case, registry: MlflowRegistry, name: str, png: bytes) -> None:
+    """A plot with the version's MLflow run."""
+    registry.log_bytes(case.version.run_id, f"{name}.png", png)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
@@ -61,7 +62,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(version),
             metadata={
                 **metadata({"rows": len(table), "features": table.shape[1], "history_rows": len(history)}),
-                "preview": preview(table),
+                **drawn("preview", lambda: preview(table)),
                 "path": dg.MetadataValue.path(path),
                 "dagster/row_count": len(table),
                 "dagster/column_schema": column_schema(table),

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.evaluations import SLICES
 from mlops_assets.assets.keys import asset_key, model_asset
 from mlops_assets.assets.metadata import link, markdown_text, metadata, table
@@ -38,15 +39,19 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         logged = mlflow_registry.metrics(champion.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
         facts = _facts(model, champion, manifest.to_dict())
-        card = _card(model, facts, manifest.to_dict(), metrics, _slices(champion, mlflow_registry))
-        mlflow_registry.log_text(champion.run_id, "model_card.md", card)
+
+        def card() -> dg.MarkdownMetadataValue:
+            written = _card(model, facts, manifest.to_dict(), metrics, _slices(champion, mlflow_registry))
+            mlflow_registry.log_text(champion.run_id, "model_card.md", written)
+            return dg.MetadataValue.md(written)
+
         return dg.MaterializeResult(
             data_version=dg.DataVersion(champion.digest),
             metadata={
                 **metadata({"version": champion.version}),
                 "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
                 **metadata({name.lower().replace(" ", "_"): facts[name].replace("`", "") for name in _IN_PLACE}),
-                "card": dg.MetadataValue.md(card),
+                **drawn("card", card),
                 "mlflow_version": link(
                     f"{model.name} version {champion.version}",
                     mlflow_registry.version_url(model.name, champion.version),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.intake import as_texts, of_the_batch
 from mlops_assets.assets.keys import MARK, asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, metadata, preview
@@ -162,7 +163,7 @@ def _accept(
                     "keys_without_a_row": unmatched,
                 }
             ),
-            "preview": preview(frame[[*model.key, model.target]]),
+            **drawn("preview", lambda: preview(frame[[*model.key, model.target]])),
             "path": dg.MetadataValue.path(path),
             "dagster/row_count": len(labels),
         },

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.estimates import (
     BatchEstimate,
     estimate_metadata,
@@ -219,7 +220,7 @@ def _performance_metadata(
     here, then, first = judged.here, judged.then, judged.first
     return {
         **metadata({"verdict": judged.found.verdict, "reason": judged.found.reason}),
-        "trend": _trend(context, first, here[first], then[first]),
+        **drawn("trend", lambda: _trend(context, first, here[first], then[first])),
         **metadata(here),
         "metrics": table({"metric": name, "batch": here[name], "holdout": then[name]} for name in here),
         **metadata({**share, "model_version": judged.case.version.version}),

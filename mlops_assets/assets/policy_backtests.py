@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.assets.drawing import drawn_plots
 from mlops_assets.assets.keys import KIND, MODEL, asset_key, model_asset
-from mlops_assets.assets.metadata import image, metadata, table
+from mlops_assets.assets.metadata import metadata, table
 from mlops_assets.assets.replaying import StoredHistory
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
@@ -263,12 +264,12 @@ def _plots(found: Recommended) -> dict[str, Any]:
     lines = {each.name: each.losses for each in results if each.name in (*_PLOTTED, found.winner.name)}
     points = [(each.name, each.retrainings, each.mean) for each in results if not each.taken]
     ages = found.backtest.ages
-    drawn = {
-        "quality_over_time": quality_over_time(
+    plots: dict[str, Callable[[], bytes]] = {
+        "quality_over_time": lambda: quality_over_time(
             found.backtest.scored, {**lines, oracle.name: oracle.losses}, found.measure
         ),
-        "cost_and_quality": cost_and_quality(points, found.winner.name, oracle.mean, found.measure),
+        "cost_and_quality": lambda: cost_and_quality(points, found.winner.name, oracle.mean, found.measure),
     }
     if ages:
-        drawn["age"] = age_curve([each.age for each in ages], [each.ratio for each in ages], TOLERANCE)
-    return {name: image(png, name.replace("_", " ")) for name, png in drawn.items()}
+        plots["age"] = lambda: age_curve([each.age for each in ages], [each.ratio for each in ages], TOLERANCE)
+    return drawn_plots(plots)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.keys import asset_key, model_asset
 from mlops_assets.assets.metadata import column_schema, link, metadata, preview
 from mlops_assets.assets.reports import record_report
@@ -82,7 +83,7 @@ def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry:
     """Where the scores are and which version gave them."""
     page = registry.version_url(champion.model, champion.version)
     return {
-        "preview": preview(frame.drop(columns=["model_version", "model_digest"])),
+        **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
         "mlflow_version": link(f"{champion.model} version {champion.version}", page),
         "digest": champion.digest[:16],
         "path": dg.MetadataValue.path(path),

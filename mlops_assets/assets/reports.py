@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
@@ -83,16 +84,15 @@ def with_page(
 ) -> dict[str, Any]:
     """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it.
 
-    A page that cannot be drawn or kept is a warning and a line in the metadata: it never fails the step that decides.
+    Call it when the records are written.
     """
     wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
     if not wanted:
         asked = "not drawn, as there is no alarm; materialise with `page: true` in the launchpad to have it"
         return {"page": dg.MetadataValue.md(asked)}
-    try:
+
+    def kept() -> dg.MarkdownMetadataValue:
         registry.log_bytes(champion.run_id, name, draw().encode())
-    except Exception as error:  # whatever Evidently or MLflow raises: people lose a page, the loop loses nothing
-        why = f"Evidently's page {name} could not be drawn: {type(error).__name__}: {error}"
-        dg.get_dagster_logger().warning(why)
-        return {"page": dg.MetadataValue.text(why[:500])}
-    return {"page": link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))}
+        return link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))
+
+    return drawn("page", kept)

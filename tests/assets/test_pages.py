@@ -14,4 +14,4 @@ def test_a_page_that_cannot_be_drawn_is_a_line_in_the_metadata(tmp_path: Any) ->
     model, version = cast(Any, SimpleNamespace(pages="on_alarm")), cast(Any, SimpleNamespace(run_id="none"))
     registry = MlflowRegistry(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", artifact_root=str(tmp_path))
     shown = with_page(model, PageConfig(), True, version, "performance/4.html", draw, registry)
-    assert shown["page"].value == "Evidently's page performance/4.html could not be drawn: KeyError: 1"
+    assert shown["page"].value == "could not be drawn: KeyError: 1"
