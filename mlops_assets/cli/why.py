@@ -10,6 +10,7 @@ from mlops_assets.cli.location import Directory, Location, ModelName, Module, Py
 from mlops_assets.cli.on_record import OnRecord, decisions
 from mlops_assets.cli.output import AsJson, console, literal, say_json, table
 from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.sensors.stillborn_runs import stillborn_runs
 from mlops_assets.text import number
 
 
@@ -25,10 +26,15 @@ def why(
     with located(module, python_file, directory) as location:
         location.model(model)
         champion = _champion(location, model)
+        stillborn = stillborn_runs(location.instance, model)
         found = decisions(location.instance, location.storage, model, last)
     if as_json:
-        say_json({"model": model, "champion": champion, "decisions": [each.to_json() for each in found]})
+        runs = None if stillborn is None else str(stillborn)
+        decided = [each.to_json() for each in found]
+        say_json({"model": model, "champion": champion, "before_first_step": runs, "decisions": decided})
     else:
+        if stillborn is not None:
+            console().print(f"[bold red]No batch and no training gets anywhere[/]: {literal(str(stillborn))}")
         _show(model, champion, found)
 
 

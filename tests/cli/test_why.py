@@ -146,6 +146,6 @@ def test_a_model_without_a_life_has_decided_nothing(lived: Lived, tmp_path, monk
     monkeypatch.setenv("CLI_HOME", str(tmp_path))
     (tmp_path / "dagster").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-    assert told(lived) == {"model": "rentals", "champion": None, "decisions": []}
+    assert told(lived) == {"model": "rentals", "champion": None, "before_first_step": None, "decisions": []}
     assert "Nothing was decided yet" in lived.run("why", "rentals").out
     assert not (tmp_path / "mlflow.db").exists()

@@ -21,6 +21,7 @@ from mlops_assets.cli.doctor.findings import Finding, Severity, advice, fault, f
 from mlops_assets.cli.doctor.machine import permissions, storage, telemetry, versions
 from mlops_assets.cli.doctor.mlflow import address, answers
 from mlops_assets.cli.doctor.records import records
+from mlops_assets.cli.doctor.runs import runs
 from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
@@ -124,6 +125,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
 def _of_location(location: Location) -> dict[str, Probe]:
     instance, repository, name = location.instance, location.repository, location.target.location_name
     return {
+        "runs": lambda: runs(instance, location.models),
         "sensors": lambda: sensors(instance, repository, name),
         "schedules": lambda: schedules(instance, repository, name, location.models.values()),
     }

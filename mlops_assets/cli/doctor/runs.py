@@ -1,0 +1,23 @@
+"""Runs of the models: whether they come to their first step."""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from mlops_assets.cli.doctor.findings import Finding, fault, fine
+from mlops_assets.sensors.stillborn_runs import stillborn_runs
+
+_WHY = "Such a run records nothing: no batch is rejected and no training refused, so no other alarm says why."
+_MEND = "mend what it says, then reload the code location; the sensors ask for the runs again"
+
+
+def runs(instance: dg.DagsterInstance, models: Iterable[str]) -> Iterator[Finding]:
+    """Models whose newest runs failed before their first step, with the error."""
+    sound = True
+    for model in models:
+        found = stillborn_runs(instance, model)
+        if found is not None:
+            sound = False
+            yield fault(f"runs of {model}", str(found), _WHY, _MEND)
+    if sound:
+        yield fine("runs", "the newest run of each model came to its first step")
