@@ -5,7 +5,8 @@
 Dagster's daemon and a code server run as in production. For each model it prints every retraining with what asked for
 it, and a table: retrainings and the mean of the first metric over the batches, each scored by the champion of its day,
 beside a frozen model and one that is retrained after every batch (the same estimator, window and search, fitted
-directly and always taken). `--json FILE` writes the same for a test.
+directly and always taken). `--json FILE` writes the same for a test. The models are as they are declared; `--pages`
+changes when Evidently draws, which costs about ten seconds for each batch with an alarm.
 """
 
 import argparse
@@ -81,11 +82,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--rivals", nargs="*", choices=list(FIRST), help="fit the rivals of these only; default: all")
     parser.add_argument("--again", action="store_true", help="only tell what is in --home from an earlier run")
+    parser.add_argument("--pages", choices=["on_alarm", "always", "never"], help="default: as declared")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = arguments.home or Path(temporary)
         rivals_of = arguments.models if arguments.rivals is None else arguments.rivals
-        lives = live(home, arguments.models, rivals_of, land=not arguments.again)
+        lives = live(home, arguments.models, rivals_of, land=not arguments.again, pages=arguments.pages or "")
     for life in lives:
         print(f"\n{life.model}: champions {life.champions}, drift in {life.drift}, decay in {life.decay}")
         for fire in life.fired:
@@ -96,10 +98,10 @@ def main() -> int:
     return 0
 
 
-def live(home: Path, models: list[str], rivals_of: list[str], land: bool = True) -> list[Life]:
+def live(home: Path, models: list[str], rivals_of: list[str], land: bool = True, pages: str = "") -> list[Life]:
     """Let all batches of these models land, a step for all of them at a time, each step once the last has settled."""
     arrivals = {model: list(batches_of(model)) for model in models}
-    loop = Loop(home, models)
+    loop = Loop(home, models, {"LOOP_PAGES": pages})
     if land:
         with loop:
             for step in range(max(len(arrivals[model]) - FIRST[model] for model in models) + 1):

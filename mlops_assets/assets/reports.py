@@ -88,7 +88,8 @@ def with_page(
     """
     wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
     if not wanted:
-        asked = "not drawn, as there is no alarm; materialise with `page: true` in the launchpad to have it"
+        why = "`pages` is `never`" if model.pages == "never" else "there is no alarm"
+        asked = f"not drawn, as {why}; materialise with `page: true` in the launchpad to have it"
         return {"page": dg.MetadataValue.md(asked)}
 
     def kept() -> dg.MarkdownMetadataValue:

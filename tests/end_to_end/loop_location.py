@@ -27,7 +27,8 @@ def on_files(name: str) -> ModelPipeline:
         str(HOME / "landing" / name / "*.csv"), dtypes={"agent": "str", "company": "str"}, marker=True, time=model.time
     )
     often = model.retraining.model_copy(update={"budget": 1_000})  # years pass within minutes here
-    changes = {"name": name, "source": landing, "pages": "never", "retraining": often}
+    pages = os.environ.get("LOOP_PAGES") or model.pages
+    changes = {"name": name, "source": landing, "pages": pages, "retraining": often}
     return ModelPipeline(**{**{field: getattr(model, field) for field in type(model).model_fields}, **changes})
 
 

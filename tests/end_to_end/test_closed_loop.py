@@ -20,7 +20,8 @@ def lives(home: Path, *models: str) -> list[dict]:
     """What `benchmarks/closed_loop.py` tells of these models."""
     figures = home / "figures.json"
     told = ["--home", str(home / "loop"), "--json", str(figures), "--rivals", "bike_demand"]
-    program = [sys.executable, "benchmarks/closed_loop.py", *models, *told]  # rivals take minutes of the processor
+    told += ["--pages", "never"]  # rivals and pages take minutes of the processor; pages have tests of their own
+    program = [sys.executable, "benchmarks/closed_loop.py", *models, *told]
     done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=2_400)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
     return json.loads(figures.read_text())

@@ -107,3 +107,15 @@ def test_drift_page_of_columns_of_every_kind_some_without_values():
     )
     assert is_page(drift_page(rows, rows.head(7), list(rows.columns), 0))
     assert is_page(drift_page(rows, rows.assign(x=np.nan).head(7), list(rows.columns), 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lacks", ["neither", "batch", "reference"])
+def test_drift_page_of_labels_of_every_kind(lacks):
+    kinds = {f"label {name}": labels for name, labels in (TWO | THREE).items()}
+    whole = pd.DataFrame({name: [labels[row % len(labels)] for row in range(60)] for name, labels in kinds.items()})
+    short = pd.DataFrame(
+        {name: [labels[row % (len(labels) - 1)] for row in range(60)] for name, labels in kinds.items()}
+    )
+    reference, batch = {"neither": (whole, whole), "batch": (whole, short), "reference": (short, whole)}[lacks]
+    assert is_page(drift_page(reference, batch, list(whole.columns), 0))
