@@ -3,7 +3,9 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -18,6 +20,20 @@ if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4e9:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, or it would run alone at the end (with xdist's --no-loadscope-reorder)."""
     items.sort(key=lambda item: item.get_closest_marker("begun_first") is None)
+
+
+@pytest.fixture(scope="module")
+def states_of_generators(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The generators of a test module, by name, as importing it left them."""
+    named = vars(request.module).items()
+    return {name: value.bit_generator.state for name, value in named if isinstance(value, np.random.Generator)}
+
+
+@pytest.fixture(autouse=True)
+def a_generator_for_each_test(request: pytest.FixtureRequest, states_of_generators: dict[str, Any]) -> None:
+    """A test draws the same whichever others ran before it."""
+    for name, state in states_of_generators.items():
+        getattr(request.module, name).bit_generator.state = state
 
 
 @pytest.fixture(scope="session", autouse=True)

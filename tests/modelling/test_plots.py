@@ -40,7 +40,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")  # garbage of tests before
 @pytest.mark.parametrize("name", FIGURES)
 def test_draws_a_png_of_its_size(name):
     png = FIGURES[name]()
