@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_BREAK = "\u200b"
+_MARKUP = re.compile(rf"(@(?=[^\s{_BREAK}])|<(?=[^\s{_BREAK}])|\](?=[(\[:])|:(?=//)|\bwww(?=\.))", re.IGNORECASE)
 
 
 def shown(value: Any, limit: int = 80) -> str:
@@ -42,6 +44,14 @@ def cell_text(value: Any) -> str:
     if isinstance(value, str | bytes | list | tuple | dict | int | float | complex | date | Decimal):
         return _ADDRESS.sub("", repr(value))
     return type(value).__name__  # what an object says of itself may hold its address
+
+
+def inert(text: str) -> str:
+    """Text of others that no renderer takes for a link, an image, HTML or a mention; it reads as it did before.
+
+    A space of no width stands behind each sign that begins one: `[a](b)`, `[a]: b`, `<b>`, `http://b`, `www.b`, `@all`.
+    """
+    return _MARKUP.sub(rf"\1{_BREAK}", text)
 
 
 def counted(count: int, one: str, many: str) -> str:

@@ -22,6 +22,7 @@ from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.suites import Suite, suite_of
+from mlops_assets.text import inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ def _take_in(
 
 def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
     return [
-        dg.AssetCheckSpec(name, asset=asset_key(model, "dataset"), description=description, blocking=blocking)
+        dg.AssetCheckSpec(name, asset=asset_key(model, "dataset"), description=inert(description), blocking=blocking)
         for name, description, blocking in suite.checks
     ]
 
@@ -168,7 +169,9 @@ def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, cont
     ledger.put(BatchRecord(batch, "duplicate", context.run_id, version, rows, reasons=(reason,), mark=mark))
     context.log.info(f"batch {batch!r} is left out: {reason}")
     shown = metadata({"duplicate_of": other, "left_out_because": reason, "rows": rows})
-    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, description=reason, metadata=shown))
+    context.log_event(
+        dg.AssetObservation(context.asset_key, partition=batch, description=inert(reason), metadata=shown)
+    )
     return True
 
 

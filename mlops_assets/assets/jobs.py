@@ -11,6 +11,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.storage import Storage
+from mlops_assets.text import inert
 
 _LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
 
@@ -96,7 +97,7 @@ def _exclude_job(model: Declaration) -> Job:
             dg.AssetObservation(
                 asset_key(model.name, "dataset"),
                 partition=batch,
-                description=f"{became} by {by}: {reason}",
+                description=inert(f"{became} by {by}: {reason}"),
                 metadata=metadata({"training": became, "decided_by": by, "reason": reason}),
             )
         )

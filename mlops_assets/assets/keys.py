@@ -6,6 +6,7 @@ from typing import Any, cast
 import dagster as dg
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.text import inert
 
 MODEL = "mlops_assets/model"
 """Definition metadata that names an asset's model, by which sensors find the models of a code location."""
@@ -61,7 +62,14 @@ def batches(model: str) -> dg.DynamicPartitionsDefinition:
 
 
 def model_asset(
-    model: Declaration, kind: str, *, kinds: set[str], code_version: str, batch: bool = False, **options: Any
+    model: Declaration,
+    kind: str,
+    *,
+    kinds: set[str],
+    code_version: str,
+    description: str,
+    batch: bool = False,
+    **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """`@dg.asset` with what all assets of a model share; `batch` for those that have a partition for each batch."""
     shared: dict[str, Any] = {
@@ -71,6 +79,7 @@ def model_asset(
         "owners": model.owners,
         "code_version": code_version,
         "metadata": {MODEL: model.name},
+        "description": inert(description),
     }
     if batch:
         shared["partitions_def"] = batches(model.name)
@@ -82,6 +91,6 @@ def model_asset(
 def check_specs(model: str, kind: str, names: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:
     """Checks of an asset from {name: description}."""
     return [
-        dg.AssetCheckSpec(name, asset=asset_key(model, kind), description=description, blocking=blocking)
+        dg.AssetCheckSpec(name, asset=asset_key(model, kind), description=inert(description), blocking=blocking)
         for name, description in names.items()
     ]

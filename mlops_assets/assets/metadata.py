@@ -3,6 +3,7 @@
 import base64
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.text import inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,7 @@ _PREVIEW_ROWS = 5
 _DIGITS = 6
 _TABLE_DIGITS = 4  # a table is about 400 pixels wide on a laptop, and what is wider has to be scrolled to
 _LISTED = 10
+_SIGNS = re.compile(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def table(rows: Iterable[Mapping[Any, Any]], digits: int = _TABLE_DIGITS) -> dg.
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A PNG that the UI shows behind a link."""
-    return dg.MetadataValue.md(f"![{html.escape(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    return dg.MetadataValue.md(f"![{markdown_text(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def link(text: str, url: str) -> dg.MarkdownMetadataValue:
@@ -45,10 +48,10 @@ def link(text: str, url: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"[{markdown_text(text)}]({url})")
 
 
-def markdown_text(text: str, code: bool = False) -> str:
-    """Text of others as Markdown that shows it literally: no HTML, no table cell ended early."""
-    escaped = html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
-    return escaped if code else escaped.replace("[", "\\[").replace("`", "\\`")
+def markdown_text(text: object) -> str:
+    """Text of others as Markdown that shows it literally: no link, image, HTML, emphasis; no table cell ended early."""
+    line = " ".join(inert(str(text)).split())
+    return _SIGNS.sub(r"\\\1", html.escape(line, quote=False))
 
 
 def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
@@ -78,7 +81,7 @@ def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult
         check_name=outcome.name,
         passed=outcome.passed,
         severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
-        description=outcome.message,
+        description=inert(outcome.message),
         metadata=metadata({"result": outcome.message, **outcome.metadata}),
     )
 

@@ -50,7 +50,7 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
             metadata={
                 **metadata({"version": champion.version}),
                 "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
-                **metadata({name.lower().replace(" ", "_"): facts[name].replace("`", "") for name in _IN_PLACE}),
+                **metadata({name.lower().replace(" ", "_"): facts[name] for name in _IN_PLACE}),
                 **drawn("card", card),
                 "mlflow_version": link(
                     f"{model.name} version {champion.version}",
@@ -67,16 +67,16 @@ def _facts(model: Declaration, champion: ModelVersion, manifest: dict[str, Any])
     train, holdout = manifest["train"], manifest["holdout"]
     tags = champion.tags
     return {
-        "Version": f"{champion.version}, sha256 `{champion.digest[:16]}`",
+        "Version": f"{champion.version}, sha256 {champion.digest[:16]}",
         "Owners": ", ".join(model.owners) or "none declared",
-        "Predicts": f"`{model.target}` from {model.source.describe()}",
-        "Estimator": f"`{model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__}`",
+        "Predicts": f"{model.target} from {model.source.describe()}",
+        "Estimator": model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__,
         "Trained on": _extent(train),
         "Judged on": f"{_extent(holdout)}, later than all that it was trained on",
         "Decision": f"{tags.get('verdict', '')} by {tags.get('decided_by', '')} at {tags.get('decided_at', '')}: "
         f"{tags.get('reason', '')}",
-        "Data version": f"`{champion.data_version}`",
-        "Declaration version": f"`{champion.declaration_version}`",
+        "Data version": champion.data_version,
+        "Declaration version": champion.declaration_version,
         "Seed": tags.get("seed", "not on record"),
         "Packages": tags.get("packages", "not on record"),
     }
@@ -100,17 +100,24 @@ def _card(
 ) -> str:
     train, holdout = manifest["train"], manifest["holdout"]
     lines = [f"# {model.name}", "", markdown_text(model.description), "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {markdown_text(value, code=True)} |" for name, value in facts.items()]
+    lines += [f"| {name} | {markdown_text(value)} |" for name, value in facts.items()]
     lines += ["", "## Metrics on the holdout", "", "| metric | value |", "|---|---|"]
-    lines += [f"| {name} | {value:.5g} |" for name, value in metrics.items()]
+    lines += [f"| {markdown_text(name)} | {value:.5g} |" for name, value in metrics.items()]
     if slices:
-        lines += ["", "## By slice", "", f"| {' | '.join(slices[0])} |", "|---" * len(slices[0]) + "|"]
-        lines += [f"| {' | '.join(markdown_text(value) for value in row.values())} |" for row in slices]
+        lines += [
+            "",
+            "## By slice",
+            "",
+            f"| {' | '.join(map(markdown_text, slices[0]))} |",
+            "|---" * len(slices[0]) + "|",
+        ]
+        lines += [f"| {' | '.join(map(markdown_text, row.values()))} |" for row in slices]
     lines += [
         "",
         "## Limits",
         "",
-        f"Not judged on rows unlike those from {train[0]['key']} to {holdout[-1]['key']}: see `{model.name}/drift` for "
+        f"Not judged on rows unlike those from {markdown_text(train[0]['key'])} to "
+        f"{markdown_text(holdout[-1]['key'])}: see `{model.name}/drift` for "
         f"how later batches differ and `{model.name}/performance` for how well it does on them.",
     ]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.text import inert
 
 AlertKind = Literal[
     "run failed",
@@ -132,11 +133,10 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def plain_text(text: str, limit: int) -> str:
-    """Text of others on one line: no control characters, no mention (`@all`, `<!channel>`) that pages people."""
+    """Text of others on one line: no control characters, no link, no mention (`@all`, `<!channel>`) of people."""
     visible = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
     line = " ".join(visible.split())
-    short = line if len(line) <= limit else line[: limit - 1] + "…"
-    return re.sub(r"([@<])", "\\1\u200b", short)
+    return inert(line if len(line) <= limit else line[: limit - 1] + "…")
 
 
 def _apprise() -> Any:

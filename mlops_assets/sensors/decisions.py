@@ -18,6 +18,7 @@ from mlops_assets.assets.keys import (
 from mlops_assets.assets.metadata import metadata, table
 from mlops_assets.decisions.retraining import RetrainingDecision
 from mlops_assets.decisions.retraining_evidence import Evidence
+from mlops_assets.text import inert
 
 _KEY, _MOST_SHOWN = "decision_key", 20
 
@@ -35,7 +36,7 @@ def observation(
     this = {"at": f"{now:%Y-%m-%d %H:%M:%S}", "decision": decision.verdict, "reason": decision.reason}
     return dg.AssetObservation(
         asset_key(model, "champion"),
-        description=f"Retraining: {decision.verdict}. {decision.reason}",
+        description=inert(f"Retraining: {decision.verdict}. {decision.reason}"),
         metadata={
             **metadata(facts),
             "evidence": table(decision.table()),

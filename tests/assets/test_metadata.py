@@ -48,7 +48,7 @@ def test_table_shortens_text_types_columns_and_survives_no_rows():
 
 def test_text_of_others_is_literal_in_markdown():
     assert markdown_text("<b>|a|</b>\n[x](javascript:y) `z`") == (
-        "&lt;b&gt;\\|a\\|&lt;/b&gt; \\[x](javascript:y) \\`z\\`"
+        "&lt;\u200bb&gt;\\|a\\|&lt;\u200b/b&gt; \\[x\\]\u200b(javascript:y) \\`z\\`"
     )
 
 

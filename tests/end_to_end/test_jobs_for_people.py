@@ -10,6 +10,7 @@ from synthetic import rows
 from mlops_assets.assets.keys import KIND, MODEL, asset_key
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.training_rows import read_manifest
+from mlops_assets.text import inert
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 
@@ -118,7 +119,7 @@ def test_a_batch_is_taken_out_of_training_with_who_and_why_scored_on_and_put_bac
     said = "taken out of training by ada: broken <b>scale</b>"
     assert model.record("b1").ready(model.pipeline.features_version) == said
     seen = newest_observation(model)
-    assert (seen.partition, seen.description) == ("b1", said)
+    assert (seen.partition, seen.description) == ("b1", inert(said))
     assert plain(seen.metadata) == {
         "training": "taken out of training",
         "decided_by": "ada",
