@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mlops_assets.callables import refuse_standard_library
 from mlops_assets.declared import Declared, WrongField
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.dotted import refuse_unknown_package, resolve
+from mlops_assets.modelling.dotted import called, refuse_unknown_package
 from mlops_assets.modelling.own_metrics import OwnMetric, is_own, own_metric
 from mlops_assets.modelling.recipe import text_of
 from mlops_assets.rules import Drift, Gates, Retraining, Search, duration_text
 from mlops_assets.sources import Source
 from mlops_assets.sources.written import source_of
-from mlops_assets.text import shown
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -126,9 +126,10 @@ class Declaration(Declared):
             return value
         try:
             if _FUNCTION.fullmatch(value):
-                return _function(value)
+                return called(value, str(info.field_name))
             if info.field_name == "estimator":
                 refuse_unknown_package(value)
+                refuse_standard_library(value, "estimator")
         except DeclarationError as error:
             raise WrongField(str(info.field_name), f"{info.field_name}: {error}") from None
         if info.field_name == "features":
@@ -252,13 +253,6 @@ _FIT_FIELDS = (
     *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
     *("holdout", "metrics", "seed", "serialization", "known_at", "label_share"),
 )
-
-
-def _function(dotted: str) -> Any:
-    found = resolve(dotted)
-    if not callable(found):
-        raise DeclarationError(f"{shown(dotted)} is a {type(found).__name__}; expected a function")
-    return found
 
 
 def _digest(value: Any) -> str:

@@ -55,19 +55,19 @@ def project(tmp_path, monkeypatch) -> Project:
             "estimator: 'Ridge' is not a dotted name; expected e.g. 'sklearn.",
         ),
         case(
-            {"estimator": "json:dmps"},
-            "estimator: json:dmps",
-            "estimator: 'json:dmps': json has no 'dmps'. Did you mean",
+            {"estimator": "yaml:sfe_dump"},
+            "estimator: yaml:sfe_dump",
+            "estimator: 'yaml:sfe_dump': yaml has no 'sfe_dump'. Did you mean",
         ),
         case(
-            {"features": "json:nothing"}, "features: json:nothing", "features: 'json:nothing': json has no 'nothing'."
+            {"features": "yaml:nothing"}, "features: yaml:nothing", "features: 'yaml:nothing': yaml has no 'nothing'."
         ),
         case(
             {"features": "nowhere:f"}, "features: nowhere:f", "features: 'nowhere:f': no module 'nowhere'. Install it"
         ),
-        case({"features": "os:sep"}, "features: os:sep", "features: 'os:sep' is a str; expected a function"),
+        case({"features": "numpy:pi"}, "features: numpy:pi", "features: 'numpy:pi' is a float; expected a function"),
         case({"features": "lags"}, "features: lags", "features: expected a function, or its name such as"),
-        case({"expectations": "json:nix"}, "expectations: json:nix", "expectations: 'json:nix': json has no 'nix'."),
+        case({"expectations": "yaml:nix"}, "expectations: yaml:nix", "expectations: 'yaml:nix': yaml has no 'nix'."),
         case(
             {"expectations": {"type": "x"}}, "expectations:", "expectations: expected an ExpectationSuite or a list of"
         ),
@@ -111,9 +111,15 @@ def project(tmp_path, monkeypatch) -> Project:
         ),
         case({"outcomes": 7, "key": ["id"]}, "outcomes: 7", f"outcomes: a int is no source; {SOURCES}"),
         case({"metrics": ["nowhere:cost"]}, "metrics:", "metrics: 'nowhere:cost': no module 'nowhere'. Install it, or"),
-        case({"metrics": ["os:sep"]}, "metrics:", "metrics: 'os:sep' is a str; expected a function (y_true, y_pred)"),
         case(
-            {"gates": {"maximum": {"json:dmps": 1}}}, "gates:", "gates: 'json:dmps': json has no 'dmps'. Did you mean"
+            {"metrics": ["numpy:pi"]},
+            "metrics:",
+            "metrics: 'numpy:pi' is a float; expected a function (y_true,",
+        ),
+        case(
+            {"gates": {"maximum": {"yaml:sfe_dump": 1}}},
+            "gates:",
+            "gates: 'yaml:sfe_dump': yaml has no 'sfe_dump'. Did you mean",
         ),
         case({"window": "two weeks"}, "window: two weeks", "window: must be a duration such as '12h', '30D' or '26W'"),
         case({"window": "30D"}, "window: 30D", "'30D' is a duration: declare `time`, or give a number of batches"),

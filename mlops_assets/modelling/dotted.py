@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 from typing import Any
 
+from mlops_assets.callables import EXPECTED, refuse_foreign, refuse_standard_library
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.text import shown
@@ -26,6 +27,19 @@ def resolve(dotted: str) -> Any:
         if not inspect.ismodule(found) or not _is_module(f"{parent}.{part}"):
             raise DeclarationError(f"{shown(dotted)}: {parent} has no {part!r}. {did_you_mean(part, _names(found))}")
         found = _import(f"{parent}.{part}", dotted)
+    return found
+
+
+def called(dotted: str, field: str) -> Any:
+    """What a dotted name stands for, where a field of this kind (`EXPECTED`) may call that.
+
+    Nothing of the standard library is imported. Raises `DeclarationError` for other callables and for what is none.
+    """
+    refuse_standard_library(dotted, field)
+    found = resolve(dotted)
+    if not callable(found):
+        raise DeclarationError(f"{shown(dotted)} is a {type(found).__name__}; expected {EXPECTED[field]}.")
+    refuse_foreign(found, dotted, field)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.dotted import resolve
+from mlops_assets.modelling.dotted import called
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.text import shown
@@ -33,7 +33,7 @@ def build(
     from sklearn.pipeline import Pipeline
 
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
-    built = _construct(resolve(estimator) if isinstance(estimator, str) else estimator, params, name)
+    built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
     pipeline = built if isinstance(built, Pipeline) else Pipeline([*_preprocess(X, built), ("model", built)])
     unseeded = {key: seed for key, value in _params(pipeline).items() if _is_unseeded(key, value)}

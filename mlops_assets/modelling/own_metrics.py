@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_assets.callables import EXPECTED, refuse_foreign, refuse_standard_library
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.dotted import resolve
 from mlops_assets.text import shown
@@ -32,15 +33,15 @@ def is_own(name: str) -> bool:
 def own_metric(name: str) -> OwnMetric:
     """What a dotted name stands for: a function, of which less is better, or what sklearn's `make_scorer` gives.
 
+    A function of an installed package counts where its first parameters are y_true and y_pred, y_score or the like.
     Raises `DeclarationError` where it is neither. Imports the module that it names, and nothing else.
     """
+    refuse_standard_library(name, "metric")
     found = resolve(name)
     if inspect.isfunction(found):
+        refuse_foreign(found, name, "metric")
         return OwnMetric(name, found)
     if inspect.isfunction(function := getattr(found, "_score_func", None)):
         by_probability = found._response_method != "predict"
         return OwnMetric(name, function, found._sign > 0, by_probability, found._kwargs)
-    raise DeclarationError(
-        f"{shown(name)} is a {type(found).__name__}; expected a function (y_true, y_pred) -> float of which less is "
-        "better, or what make_scorer of sklearn.metrics makes of a function"
-    )
+    raise DeclarationError(f"{shown(name)} is a {type(found).__name__}; expected {EXPECTED['metric']}")

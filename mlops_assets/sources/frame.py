@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mlops_assets.callables import refuse_standard_library
+from mlops_assets.errors import DeclarationError
 from mlops_assets.sources.batches import Look, Period, Recall
-from mlops_assets.sources.declared_fields import declaration_error
+from mlops_assets.sources.declared_fields import SourceDeclarationError, declaration_error
 from mlops_assets.sources.limits import Limits
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ class Frame(BaseModel):
             super().__init__(**(options if load is None else {"load": load, **options}))
         except ValidationError as problem:
             raise declaration_error("Frame", options.get("load", load), problem) from None
+        if isinstance(self.load, str):
+            try:
+                refuse_standard_library(self.load, "frame")
+            except DeclarationError as problem:
+                raise SourceDeclarationError(f"Frame: load: {problem}") from None
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mlops_assets.callables import refuse_foreign
 from mlops_assets.errors import DeclarationError, SourceError
 from mlops_assets.sources.batches import RUNNING, Look, Period, Waiting, is_safe, safe_key
 from mlops_assets.sources.contents import data_version, parse_times, period_keys, periods_over
@@ -88,6 +89,10 @@ def _callable(source: "Frame") -> Callable[[], Any]:
         ) from None
     if not callable(found):
         raise DeclarationError(f"Frame: {source.load!r:.80} is a {type(found).__name__}; expected a function.")
+    try:
+        refuse_foreign(found, source.load, "frame")
+    except DeclarationError as problem:
+        raise DeclarationError(f"Frame: load: {problem}") from None
     return found  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.estimators import build, resolve
+from mlops_assets.modelling.dotted import resolve
+from mlops_assets.modelling.estimators import build
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search import fit
 
@@ -103,7 +104,7 @@ def test_resolves_both_ways_of_writing():
         (RIDGE, {"alpa": 1}, "regression", "takes no parameter 'alpa'. Did you mean 'alpha'"),
         (RIDGE, {}, "binary", "is a regressor, but the target poses a binary problem"),
         ("sklearn.linear_model.LogisticRegression", {}, "regression", "is a classifier"),
-        ("math.pi", {}, "regression", "is a float; expected a class or a function"),
+        ("numpy.pi", {}, "regression", "is a float; expected a class with fit and predict, or a function of your own"),
         (lambda: 3, {}, "regression", "gave a int; expected an object with fit and predict"),
         (lambda: 1 / 0, {}, "regression", "could not be built: ZeroDivisionError"),
     ],

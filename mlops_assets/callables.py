@@ -1,0 +1,117 @@
+"""Which callables a dotted name of a declaration may stand for: a name is a text, and a text may come from anybody."""
+
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.machinery import ModuleSpec
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.text import shown
+
+Home = Literal["the standard library", "an installed package", "the project"]
+
+EXPECTED = {
+    "estimator": "a class with fit and predict, or a function of your own project that returns an estimator",
+    "features": "a function of your own project: (batch, history) -> DataFrame",
+    "expectations": "a function of your own project that returns expectations",
+    "metric": "a function (y_true, y_pred) -> float of which less is better, or what make_scorer of sklearn.metrics "
+    "makes of a function",
+    "frame": "a function of your own project that returns a DataFrame or yields (key, DataFrame)",
+}
+"""For each kind of field, what its dotted names may stand for."""
+
+
+def refuse_standard_library(dotted: str, field: str) -> None:
+    """Raise `DeclarationError` where a name is of Python's standard library, before anything is imported."""
+    if _home_of_package(dotted.replace(":", ".").partition(".")[0]) == "the standard library":
+        raise DeclarationError(_refusal(dotted, "is of Python's standard library", field))
+
+
+def refuse_foreign(found: Any, dotted: str, field: str) -> None:
+    """Raise `DeclarationError` where a callable is neither the project's own nor what the field expects.
+
+    It counts where the callable was defined, so that `own_module.subprocess.call` is still of the standard library.
+    Of the project is what lies in no installation folder, or was installed from a file, a folder or a repository.
+    An estimator may be a class with fit and predict, a metric a function of (y_true, ...) of any installed package.
+    """
+    home = home_of(found)
+    if home == "the standard library":
+        raise DeclarationError(_refusal(dotted, f"is a {_kind(found)} of Python's standard library", field))
+    if field == "estimator" and inspect.isclass(found):
+        if not (hasattr(found, "fit") and hasattr(found, "predict")):
+            raise DeclarationError(_refusal(dotted, "is a class without fit and predict", field))
+    elif home == "an installed package" and not (field == "metric" and _takes_labels(found)):
+        advice = " Call it in a function of your own, and name that."
+        raise DeclarationError(_refusal(dotted, f"is a {_kind(found)} of an installed package", field) + advice)
+
+
+def home_of(found: Any) -> Home:
+    """Where a callable was defined."""
+    while isinstance(found, partial):
+        found = found.func
+    module = getattr(found, "__module__", None)
+    if not isinstance(module, str):  # the method of a builtin type has none
+        module = type(getattr(found, "__self__", found)).__module__
+    return _home_of_package(module.partition(".")[0])
+
+
+def _refusal(dotted: str, what: str, field: str) -> str:
+    return f"{shown(dotted)} {what}; expected {EXPECTED[field]}."
+
+
+def _kind(found: Any) -> str:
+    return "class" if inspect.isclass(found) else "function"
+
+
+def _takes_labels(function: Callable[..., Any]) -> bool:
+    """Whether a function is written for labels and predictions, as those of sklearn.metrics are."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # some callables written in C do not tell
+        return False
+    return names[:1] == ["y_true"] and len(names) > 1 and names[1].startswith("y_")
+
+
+@cache
+def _home_of_package(package: str) -> Home:
+    if package in sys.builtin_module_names:
+        return "the standard library"
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # ValueError: a program that was run, or a module made in this process
+        return "the project"
+    folder = None if spec is None else _folder(spec)
+    if spec is not None and (spec.origin in ("built-in", "frozen") or folder in _standard_folders()):
+        return "the standard library"
+    if package == "mlops_assets":
+        return "an installed package"
+    if folder is None or not any(folder.glob("*.dist-info")) or package in _installed_from_source(folder):
+        return "the project"
+    return "an installed package"
+
+
+def _folder(spec: ModuleSpec) -> Path | None:
+    """The folder in which a top-level package or module lies."""
+    within = list(spec.submodule_search_locations or ())
+    place = within[0] if within else spec.origin
+    return Path(place).parent if place else None
+
+
+@cache
+def _standard_folders() -> frozenset[Path]:
+    paths = sysconfig.get_paths()
+    found = {Path(paths[name]) for name in ("stdlib", "platstdlib")}
+    return frozenset(found | {folder / "lib-dynload" for folder in found})
+
+
+@cache
+def _installed_from_source(folder: Path) -> frozenset[str]:
+    """Top-level packages in a folder that came from a file, a folder or a repository: no index gave them."""
+    own = (each for each in distributions(path=[str(folder)]) if each.read_text("direct_url.json"))
+    return frozenset(Path(file.parts[0]).stem for each in own for file in each.files or () if file.parts)
