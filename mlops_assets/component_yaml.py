@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, RootModel
 
+from mlops_assets.component_templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
 from mlops_assets.declared import DeclaredWrongly, Problem, title
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.text import shown
@@ -16,7 +17,6 @@ from mlops_assets.text import shown
 MOST_VALUES = 500_000
 """Values in one component; YAML anchors that refer to anchors would make billions of a few lines."""
 
-_TEMPLATE = re.compile(r"\{[{%#]")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """A number in Python and in YAML 1.2; to the reader of YAML 1.1 that Dagster uses, 1e-3 is a text."""
 
@@ -29,10 +29,13 @@ def attributes_of(kind: str, attributes: BaseModel | None, context: dg.Component
     """The attributes of a component of a kind with their templates filled in; suites are sought beside the defs.yaml.
 
     Only texts with `{{` are templates; they are filled in a sandbox. All others stay what they are, but for 1e-3 in
-    `params` and `space`: Dagster would turn the text '10115' into a number. Raises `DeclarationError`.
+    `params` and `space`: Dagster would turn the text '10115' into a number. Raises `DeclarationError`, also for a
+    template of `post_processing` that reaches for code: Dagster fills those in itself, later and without a sandbox.
     """
     values = attributes.root if isinstance(attributes, RootModel) else {}
     filled: dict[str, Any] = _Filling(title(kind, values), _scope(context)).filled(values)
+    written = getattr(context.component_decl, "component_file_model", None)
+    refuse_code_in_templates(kind, values, getattr(written, "post_processing", None))
     for fields in [filled, *_mappings(filled.get("segments"))]:
         suite = fields.get("expectations")
         if isinstance(suite, str) and not _DOTTED.fullmatch(suite):
@@ -68,7 +71,7 @@ class _Filling:
             return [self.filled(each, (*path, number)) for number, each in enumerate(value)]
         if isinstance(value, str) and _NUMBER.fullmatch(value) and not _NUMBERS.isdisjoint(path):
             return float(value)
-        return self._from_template(value, path) if isinstance(value, str) and _TEMPLATE.search(value) else value
+        return self._from_template(value, path) if isinstance(value, str) and TEMPLATE.search(value) else value
 
     def _from_template(self, text: str, path: _Path) -> Any:
         """As Dagster does it, but in a sandbox: no attribute with an underscore, so no way to code of any kind."""
@@ -115,7 +118,8 @@ def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, s
     tree = None if context is None else _lines(context)
     if context is None or tree is None:
         return 0, ""
-    position, _ = tree.lookup_closest_and_path(["attributes", *path], None)
+    whole = path if path[:1] == (POST_PROCESSING,) else ("attributes", *path)
+    position, _ = tree.lookup_closest_and_path(list(whole), None)
     file = Path(position.filename)
     near = file.relative_to(context.project_root) if file.is_relative_to(context.project_root) else file
     return position.start.line, f"{near}:{position.start.line}: "

@@ -135,6 +135,44 @@ def test_template_that_reaches_for_code_is_refused(template, project):
     assert not (project.root / "owned").exists()
 
 
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ lipsum.__globals__['os'].system('touch owned') }}", "getitem is not taken here"),
+        ("{{ lipsum.__globals__.os.system('touch owned') }}", "the attribute __globals__ leads to code"),
+        ("{{ cycler('a') }}", "cycler is a function of the template engine"),
+        ("{{ ''|attr('__class__') }}", "filter is not taken here"),
+        ("{{ (''.__class__ and lipsum()) or 'x' }}", "or is not taken here"),
+        ("{{ env.get.gi_frame }}", "the attribute gi_frame leads to code"),
+        ("{% for x in [1] %}{{ x }}{% endfor %}", "for is not taken here"),
+        ("{{ env.", "it cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("where", ["value", "key"])
+def test_template_of_post_processing_that_reaches_for_code_is_refused_before_dagster_fills_it_in(
+    where, template, reason, project
+):
+    asset = {"target": "*", "attributes": {"tags": {"a": template} if where == "value" else {template: "a"}}}
+    document = {"type": "mlops_assets.ModelPipeline", "attributes": GOOD, "post_processing": {"assets": [asset]}}
+    project.write("shop/defs.yaml", yaml.safe_dump(document, width=1_000))
+    line, said = project.told_at("shop")
+    assert said.startswith("ModelPipeline 'shop': post_processing.assets.0.attributes.tags.") and reason in said
+    assert "lipsum" not in template or template.split("'")[0] in line
+    assert not (project.root / "owned").exists()
+
+
+def test_template_of_post_processing_that_names_values_is_left_to_dagster(project, monkeypatch):
+    monkeypatch.setenv("TEAM", "bikes")
+    eager = {"automation_condition": "{{ dg.AutomationCondition.eager() }}", "tags": {"team": "{{ env.TEAM }}"}}
+    post = {"assets": [{"target": "shop/dataset", "attributes": eager}]}
+    document = {"type": "mlops_assets.ModelPipeline", "attributes": GOOD, "post_processing": post}
+    project.write("shop/defs.yaml", yaml.safe_dump(document))
+    project.declare("platform", None, "mlops_assets.Deployment")
+    asset = project.defs().resolve_assets_def(["shop", "dataset"])
+    (spec,) = asset.specs
+    assert spec.tags["team"] == "bikes" and spec.automation_condition is not None
+
+
 def test_without_a_file_the_error_is_as_clear():
     with pytest.raises(Exception) as refused:
         ModelPipeline.from_attributes_dict(attributes={**GOOD, "target": "{{ env.NOT_SET_ANYWHERE }}"})

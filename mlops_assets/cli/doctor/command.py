@@ -16,6 +16,7 @@ from rich.table import Table
 
 from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.doctor.daemons import daemons, schedules, sensors, slots
+from mlops_assets.cli.doctor.databases import roles
 from mlops_assets.cli.doctor.exposure import exposure
 from mlops_assets.cli.doctor.findings import Finding, Severity, advice, fault, fine
 from mlops_assets.cli.doctor.machine import permissions, storage, telemetry, versions
@@ -126,6 +127,7 @@ def _of_location(location: Location) -> dict[str, Probe]:
     instance, repository, name = location.instance, location.repository, location.target.location_name
     return {
         "runs": lambda: runs(instance, location.models),
+        "roles": lambda: roles(location.models.values()),
         "sensors": lambda: sensors(instance, repository, name),
         "schedules": lambda: schedules(instance, repository, name, location.models.values()),
     }

@@ -1,0 +1,40 @@
+"""The databases that models read: whether the role of a `Table` may do more than SELECT."""
+
+from collections.abc import Iterable, Iterator
+
+from mlops_assets.cli.doctor.findings import Finding, advice, fine
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.sources import Table
+from mlops_assets.text import shown
+
+_WHY = (
+    "A query runs in a transaction that only reads, but a function with effects (dblink_exec, lo_from_bytea) acts "
+    "within one SELECT all the same, with all that the role may do."
+)
+_MEND = "connect as a role that may only SELECT: CREATE ROLE reader LOGIN PASSWORD '...'; GRANT SELECT ON ... TO reader"
+
+
+def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
+    """The role of each table or query on PostgreSQL that a model reads rows or outcomes from."""
+    tables = {
+        (source.url.get_secret_value(), source.title): source
+        for model in models
+        for source in (model.source, model.outcomes)
+        if isinstance(source, Table)
+    }
+    for table in tables.values():
+        yield _role(table)
+
+
+def _role(table: Table) -> Finding:
+    from mlops_assets.sources.table_rights import more_than_select
+
+    name = f"role of {table.title}"
+    try:
+        rights = more_than_select(table)
+    except SourceUnavailableError as error:
+        return advice(name, str(error), "Whether the role may do more than SELECT is not known.")
+    if not rights:
+        return fine(name, "nothing beyond SELECT was found")
+    return advice(name, f"the role {', '.join(shown(right)[1:-1] for right in rights[:8])}", _WHY, _MEND)

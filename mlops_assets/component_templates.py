@@ -1,0 +1,72 @@
+"""Templates in `post_processing` of a defs.yaml: Dagster fills them in without a sandbox, so ours reads them before."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlops_assets.declared import DeclaredWrongly, Problem, title
+from mlops_assets.text import shown
+
+POST_PROCESSING = "post_processing"
+TEMPLATE = re.compile(r"\{[{%#]")
+
+_HARMLESS = [
+    "Template",
+    "Output",
+    "TemplateData",
+    "Const",
+    "Name",
+    "Getattr",
+    "Call",
+    "Keyword",
+    "List",
+    "Tuple",
+    "Dict",
+    "Pair",
+]
+_FRAMES = re.compile(r"_|mro$|(f|tb|gi|cr|ag|co)_")
+"""Names by which an attribute leads from a value to its class, its module or a frame, and so to any code."""
+_Path = tuple[str | int, ...]
+
+
+def refuse_code_in_templates(kind: str, attributes: Mapping[str, Any], post_processing: Any) -> None:
+    """Raise `DeclaredWrongly` for a template that does more than name values, public attributes and calls of them.
+
+    The template is read, not rendered: in a sandbox it could take another branch than it will take without one.
+    """
+    for path, text in _texts(post_processing, (POST_PROCESSING,)):
+        if TEMPLATE.search(text) and (reason := _reaches(text)):
+            where = ".".join(map(str, path))
+            said = f"{where}: template {shown(text)} is refused: {reason}. Dagster would execute it: write values."
+            raise DeclaredWrongly(title(kind, attributes), [Problem(path, said)])
+
+
+def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(str(key), (*path, key))
+            yield from _texts(each, (*path, key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _texts(each, (*path, number))
+
+
+def _reaches(text: str) -> str:
+    """What in a template could reach for code; "" where nothing does."""
+    from jinja2 import Environment, TemplateSyntaxError, nodes
+    from jinja2.defaults import DEFAULT_NAMESPACE
+
+    try:
+        parsed = Environment().parse(text)
+    except TemplateSyntaxError as error:
+        return f"it cannot be read ({error.message})"
+    for node in [parsed, *parsed.find_all(nodes.Node)]:
+        if type(node).__name__ not in _HARMLESS:
+            return f"{type(node).__name__.lower()} is not taken here"
+        if isinstance(node, nodes.Name) and node.name in DEFAULT_NAMESPACE:
+            return f"{node.name} is a function of the template engine"
+        if isinstance(node, nodes.Getattr) and _FRAMES.match(node.attr):
+            return f"the attribute {node.attr} leads to code"
+    return ""
