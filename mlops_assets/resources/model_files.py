@@ -117,9 +117,10 @@ def save_model(
 ) -> str:
     """Save a fitted scikit-learn estimator as an MLflow model in `folder` (new or empty) and return its digest.
 
-    `X_example`: rows that the model can predict; the first 5 become the input example. Integer columns are declared
-    float64 in the signature, since a missing value would turn them into floats later. `requirements`: pinned pip
-    requirements, by default the installed versions of scikit-learn, pandas, numpy and the serializer.
+    `X_example`: rows that the model can predict; the first 5 become the input example, their types the metadata
+    "features". The signature says what comes out, not what goes in: MLflow would refuse an int64 for a double, a
+    missing boolean and nullable types, all of which the model takes. `requirements`: pinned pip requirements, by
+    default the installed versions of scikit-learn, pandas, numpy and the serializer.
     `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
 
     Raises `ArtifactError`, naming the types, if skops cannot store the model; `folder` is then removed.
@@ -129,17 +130,17 @@ def save_model(
     configure_mlflow()
     import mlflow.sklearn
     from mlflow.exceptions import MlflowException
-    from mlflow.models import infer_signature
+    from mlflow.models import ModelSignature, infer_signature
 
     head = X_example.head(5)
-    example = _integers_as_floats(head)
     try:
         mlflow.sklearn.save_model(
             model,
             str(folder),
             serialization_format=serialization,
-            signature=infer_signature(example, model.predict(head)),
-            input_example=example,
+            signature=ModelSignature(outputs=infer_signature(head, model.predict(head)).outputs),
+            input_example=head,
+            metadata={"features": {name: str(dtype) for name, dtype in head.dtypes.items()}},
             pip_requirements=list(requirements) or _installed_requirements(serialization),
             skops_trusted_types=sorted({*TRUSTED_TYPES, *trusted}) if serialization == "skops" else None,
         )
@@ -196,13 +197,6 @@ def _file_names(folder: Path) -> list[str]:
                 raise ArtifactError(f"model folder {folder} holds {name[:80]!r}, which is no regular file or folder")
         names.extend(Path(parent, name).relative_to(folder).as_posix() for name in files)
     return sorted(names)
-
-
-def _integers_as_floats(frame: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
-    integers = [name for name in frame.columns if pd.api.types.is_integer_dtype(frame[name].dtype)]
-    return frame.astype(dict.fromkeys(integers, "float64"))
 
 
 def _installed_requirements(serialization: Serialization) -> list[str]:

@@ -20,6 +20,7 @@ from examples.hotel_cancellations import model as hotel_cancellations
 from mlops_assets import Folder, Frame
 from mlops_assets.assets.keys import declared
 from mlops_assets.decisions.drift import Pair, drift
+from mlops_assets.modelling.predictions import predict
 
 NOWHERE = "not/a/folder"
 DATA = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -109,6 +110,7 @@ def test_electricity_changes_what_drives_it(deployment: Deployment):
     unconnected, before = "vicprice_unique_value_count_to_be_between", months("1996-06", "1996-11")
     assert prepare(model, before) == {month: {unconnected} for month in before}
     assert model.challenge().success
+    assert_same_by_pyfunc(model)
     table = {row["model"]: row for row in model.shown("challenger")["against_baselines"]}
     assert table["previous"]["accuracy"] == pytest.approx(0.853, abs=0.005)
     assert table["challenger"]["accuracy"] > 0.88 and table["challenger"]["roc_auc"] > 0.95
@@ -137,6 +139,7 @@ def test_hotel_cancellations_meet_other_guests(deployment: Deployment):
     assert stored["agent"].isna().mean() > 0.1 and pd.api.types.is_string_dtype(stored["agent"])
     assert not set(hotel_cancellations.AFTERWARDS) & set(features_of(model, "2016-04"))
     assert model.challenge().success
+    assert_same_by_pyfunc(model)
     table = {row["model"]: row for row in model.shown("challenger")["against_baselines"]}
     assert table["challenger"]["roc_auc"] > 0.8
     # Within a day the file is ordered by the label, which repeats in 99.5% of its rows: that must not count.
@@ -162,6 +165,7 @@ def test_columns_that_hold_the_answer_keep_a_model_from_the_alias(deployment: De
     reasons = failed(hotel.challenge())
     assert reasons["no_leakage"].startswith("'reservation_status' (AUC 1.00000")
     assert hotel.champion() is None
+    assert_same_by_pyfunc(hotel)
 
     bike = example(deployment, bike_demand, name="bike_with_parts", drop=[], search=None)
     prepare(bike, ["2011-05", "2011-06"])
@@ -169,6 +173,7 @@ def test_columns_that_hold_the_answer_keep_a_model_from_the_alias(deployment: De
     assert failed(result)["no_leakage"].startswith("'casual + registered' (r2 of their sum, together 1.00000")
     assert "no better than" in failed(result)["beats_baseline"] and "'linear'" in failed(result)["beats_baseline"]
     assert bike.champion() is None
+    assert_same_by_pyfunc(bike)
 
 
 @pytest.mark.slow
@@ -176,6 +181,7 @@ def test_doctor_visits_in_random_order_raise_no_alarm(deployment: Deployment):
     model = example(deployment, doctor_visits, name="doctor_visits_shuffled")
     assert prepare(model, numbered(1, 8)) == {}
     assert model.challenge().success
+    assert_same_by_pyfunc(model)
     for batch in numbered(9, 13):
         assert take_in(model, batch).alarms == set(), batch
 
@@ -185,6 +191,7 @@ def test_doctor_visits_in_file_order_show_where_another_site_begins(deployment: 
     model = example(deployment, doctor_visits, name="doctor_visits_by_site", source=Frame(in_file_order))
     prepare(model, numbered(6, 12))
     assert model.challenge().success
+    assert_same_by_pyfunc(model)
     alarms = {batch: take_in(model, batch).alarms for batch in numbered(13, 16)}
     # Households stand together, so some feature drifts in every batch; decay comes with the shift, not before it.
     assert all("no_drift" in names for names in alarms.values())
@@ -223,6 +230,20 @@ def train(model: DeployedModel) -> None:
     result = model.train()
     assert result.success, why(result)
     assert failed(result) == {}
+    assert_same_by_pyfunc(model)
+
+
+def assert_same_by_pyfunc(model: DeployedModel) -> None:
+    """The newest version scores the features of its batches, as stored, by pyfunc as it does for the pack."""
+    import mlflow.pyfunc
+
+    version = max(model.registry.versions(model.name), key=lambda each: each.version)
+    ours, by_pyfunc = model.registry.load(version), mlflow.pyfunc.load_model(version.source)
+    records = [record for record in model.ledger.all() if record.features]
+    assert records
+    for record in records[:3]:
+        X = model.storage.read_frame(model.name, "features", record.batch, str(record.features))
+        assert list(by_pyfunc.predict(X)) == list(predict(ours, X).value), record.batch
 
 
 def take_in(model: DeployedModel, batch: str) -> TakenIn:
