@@ -17,7 +17,7 @@ from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.resources.column_kinds import DATASET, kinds_for, learnt_anew, record_kinds, stored_dataset
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
@@ -138,7 +138,7 @@ def _reject(
     ledger = BatchLedger(storage, model.name)
     mark = _mark(context, ledger.get(batch))
     # As the sensor knew it, where a sensor asked: it would ask for ever for what its own process does not know yet.
-    judges = context.run.tags.get(JUDGED_BY) or judged_by(model)
+    judges = context.run.tags.get(JUDGED_BY) or judged_by(model, learnt_anew(storage, model.name))
     record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
     ledger.put(replace(record, judged_by=judges))
     # Checks show the newest batch only; this stays with the asset's events.
@@ -204,7 +204,7 @@ def _accept(
             if conflicts := learnt.conflicts(schema):
                 return conflicts
             schema = learnt.merged(schema)
-        storage.write_json(model.name, *DATASET, value=schema.to_dict())
+        record_kinds(storage, model.name, DATASET, schema)
         ledger.put(record)
     return []
 

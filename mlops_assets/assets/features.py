@@ -11,7 +11,7 @@ from mlops_assets.assets.metadata import check_result, column_schema, metadata, 
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.column_kinds import FEATURES, kinds_for, stored_features
+from mlops_assets.resources.column_kinds import FEATURES, kinds_for, record_kinds, stored_features
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Sto
     if not table.shape[1]:
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:
-        storage.write_json(model.name, *place, value=expected.merged(found).to_dict())
+        record_kinds(storage, model.name, place, expected.merged(found))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
     return CheckOutcome("feature_columns", not problems, message)
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mlops_assets.assets.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.metadata import metadata
+from mlops_assets.assets.relearn import relearn_job
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger
@@ -19,8 +20,8 @@ Job = Any  # a JobDefinition, or what `define_asset_job` gives
 
 
 def jobs_for_people(model: Declaration) -> list[Job]:
-    """`<model>_rollback`, `<model>_rescore`, `<model>_exclude`, and `<model>_approve` where approval is required."""
-    found = [_rollback_job(model), _rescore_job(model), _exclude_job(model)]
+    """`<model>_rollback`, `_rescore`, `_exclude` and `_relearn`, and `<model>_approve` where approval is required."""
+    found = [_rollback_job(model), _rescore_job(model), _exclude_job(model), relearn_job(model)]
     return [*found, _approve_job(model)] if model.approval else found
 
 

@@ -1,8 +1,10 @@
 """The kinds of columns that a model has learnt from its batches, and how they are learnt anew."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.storage import Storage
 
@@ -31,11 +33,38 @@ def kinds_for(storage: Storage, model: str, batch: str, place: tuple[str, ...], 
     if recorded is None:
         return None
     schema = Schema.from_dict(recorded)
+    if not schema.columns:
+        return None
     origins = set(schema.origins.values())
     if batch not in origins and all(_is_accepted(storage, model, each) for each in origins):
         return schema
     others = [each for each in BatchLedger(storage, model).all() if each.status == "accepted" and each.batch != batch]
     return learnt_from(others, read)
+
+
+def record_kinds(storage: Storage, model: str, place: tuple[str, ...], schema: "Schema | None") -> int:
+    """Record what was learnt; how often kinds were replaced by others by now. None forgets: the next batch is a first.
+
+    A generation counts where a kind that was known, or a column, is not what it was: rejected batches are judged anew.
+    """
+    from mlops_assets.validation.schema import Schema
+
+    recorded = storage.read_json(model, *place)
+    before = Schema({}) if recorded is None else Schema.from_dict(recorded)
+    now = Schema({}) if schema is None else schema
+    replaced = any(kind not in ("null", now.columns.get(name)) for name, kind in before.columns.items())
+    generation = before.generation + replaced
+    storage.write_json(model, *place, value=replace(now, generation=generation).to_dict())
+    return generation
+
+
+def learnt_anew(storage: Storage, model: str) -> int:
+    """How often kinds of a dataset's columns were replaced; 0 where the record cannot be read, which its step says."""
+    try:
+        recorded = storage.read_json(model, *DATASET)
+    except DamagedRecordError:
+        return 0
+    return int(recorded.get("generation", 0)) if isinstance(recorded, dict) else 0
 
 
 def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":

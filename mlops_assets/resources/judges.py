@@ -10,13 +10,17 @@ from mlops_assets.sources import Frame, Source
 _FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_columns", "known_at")
 
 
-def judged_by(model: Declaration) -> str:
+def judged_by(model: Declaration, learnt_anew: int) -> str:
     """16 hex digits that change with how batches are read, with what the contract asks, and with the suite.
+
+    learnt_anew: how often kinds of columns were replaced by others that were learnt anew.
 
     A function counts by its name: what its code does is not known without running it.
     """
     fields = {name: getattr(model, name) for name in _FIELDS}
     judges = [_options(model.source), fields, model.outcomes is not None, _suite(model)]
+    if learnt_anew:
+        judges.append(learnt_anew)
     return hashlib.sha256(json.dumps(judges, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

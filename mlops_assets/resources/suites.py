@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.checks import CheckOutcome
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"
 _INFER_FROM = 3
+_INFERRED = "inferred_suite"
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,40 @@ class Suite:
         return from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
 
     def infer(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> None:
-        """Write the suite file, once, when it does not exist and enough batches were accepted."""
+        """Write the suite file where there is none and enough batches were accepted.
+
+        A file that was inferred, and that nobody has edited since, is written anew once a batch that it was inferred
+        from has other rows.
+        """
         path = self.model.suite_path()
-        if path is None or path.exists():
+        if path is None:
             return
+        if not path.exists():
+            self._write(path, ledger, storage, log)
+        elif inferred := _unedited(path, self.model.name, storage):
+            known = ledger.records()
+            if any(batch not in known or known[batch].version != version for batch, version in inferred.items()):
+                self.infer_anew(ledger, storage, log)
+
+    def infer_anew(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> str:
+        """Infer the suite from the batches there are, unless a person has edited it; what was done, for people."""
+        path = self.model.suite_path()
+        if path is None:
+            return "there is no suite file to infer"
+        if path.exists():
+            if not _unedited(path, self.model.name, storage):
+                return f"{path} stays as it is: it was edited, or not inferred here; remove it to have it inferred anew"
+            path.unlink()
+        number = self._write(path, ledger, storage, log)
+        return (
+            f"{number} expectations are inferred anew" if number else f"{path} is written once 3 batches are accepted"
+        )
+
+    def _write(self, path: Path, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> int:
+        """The number of expectations that were written; 0 where too few batches are accepted."""
         accepted = [record for record in ledger.all() if record.status == "accepted"]
         if len(accepted) < _INFER_FROM:
-            return
+            return 0
         name = self.model.name
         frames = [storage.read_frame(name, "dataset", record.batch, str(record.version)) for record in accepted]
         kept = [name for name in self.model.drop if name in (*self.model.key, self.model.time)]
@@ -95,10 +124,25 @@ class Suite:
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=self.model.target, key=self.model.key, time=self.model.time)
         write_suite(path, name, inferred)
+        batches = {record.batch: record.version for record in accepted}
+        storage.write_json(name, _INFERRED, value={"digest": _file_digest(path), "batches": batches})
         log.info(
             f"{name}: wrote {len(inferred)} expectations to {path}; "
             "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
         )
+        return len(inferred)
+
+
+def _unedited(path: Path, model: str, storage: Storage) -> dict[str, str]:
+    """The batches, with their versions, that the file was inferred from; empty where it is not as it was inferred."""
+    recorded = storage.read_json(model, _INFERRED)
+    if recorded is None or recorded["digest"] != _file_digest(path):
+        return {}
+    return dict(recorded["batches"])
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def suite_of(model: Declaration) -> Suite:

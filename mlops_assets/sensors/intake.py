@@ -11,6 +11,7 @@ from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import ChampionRecord, champion_record
+from mlops_assets.resources.column_kinds import learnt_anew
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.records import log_damage
 from mlops_assets.resources.storage import Storage
@@ -45,6 +46,7 @@ class Batches:
     performance: Mapping[str, BatchReport]
     champion: str = ""
     unseen: frozenset[str] = field(default_factory=frozenset)
+    learnt_anew: int = 0
 
     @property
     def marks(self) -> dict[str, str]:
@@ -68,6 +70,7 @@ def batches_on_record(storage: Storage, model: str) -> Batches:
         reports.all("performance"),
         "" if champion is None else f"v{champion.version}",
         frozenset() if champion is None else _unseen(storage, model, champion, records),
+        learnt_anew(storage, model),
     )
 
 
@@ -76,7 +79,8 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
 
     A rejected batch is wanted again, once, where what judges it has changed since.
     """
-    judges = cache(partial(judged_by, model))  # asked for where a batch needs it, as it reads the suite file
+    # Asked for where a batch needs it, as it reads the suite file.
+    judges = cache(partial(judged_by, model, known.learnt_anew))
     alike: dict[str, list[BatchRecord]] = {}
     for record in known.records.values():
         if record.version is not None:

@@ -35,10 +35,12 @@ class Schema:
     "time", "null" (all values missing: says nothing about the kind) and "mixed" (several types in one column, or
     values such as bytes and lists).
     origins: column -> the batch that its kind was learnt from, where that is known.
+    generation: how often kinds were replaced by others that were learnt anew.
     """
 
     columns: dict[str, str]
     origins: dict[str, str] = field(default_factory=dict)
+    generation: int = 0
 
     def merged(self, other: "Schema") -> "Schema":
         """The same columns, with every "null" kind replaced by what `other` knows of that column."""
@@ -61,7 +63,7 @@ class Schema:
         return f" as in batch {shown(self.origins[name])}" if name in self.origins else ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"columns": dict(self.columns), "origins": dict(self.origins)}
+        return {"columns": dict(self.columns), "origins": dict(self.origins), "generation": self.generation}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Schema":
@@ -76,7 +78,9 @@ class Schema:
                 )
         origins = value.get("origins")
         batches = {str(name): str(batch) for name, batch in origins.items()} if isinstance(origins, Mapping) else {}
-        return cls({str(name): str(kind) for name, kind in columns.items()}, batches)
+        generation = value.get("generation")
+        kinds = {str(name): str(kind) for name, kind in columns.items()}
+        return cls(kinds, batches, generation if isinstance(generation, int) else 0)
 
 
 def schema_of(frame: pd.DataFrame, batch: str = "") -> Schema:

@@ -178,9 +178,9 @@ def test_suite_that_changed_since_it_was_loaded_judges_as_it_is_now(deployment, 
     result = model.take_in(model.land("b2", rows(2)))
     assert f"batch 'b2' is rejected. suite_in_force: the suite cannot be used: {path}: " in why(result)
     rejected = model.record("b2")
-    assert (rejected.status, rejected.judged_by) == ("rejected", judged_by(model.pipeline))
+    assert (rejected.status, rejected.judged_by) == ("rejected", judged_by(model.pipeline, 0))
     path.unlink()
-    assert rejected.judged_by != judged_by(model.pipeline)
+    assert rejected.judged_by != judged_by(model.pipeline, 0)
     assert model.take_in(model.land("b3", rows(3))).success
 
 

@@ -58,7 +58,13 @@ def test_each_job_has_a_sentence_its_tags_and_a_launchpad_to_fill_in(deployment,
     assert launchpad(model, "exclude") == {
         f"{name}__exclude": {"config": {"action": "exclude", "by": "", "reason": ""}}
     }
-    kinds = {"rollback": "champion", "approve": "champion", "rescore": "rescore", "exclude": "exclude"}
+    kinds = {
+        "rollback": "champion",
+        "approve": "champion",
+        "rescore": "rescore",
+        "exclude": "exclude",
+        "relearn": "relearn",
+    }
     for job, kind in kinds.items():
         found = model.defs.resolve_job_def(f"{name}_{job}")
         assert (found.tags[MODEL], found.tags[KIND]) == (name, kind)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from deployment import checks, failed, why
+from deployment import QUIET, checks, failed, why
 from synthetic import rows
 
 from mlops_assets.assets import datasets
+from mlops_assets.resources.column_kinds import learnt_anew
+from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources import Folder
 
 
@@ -77,3 +79,41 @@ def test_kinds_are_those_of_the_rows_of_the_model(deployment, name):
     result = model.take_in(model.land("b1", frame))
     assert result.success and checks(result)["dtypes"].passed
     assert model.storage.read_json(name, "schema")["columns"]["x"] == "number"
+
+
+def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
+    path = tmp_path / "expectations.yaml"
+    model = deployment.model(name, expectations=str(path))
+    for number in (1, 2, 3):
+        assert model.take_in(model.land(f"b{number}", with_x(number, numbers(number))), mark="1").success
+    suite = path.read_text()
+    schema = model.storage.read_json(name, "schema")
+    model.storage.write_json(name, "schema", value={"columns": {**schema["columns"], "x": "text"}, "origins": {}})
+    rejected = model.take_in(model.land("b4", with_x(4, numbers(4))), mark="1")
+    assert "'x': expected text, got number" in failed(rejected)["dtypes"]
+    before = judged_by(model.pipeline, learnt_anew(model.storage, name))
+
+    job = model.defs.resolve_job_def(f"{name}_relearn")
+    unsigned = job.execute_in_process(instance=model.instance, raise_on_error=False, run_config=QUIET)
+    assert f"fill in `by` (who) and `reason` (why) in the launchpad of {name}_relearn" in why(unsigned)
+    asked = {"ops": {f"{name}__relearn": {"config": {"by": "kim", "reason": "a blank in the first file"}}}}
+    assert job.execute_in_process(instance=model.instance, run_config={**asked, **QUIET}).success
+    learnt = model.storage.read_json(name, "schema")
+    assert (learnt["columns"]["x"], learnt["origins"]["x"], learnt["generation"]) == ("number", "b1", 1)
+    assert path.read_text() == suite  # the same three batches
+    assert judged_by(model.pipeline, learnt_anew(model.storage, name)) != before  # so the sensor asks for b4 once more
+    assert model.take_in("b4", mark="1").success
+
+
+def test_inferred_suite_follows_a_replaced_batch_until_somebody_edits_it(deployment, name, tmp_path):
+    path = tmp_path / "expectations.yaml"
+    model = deployment.model(name, expectations=str(path))
+    for number in (1, 2, 3):
+        assert model.take_in(model.land(f"b{number}", with_x(number, numbers(number))), mark="1").success
+    before = path.read_text()
+    path.write_text(before + "# by hand\n")
+    assert model.take_in(model.land("b1", with_x(11, numbers(11)).assign(z=0.5)), mark="2").success
+    assert path.read_text() == before + "# by hand\n"
+    path.write_text(before)
+    assert model.take_in(model.land("b1", with_x(12, numbers(12)).assign(z=0.25)), mark="3").success
+    assert path.read_text() != before

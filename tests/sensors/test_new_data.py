@@ -159,7 +159,7 @@ def test_a_rejected_batch_is_looked_at_once_more_when_what_judged_it_changes(tmp
 )
 def test_what_judges_a_batch_is_source_contract_and_suite(changed, same):
     before = {"source": Folder("b/*.csv"), "target": "y", "estimator": "sklearn.linear_model.Ridge"}
-    one, other = (judged_by(ModelPipeline(name="bikes", **{**before, **each})) for each in ({}, changed))
+    one, other = (judged_by(ModelPipeline(name="bikes", **{**before, **each}), 0) for each in ({}, changed))
     assert (one == other) is same
 
 
