@@ -55,11 +55,22 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
         built = factory(**params)
     except Exception as error:  # the factory is the user's
         raise DeclarationError(f"estimator {shown(name)} could not be built: {reason(error)}.") from error
-    if not (hasattr(built, "fit") and hasattr(built, "predict")) or inspect.isclass(built):
+    if not _is_estimator(built):
         raise DeclarationError(
             f"estimator {shown(name)} gave a {type(built).__name__}; expected an object with fit and predict."
         )
     return built
+
+
+def _is_estimator(built: Any) -> bool:
+    """Whether it can be fitted and will predict; a stacking estimator shows `predict` only once it is fitted."""
+    from sklearn.base import is_classifier, is_regressor
+
+    if inspect.isclass(built) or not hasattr(built, "fit"):
+        return False
+    if hasattr(built, "predict"):
+        return True
+    return hasattr(built, "__sklearn_tags__") and bool(is_classifier(built) or is_regressor(built))
 
 
 def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
@@ -89,11 +100,10 @@ def _preprocess(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-    from sklearn.utils import get_tags
 
     numbers, booleans, categories = _columns_by_kind(X)
     nan = float("nan")
-    if hasattr(estimator, "__sklearn_tags__") and get_tags(estimator).input_tags.allow_nan:
+    if _takes_nan(estimator):
         # Changes no value, but turns pandas' nullable types into floats with NaN, which "passthrough" does not.
         numeric = StandardScaler(with_mean=False, with_std=False)
     else:
@@ -102,8 +112,7 @@ def _preprocess(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     encoder: Any = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=10, max_categories=30, sparse_output=False
     )
-    histogram = type(estimator).__name__.startswith("HistGradientBoosting")
-    if histogram:
+    if _is_histogram(estimator):
         encoder = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=nan, encoded_missing_value=nan, max_categories=250
         )
@@ -112,7 +121,20 @@ def _preprocess(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     used = [step for step in steps if step[2]]
     columns = ColumnTransformer(used, remainder="drop", verbose_feature_names_out=False)
     # In sklearn 1.9 histogram gradient boosting fails on a column without any value, as a lag has in an early fold.
-    return [("preprocess", columns), *([("varying", VarianceThreshold())] if histogram else [])]
+    within = any(_is_histogram(part) for part in (estimator, *_params(estimator).values()))
+    return [("preprocess", columns), *([("varying", VarianceThreshold())] if within else [])]
+
+
+def _takes_nan(estimator: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    # A stacking estimator with `passthrough` says what its first layer takes; the final one gets the features too.
+    known = hasattr(estimator, "__sklearn_tags__") and not getattr(estimator, "passthrough", False)
+    return known and bool(get_tags(estimator).input_tags.allow_nan)
+
+
+def _is_histogram(estimator: Any) -> bool:
+    return type(estimator).__name__.startswith("HistGradientBoosting")
 
 
 def _columns_by_kind(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:

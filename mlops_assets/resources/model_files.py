@@ -9,67 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import ArtifactError
+from mlops_assets.resources.trusted_types import TRUSTED_TYPES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Serialization = Literal["skops", "cloudpickle"]
-
-# Types that skops 0.16 does not trust by itself and that fitted scikit-learn models hold. Only names that can do no
-# more than hold numbers or call into scikit-learn belong here: `scipy.stats` distributions are left out because
-# their `__setstate__` runs generated code. Trees, KD-trees and splines hold indices that are not checked for bounds
-# on predict; the digest, verified before anything is read, is what vouches for their content.
-TRUSTED_TYPES: tuple[str, ...] = (
-    "builtins.object",
-    "functools.partial",
-    "numpy.dtype",
-    "numpy.number",
-    "scipy._lib.array_api_compat.numpy._aliases.asarray",
-    "scipy.interpolate._bsplines.BSpline",
-    "sklearn._loss.loss.HalfTweedieLoss",
-    "sklearn._loss.loss.HalfTweedieLossIdentity",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.compose._column_transformer.make_column_selector",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.feature_selection._mutual_info.mutual_info_classif",
-    "sklearn.feature_selection._mutual_info.mutual_info_regression",
-    "sklearn.feature_selection._univariate_selection.chi2",
-    "sklearn.feature_selection._univariate_selection.f_classif",
-    "sklearn.feature_selection._univariate_selection.f_regression",
-    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-    *(
-        f"sklearn.gaussian_process.kernels.{kernel}"
-        for kernel in (
-            "ConstantKernel",
-            "DotProduct",
-            "ExpSineSquared",
-            "Exponentiation",
-            "Matern",
-            "Product",
-            "RBF",
-            "RationalQuadratic",
-            "Sum",
-            "WhiteKernel",
-        )
-    ),
-    *(
-        f"sklearn.metrics._dist_metrics.{distance}"
-        for distance in ("ChebyshevDistance64", "EuclideanDistance64", "ManhattanDistance64", "MinkowskiDistance64")
-    ),
-    "sklearn.metrics._scorer._PassthroughScorer",
-    *(
-        f"sklearn.model_selection._split.{splitter}"
-        for splitter in ("GroupKFold", "KFold", "StratifiedKFold", "TimeSeriesSplit")
-    ),
-    "sklearn.neighbors._ball_tree.BallTree",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-    "sklearn.utils.validation.check_array",
-)
 
 _MODEL_FILES = {"skops": "model.skops", "cloudpickle": "model.pkl", "pickle": "model.pkl"}
 _MAX_MLMODEL_BYTES = 5_000_000
@@ -214,7 +159,7 @@ def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
         skops.io.loads(content, trusted=[*TRUSTED_TYPES, *trusted, *unknown])
     except Exception as error:  # skops raises whatever the types it meets raise
         return f"{name} cannot be stored with skops: {str(error)[:200]}. Define its functions in a module, or {declare}"
-    return f"{name} holds types that are not trusted: {', '.join(unknown)}. Name them in trusted=[...], or {declare}"
+    return f"{name} holds types that are not trusted: {', '.join(unknown)}. Add them to `trusted_types`, or {declare}"
 
 
 def _inspected_format(folder: Path, described: str) -> str:
@@ -254,7 +199,7 @@ def _load_skops(path: Path, trusted: Sequence[str], described: str) -> Any:
         unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(allowed))
         shown = ", ".join(repr(name[:80]) for name in unknown[:10])
         raise ArtifactError(
-            f"{described} holds types that are not trusted: {shown}. If they are yours, name them in trusted=[...]"
+            f"{described} holds types that are not trusted: {shown}. If they are yours, add them to `trusted_types`"
         ) from error
     except Exception as error:  # a damaged file, or a type of another library version: skops raises many kinds
         raise ArtifactError(
