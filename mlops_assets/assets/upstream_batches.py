@@ -223,7 +223,13 @@ def _not_loaded(source: UpstreamAsset, batch: str | None, problem: Exception) ->
 def _as_frame(source: UpstreamAsset, value: Any) -> "pd.DataFrame":
     import pandas as pd
 
-    frame = value.to_pandas() if not isinstance(value, pd.DataFrame) and hasattr(value, "to_pandas") else value
+    try:
+        frame = value.to_pandas() if not isinstance(value, pd.DataFrame) and hasattr(value, "to_pandas") else value
+    except Exception as problem:  # the value is of any library
+        raise SourceError(
+            f"{source.title}: to_pandas() of its value, a {type(value).__name__}, raised {type(problem).__name__}: "
+            f"{problem!s:.200}. Return a DataFrame of pandas from the asset."
+        ) from None
     if not isinstance(frame, pd.DataFrame):
         raise SourceError(
             f"{source.title}: its value is a {type(value).__name__}; expected a DataFrame of pandas, or what "

@@ -106,11 +106,33 @@ def parse_times(values: pd.Series, time_format: str | None = None) -> pd.Series:
     Without a format, a value such as 01/02/2024 is refused: it is a day of January or of February, and what pandas
     takes it for depends on the first value of the column.
     """
+    try:
+        return _parsed_times(_of_numpy(values), time_format)
+    except SourceError:
+        raise
+    except Exception as problem:  # cells are objects of any library, whose methods may raise anything
+        raise SourceError(
+            f"column {values.name!r:.80} of type {values.dtype!s:.40} cannot be read as times "
+            f"({type(problem).__name__}: {problem!s:.120}); expected values such as 2011-01-31T17:00:00. Correct them"
+        ) from None
+
+
+def _of_numpy(values: pd.Series) -> pd.Series:
+    """A column of Arrow as pandas holds it otherwise; Arrow lacks some of what is asked of a column below."""
+    if not isinstance(values.dtype, pd.ArrowDtype):
+        return values
+    import pyarrow as pa
+
+    return pd.Series(pa.array(values.array).to_pandas(), name=values.name).set_axis(values.index)
+
+
+def _parsed_times(values: pd.Series, time_format: str | None) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values):
         return _plain_times(values)
     text = values
     if pd.api.types.is_numeric_dtype(values):
-        whole = not bool(((values.dropna() % 1) != 0).any())
+        there = values.dropna()
+        whole = bool(((there % 1 == 0) & (there.abs() < 2**63)).all())
         text = values.astype("Int64").astype("string") if whole else values.astype("string")
     if time_format is None:
         _refuse_two_ways(text)

@@ -12,7 +12,7 @@ from mlops_assets.errors import DeclarationError, SourceUnavailableError
 from mlops_assets.sources.batches import Look, Waiting
 from mlops_assets.sources.table_connection import LOOK_SECONDS, reading
 from mlops_assets.sources.table_keys import Span, Value, key_span, span_key
-from mlops_assets.sources.table_marks import NEWEST, extremes, marks, within, without
+from mlops_assets.sources.table_marks import FIRST, NEWEST, extremes, marks, outside, within, without
 from mlops_assets.sources.table_periods import look_at_periods
 from mlops_assets.sources.table_sql import Axis, Relation, relation
 
@@ -53,8 +53,10 @@ def _look_above(
     seen: Mapping[str, str],
     now: pd.Timestamp,
 ) -> Look:
-    by, _, high = extremes(connection, rows, name)
+    by, low, high = extremes(connection, rows, name)
     waiting = without(connection, rows, by)
+    if by.beyond or (isinstance(low, datetime) and not by.text and low < FIRST):
+        waiting.append(outside(connection, rows, by))
     if high is None:
         return Look({}, tuple(waiting), {})
     known = {span: mark for span, mark in ((key_span(key), mark) for key, mark in seen.items()) if span is not None}

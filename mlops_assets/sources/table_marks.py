@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,32 +16,49 @@ NEWEST = 500
 """Batches whose rows are counted at each look; older ones keep the mark that they were taken in with."""
 
 _CHUNK = 200
+FIRST, END = datetime(1700, 1, 1), datetime(2200, 1, 1)
+"""Between these lie all times that rows are divided by."""
 
 
 def within(axis: Axis, span: Span, period: bool) -> sa.ColumnElement[bool]:
-    """Rows of a span: from < x <= to; of a period: from <= x < to."""
+    """Rows of a span: from < x <= to; of a period: from <= x < to. Times begin in the year 1700."""
     low, high = span
     column = axis.expression
     upper = column < axis.bound(high) if period else column <= axis.bound(high)
-    if low is None:
+    if low is None and (axis.text or not isinstance(high, datetime)):
         return upper
+    if low is None:
+        return sa.and_(column >= axis.bound(FIRST), upper)
     return sa.and_(column >= axis.bound(low) if period else column > axis.bound(low), upper)
 
 
 def extremes(connection: sa.Connection, rows: Relation, name: str) -> tuple[Axis, Value | None, Value | None]:
     """A column as SQL to compare, its least and its greatest value; None where it has none."""
     by = axis(connection, name, times_as_text=False)
-    low, high = _least_and_greatest(connection, rows, by)
+    asked = _least_and_greatest(rows, by)
+    try:
+        low, high = connection.execute(asked).one()
+    except sa.exc.DataError:
+        by = replace(by, beyond=True)
+        low, high = connection.execute(asked.where(within(by, (FIRST, END), period=True))).one()
     if isinstance(high, str) and connection.dialect.name == "sqlite":
         by = axis(connection, name, times_as_text=True)
-        low, high = _least_and_greatest(connection, rows, by)
+        low, high = connection.execute(_least_and_greatest(rows, by)).one()
     return by, None if low is None else by.value(low), None if high is None else by.value(high)
 
 
-def _least_and_greatest(connection: sa.Connection, rows: Relation, by: Axis) -> tuple[Any, Any]:
-    asked = sa.select(sa.func.min(by.expression), sa.func.max(by.expression)).select_from(rows.rows)
-    low, high = connection.execute(asked).one()
-    return low, high
+def _least_and_greatest(rows: Relation, by: Axis) -> "sa.Select[tuple[Any, Any]]":
+    return sa.select(sa.func.min(by.expression), sa.func.max(by.expression)).select_from(rows.rows)
+
+
+def outside(connection: sa.Connection, rows: Relation, by: Axis) -> Waiting:
+    """The rows that are in no batch, since their time lies outside of the years that rows are divided by."""
+    inside = within(by, (FIRST, END), period=True)
+    count = connection.scalar(sa.select(sa.func.count()).select_from(rows.rows).where(sa.not_(inside)))
+    years = f"{FIRST.year} to {END.year - 1}"
+    return Waiting(
+        f"rows outside {years}", f"{count:,} rows lie outside these years in {by.column!r:.80}; correct them"
+    )
 
 
 def without(connection: sa.Connection, rows: Relation, by: Axis) -> list[Waiting]:

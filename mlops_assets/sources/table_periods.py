@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from mlops_assets.errors import SourceUnavailableError
 from mlops_assets.sources.batches import RUNNING, Look, Period, Waiting
 from mlops_assets.sources.contents import period_end, period_key, period_start, periods_over
-from mlops_assets.sources.table_marks import NEWEST, extremes, marks, within, without
-from mlops_assets.sources.table_sql import Axis, Relation
+from mlops_assets.sources.table_marks import END, FIRST, NEWEST, extremes, marks, outside, without
+from mlops_assets.sources.table_sql import Relation
 
 if TYPE_CHECKING:
     from mlops_assets.sources.table import Table
 
-_FIRST, _LAST, _END = datetime(1700, 1, 1), datetime(2199, 12, 31), datetime(2200, 1, 1)
+_LAST = datetime(2199, 12, 31)
 _PARTS = 100
 _Moments = tuple[datetime, datetime]
 
@@ -37,8 +37,9 @@ def look_at_periods(
             f"column {name!r:.80} holds numbers; expected times, to divide the rows by period. Declare "
             "another column, or a query that makes times of it."
         )
-    waiting += _outside(connection, rows, by, low, high)
-    first, end = max(low, _FIRST), min(high, _LAST)
+    if by.beyond or low < FIRST or high >= END:
+        waiting.append(outside(connection, rows, by))
+    first, end = max(low, FIRST), min(high, _LAST)
     known = {key: mark for key, mark in seen.items() if mark and is_period(key, period)}
     ordered = sorted(known, key=lambda key: period_start(key, period))
     asked, kept = ordered[-NEWEST:], ordered[:-NEWEST]
@@ -60,7 +61,7 @@ def look_at_periods(
 def is_period(key: str, period: Period) -> bool:
     """Whether a batch key is that of a period of this kind, written as we write it."""
     try:
-        return _FIRST <= period_start(key, period) < _END and _key(_span(key, period), period) == key
+        return FIRST <= period_start(key, period) < END and _key(_span(key, period), period) == key
     except (ValueError, OverflowError, AttributeError):  # the last: pandas reads some texts as no time
         return False
 
@@ -89,14 +90,3 @@ def _parts(span: _Moments, period: Period) -> list[_Moments]:
     moments = [low + (high - low) * step / _PARTS for step in range(_PARTS)]
     cuts = sorted({period_start(period_key(moment, period), period) for moment in moments} | {high})
     return [(one.to_pydatetime(), next_.to_pydatetime()) for one, next_ in pairwise(cuts)]
-
-
-def _outside(connection: sa.Connection, rows: Relation, by: Axis, low: datetime, high: datetime) -> list[Waiting]:
-    if low >= _FIRST and high < _END:
-        return []
-    inside = within(by, (_FIRST, _END), period=True)
-    count = connection.scalar(sa.select(sa.func.count()).select_from(rows.rows).where(sa.not_(inside)))
-    years = f"{_FIRST.year} to {_LAST.year}"
-    return [
-        Waiting(f"rows outside {years}", f"{count:,} rows lie outside these years in {by.column!r:.80}; correct them")
-    ]

@@ -85,9 +85,8 @@ def _refuse(table: "Table", key: str, rows: int, columns: int) -> None:
 
 def _fetch(table: "Table", key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]") -> pd.DataFrame:
     found, size, count = [], 0.0, 0
-    result = connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
-    names = list(result.keys())
-    for part in _parts(table, key, result):
+    names = [column.name for column in asked.selected_columns]
+    for part in _parts(table, key, connection, asked):
         frame = pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
         size, count = size + float(frame.memory_usage(deep=True).sum()) / 1e6, count + len(frame)
         if size > table.limits.max_mb or count > table.limits.max_rows:
@@ -102,9 +101,12 @@ def _fetch(table: "Table", key: str, connection: sa.Connection, asked: "sa.Selec
     return whole.assign(**{str(name): _plain(whole[name]) for name in whole if whole[name].dtype == object})
 
 
-def _parts(table: "Table", key: str, result: "sa.CursorResult[Any]") -> Iterator[Sequence[sa.Row[Any]]]:
+def _parts(
+    table: "Table", key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]"
+) -> Iterator[Sequence[sa.Row[Any]]]:
     """The rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
-    try:
+    try:  # the first rows are fetched when it is executed
+        result = connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
         yield from result.partitions(_PART)
     except sa.exc.DataError as problem:
         said = str(problem.orig).splitlines()[0]

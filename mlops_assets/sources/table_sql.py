@@ -29,11 +29,15 @@ class Relation:
 
 @dataclass(frozen=True)
 class Axis:
-    """A column that divides rows, as SQL to compare. `text`: SQLite keeps times as text, so bounds are text too."""
+    """A column that divides rows, as SQL to compare. `text`: SQLite keeps times as text, so bounds are text too.
+
+    `beyond`: some rows hold times that Python has no value for, such as PostgreSQL's 'infinity'.
+    """
 
     column: str
     expression: sa.ColumnElement[Any]
     text: bool = False
+    beyond: bool = False
 
     def bound(self, value: Value) -> sa.ColumnElement[Any]:
         """A bound as a bound parameter."""
