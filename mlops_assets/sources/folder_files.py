@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mlops_assets.errors import DeclarationError, SourceError
+from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
 from mlops_assets.sources.batches import RUNNING, Look, Period, Waiting
 from mlops_assets.sources.contents import parse_times, period_keys, periods_over
 from mlops_assets.sources.csv_files import infer_types, read_csv, read_csv_column, read_csv_text, require_column
 from mlops_assets.sources.listing import Found, fixed_root, list_files
-from mlops_assets.sources.opening import Format, open_file
+from mlops_assets.sources.opening import Format, SlowFileError, open_file, open_for
 from mlops_assets.sources.parquet_files import read_parquet, read_parquet_column, read_table, to_pandas
 
 if TYPE_CHECKING:
     from mlops_assets.sources.folder import Folder
+
+LOOK_SECONDS = 8.0
+"""After so long a look leaves the files that it did not come to for the next one, which knows the others already."""
+
+FILE_SECONDS = 20.0
+"""A file that takes longer to be divided by period waits, so that no look is held up: Dagster ends a tick after 60."""
 
 _QUIET_SECONDS = 10.0
 
@@ -121,9 +127,11 @@ def _message(folder: "Folder", key: str, file: Found | None, problem: str) -> st
     return f"Folder {folder.path!r}: batch {key!r:.120}{where}: {problem}."
 
 
-def _periods_of(folder: "Folder", file: Found, period: Period) -> tuple[str, ...] | SourceError:
+def _periods_of(
+    folder: "Folder", file: Found, period: Period, seconds: float | None = None
+) -> tuple[str, ...] | SourceError:
     root = fixed_root(folder.path)[0]
-    return _periods_in(file.path, file.mark, root, _format(folder), file.unsafe, str(folder.time), period)
+    return _periods_in(file.path, file.mark, root, _format(folder), file.unsafe, str(folder.time), period, seconds)
 
 
 def _look_at_periods(
@@ -132,8 +140,18 @@ def _look_at_periods(
     """The periods that are over, then the files that cannot be divided, as batches of their own."""
     marks: dict[str, list[str]] = {}
     broken: dict[str, str] = {}
-    for file in files:
-        periods = _periods_of(folder, file, period)
+    slow: list[Waiting] = []
+    ends = clock.monotonic() + LOOK_SECONDS
+    for number, file in enumerate(files):
+        if clock.monotonic() > ends:
+            raise SourceUnavailableError(
+                f"Folder {folder.path!r}: {number:,} of {len(files):,} files were divided by {period} in "
+                f"{LOOK_SECONDS:.0f} s. The next look goes on; nothing needs to be done."
+            )
+        periods = _periods_of(folder, file, period, FILE_SECONDS)
+        if isinstance(periods, SlowFileError):
+            slow.append(Waiting(file.shown, str(periods)))
+            continue
         if isinstance(periods, SourceError):
             broken[f"file-{file.key}"] = file.mark
             continue
@@ -141,7 +159,7 @@ def _look_at_periods(
             marks.setdefault(key, []).append(f"{file.key} {file.mark}")
     over, running = periods_over(marks, period, now)
     ready = {key: hashlib.blake2b("\n".join(sorted(marks[key])).encode(), digest_size=8).hexdigest() for key in over}
-    return {**ready, **broken}, [Waiting(key, RUNNING) for key in running]
+    return {**ready, **broken}, [*slow, *(Waiting(key, RUNNING) for key in running)]
 
 
 def _read_period(folder: "Folder", key: str, files: list[Found], period: Period) -> pd.DataFrame:
@@ -172,9 +190,9 @@ def _load(path: str, root: str, fmt: Format, unsafe: bool = False) -> pd.DataFra
         return read_csv(stream, path.endswith(".gz"), fmt)
 
 
-def _load_times(path: str, root: str, fmt: Format, unsafe: bool, time: str) -> pd.Series:
+def _load_times(path: str, root: str, fmt: Format, unsafe: bool, time: str, seconds: float | None) -> pd.Series:
     """The column of time, with no value missing."""
-    with open_file(path, root, fmt.limits) as stream:
+    with open_for(path, root, fmt.limits, seconds) as stream:
         _refuse_name(path, unsafe)
         if path.endswith(".parquet"):
             times = read_parquet_column(stream, fmt, time)
@@ -224,11 +242,11 @@ def _refuse_name(path: str, unsafe: bool) -> None:
 
 @lru_cache(maxsize=20_000)
 def _periods_in(
-    path: str, mark: str, root: str, fmt: Format, unsafe: bool, time: str, period: Period
+    path: str, mark: str, root: str, fmt: Format, unsafe: bool, time: str, period: Period, seconds: float | None
 ) -> tuple[str, ...] | SourceError:
     """The periods in a file, remembered for as long as its mark stays; the reason, where it cannot be divided."""
     try:
-        times = _load_times(path, root, fmt, unsafe, time)
+        times = _load_times(path, root, fmt, unsafe, time, seconds)
     except SourceError as problem:
         return problem
     return (

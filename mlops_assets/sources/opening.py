@@ -1,9 +1,13 @@
 """Opens a file of data only when it is what it should be: regular, inside its folder, neither empty nor too large."""
 
+import io
 import os
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.sources.limits import Limits
@@ -33,10 +37,55 @@ class Format:
     time_format: str | None = None
 
 
-def open_file(path: str, root: str, limits: Limits) -> BinaryIO:
+class SlowFileError(SourceError):
+    """A file that takes longer to read than a look has."""
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read once `seconds` are over, however little of it unpacks to however much."""
+
+    def __init__(self, raw: io.RawIOBase, seconds: float) -> None:
+        super().__init__(raw)
+        self._ends, self._seconds, self.is_late = time.monotonic() + seconds, seconds, False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file; SlowFileError when it is too late."""
+        self._in_time()
+        return super().read(size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """As `read`."""
+        self._in_time()
+        return super().read1(size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """As `read`."""
+        self._in_time()
+        return super().readinto(buffer)
+
+    def _in_time(self) -> None:
+        self.is_late = time.monotonic() > self._ends
+        if self.is_late:
+            raise SlowFileError(f"takes longer than {self._seconds:.0f} s to be divided. Split the file")
+
+
+@contextmanager
+def open_for(path: str, root: str, limits: Limits, seconds: float | None) -> Iterator[BinaryIO]:
+    """The file, of which a read raises SlowFileError once `seconds` are over, whatever a parser makes of that."""
+    with open_file(path, root, limits, seconds) as stream:
+        try:
+            yield stream
+        except SourceError as problem:
+            if isinstance(stream, _Bounded) and stream.is_late and not isinstance(problem, SlowFileError):
+                stream._in_time()
+            raise
+
+
+def open_file(path: str, root: str, limits: Limits, seconds: float | None = None) -> BinaryIO:
     """The file, open for reading; SourceError with the reason where it is not to be read.
 
-    Pipes and devices are not opened at all. A link is followed only to a place below `root`.
+    Pipes and devices are not opened at all. A link is followed only to a place below `root`. After `seconds` a read
+    raises SlowFileError.
     """
     real = os.path.realpath(path)
     try:
@@ -47,7 +96,7 @@ def open_file(path: str, root: str, limits: Limits) -> BinaryIO:
             f"cannot be opened ({problem.strerror}); expected a file that this user may read. Put it back or mend its "
             "permissions"
         ) from None
-    stream = os.fdopen(handle, "rb")
+    stream = os.fdopen(handle, "rb") if seconds is None else _Bounded(io.FileIO(handle), seconds)
     try:
         _refuse_size(os.fstat(handle), limits)
     except SourceError:
