@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from deployment import DeployedModel, Deployment
 from reproduced import trained
+from rewind import RewoundDeployment
+from synthetic import rows
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,35 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, mlflow_schema: Path) ->
     made = Deployment(home)
     yield made
     made.instance.dispose()
+
+
+@pytest.fixture(scope="module")
+def own_deployment(tmp_path_factory: pytest.TempPathFactory, mlflow_schema: Path) -> Iterator[RewoundDeployment]:
+    """A deployment of a test module, to be made once and rewound for each test."""
+    home = tmp_path_factory.mktemp("rewound") / "home"
+    home.mkdir()
+    shutil.copy(mlflow_schema, home / "mlflow.db")
+    made = RewoundDeployment(home)
+    yield made
+    made.instance.dispose()
+
+
+@pytest.fixture(scope="module")
+def two_versions(own_deployment: RewoundDeployment) -> DeployedModel:
+    """Version 1, poor, was champion; version 2 is."""
+    model = own_deployment.model("promoted")
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.challenge(alpha=1e4).success
+    assert model.challenge(alpha=0.1).success and model.champion() == 2
+    own_deployment.remember()
+    return model
+
+
+@pytest.fixture
+def promoted(own_deployment: RewoundDeployment, two_versions: DeployedModel) -> DeployedModel:
+    """`two_versions` as they were made, whatever tests before have done to them."""
+    own_deployment.rewind()
+    return two_versions
 
 
 @pytest.fixture

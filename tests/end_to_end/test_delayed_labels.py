@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from deployment import DeployedModel, Deployment, checks, failed, why
+from rewind import RewoundDeployment
 from synthetic import rows
 
 from mlops_assets import Folder
@@ -56,14 +57,21 @@ def labels(*numbers: int) -> pd.DataFrame:
     return pd.concat([rows(number)[["id", "y"]] for number in numbers])
 
 
-@pytest.fixture
-def model(deployment: Deployment, name: str) -> LateModel:
+@pytest.fixture(scope="module")
+def champion(own_deployment: RewoundDeployment) -> LateModel:
     """Two batches with all their labels, and a champion."""
-    model = LateModel.of(deployment, name)
+    model = LateModel.of(own_deployment, "late")
     model.prepare(b1=unlabelled(1), b2=unlabelled(2))
     assert model.tell("o1", labels(1, 2)).success
     assert model.challenge().success and model.champion() == 1
+    own_deployment.remember()
     return model
+
+
+@pytest.fixture
+def model(own_deployment: RewoundDeployment, champion: LateModel) -> LateModel:
+    own_deployment.rewind()
+    return champion
 
 
 def test_performance_fills_in_as_labels_come(model):

@@ -1,10 +1,11 @@
 """The jobs that a person launches from the UI: what their launchpads hold, what they do, what they refuse."""
 
+from copy import deepcopy
 from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import QUIET, DeployedModel, Deployment, plain, why
+from deployment import QUIET, DeployedModel, plain, why
 from synthetic import rows
 
 from mlops_assets.assets.keys import KIND, MODEL, asset_key
@@ -16,19 +17,15 @@ ADA = {"by": "ada", "reason": "complaints since Monday"}
 
 
 @pytest.fixture
-def model(deployment: Deployment, name: str) -> DeployedModel:
-    """Version 1, poor, was champion; version 2 is."""
-    model = deployment.model(name)
-    model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))
-    assert model.challenge(alpha=1e4).success
-    assert model.challenge(alpha=0.1).success and model.champion() == 2
-    return model
+def model(promoted: DeployedModel) -> DeployedModel:
+    promoted.prepare(b3=rows(3))
+    return promoted
 
 
 def launch(model: DeployedModel, job: str, batch: str | None = None, **filled_in: Any) -> dg.ExecuteInProcessResult:
     """The job with the config of its launchpad, and what a person filled in."""
     found = model.defs.resolve_job_def(f"{model.name}_{job}")
-    ops = launchpad(model, job)
+    ops = deepcopy(launchpad(model, job))
     for op in ops.values():
         op["config"].update(filled_in)
     return found.execute_in_process(

@@ -1,21 +1,22 @@
 """What a person may do to the alias: promote, roll back, hold, release; and what happens when it is moved elsewhere."""
 
 import pytest
-from deployment import DeployedModel, Deployment, why
+from deployment import DeployedModel, why
 from mlflow import MlflowClient
+from rewind import RewoundDeployment
 from synthetic import rows
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 
 
 @pytest.fixture
-def model(deployment: Deployment, name: str) -> DeployedModel:
-    """Version 1, poor, was champion; version 2 is."""
-    model = deployment.model(name)
-    model.prepare(b1=rows(1), b2=rows(2))
-    assert model.challenge(alpha=1e4).success
-    assert model.challenge(alpha=0.1).success and model.champion() == 2
-    return model
+def model(promoted: DeployedModel) -> DeployedModel:
+    return promoted
+
+
+@pytest.fixture
+def deployment(own_deployment: RewoundDeployment) -> RewoundDeployment:
+    return own_deployment
 
 
 def decided(model: DeployedModel, version: int) -> str:
@@ -25,7 +26,7 @@ def decided(model: DeployedModel, version: int) -> str:
 
 
 @pytest.fixture
-def client(deployment: Deployment) -> MlflowClient:
+def client(deployment: RewoundDeployment) -> MlflowClient:
     return MlflowClient(tracking_uri=deployment.registry.tracking_uri)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, Deployment, checks, plain, why
+from deployment import DeployedModel, checks, plain, why
 from mlflow import MlflowClient
+from rewind import RewoundDeployment
 from synthetic import rows
 
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
@@ -50,17 +51,17 @@ class Watch:
 
 
 @pytest.fixture
-def model(deployment: Deployment, name: str) -> DeployedModel:
-    """Version 1, poor, was champion; version 2 is."""
-    model = deployment.model(name)
-    model.prepare(b1=rows(1), b2=rows(2))
-    assert model.challenge(alpha=1e4).success
-    assert model.challenge(alpha=0.1).success and model.champion() == 2
-    return model
+def model(promoted: DeployedModel) -> DeployedModel:
+    return promoted
 
 
 @pytest.fixture
-def client(deployment: Deployment) -> MlflowClient:
+def deployment(own_deployment: RewoundDeployment) -> RewoundDeployment:
+    return own_deployment
+
+
+@pytest.fixture
+def client(deployment: RewoundDeployment) -> MlflowClient:
     return MlflowClient(tracking_uri=deployment.registry.tracking_uri)
 
 
