@@ -1,0 +1,86 @@
+"""A batch of each source that holds what no model can take ends rejected with the reason, and is asked for once."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from deployment import QUIET
+from postgres import postgres  # noqa: F401
+from sensed import Project, ridge
+from synthetic import rows
+
+from mlops_assets import Folder, Table, UpstreamAsset
+
+pytestmark = pytest.mark.slow
+TICKS = 3
+
+
+def landed(folder: Path, ending: str, bad: Any) -> Folder:
+    for batch, frame in (("b1", rows(1)), ("b2", rows(2).assign(z=bad)), ("b3", rows(3))):
+        file = folder / f"{batch}.{ending}"
+        frame.to_csv(file, index=False) if ending == "csv" else frame.to_parquet(file, index=False)
+        file.with_name(f"{file.name}.done").touch()
+    return Folder(f"{folder}/*.{ending}")
+
+
+def ends(project: Project, bad: str, reason: str) -> None:
+    """After some ticks nothing is asked for; one batch is rejected, the others are taken in."""
+    asked = [batch for _ in range(TICKS) for batch in project.take_in()]
+    assert len(asked) == len(set(asked)) == 3 and project.tick() == []
+    became = project.became()
+    assert became.pop(bad) == "rejected" and set(became.values()) == {"accepted"}
+    record = project.ledger.get(bad)
+    assert record is not None and reason in "; ".join(record.reasons), record
+
+
+@pytest.mark.parametrize(
+    ("ending", "bad", "reason"),
+    [
+        ("csv", [10**21 + number for number in range(60)], "'z': row 1"),
+        ("parquet", [[number] for number in range(60)], "'z': row 1"),
+    ],
+)
+def test_a_folder(ending, bad, reason, deployment, name, tmp_path):
+    ends(Project(deployment, ridge(name, landed(tmp_path, ending, bad))), "b2", reason)
+
+
+def test_an_upstream_asset(deployment, name):
+    key, stored = dg.AssetKey([name, "source"]), {}
+
+    class Memory(dg.IOManager):
+        def handle_output(self, context, obj):
+            stored[context.partition_key] = obj
+
+        def load_input(self, context):
+            return stored[context.partition_key]
+
+    parts = dg.StaticPartitionsDefinition(["b1", "b2", "b3"])
+
+    @dg.asset(key=key, partitions_def=parts, io_manager_key="memory")
+    def source(context) -> pd.DataFrame:
+        number = int(context.partition_key[1])
+        return rows(number).assign(z=[{"a": row} for row in range(60)]) if number == 2 else rows(number)
+
+    memory = Memory()
+    project = Project(deployment, ridge(name, UpstreamAsset(f"{name}/source")), source, memory=memory)
+    for part in ("b1", "b2", "b3"):
+        made = dg.materialize(
+            [source], instance=deployment.instance, partition_key=part, resources={"memory": memory}, run_config=QUIET
+        )
+        assert made.success
+    ends(project, "b2", "'z': row 1")
+
+
+def test_a_table(deployment, name, postgres):  # noqa: F811
+    engine = sa.create_engine(postgres.url().replace("postgresql:", "postgresql+psycopg:"))
+    frame = pd.concat([rows(1), rows(2), rows(3)]).assign(seen="2024-01-01")
+    with engine.begin() as connection:
+        frame.to_sql(name, connection, index=False)
+        connection.exec_driver_sql(f'ALTER TABLE "{name}" ALTER seen TYPE date USING seen::date')
+        connection.exec_driver_sql(f"UPDATE \"{name}\" SET seen = 'infinity' WHERE id = 2000")
+    engine.dispose()
+    source = Table(name, url=postgres.url(), period="day")
+    ends(Project(deployment, ridge(name, source)), "2024-01-03", "holds a value that cannot be read: date too large")
