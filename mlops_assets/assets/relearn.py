@@ -21,6 +21,7 @@ from mlops_assets.resources.column_kinds import (
 )
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.suites import suite_of
+from mlops_assets.text import inert
 
 
 class RelearnConfig(dg.Config):
@@ -45,7 +46,9 @@ def relearn_job(model: Declaration) -> Any:
         shown = {"relearnt_by": by, "reason": reason, "suite": expectations, "columns": len(kinds)}
         context.log_event(
             dg.AssetObservation(
-                asset_key(model.name, "dataset"), description=f"learnt anew by {by}: {reason}", metadata=metadata(shown)
+                asset_key(model.name, "dataset"),
+                description=inert(f"learnt anew by {by}: {reason}"),
+                metadata=metadata(shown),
             )
         )
 
