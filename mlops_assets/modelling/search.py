@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.modelling.column_params import speaks_of_columns
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.metrics import METRICS, suited
 from mlops_assets.modelling.own_metrics import is_own
@@ -87,6 +88,10 @@ def search(
         raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
     if method not in _METHODS:
         raise DeclarationError(f"search method {shown(method)} is not known. {did_you_mean(str(method), _METHODS)}")
+    for name in filter(speaks_of_columns, space):
+        raise DeclarationError(
+            f"search: {name!r} speaks of columns and cannot be searched. Give it in `params`, by name."
+        )
     known = pipeline.get_params(deep=True)
     full_names = {name: _full_name(name, pipeline, known) for name in space}
     task = _Task(pipeline, X, y, folds, _scorer(scoring), full_names)

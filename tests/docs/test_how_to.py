@@ -40,6 +40,19 @@ def test_a_feature_function_serves_training_and_scoring(project):
         assert {"temperature", "clock", "weekday", "week_ago"} <= shown
 
 
+def test_a_parameter_by_the_name_of_a_column_and_predictions_by_another_tool(project):
+    import mlflow.pyfunc
+    import numpy as np
+    import pandas as pd
+
+    project.follow("how-to/estimators.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        by_pyfunc = mlflow.pyfunc.load_model(location.registry.champion("bikes").source)
+    warmer = pd.DataFrame({"clock": 12, "temperature": np.linspace(-5, 30, 30)})
+    assert (np.diff(by_pyfunc.predict(warmer)) >= 0).all() and np.ptp(by_pyfunc.predict(warmer)) > 20
+
+
 def test_a_function_of_ones_own_decides_and_a_business_figure_is_drawn(project):
     project.follow("how-to/own-metric.md")
     with project.location() as location:

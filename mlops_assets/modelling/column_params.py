@@ -1,0 +1,99 @@
+"""Parameters of estimators that speak of columns: by name only, since preprocessing moves columns and adds some."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.messages import did_you_mean
+from mlops_assets.text import shown
+
+_SIGNS = ("monotonic_cst", "monotone_constraints")
+_GROUPS = ("interaction_cst", "interaction_constraints")
+_LISTS = ("categorical_features",)
+_SIGNS_BY_NAME = ("HistGradientBoosting", "XGB", "CatBoost")
+_BY_NAME = {
+    **dict.fromkeys(_SIGNS, "{{{first}: 1}}, 1 for rising and -1 for falling"),
+    **dict.fromkeys(_GROUPS, "[[{first}, {second}]], groups of columns that may act together"),
+    **dict.fromkeys(_LISTS, "[{first}]"),
+}
+
+
+def speaks_of_columns(parameter: str) -> bool:
+    """Whether a parameter, also of an estimator within another ("est__monotonic_cst"), names or numbers columns."""
+    return parameter.rpartition("__")[2] in _BY_NAME
+
+
+def named_columns(
+    estimator: Any, params: Mapping[str, Any], columns: Sequence[str], numeric: Collection[str]
+) -> list[str]:
+    """The columns that such parameters of an estimator name, in the order of `columns`.
+
+    `numeric`: those that can rise or fall. Raises `DeclarationError`, with the form by name, for positions, names that
+    are no features, and for groups or signs of an estimator within another, which may itself leave columns out.
+    """
+    named: set[str] = set()
+    for parameter, value in params.items():
+        if speaks_of_columns(parameter) and value is not None and not isinstance(value, str):
+            named |= _names(estimator, parameter, params, columns, numeric)
+    return [name for name in columns if name in named]
+
+
+def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
+    """The parameters of an estimator that it takes by position only, for columns in the order in which they reach it.
+
+    Signs are given by name where the estimator takes names: it may then get other columns after those named.
+    """
+    found: dict[str, Any] = {}
+    by_name = type(estimator).__name__.startswith(_SIGNS_BY_NAME)
+    for parameter, value in estimator.get_params(deep=False).items():
+        if isinstance(value, str) or value is None:
+            continue
+        if parameter in _SIGNS and not by_name:
+            found[parameter] = [value.get(name, 0) for name in order]
+        elif parameter in _GROUPS:
+            found[parameter] = [[order.index(name) for name in order if name in group] for group in value]
+    return found
+
+
+def _names(
+    estimator: Any, parameter: str, params: Mapping[str, Any], columns: Sequence[str], numeric: Collection[str]
+) -> set[str]:
+    own = parameter.rpartition("__")[2]
+    value = params[parameter]
+    names = _by_name(own, value)
+    told = f"parameter {parameter!r} of {type(estimator).__name__}"
+    first, second = (*columns, *columns)[:2]
+    form = _BY_NAME[own].format(first=first, second=second)
+    if names is None:
+        raise DeclarationError(
+            f"{told} goes by position, but preprocessing moves columns; got {shown(value)}. Name them: {own}: {form}."
+        )
+    inner = params.get(parameter.rpartition("__")[0])
+    if inner is not None and (own in _GROUPS or not type(inner).__name__.startswith("HistGradientBoosting")):
+        raise DeclarationError(
+            f"{told} cannot be given within another estimator, which may leave columns out or move them. Leave it out."
+        )
+    for name in names:
+        if name not in columns:
+            raise DeclarationError(f"{told} names {shown(name)}, which is no feature. {did_you_mean(name, columns)}")
+        if own in _SIGNS and name not in numeric:
+            raise DeclarationError(f"{told} names {shown(name)}, which is text: only numbers rise or fall.")
+    return names
+
+
+def _by_name(parameter: str, value: Any) -> set[str] | None:
+    """The names in a value; None where it is of numbers, or of another form."""
+    if parameter in _SIGNS:
+        parts = list(value) if isinstance(value, Mapping) else [None]
+    elif isinstance(value, Mapping) or not hasattr(value, "__iter__"):
+        parts = [None]
+    elif parameter in _GROUPS:
+        parts = [name for group in value for name in (group if _is_group(group) else [None])]
+    else:
+        parts = list(value)
+    names = {part for part in parts if isinstance(part, str)}
+    return names if all(isinstance(part, str) for part in parts) else None
+
+
+def _is_group(group: Any) -> bool:
+    return isinstance(group, list | tuple | set | frozenset)
