@@ -38,7 +38,7 @@ def test_a_batch_is_accepted_and_fitted_or_rejected_with_a_reason(kind, gaps, ro
     stored = read_back(rows)
     assert data_version(stored) == data_version(rows)
     if role in ("feature", "target"):
-        fits(stored, role)
+        fits(stored, role, kinds=2 if gaps else 1)
 
 
 def test_later_batches_are_brought_to_the_kinds_of_the_first():
