@@ -41,5 +41,9 @@ class MissingArtifactError(ArtifactError):
     """The files of an artifact are gone."""
 
 
+class MisplacedArtifactError(MissingArtifactError):
+    """MLflow's store has artifacts elsewhere than declared, as after its home was moved or copied."""
+
+
 class DamagedRecordError(MlopsAssetsError):
     """A record in storage cannot be read: it is cut, misshaped, or its file is closed to us."""

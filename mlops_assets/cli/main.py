@@ -11,6 +11,7 @@ from mlops_assets.cli.backtest import backtest
 from mlops_assets.cli.doctor import doctor
 from mlops_assets.cli.history import history
 from mlops_assets.cli.output import USAGE, literal
+from mlops_assets.cli.rehome import rehome
 from mlops_assets.cli.reproduce import reproduce
 from mlops_assets.cli.why import why
 from mlops_assets.errors import MlopsAssetsError
@@ -21,6 +22,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     history,
     reproduce,
     backtest,
+    rehome,
 )
 
 app = typer.Typer(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError, RegistryError
+from mlops_assets.resources.artifact_places import declared_folder
 from mlops_assets.resources.mlflow_calls import ENVIRONMENT, alone_on, without_credentials
 from mlops_assets.resources.model_files import configure_mlflow
 
@@ -51,6 +53,11 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not os.environ.get(name):
             raise RegistryError(f"the environment variable {name}, which holds the address of MLflow, is not set")
         return os.environ[name]
+
+    @property
+    def artifact_folder(self) -> Path | None:
+        """The folder below which artifacts must lie: that of `artifact_root` where the store is SQLite, else None."""
+        return declared_folder(self.address, self.artifact_root)
 
     def _page(self, route: str) -> str:
         return f"{without_credentials(self.ui_url).rstrip('/')}/#/{route}{VIEW}"

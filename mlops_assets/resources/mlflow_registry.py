@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlops_assets.errors import ArtifactError, MissingArtifactError, RegistryError
+from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError, RegistryError
 from mlops_assets.resources.mlflow_calls import (
     as_version,
     checked_model,
-    fetched,
     local_folder,
     no_http_retries,
     or_none,
@@ -54,6 +53,7 @@ class MlflowRegistry(MlflowRuns):
                 )
             return existing
         with self._asking(f"store the model of run {run_id}") as client:
+            self._may_write(client, run_id)
             client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
             artifact_uri = client.get_run(run_id).info.artifact_uri
         with self._stored_model(run_id, artifact_uri) as stored:
@@ -202,7 +202,9 @@ class MlflowRegistry(MlflowRuns):
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 with self._asking(f"give the {described} of run {run_id}") as client:
-                    stored = fetched(client, run_id, artifact_uri, _MODEL_FOLDER, Path(temporary))
+                    stored = self._fetched(client, run_id, artifact_uri, _MODEL_FOLDER, Path(temporary))
+            except MisplacedArtifactError as error:
+                raise MisplacedArtifactError(f"{described} is missing: {error}") from error
             except ArtifactError as error:
                 raise MissingArtifactError(f"{described} is missing: {error}") from error
             if not any(stored.iterdir()):

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from pydantic import PrivateAttr
 
+from mlops_assets.errors import ArtifactError, MisplacedArtifactError
+from mlops_assets.resources.artifact_places import artifact_location, elsewhere, misplaced
 from mlops_assets.resources.mlflow_calls import (
     TAG_LENGTH,
     TrialRecord,
@@ -59,6 +61,7 @@ class MlflowRuns(MlflowConnection):
     def log_file(self, run_id: str, path: Path, folder: str = "") -> None:
         """Attach a file to a run, under `folder`."""
         with self._asking(f"store {path.name!r} in run {run_id}") as client:
+            self._may_write(client, run_id)
             client.log_artifact(run_id, str(path), folder or None)
 
     def log_bytes(self, run_id: str, name: str, data: bytes) -> None:
@@ -99,7 +102,7 @@ class MlflowRuns(MlflowConnection):
             self._downloads = tempfile.TemporaryDirectory()
         with self._asking(f"give {name!r} of run {run_id}") as client:
             artifact_uri = client.get_run(run_id).info.artifact_uri
-            return fetched(client, run_id, artifact_uri, name, Path(self._downloads.name, run_id))
+            return self._fetched(client, run_id, artifact_uri, name, Path(self._downloads.name, run_id))
 
     def run_url(self, run_id: str) -> str:
         """Where a person sees the run."""
@@ -116,18 +119,34 @@ class MlflowRuns(MlflowConnection):
 
         found = client.get_experiment_by_name(model)
         if found is None:
-            location = None
-            if self.artifact_root is not None:
-                is_uri = "://" in self.artifact_root or self.artifact_root.startswith("file:")
-                root = self.artifact_root if is_uri else Path(self.artifact_root).absolute().as_uri()
-                location = f"{root.rstrip('/')}/{quote(model, safe='')}"
+            location = None if self.artifact_root is None else artifact_location(self.artifact_root, model)
             try:
                 return str(client.create_experiment(model, artifact_location=location))
             except MlflowException as error:
                 found = client.get_experiment_by_name(model)  # another process may have made it meanwhile
                 if found is None:
                     raise error
+        self._must_be_declared(found.artifact_location, f"experiment {model}")
         return str(found.experiment_id)
+
+    def _may_write(self, client: "MlflowClient", run_id: str) -> None:
+        """Nothing is written elsewhere than declared: a copy of a home would write into the original."""
+        if self.artifact_folder is not None:
+            self._must_be_declared(client.get_run(run_id).info.artifact_uri, f"run {run_id}")
+
+    def _must_be_declared(self, uri: str, described: str) -> None:
+        declared = self.artifact_folder
+        if declared is not None and (folder := elsewhere(declared, uri)):
+            raise MisplacedArtifactError(f"nothing is written for {described}: {misplaced(folder, declared)}")
+
+    def _fetched(self, client: "MlflowClient", run_id: str, artifact_uri: str, name: str, copies: Path) -> Path:
+        try:
+            return fetched(client, run_id, artifact_uri, name, copies)
+        except ArtifactError as error:
+            declared = self.artifact_folder
+            if declared is None or not (folder := elsewhere(declared, artifact_uri)):
+                raise
+            raise MisplacedArtifactError(f"{error.args[0]} {misplaced(folder, declared)}") from error
 
     def _create_run(
         self, client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, Any], parent: str | None

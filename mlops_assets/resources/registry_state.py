@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.errors import ArtifactError, MissingArtifactError
+from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
 from mlops_assets.resources.champion_record import ChampionRecord, alias_standing
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
 
 REGISTRY_INTACT = "registry_intact"
 
-State = Literal["sound", "moved by hand", "alias lost", "version deleted", "artifact changed", "artifact missing"]
+State = Literal[
+    "sound",
+    "moved by hand",
+    "alias lost",
+    "version deleted",
+    "artifact changed",
+    "artifact missing",
+    "artifacts elsewhere",
+]
 Finding = tuple[State, str]
 
 
@@ -40,6 +48,7 @@ class RegistryState:
             "version deleted": f"{job} to go back to the champion before it, or train anew and promote that version",
             "artifact changed": f"restore the files of the artifact, or {job} to go back to the champion before it",
             "artifact missing": f"restore the files of the artifact, or {job} to go back to the champion before it",
+            "artifacts elsewhere": "run `mlops-assets rehome` in the project's folder",
         }[self.state]
 
     @property
@@ -94,6 +103,8 @@ def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding
     """Whether the stored files of a version are those that were registered; nothing is loaded."""
     try:
         registry.verify(version)
+    except MisplacedArtifactError as error:
+        return "artifacts elsewhere", str(error)
     except MissingArtifactError as error:
         return "artifact missing", str(error)
     except ArtifactError as error:

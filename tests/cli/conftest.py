@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lived import ADA, Lived
+from lived import ADA, Lived, environment, lived_at
 
 # isort: split
 from deployment import REPOSITORY, Deployment
 from synthetic import rows
+
+from mlops_assets.resources.rehoming import rehome
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +32,17 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 @pytest.fixture
 def lived(life: Lived, monkeypatch: pytest.MonkeyPatch) -> Lived:
     """The life, with the environment of its commands."""
-    _environment(monkeypatch, life.home)
+    environment(monkeypatch, life.home)
     return life
 
 
 @pytest.fixture
 def copied(life: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lived:
-    """A copy of the life, to be changed; its artifacts are those of the life."""
-    home = tmp_path / "home"
-    shutil.copytree(life.home, home)
-    _environment(monkeypatch, home)
-    deployment = Deployment(home)
-    return Lived(home, deployment.model("rentals", pages="never", retraining={"cron": "0 3 * * *"}))
+    """A copy of the life with artifacts of its own, to be changed."""
+    shutil.copytree(life.home, tmp_path / "home")
+    found = lived_at(tmp_path / "home", monkeypatch)
+    rehome(found.model.registry, found.model.storage, ["rentals"], "ada", "a copy for a test")
+    return found
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path / "instance")
     folder.mkdir()
     monkeypatch.chdir(folder)
-    _environment(monkeypatch, tmp_path)
+    environment(monkeypatch, tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "instance"))
 
     def write(name: str, text: str) -> Path:
@@ -62,8 +63,3 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
         return path
 
     return write
-
-
-def _environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setenv("CLI_HOME", str(home))
-    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))

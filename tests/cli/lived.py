@@ -4,12 +4,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "end_to_end"))
 
-from deployment import DeployedModel  # noqa: E402
+from deployment import DeployedModel, Deployment  # noqa: E402
 
 from mlops_assets.cli.main import app  # noqa: E402
 
@@ -43,3 +44,15 @@ class Lived:
         """A command about its code location, which is loaded anew as in a process of its own."""
         sys.modules.pop("cli_location", None)
         return run(*words, "-f", str(HERE / "cli_location.py"), "-d", str(HERE))
+
+
+def lived_at(home: Path, monkeypatch: pytest.MonkeyPatch) -> Lived:
+    """The life as it is in a folder that it was moved or copied to."""
+    environment(monkeypatch, home)
+    return Lived(home, Deployment(home).model("rentals", pages="never", retraining={"cron": "0 3 * * *"}))
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """That of the commands for a home."""
+    monkeypatch.setenv("CLI_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from mlops_assets.cli.code import Target, target_of
+from mlops_assets.cli.doctor.champions import artifact_places, champions
 from mlops_assets.cli.doctor.daemons import daemons, schedules, sensors, slots
 from mlops_assets.cli.doctor.databases import roles
 from mlops_assets.cli.doctor.exposure import exposure
@@ -111,6 +112,8 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         else:
             probes["MLflow"] = lambda: answers(registry, next(iter(location.models), "none"))
             probes["MLflow address"] = lambda: address(registry)
+            probes["artifacts"] = lambda: artifact_places(registry, location.models)
+            probes["champions"] = lambda: champions(registry, location.storage, location.models)
             models = list(location.models)
             probes["storage"] = lambda: storage(root)
             probes["records"] = lambda: records(root, models)

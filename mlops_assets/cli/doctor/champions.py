@@ -1,0 +1,48 @@
+"""The champions: whether each can be loaded, and whether artifacts lie where they are declared."""
+
+from collections.abc import Iterator, Mapping
+
+from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
+from mlops_assets.cli.location import missing_database
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import ArtifactError, MlopsAssetsError
+from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.rehoming import misplaced_models
+from mlops_assets.resources.storage import Storage
+
+
+def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, Declaration]) -> Iterator[Finding]:
+    """Load the champion of each model, by its digest, as scoring does."""
+    if missing_database(registry):
+        return
+    loaded = 0
+    for model in models.values():
+        try:
+            champion = champion_in_force(registry, storage, model.name)
+            if champion is not None:
+                registry.load(champion, model.serialization, model.trusted_types)
+                loaded += 1
+        except ArtifactError as error:
+            why = "No batch of this model is scored."
+            yield fault(f"champion of {model.name}", str(error), why, "mend what it says, or train and register anew")
+        except MlopsAssetsError as error:
+            yield advice(f"champion of {model.name}", str(error), "Whether batches can be scored is not known.")
+    if loaded:
+        yield fine("champions", f"{loaded} of {len(models)} models have a champion that can be loaded")
+
+
+def artifact_places(registry: MlflowRegistry, models: Mapping[str, Declaration]) -> Iterator[Finding]:
+    """Whether MLflow's store has the artifacts where they are declared."""
+    if registry.artifact_folder is None or missing_database(registry):
+        return
+    found = misplaced_models(registry, models)
+    for move in found:
+        yield fault(
+            f"artifacts of {move.model}",
+            f"MLflow's store has them at {move.before}, and {move.after} is declared",
+            "The home was moved or copied: no version is trained, and the champion may be that of another home.",
+            "run `mlops-assets rehome`",
+        )
+    if not found:
+        yield fine("artifacts", f"lie below {registry.artifact_folder}")

@@ -1,0 +1,75 @@
+"""`mlops-assets rehome`: the store of a home that was moved or copied is made to name the folder it is in."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops_assets.cli.location import Directory, Module, PythonFile, located, missing_database
+from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.text import counted
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.rehoming import Move
+
+
+def rehome(
+    by: Annotated[str, typer.Option(help="Who asks for it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    module: Module = None,
+    python_file: PythonFile = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """After a home was moved or copied: make MLflow's SQLite store name the declared folder of artifacts.
+
+    Says what names another folder, exit code 1. With --by and --reason it is changed, and who did it stays as a tag of
+    each experiment. No file is moved, and another store or a remote root is left as it is.
+    """
+    from mlops_assets.resources.rehoming import misplaced_models
+    from mlops_assets.resources.rehoming import rehome as mended
+
+    by, reason = by.strip(), reason.strip()
+    if bool(by) != bool(reason):
+        raise MlopsAssetsError("give both --by (who) and --reason (why), or neither to see what would be changed")
+    with located(module, python_file, directory) as location, quietly():
+        registry, models = location.registry, list(location.models)
+        if missing_database(registry):
+            moves = []
+        elif by:
+            moves = mended(registry, location.storage, models, by, reason)
+        else:
+            moves = misplaced_models(registry, models)
+        declared = registry.artifact_folder
+    if as_json:
+        folder = str(declared) if declared else None
+        say_json({"declared": folder, "changed": bool(by and moves), "moves": list(map(_told, moves))})
+    else:
+        _show(moves, bool(by))
+    if moves and not by:
+        raise typer.Exit(WRONG)
+
+
+def _told(move: "Move") -> dict[str, object]:
+    return {
+        "model": move.model,
+        "from": str(move.before),
+        "to": str(move.after),
+        "runs": len(move.runs),
+        "versions": sorted(move.versions),
+        "left_behind": [str(folder) for folder in move.left_behind],
+    }
+
+
+def _show(moves: "list[Move]", changed: bool) -> None:
+    out = console()
+    if not moves:
+        out.print("Nothing to do: no store of ours names another folder than the declared one.")
+        return
+    rows = [(move.model, len(move.runs), len(move.versions), f"{move.before}\n{move.after}") for move in moves]
+    out.print(table(("model", "runs", "versions", "from, to"), rows))
+    for move in (each for each in moves if each.left_behind):
+        folders = counted(len(move.left_behind), "folder was", "folders were")
+        first = literal(move.left_behind[0])
+        out.print(f"{literal(move.model)}: {folders} not brought along, such as {first}: copy first", soft_wrap=True)
+    out.print("Changed." if changed else "Nothing is changed yet: give --by and --reason.")
