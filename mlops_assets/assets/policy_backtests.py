@@ -170,8 +170,9 @@ def recommend(
 
 def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a fitted Pipeline has for searched parameters, named as in `Pipeline.set_params`."""
-    known, step = fitted.get_params(deep=True), fitted.steps[-1][0]
-    full = [name if "__" in name and name in known else f"{step}__{name}" for name in names]
+    from mlops_assets.modelling.parameter_names import full_name
+
+    known, full = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
     return {name: known[name] for name in full if name in known}
 
 

@@ -10,7 +10,7 @@ from mlops_assets.text import shown
 _SIGNS = ("monotonic_cst", "monotone_constraints")
 _GROUPS = ("interaction_cst", "interaction_constraints")
 _LISTS = ("categorical_features",)
-_SIGNS_BY_NAME = ("HistGradientBoosting", "XGB", "CatBoost")
+_SIGNS_BY_NAME = ("HistGradientBoosting", "XGB")
 _BY_NAME = {
     **dict.fromkeys(_SIGNS, "{{{first}: 1}}, 1 for rising and -1 for falling"),
     **dict.fromkeys(_GROUPS, "[[{first}, {second}]], groups of columns that may act together"),
@@ -44,12 +44,14 @@ def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
     Signs are given by name where the estimator takes names: it may then get other columns after those named.
     """
     found: dict[str, Any] = {}
-    by_name = type(estimator).__name__.startswith(_SIGNS_BY_NAME)
+    kind = type(estimator).__name__
     for parameter, value in estimator.get_params(deep=False).items():
         if isinstance(value, str) or value is None:
             continue
-        if parameter in _SIGNS and not by_name:
-            found[parameter] = [value.get(name, 0) for name in order]
+        if parameter in _SIGNS and not kind.startswith(_SIGNS_BY_NAME):
+            signs = [value.get(name, 0) for name in order]
+            # scikit-learn cannot copy a CatBoost that holds a list; it takes the same as a text.
+            found[parameter] = f"({','.join(map(str, signs))})" if kind.startswith("CatBoost") else signs
         elif parameter in _GROUPS:
             found[parameter] = [[order.index(name) for name in order if name in group] for group in value]
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.boosting import settled
 from mlops_assets.modelling.dotted import called
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.preprocessing import params_of, steps_for
@@ -36,9 +37,16 @@ def build(
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
-    pipeline = built if isinstance(built, Pipeline) else Pipeline(steps_for(X, built))
+    pipeline = built if isinstance(built, Pipeline) else _pipeline(X, built, seed)
     unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
     return pipeline.set_params(**unseeded) if unseeded else pipeline
+
+
+def _pipeline(X: pd.DataFrame, estimator: Any, seed: int) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    *before, (name, last) = steps_for(X, estimator)
+    return Pipeline([*before, (name, settled(last, seed))])
 
 
 def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:

@@ -1,6 +1,7 @@
 """What comes before an estimator in its Pipeline: gaps filled, numbers scaled, text encoded, as the estimator needs."""
 
 from collections.abc import Collection
+from copy import deepcopy
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,6 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     An estimator whose parameters name columns gets a DataFrame, text as one column of ordinal codes each, and its
     parameters by position where it takes no names; it is a copy then.
     """
-    from sklearn.base import clone
     from sklearn.compose import ColumnTransformer
 
     numbers, booleans, categories = _columns_by_kind(X)
@@ -41,7 +41,7 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
             step.set_output(transform="pandas")
         order = [*numbers, *booleans, *ordinal]
         first = [*named, *(name for name in order if name not in named)]
-        estimator = clone(estimator).set_params(**in_places(estimator, first if drops else order))
+        estimator = deepcopy(estimator).set_params(**in_places(estimator, first if drops else order))
     return [*found, ("model", estimator)]
 
 

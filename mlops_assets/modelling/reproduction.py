@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mlops_assets.errors import TrainingError
+from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.recipe import Recipe
@@ -205,15 +205,14 @@ def refit(
     from sklearn.base import clone
 
     from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.parameter_names import full_names
     from mlops_assets.modelling.search import fit
 
     pipeline = build(estimator, given, X, problem, seed)
     if found:
-        known, last = pipeline.get_params(deep=True), pipeline.steps[-1][0]
-        full = {name if name in known and "__" in name else f"{last}__{name}": value for name, value in found.items()}
         try:
-            pipeline = clone(pipeline).set_params(**full)
-        except ValueError as error:
+            pipeline = clone(pipeline).set_params(**full_names(found, pipeline))
+        except (DeclarationError, ValueError) as error:
             raise TrainingError(
                 f"the estimator takes no parameters {shown(found)} any more, which the search found then: {error}"
             ) from None

@@ -16,6 +16,7 @@ from mlops_assets.modelling.column_params import speaks_of_columns
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.metrics import METRICS, suited
 from mlops_assets.modelling.own_metrics import is_own
+from mlops_assets.modelling.parameter_names import full_name
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search_space import Space, as_space, candidates, combinations
 from mlops_assets.text import shown
@@ -92,8 +93,7 @@ def search(
         raise DeclarationError(
             f"search: {name!r} speaks of columns and cannot be searched. Give it in `params`, by name."
         )
-    known = pipeline.get_params(deep=True)
-    full_names = {name: _full_name(name, pipeline, known) for name in space}
+    full_names = {name: full_name(name, pipeline) for name in space}
     task = _Task(pipeline, X, y, folds, _scorer(scoring), full_names)
     done = []
     for rung, trial in _METHODS[method](task, as_space(space), trials, seed, n_jobs):
@@ -271,16 +271,6 @@ def _score(name: str, model: Any, X: pd.DataFrame, y: pd.Series) -> float:
     chosen = suited(predictions, [name])[0]
     value = float(chosen.function(np.asarray(y), predictions))
     return value if chosen.greater_is_better else -value
-
-
-def _full_name(name: str, pipeline: Any, known: Mapping[str, Any]) -> str:
-    if name in known and "__" in name:
-        return name
-    step = pipeline.steps[-1][0]
-    if f"{step}__{name}" not in known:
-        own = [key.removeprefix(f"{step}__") for key in known if key.startswith(f"{step}__")]
-        raise DeclarationError(f"{_name(pipeline)} has no parameter {shown(name)}. {did_you_mean(name, own)}")
-    return f"{step}__{name}"
 
 
 def _name(pipeline: Any) -> str:

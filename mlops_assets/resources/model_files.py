@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import ArtifactError
+from mlops_assets.modelling import boosting
 from mlops_assets.resources.trusted_types import TRUSTED_TYPES
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def save_model(
     `X_example`: rows that the model can predict; the first 5 become the input example, their types the metadata
     "features". The signature says what comes out, not what goes in: MLflow would refuse an int64 for a double, a
     missing boolean and nullable types, all of which the model takes. `requirements`: pinned pip requirements, by
-    default the installed versions of scikit-learn, pandas, numpy and the serializer.
+    default the installed versions of scikit-learn, pandas, numpy, the serializer and the boosting library in use.
     `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
 
     Raises `ArtifactError`, naming the types, if skops cannot store the model; `folder` is then removed.
@@ -86,7 +87,8 @@ def save_model(
             signature=ModelSignature(outputs=infer_signature(head, model.predict(head)).outputs),
             input_example=head,
             metadata={"features": {name: str(dtype) for name, dtype in head.dtypes.items()}},
-            pip_requirements=list(requirements) or _installed_requirements(serialization),
+            pip_requirements=list(requirements)
+            or [*_installed_requirements(serialization), *boosting.requirements(model)],
             skops_trusted_types=sorted({*TRUSTED_TYPES, *trusted}) if serialization == "skops" else None,
         )
     except MlflowException as error:

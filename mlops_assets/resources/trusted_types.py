@@ -1,12 +1,16 @@
 """The types that a stored model may hold beyond those that skops trusts by itself."""
 
-# Types that skops 0.16 does not trust by itself and that fitted scikit-learn models hold. Only names that can do no
-# more than hold numbers or call into scikit-learn belong here: `scipy.stats` distributions are left out because
-# their `__setstate__` runs generated code. Trees, KD-trees and splines hold indices that are not checked for bounds
-# on predict; the digest, verified before anything is read, is what vouches for their content.
+# Types that skops 0.16 does not trust by itself and that fitted models of scikit-learn and of its boosting libraries
+# hold. Only names that can do no more than hold numbers or call into these belong here: `scipy.stats` distributions
+# are left out because their `__setstate__` runs generated code. Trees, boosters, KD-trees and splines hold indices
+# that are not checked for bounds on predict; the digest, verified before anything is read, vouches for their content.
 TRUSTED_TYPES: tuple[str, ...] = (
     "builtins.object",
+    *(f"catboost.core.{estimator}" for estimator in ("CatBoostClassifier", "CatBoostRegressor")),
+    "collections.OrderedDict",
     "functools.partial",
+    "lightgbm.basic.Booster",
+    *(f"lightgbm.sklearn.{estimator}" for estimator in ("LGBMClassifier", "LGBMRegressor")),
     "numpy.dtype",
     "numpy.number",
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
@@ -72,4 +76,9 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.utils._bunch.Bunch",
     *(f"sklearn.utils._metadata_requests.{kind}" for kind in ("MetadataRequest", "MethodMetadataRequest")),
     "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
+    *(
+        f"xgboost.sklearn.{estimator}"
+        for estimator in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
+    ),
 )

@@ -1,0 +1,49 @@
+"""XGBoost, LightGBM and CatBoost by their scikit-learn faces: quiet, seeded, and with labels of any kind."""
+
+from typing import Any
+
+_MODULES = ("xgboost", "lightgbm", "catboost")
+_CATBOOST_TALKS = ("verbose", "silent", "logging_level", "verbose_eval")
+
+
+def settled(estimator: Any, seed: int) -> Any:
+    """The estimator with what a run needs of it, unless it says so itself; others are given back as they are.
+
+    LightGBM and CatBoost print nothing, CatBoost writes no files and has the seed. XGBoost takes classes 0 to k-1 only
+    and CatBoost gives some back as text: the one voter of a soft vote gets them numbered, and labels come out.
+    """
+    from sklearn.base import is_classifier
+    from sklearn.ensemble import VotingClassifier
+
+    module = type(estimator).__module__.partition(".")[0]
+    if module not in _MODULES:
+        return estimator
+    given = estimator.get_params()
+    if module == "lightgbm" and not {"verbose", "verbosity"} & {*given}:
+        estimator.set_params(verbosity=-1)
+    if module == "catboost":
+        estimator.set_params(**_of_catboost(given, seed))
+    if module == "lightgbm" or not is_classifier(estimator):
+        return estimator
+    return VotingClassifier([("model", estimator)], voting="soft")
+
+
+def _of_catboost(given: dict[str, Any], seed: int) -> dict[str, Any]:
+    wanted: dict[str, Any] = {} if "allow_writing_files" in given else {"allow_writing_files": False}
+    if not any(name in given for name in _CATBOOST_TALKS):
+        wanted["verbose"] = False
+    if not {"random_seed", "random_state"} & {*given}:
+        wanted["random_seed"] = seed
+    return wanted
+
+
+def requirements(model: Any) -> list[str]:
+    """Requirements "name==version" of those of the three libraries that a fitted Pipeline uses."""
+    import sys
+
+    try:
+        parts = list(model.get_params(deep=True).values())
+    except (AttributeError, TypeError):
+        parts = []
+    used = {type(part).__module__.partition(".")[0] for part in [model, *parts]}
+    return [f"{name}=={sys.modules[name].__version__}" for name in _MODULES if name in used]
