@@ -236,7 +236,7 @@ def test_a_terminal_that_cannot_show_a_sign_shows_another():
 
 
 def test_every_command_has_json_and_usage_errors_have_a_code_of_their_own():
-    for command in ("doctor", "why", "history", "backtest", "reproduce"):
+    for command in ("doctor", "why", "history", "backtest", "reproduce", "rehome"):
         assert "--json" in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
     assert run("why").code == run("nonsense").code == run("why", "x", "--last", "0").code == 2
 

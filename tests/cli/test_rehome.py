@@ -1,11 +1,12 @@
 """A home that was moved or copied: what is told, that nothing is written elsewhere, and the one command that mends."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from deployment import why
+from deployment import REPOSITORY, why
 from lived import Lived, lived_at
 from mlflow import MlflowClient
 from synthetic import rows
@@ -15,7 +16,8 @@ from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.rehoming import REHOMED, misplaced_models, rehome
 
-MENDED = ("rehome", "--by", "ada", "--reason", "the disk is full")
+PAGE = (REPOSITORY / "docs" / "how-to/moved-home.md").read_text()
+SHOWN, MENDED = (tuple(shlex.split(line)[1:]) for line in PAGE.splitlines() if line.startswith("mlops-assets "))
 
 
 def doctor(lived: Lived) -> dict[str, tuple[str, str]]:
@@ -45,7 +47,7 @@ def test_moved_home_is_told_and_mended_by_one_command(copied: Lived, monkeypatch
     assert severity == "fault" and str(old / "rentals") in text and str(declared / "rentals") in text
 
     before = (new / "mlflow.db").read_bytes()
-    shown = moved.run("rehome", "--json")
+    shown = moved.run(*SHOWN, "--json")
     [move] = json.loads(shown.out)["moves"]
     assert shown.code == 1 and (new / "mlflow.db").read_bytes() == before
     assert (move["from"], move["to"]) == (str(old / "rentals"), str(declared / "rentals"))
@@ -57,7 +59,7 @@ def test_moved_home_is_told_and_mended_by_one_command(copied: Lived, monkeypatch
     assert "Nothing to do" in moved.run(*MENDED).out and moved.run("rehome").code == 0
     client = MlflowClient(tracking_uri=f"sqlite:///{new / 'mlflow.db'}")
     noted = json.loads(client.get_experiment_by_name("rentals").tags[REHOMED])
-    assert (noted["by"], noted["reason"], noted["from"]) == ("ada", "the disk is full", str(old / "rentals"))
+    assert (noted["by"], noted["reason"], noted["from"]) == ("ada", "moved to a larger disk", str(old / "rentals"))
     assert doctor(moved)["artifacts"] == ("fine", f"lie below {declared} ")
     assert champion_record(moved.model.storage, "rentals").source.startswith(declared.as_uri().replace(" ", "%20"))
     assert moved.model.materialize("predictions", batch="b3").success

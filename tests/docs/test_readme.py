@@ -7,7 +7,10 @@ from pages import REPOSITORY, blocks, not_run, pages
 from mlops_assets import Folder, Gates, ModelPipeline, Retraining
 
 HERE = "tests/docs/test_readme.py"
-RUN_BY = {"tutorial.md": "tests/packaging/test_tutorial.py", "README.md": HERE, "loop.md": HERE, "decisions.md": HERE}
+RUN_BY = {
+    **{"tutorial.md": "tests/packaging/test_tutorial.py", "how-to/moved-home.md": "tests/cli/test_rehome.py"},
+    **dict.fromkeys(("README.md", "loop.md", "decisions.md"), HERE),
+}
 PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 1}
 
 

@@ -71,7 +71,7 @@ def test_every_field_that_can_be_declared_is_in_the_reference(site):
 
 def test_every_command_is_in_the_reference(site):
     page = (site / "reference" / "command-line.html").read_text()
-    for command in ("doctor", "why", "history", "reproduce", "backtest"):
+    for command in ("doctor", "why", "history", "reproduce", "backtest", "rehome"):
         assert f"mlops-assets {command}" in page
 
 
