@@ -80,6 +80,11 @@ class Declaration(Declared):
     ablation: bool = Field(
         False, description="Refit without each feature, and with each alone, when a challenger is evaluated."
     )
+    refit: bool = Field(
+        False,
+        description="Fit what is promoted once more, on training and holdout rows, and make that version champion; the "
+        "next holdout must be later than both.",
+    )
     approval: Literal["required"] | None = Field(
         None, description="required: a challenger that may be promoted waits until a person approves it."
     )

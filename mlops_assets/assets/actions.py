@@ -83,7 +83,8 @@ def _rollback(model: Declaration, config: ChampionConfig, before: Standing, regi
             f"{model.name}: there is no champion before the present one to go back to: "
             "name a version that was champion, or promote one"
         )
-    if not version.promotion:
+    refits = (each.promotion for each in before.versions if each.refit_of == version.version)
+    if not version.promotion and not any(refits):
         raise MlopsAssetsError(
             f"{model.name}: version {version.version} was never champion, so there is no way back to it"
         )

@@ -10,6 +10,7 @@ from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, image, link, metadata, table
 from mlops_assets.assets.promotions import carry_out, note_training, refused_by_moment
+from mlops_assets.assets.refits import with_refit
 from mlops_assets.assets.sparklines import interval
 from mlops_assets.assets.standing import standing_of, waiting
 from mlops_assets.assets.upstream import recorded
@@ -59,6 +60,8 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
             judged = judge(model, number, before, mlops_storage, mlflow_registry, approve)
         else:
             judged = asked(model, config, context, before, mlops_storage, mlflow_registry)
+        if config.action in _ON_TRAINING:
+            judged = with_refit(model, judged, mlops_storage, mlflow_registry, context)
         carry_out(judged, before, mlops_storage, mlflow_registry)
         if config.action in _ON_TRAINING:
             note_training(context, judged, before.in_force, mlops_storage)
@@ -108,6 +111,7 @@ def _metadata(
             "waiting_for_approval": waits.version if waits is not None else None,
             "version": after.version if after is not None else None,
             "judged_version": judged.version.version,
+            "refit_of": (after.refit_of or None) if after is not None else None,
             "version_before": before.version if before is not None else None,
             "decided_by": judged.by,
         }
@@ -116,10 +120,9 @@ def _metadata(
         shown |= _evidence(judged.comparison)
     if judged.guards:
         shown["guards"] = table(_guard_row(guard) for guard in judged.guards)
-    if judged.gates:
-        shown["gates"] = table(
-            {"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in judged.gates
-        )
+    for name, gates in (("gates", judged.gates), ("refit", judged.refit.gates if judged.refit else ())):
+        if gates:
+            shown[name] = table({"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in gates)
     shown["history"] = table(history_rows(versions, TrainingLedger(storage, model.name).all()))
     if after is None:
         return shown
@@ -172,8 +175,10 @@ def history_rows(versions: Sequence[ModelVersion], trainings: Sequence[TrainingR
 
 
 def _said(version: ModelVersion) -> str:
-    """The verdict on a version, and by whom where it was a person."""
+    """The verdict on a version, and by whom where it was a person; of a refit which version was judged."""
+    said = f"refit of version {version.refit_of}" if version.refit_of else "not judged"
     if "verdict" not in version.tags:
-        return "not judged"
+        return said
     by = version.tags.get("decided_by", PACK)
-    return version.tags["verdict"] + (f" by {by}" if by != PACK else "")
+    verdict = version.tags["verdict"] + (f" by {by}" if by != PACK else "")
+    return f"{verdict}, {said}" if version.refit_of else verdict

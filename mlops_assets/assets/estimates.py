@@ -1,7 +1,7 @@
 """What the champion's metric probably is on a batch before its labels are in, and how past estimates turned out."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,15 @@ def estimate_unseen(
         return kept
     try:  # the batch waits for its labels either way, and must not fail for what is an extra
         fitted = registry.load(champion, model.serialization, model.trusted_types)
-        return estimate_scored(model, champion, record, fitted, predict(fitted, X), storage)
+        said = predict(fitted, X)
+
+        def of_holdout() -> "tuple[pd.Series, Predictions]":
+            judged = champion.judged
+            holdout = read_holdout(storage, model, read_manifest(storage, model.name, judged.data_version))
+            had = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
+            return holdout.y, predict(had, holdout.X)
+
+        return estimate_scored(model, champion, record, of_holdout, said, storage)
     except MlopsAssetsError as error:
         return str(error)
 
@@ -79,22 +87,24 @@ def estimate_scored(
     model: Declaration,
     champion: ModelVersion,
     record: BatchRecord,
-    fitted: Any,
+    of_holdout: "Callable[[], tuple[pd.Series, Predictions]]",
     said: "Predictions",
     storage: Storage,
 ) -> BatchEstimate | str:
-    """As `estimate_unseen`, where the batch is scored already; labels of the batch are not looked at."""
+    """As `estimate_unseen`, where the batch is scored already; labels of the batch are not looked at.
+
+    of_holdout: labels of the champion's holdout, and what was predicted of it by the version that had not seen it.
+    """
     from mlops_assets.decisions.estimated_performance import estimate, estimated_metric
-    from mlops_assets.modelling.predictions import predict
 
     if said.classes is None:
         return ""
     kept = _kept(model, champion, record, storage)
     if kept is not None:
         return kept
-    holdout = read_holdout(storage, model, read_manifest(storage, model.name, champion.data_version))
     metric = estimated_metric(model.metrics, len(said.classes))
-    found = estimate(metric, holdout.y.to_numpy(), predict(fitted, holdout.X), said)
+    y, unseen = of_holdout()
+    found = estimate(metric, y.to_numpy(), unseen, said)
     if found.note:
         return found.note
     about = (record.batch, record.content, champion.version)

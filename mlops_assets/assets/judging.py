@@ -39,7 +39,10 @@ _TIMED = 7
 
 @dataclass(frozen=True)
 class Case:
-    """All that a version is judged on: the rows of its training set and what the loaded model says of the holdout."""
+    """All that a version is judged on: the rows of its training set and what the loaded model says of the holdout.
+
+    A refit has learnt the holdout: rows and `predictions` are those of the version that was judged, `fitted` its own.
+    """
 
     version: ModelVersion
     fitted: Any
@@ -58,12 +61,14 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.problem import problem_of
 
-    manifest = read_manifest(storage, model.name, version.data_version)
+    judged = version.judged
+    manifest = read_manifest(storage, model.name, judged.data_version)
     train, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
     fitted = registry.load(version, model.serialization, model.trusted_types)
+    of_holdout = registry.load(judged, model.serialization, model.trusted_types) if version.refit_of else fitted
     problem = problem_of(train.y, model.problem)
     metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))
-    said, stored = predict(fitted, holdout.X), registry.size(version)
+    said, stored = predict(of_holdout, holdout.X), registry.size(version)
     suited(said, list(model.gates.guards))  # else the first comparison would find out, a training later
     return Case(version, fitted, manifest, train, holdout, problem, said, metrics, stored)
 
@@ -79,17 +84,13 @@ def baseline_predictions(
 
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
-    """The gates of `CHALLENGER_GATES`, in their order."""
-    from mlops_assets.decisions.gates import beats_baseline, latency, leakage, loads_back, size
+    """The gates of `CHALLENGER_GATES`, and of a refit that it agrees with the version that was judged."""
+    from mlops_assets.decisions.gates import beats_baseline, leakage
 
     first = case.metrics[0]
     y = case.holdout.y.to_numpy()
-    same = predictions_digest(case.predictions) == case.version.tags.get("holdout_predictions")
-    single, thousand = measured_latency(case.fitted, case.holdout.X)
     return [
-        loads_back(0.0 if same else float("inf"), len(y)),
-        latency(single, thousand, model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000),
-        size(case.stored_bytes, model.gates.max_size_mb),
+        *artifact_gates(model, case),
         beats_baseline(
             first.function(y, case.predictions),
             {name: first.function(y, said) for name, said in baselines.items()},
@@ -98,6 +99,25 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
             first.greater_is_better,
         ),
         leakage(case.train.X, case.train.y, case.problem),
+    ]
+
+
+def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+    """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
+    from mlops_assets.decisions.gates import agrees, latency, loads_back, size
+    from mlops_assets.modelling.distances import distances
+    from mlops_assets.modelling.predictions import predict
+
+    refit = bool(case.version.refit_of)
+    said = predict(case.fitted, case.holdout.X) if refit else case.predictions
+    same = predictions_digest(said) == case.version.tags.get("holdout_predictions")
+    single, thousand = measured_latency(case.fitted, case.holdout.X)
+    far = distances(case.holdout.y, case.predictions, said)
+    return [
+        loads_back(0.0 if same else float("inf"), len(case.holdout.y)),
+        latency(single, thousand, model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000),
+        size(case.stored_bytes, model.gates.max_size_mb),
+        *([agrees(far.apart, far.error, far.spread, far.rows)] if refit else []),
     ]
 
 

@@ -35,13 +35,15 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
         if champion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
-        manifest = read_manifest(mlops_storage, model.name, champion.data_version)
-        logged = mlflow_registry.metrics(champion.run_id)
+        judged = champion.judged
+        manifest = read_manifest(mlops_storage, model.name, judged.data_version)
+        trained = read_manifest(mlops_storage, model.name, champion.data_version)
+        logged = mlflow_registry.metrics(judged.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
-        facts = _facts(model, champion, manifest.to_dict())
+        facts = _facts(model, champion, trained.to_dict()["train"], manifest.to_dict()["holdout"])
 
         def card() -> dg.MarkdownMetadataValue:
-            written = _card(model, facts, manifest.to_dict(), metrics, _slices(champion, mlflow_registry))
+            written = _card(model, facts, manifest.to_dict(), metrics, _slices(judged, mlflow_registry))
             mlflow_registry.log_text(champion.run_id, "model_card.md", written)
             return dg.MetadataValue.md(written)
 
@@ -63,16 +65,20 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
     return model_card
 
 
-def _facts(model: Declaration, champion: ModelVersion, manifest: dict[str, Any]) -> dict[str, str]:
-    train, holdout = manifest["train"], manifest["holdout"]
+def _facts(
+    model: Declaration, champion: ModelVersion, train: list[dict[str, Any]], holdout: list[dict[str, Any]]
+) -> dict[str, str]:
     tags = champion.tags
+    judged = f"{_extent(holdout)}, later than all that it was trained on"
+    if champion.refit_of:
+        judged = f"{_extent(holdout)}, as version {champion.refit_of}, which this is the refit of, with these rows"
     return {
         "Version": f"{champion.version}, sha256 {champion.digest[:16]}",
         "Owners": ", ".join(model.owners) or "none declared",
         "Predicts": f"{model.target} from {model.source.describe()}",
         "Estimator": model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__,
         "Trained on": _extent(train),
-        "Judged on": f"{_extent(holdout)}, later than all that it was trained on",
+        "Judged on": judged,
         "Decision": f"{tags.get('verdict', '')} by {tags.get('decided_by', '')} at {tags.get('decided_at', '')}: "
         f"{tags.get('reason', '')}",
         "Data version": champion.data_version,
@@ -82,10 +88,10 @@ def _facts(model: Declaration, champion: ModelVersion, manifest: dict[str, Any])
     }
 
 
-def _slices(champion: ModelVersion, registry: MlflowRegistry) -> list[dict[str, str]]:
-    """The champion's metrics by slice, as its evaluation logged them; empty where it declared none."""
+def _slices(judged: ModelVersion, registry: MlflowRegistry) -> list[dict[str, str]]:
+    """The metrics by slice of a version, as its evaluation logged them; empty where it declared none."""
     try:
-        rows: list[dict[str, str]] = json.loads(registry.artifact(champion.run_id, SLICES).read_text())
+        rows: list[dict[str, str]] = json.loads(registry.artifact(judged.run_id, SLICES).read_text())
     except ArtifactError:
         return []
     return rows

@@ -147,7 +147,7 @@ def _judge(
     from mlops_assets.modelling.predictions import predict
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
-    made = estimate_scored(model, case.version, record, case.fitted, of_all, storage)
+    made = estimate_scored(model, case.version, record, lambda: (case.holdout.y, case.predictions), of_all, storage)
     said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics, case.problem)
     if isinstance(made, BatchEstimate):
         made = realise(model, made, y, said, storage)

@@ -23,13 +23,14 @@ def carry_out(judged: Judgement, before: Standing, storage: Storage, registry: M
     A crash leaves the alias unmoved or fully moved; the next run of the step writes what was to come after it.
     """
     decision, version = judged.decision, judged.version
-    if decision.moves or not _is(before.in_force, version):  # what is said of the champion is not why it became one
-        registry.tag(version.model, version.version, _evidence(judged, before.in_force))
+    if decision.moves or not _serves(before.in_force, version):  # what is said of the champion is not why it became one
+        _tag_evidence(judged, before.in_force, registry)
     if decision.moves:
+        promoted = judged.promoted.version
         number = 1 + max(before.recorded, *(max(each.promotion, each.intended) for each in before.versions))
-        registry.tag(version.model, version.version, {"promotion_intended": str(number)})
-        registry.set_champion(version.model, version.version)
-        registry.tag(version.model, version.version, {"promotion": str(number)})
+        registry.tag(version.model, promoted, {"promotion_intended": str(number)})
+        registry.set_champion(version.model, promoted)
+        registry.tag(version.model, promoted, {"promotion": str(number)})
     versions = registry.versions(version.model)
     _write_record(version.model, versions, decision.moves, storage, registry)
     champion = champion_in_force(registry, storage, version.model)
@@ -42,22 +43,22 @@ def note_training(
     context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
 ) -> None:
     """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
-    decision, version = judged.decision, judged.version
+    decision, version = judged.decision, judged.version.judged  # a refit is no training of its own
     known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
-    judged_before = known is not None and known.status == "judged" and known.version == judged.version.version
-    if _is(champion, judged.version) and not decision.moves:
+    judged_before = known is not None and known.status == "judged" and known.version == version.version
+    if _serves(champion, judged.version) and not decision.moves:
         if judged_before:
             return
         # a run died between the alias and the ledger
-        decision = Decision("promote", False, version.tags.get("reason", ""))
+        decision = Decision("promote", False, judged.version.tags.get("reason", ""))
     if refused_by_moment(judged) and not judged_before:
-        note_refused(context, storage, judged.version, list(judged.gates))
+        note_refused(context, storage, version, list(judged.gates))
         return
     if known is None or not judged_before:
-        note_judged(context, storage, judged.version, decision)
+        note_judged(context, storage, version, decision)
         return
     said = replace(known, verdict=verdict_of(decision), reason=decision.reason)
-    TrainingLedger(storage, judged.version.model).put(said)
+    TrainingLedger(storage, version.model).put(said)
 
 
 def refused_by_moment(judged: Judgement) -> bool:
@@ -65,6 +66,16 @@ def refused_by_moment(judged: Judgement) -> bool:
     from mlops_assets.decisions.gates import only_of_the_moment
 
     return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
+
+
+def _tag_evidence(judged: Judgement, champion: ModelVersion | None, registry: MlflowRegistry) -> None:
+    """The evidence on the version that was judged, and on its refit whether that is taken."""
+    version, told = judged.version, _evidence(judged, champion)
+    refit = None if judged.refit is None else judged.refit.version
+    if refit is not None and judged.refit is not None:
+        refused = {"verdict": "keep", "reason": judged.refit.refused} if judged.refit.refused else {}
+        registry.tag(version.model, refit.version, {**told, **refused})
+    registry.tag(version.model, version.version, told)
 
 
 def _evidence(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:
@@ -97,6 +108,11 @@ def _may_wait(version: ModelVersion, champion: ModelVersion | None, judged: Judg
         return False
     against = version.tags.get("compared_with", "")
     return champion is None or (against == str(champion.version) and not _is(champion, version))
+
+
+def _serves(champion: ModelVersion | None, version: ModelVersion) -> bool:
+    """Whether a version is the champion, itself or as its refit."""
+    return champion is not None and (_is(champion, version) or _is(champion.judged, version))
 
 
 def _is(one: ModelVersion | None, other: ModelVersion) -> bool:

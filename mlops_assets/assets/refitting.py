@@ -44,7 +44,26 @@ class Refitting:
         from mlops_assets.modelling.reproduction import refit
 
         problem = problem_of(rows.y, then.problem)
-        return refit(self._estimator(), self._given(), self._chosen(), rows.X, rows.y, problem, self._seed())
+        return refit(self._estimator(), self.given(), self.found(), rows.X, rows.y, problem, self._seed())
+
+    def given(self) -> dict[str, Any]:
+        """Parameters that the estimator is built with."""
+        from mlops_assets.modelling.recipe import restored
+
+        if self.as_declared:
+            return dict(self.model.params)
+        return restored(self.recipe.given, {name: [value] for name, value in self.model.params.items()})
+
+    def found(self) -> dict[str, Any]:
+        """Parameters that the search found; as declared now, those of them that are still searched."""
+        from mlops_assets.modelling.recipe import restored
+
+        space = self.model.search.space if self.model.search else {}
+        known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
+        texts = self.recipe.found
+        if self.as_declared:
+            texts = {name: text for name, text in texts.items() if name in space}
+        return restored(texts, known)
 
     def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> "list[Difference]":
         """All that is recorded and is not so now; `fitted` and `rows` as far as they could be had."""
@@ -63,27 +82,9 @@ class Refitting:
         """What the refit was made with, for people."""
         from mlops_assets.modelling.recipe import text_of
 
-        params = {**self._given(), **self._chosen()}
+        params = {**self.given(), **self.found()}
         shown = {"estimator": self._estimator(), "seed": self._seed(), **params}
         return {name: value if isinstance(value, str) else text_of(value) for name, value in shown.items()}
-
-    def _given(self) -> Mapping[str, Any]:
-        from mlops_assets.modelling.recipe import restored
-
-        if self.as_declared:
-            return self.model.params
-        return restored(self.recipe.given, {name: [value] for name, value in self.model.params.items()})
-
-    def _chosen(self) -> Mapping[str, Any]:
-        """Parameters that the search found; as declared now, those of them that are still searched."""
-        from mlops_assets.modelling.recipe import restored
-
-        space = self.model.search.space if self.model.search else {}
-        known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
-        texts = self.recipe.found
-        if self.as_declared:
-            texts = {name: text for name, text in texts.items() if name in space}
-        return restored(texts, known)
 
     def _seed(self) -> int:
         return self.model.seed if self.as_declared else int(self.recipe.fields.get("seed", self.model.seed))

@@ -52,6 +52,8 @@ def reproduce(
             "training of mlops_assets, so there is nothing to fit it again from"
         )
     recipe, notes = _recipe(model, version, storage, registry)
+    if version.refit_of:
+        notes.append(f"a refit of version {version.refit_of}, on the rows that it was trained and judged on")
     manifest, found, whole = _manifest(model.name, version, storage)
     refitting = Refitting(model, recipe, as_declared)
     compared = _Compared()
@@ -117,7 +119,8 @@ class _Case:
         except MlopsAssetsError as error:
             self.notes.append(f"could not be compared: {error}")
             return _Compared()
-        self._of_then(said[HOLDOUT] if expected is None else expected[HOLDOUT], expected is not None)
+        if HOLDOUT in said:  # a refit has learnt it
+            self._of_then(said[HOLDOUT] if expected is None else expected[HOLDOUT], expected is not None)
         if expected is None:
             return _Compared()
         anew, failed = self._anew(then, expected)
@@ -225,7 +228,9 @@ def _view(storage: Storage, model: str, root: Path, kinds: Sequence[str] = ()) -
 
 
 def _read(model: Declaration, manifest: "Manifest", storage: Storage) -> dict[str, Rows]:
-    return {TRAIN: read_train(storage, model, manifest), HOLDOUT: read_holdout(storage, model, manifest)}
+    """The rows of the manifest by role; a refit has no holdout."""
+    train = {TRAIN: read_train(storage, model, manifest)}
+    return {**train, HOLDOUT: read_holdout(storage, model, manifest)} if manifest.holdout else train
 
 
 def _said(fitted: Any, X: "pd.DataFrame") -> "Predictions":

@@ -2,7 +2,8 @@
 
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.recipes import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -18,7 +20,9 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
+    from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.problem import Problem
+    from mlops_assets.modelling.recipe import Recipe
     from mlops_assets.modelling.search import SearchResult, Trial
 
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
@@ -51,8 +55,26 @@ def train(
         return Trained(existing, {}, reused=True)
     manifest = read_manifest(storage, model.name, data_version)
     rows, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
-    tags = {
-        **known,
+    tags = tags_of(model, manifest, declaration_version, context)
+    with run_of(registry, model.name, f"challenger {manifest.trained_until}", tags) as run_id:
+        found = _fitted(model, rows, overrides, context)
+        given = {**model.params, **overrides}
+        params = {**given, **found.params}
+        registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
+        registry.log_trials(run_id, found.trials)
+        recipe = recipe_of(model, given, found.params, found.model, {TRAIN: rows, HOLDOUT: holdout})
+        version = register(model, found.model, recipe, rows, holdout, run_id, tags, storage, registry)
+    context.log.info(f"{model.name}: registered version {version.version}, sha256 {version.digest[:12]}")
+    return Trained(version, params, found.trials)
+
+
+def tags_of(
+    model: Declaration, manifest: "Manifest", declaration_version: str, context: dg.AssetExecutionContext
+) -> dict[str, str]:
+    """What a version tells of itself, before it is fitted."""
+    return {
+        "data_version": manifest.version,
+        "declaration_version": declaration_version,
         "features_version": model.features_version,
         "trained_until": manifest.trained_until,
         "seed": str(model.seed),
@@ -62,50 +84,44 @@ def train(
         "mlops_assets": installed("mlops-assets"),
         "dagster_run_id": context.run_id,
     }
-    run_id = registry.start_run(model.name, f"challenger {manifest.trained_until}", tags)
-    status = "FAILED"
+
+
+@contextmanager
+def run_of(registry: MlflowRegistry, model: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """An MLflow run for the time of a fit; its id."""
+    run_id, status = registry.start_run(model, name, tags), "FAILED"
     try:
-        trained = _fit_and_register(model, rows, holdout, overrides, run_id, tags, storage, registry, context)
+        yield run_id
         status = "FINISHED"
     finally:
         registry.end_run(run_id, status)
-    return trained
 
 
-def _fit_and_register(
+def register(
     model: Declaration,
+    fitted: Any,
+    recipe: "Recipe",
     rows: Rows,
     holdout: Rows,
-    overrides: Mapping[str, Any],
     run_id: str,
-    tags: dict[str, str],
+    tags: Mapping[str, str],
     storage: Storage,
     registry: MlflowRegistry,
-    context: dg.AssetExecutionContext,
-) -> Trained:
-    """Write order: trials, recipe, artifact, then the version with all its tags in one call."""
+) -> ModelVersion:
+    """Write order: recipe, artifact, then the version with all its tags in one call."""
     from mlops_assets.assets.judging import predictions_digest
-    from mlops_assets.assets.recipes import HOLDOUT, TRAIN, recipe_of, store_recipe
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.resources.model_files import save_model
 
-    found = _fitted(model, rows, overrides, context)
-    given = {**model.params, **overrides}
-    params = {**given, **found.params}
-    registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
-    registry.log_trials(run_id, found.trials)
-    recipe = recipe_of(model, given, found.params, found.model, {TRAIN: rows, HOLDOUT: holdout})
-    tags = {
+    told = {
         **tags,
-        "holdout_predictions": predictions_digest(predict(found.model, holdout.X)),
-        "recipe": store_recipe(storage, model.name, recipe),
+        "holdout_predictions": predictions_digest(predict(fitted, holdout.X)),
+        TAG: store_recipe(storage, model.name, recipe),
     }
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         folder = Path(place) / "model"
-        save_model(found.model, folder, rows.X, model.serialization, trusted=model.trusted_types)
-        version = registry.register(model.name, folder, run_id, tags)
-    context.log.info(f"{model.name}: registered version {version.version}, sha256 {version.digest[:12]}")
-    return Trained(version, params, found.trials)
+        save_model(fitted, folder, rows.X, model.serialization, trusted=model.trusted_types)
+        return registry.register(model.name, folder, run_id, told)
 
 
 def _fitted(

@@ -31,6 +31,15 @@ GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *EVALUATION_GATES]
 
 
 @dataclass(frozen=True)
+class Refit:
+    """What came of a refit: the version, as far as there is one, its gates, and why it is not taken, or ""."""
+
+    version: ModelVersion | None = None
+    gates: tuple[CheckOutcome, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class Judgement:
     """A decision on a version with all its evidence."""
 
@@ -40,6 +49,13 @@ class Judgement:
     comparison: "Verdict | None" = None
     guards: "tuple[Guard, ...]" = ()
     by: str = PACK
+    refit: Refit | None = None
+
+    @property
+    def promoted(self) -> ModelVersion:
+        """The version that the alias moves to, if it moves."""
+        refit = self.refit
+        return self.version if refit is None or refit.version is None or refit.refused else refit.version
 
 
 def judge(
@@ -48,8 +64,9 @@ def judge(
     """Judge a version against the champion; `approve` is the job by which a person approves, where one must."""
     version, champion = registry.version(model.name, number), before.in_force
     sound = champion if before.state == "sound" else None
-    if sound is not None and sound.version == version.version:
-        return Judgement(Decision("keep", False, f"version {number} is the champion already"), version)
+    if sound is not None and version.version in (sound.version, sound.refit_of):
+        refitted = "" if sound.version == version.version else f", refitted as version {sound.version}"
+        return Judgement(Decision("keep", False, f"version {number} is the champion already{refitted}"), version)
     case = open_case(model, version, storage, registry)
     gates = tuple(all_gates(model, case))
     said, why_not = _rival(model, case, sound, storage, registry) if sound is not None else (None, "")

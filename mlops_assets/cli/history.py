@@ -107,7 +107,7 @@ def _show(told: Mapping[str, Any], reigns: Sequence[Reign]) -> None:
     else:
         rows = (
             (
-                each.version,
+                f"{each.version}\n(refit of {each.refit_of})" if each.refit_of else each.version,
                 f"{each.since:%Y-%m-%d %H:%M}",
                 "" if each.until is None else f"{each.until:%Y-%m-%d %H:%M}",
                 "" if each.value is None else f"{each.metric} {each.value:.4g}",

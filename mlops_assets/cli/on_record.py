@@ -78,13 +78,13 @@ def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
                 str(told.get("decided_by", _PACK)),
                 each.run_id,
                 {name: known[name] for name in (*_NUMBERS, *_COMPARED) if isinstance(known.get(name), int | float)},
-                {name: told[name] for name in ("comparison", "guards", "gates") if told.get(name)},
+                {name: told[name] for name in ("comparison", "guards", "gates", "refit") if told.get(name)},
             )
 
 
 def _decision(told: Mapping[str, Any]) -> str:
     """The verdict, and where the alias did not follow it, what it waits for."""
-    if told["verdict"] != "promote" or told.get("version") == told["judged_version"]:
+    if told["verdict"] != "promote" or told["judged_version"] in (told.get("version"), told.get("refit_of")):
         return str(told["verdict"])
     return "waits for approval" if told.get("waiting_for_approval") == told["judged_version"] else "promote, held"
 

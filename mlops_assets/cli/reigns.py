@@ -25,7 +25,8 @@ class Reign:
     """A version as champion from `since` until `until` (None: still).
 
     `by` is a person or the pack, `launched_by` what launched the run; `known_from` says which record tells of it.
-    `metric` and `value` are of the version's own holdout, from when it was trained.
+    `metric` and `value` are of the version's own holdout, from when it was trained; those of a refit are of the version
+    that was judged, which `refit_of` names.
     """
 
     version: int
@@ -40,6 +41,7 @@ class Reign:
     metric: str = ""
     value: float | None = None
     until: datetime | None = None
+    refit_of: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; moments are UTC, ISO 8601."""
@@ -88,9 +90,10 @@ def _of_dagster(instance: dg.DagsterInstance, events: Sequence[Record]) -> list[
 
 
 def _moved(event: Record) -> bool:
-    """Whether the step moved the alias: then the version that it judged is champion after it."""
+    """Whether the step moved the alias: then the version that it judged is champion after it, or its refit."""
     told = event.metadata
-    return told.get("verdict") == "promote" and told.get("judged_version") == told.get("version")
+    champion = (told.get("version"), told.get("refit_of"))
+    return told.get("verdict") == "promote" and told.get("judged_version") in champion
 
 
 def _promoted(instance: dg.DagsterInstance, event: Record, version: int) -> Reign:
@@ -105,12 +108,14 @@ def _promoted(instance: dg.DagsterInstance, event: Record, version: int) -> Reig
         event.run_id,
         _launched_by(instance, event.run_id),
         told.get("version_before"),
+        refit_of=told.get("refit_of"),
     )
 
 
 def _found(event: Record, version: int) -> Reign:
     reason = "found in force by a run that did not promote it; since when and by whom is not on record"
-    return Reign(version, event.at, "unknown", "unknown", reason, "dagster", event.run_id)
+    of = event.metadata.get("refit_of")
+    return Reign(version, event.at, "unknown", "unknown", reason, "dagster", event.run_id, refit_of=of)
 
 
 def _of_registry(versions: Iterable[ModelVersion]) -> list[Reign]:
@@ -122,7 +127,8 @@ def _of_registry(versions: Iterable[ModelVersion]) -> list[Reign]:
             since, reason = datetime.fromisoformat(tags["decided_at"]), tags.get("reason", "")
             before = int(tags["compared_with"]) if tags.get("compared_with") else None
             by = tags.get("decided_by", "unknown")
-            found.append(Reign(each.version, since, _how(reason), by, reason, "registry", version_before=before))
+            reign = Reign(each.version, since, _how(reason), by, reason, "registry", version_before=before)
+            found.append(replace(reign, refit_of=each.refit_of or None))
     return found
 
 
@@ -130,7 +136,8 @@ def _of_record(record: ChampionRecord | None) -> list[Reign]:
     if record is None or not record.since:
         return []
     since = datetime.fromisoformat(record.since)
-    return [Reign(record.version, since, _how(record.reason), record.by, record.reason, "record")]
+    of = record.as_version("").refit_of or None
+    return [Reign(record.version, since, _how(record.reason), record.by, record.reason, "record", refit_of=of)]
 
 
 def _known(reign: Reign, told: Iterable[Reign]) -> bool:
@@ -177,5 +184,5 @@ def _first_metric(told: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def _with_metric(reign: Reign, metrics: Mapping[int, tuple[str, float]]) -> Reign:
-    name, value = metrics.get(reign.version, ("", None))
+    name, value = metrics.get(reign.refit_of or reign.version, ("", None))
     return replace(reign, metric=name, value=value)

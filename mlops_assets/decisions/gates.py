@@ -11,6 +11,7 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.leakage import telling_features
 
 SAME_WITHIN = 1e-9
+_NEGLIGIBLE = 0.01
 OF_THE_MOMENT = ("latency",)
 """Gates that measure the machine as well as the version: what fails them alone is measured again, not refused."""
 
@@ -111,6 +112,23 @@ def leakage(
     table = [{"feature": each.feature, "measure": each.measure, "score": each.score} for each in found]
     good = f"none of {X.shape[1]} features, and no sum of them, tells the target"
     return _outcome("no_leakage", not found, message if found else good, {"suspicious": table})
+
+
+def agrees(apart: float, error: float, spread: float, rows: int) -> CheckOutcome:
+    """Whether a refit lies no farther from the judged version than that lies from the labels of the holdout.
+
+    All are root mean squares over the rows, see `Distances`. The refit has learnt these rows, which draws it towards
+    their labels; within this bound its own error is at most twice that of the judged version. A hundredth of the
+    spread of the labels is always allowed, since a judged version may be all but perfect.
+    """
+    limit = max(error, _NEGLIGIBLE * spread)
+    passed = rows > 0 and math.isfinite(apart) and math.isfinite(limit) and apart <= limit
+    message = (
+        f"the refit is {apart:.3g} from the judged version on {rows:,} holdout rows, whose own error is {error:.3g}"
+    )
+    if not passed:
+        message += f"; expected at most {limit:.3g}"
+    return _outcome("agrees", passed, message, {"apart": _plain(apart), "limit": _plain(limit), "rows": rows})
 
 
 def only_of_the_moment(outcomes: Iterable[CheckOutcome]) -> bool:

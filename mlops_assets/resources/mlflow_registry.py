@@ -190,7 +190,7 @@ class MlflowRegistry(MlflowRuns):
         if run is None:
             raise MissingArtifactError(f"{described} is missing: its run {version.run_id} was deleted")
         artifact_uri = run.info.artifact_uri
-        if version.source.rstrip("/") != f"{artifact_uri}/{_MODEL_FOLDER}":
+        if version.source and version.source.rstrip("/") != f"{artifact_uri}/{_MODEL_FOLDER}":
             shown = without_credentials(version.source)[:80]
             raise ArtifactError(f"{described} lies outside its run, at {shown!r}: expected the model of its own run")
         with self._stored_model(version.run_id, artifact_uri, described) as folder:

@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 
 from mlops_assets.errors import RegistryError
 
+REFIT_OF = "refit_of"
+"""Tag of a refit: the number of the version that was judged. Beside it is all that is needed to load that one."""
+
+_JUDGED = ("judged_digest", "judged_run_id")
+_JUDGED_DATA = "judged_data_version"
+
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version; `digest` is the SHA-256 of its files, `created` is in ms since 1970, UTC."""
+    """A registered version; `digest` is the SHA-256 of its files, `created` is in ms since 1970, UTC.
+
+    `source` is where its files lie; "" where that is not on record: then it is the model of its run.
+    """
 
     model: str
     version: int
@@ -37,6 +46,25 @@ class ModelVersion:
     def declaration_version(self) -> str:
         """The declaration that it was trained by; see `tag`."""
         return self.tag("declaration_version")
+
+    @property
+    def refit_of(self) -> int:
+        """The number of the version that was judged in its place; 0 for a version that is not a refit."""
+        return _number(self.tags.get(REFIT_OF, ""))
+
+    @property
+    def judged(self) -> "ModelVersion":
+        """The version that was judged on a holdout: itself, or what it is a refit of, even if that was deleted."""
+        if not self.refit_of:
+            return self
+        tags = {"data_version": self.tag(_JUDGED_DATA), "declaration_version": self.declaration_version}
+        digest, run_id = (self.tag(name) for name in _JUDGED)
+        return ModelVersion(self.model, self.refit_of, digest, run_id, tags)
+
+    def tags_of_refit(self) -> dict[str, str]:
+        """What a refit of this version says of it, for `judged` to read."""
+        told = dict(zip(_JUDGED, (self.digest, self.run_id), strict=True))
+        return {REFIT_OF: str(self.version), _JUDGED_DATA: self.data_version, **told}
 
     def tag(self, name: str) -> str:
         """A tag that every version of the pack has; `RegistryError` for a version that another tool registered."""

@@ -94,11 +94,12 @@ def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Ro
     """The rows to train on, at the versions that the manifest names.
 
     With `known_at`, only those whose label was known when the holdout begins: in production a model that was trained
-    then could not have known the others. Labels that do not say since when are not among them.
+    then could not have known the others. Labels that do not say since when are not among them. Without a holdout, as
+    for a refit, it is every label that the manifest knows of.
 
     The steps of a run share what was read last, since a stored version never changes: do not write into the result.
     """
-    known_by = _begin(model, manifest) if model.known_at else None
+    known_by = _begin(model, manifest) if model.known_at and manifest.holdout else None
     return _rows(storage.root, model.name, _columns(model), manifest.train, known_by)
 
 

@@ -66,7 +66,8 @@ def evidence_of(
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
     made = None if champion is None else read_manifest(storage, model.name, champion.data_version)
     seen = set() if made is None else _contents(*made.train, *made.holdout)
-    answered = _answered(storage, model, ended, made)
+    judged_on = "" if champion is None else champion.as_version(model.name).judged.data_version
+    answered = _answered(storage, model, ended, made, judged_on)
     unseen = _since(labelled, seen | answered)
     planned, cannot = _planned(model, storage, champion)
     data_version = None if planned is None else planned.version
@@ -126,16 +127,17 @@ def _contents(*batches: "BatchInfo") -> set[tuple[str, str]]:
 
 
 def _answered(
-    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
+    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None", judged_on: str
 ) -> set[tuple[str, str]]:
     """What the last training knew that learnt from something new to the champion, or that made it.
 
     One that was refused before anything was fitted, or was fitted on what the champion knows, answers nothing.
+    judged_on: the training set by which the champion, or the version that it is a refit of, was judged.
     """
     seen = set() if champion is None else _contents(*champion.train, *champion.holdout)
     for record in ended:
         manifest = read_manifest(storage, model.name, record.data_version)
-        made_it = champion is not None and manifest.version == champion.version
+        made_it = record.data_version == judged_on
         if made_it or (record.version is not None and _contents(*manifest.train) - seen):
             return _contents(*manifest.train, *manifest.holdout)
     return set()
@@ -153,9 +155,14 @@ def _trained_rows(
 def _nothing_new(
     model: Declaration, planned: "Manifest | None", champion: ChampionRecord | None, made: "Manifest | None"
 ) -> bool:
-    """Whether the same declaration would be fitted on the champion's rows once more."""
+    """Whether the same declaration would be fitted on the champion's rows once more.
+
+    A refit knows the holdout too: a window that moves on would only leave out the oldest of its rows.
+    """
     if planned is None or champion is None or made is None or champion.declaration_version != model.training_version:
         return False
+    if not made.holdout:
+        return planned.train == made.train[-len(planned.train) :]
     # labels that became known after the holdout begins are not used: a later one lets in more of them
     later = model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
     return planned.train == made.train and not later

@@ -13,7 +13,7 @@ from mlops_assets.sensors.registry_watch import registry_watch_sensor
 
 KEYS = {
     *("version", "since", "until", "how", "by", "reason", "known_from", "run_id", "launched_by", "version_before"),
-    *("metric", "value"),
+    *("metric", "value", "refit_of"),
 }
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.gates import (
+    agrees,
     all_pass,
     beats_baseline,
     latency,
@@ -33,6 +34,8 @@ def test_what_is_not_finite_never_passes(bad):
         beats_baseline(bad, {}, [], "r2", True),
         beats_baseline(1.0, {"dummy": bad}, ["dummy"], "r2", True),
         quality({"rmse": bad}, {}, {}),
+        agrees(bad, 1.0, 1.0, 9),
+        agrees(1.0, bad, 1.0, 9),
     ]
     assert not any(outcome.passed for outcome in outcomes)
     assert all(outcome.stops for outcome in outcomes)
@@ -41,6 +44,16 @@ def test_what_is_not_finite_never_passes(bad):
 def test_latency():
     assert latency(9.0, 99.0, 10.0, 100.0).passed
     assert latency(9.0, 99.0, 10.0, 50.0).message == "1,000 rows: 99.0 ms; expected at most 50 ms"
+
+
+def test_a_refit_may_lie_as_far_from_the_judged_version_as_that_from_the_labels():
+    assert agrees(0.5, 0.5, 3.0, 90).message == (
+        "the refit is 0.5 from the judged version on 90 holdout rows, whose own error is 0.5"
+    )
+    far = agrees(0.6, 0.5, 3.0, 90)
+    assert far.stops and far.message.endswith("; expected at most 0.5")
+    assert agrees(0.02, 1e-9, 2.0, 90).passed and not agrees(0.03, 1e-9, 2.0, 90).passed
+    assert not agrees(0.0, 0.5, 3.0, 0).passed
 
 
 def test_size():

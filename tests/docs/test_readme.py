@@ -11,7 +11,7 @@ RUN_BY = {
     **{"tutorial.md": "tests/packaging/test_tutorial.py", "how-to/moved-home.md": "tests/cli/test_rehome.py"},
     **dict.fromkeys(("README.md", "loop.md", "decisions.md"), HERE),
 }
-PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 1}
+PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 2}
 
 
 def python(page: str) -> list[str]:
@@ -57,8 +57,9 @@ def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():
 
 
 def test_the_page_on_decisions_shows_the_defaults_of_the_gates():
-    (gates,) = python("decisions.md")
+    gates, refit = python("decisions.md")
     assert eval(gates, {"Gates": Gates}) == Gates(guards={"mae": 0.5})
+    assert eval(refit, {"ModelPipeline": ModelPipeline, "Folder": Folder}).refit
 
 
 @pytest.mark.parametrize("page", sorted(pages()))

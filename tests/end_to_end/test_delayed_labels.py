@@ -293,6 +293,9 @@ def test_labels_known_only_after_the_holdout_begins_are_not_trained_on(deploymen
     known = train.about.merge(late, on="id")["seen"]
     assert (len(known), known.max()) == (100, manifest.holdout[0].start)
     assert train.known_later == 20
+    everything = replace(manifest, train=(*manifest.train, *manifest.holdout), holdout=())  # that of a refit
+    refit = read_train(model.storage, model.pipeline, everything)
+    assert (len(refit.y), refit.known_later) == (180, 0)
 
 
 def test_labels_that_come_with_the_rows_are_used_from_when_they_were_known(deployment, name):

@@ -1,6 +1,7 @@
 """The sensor `retraining` and the schedules, tick by tick on records as the steps of runs leave them."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -12,8 +13,10 @@ from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MO
 from mlops_assets.assets.training_sets import split
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.champion_record import champion_record, write_champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.sensors.evidence import Runs, evidence_of
 from mlops_assets.sensors.schedules import retraining_schedules
 
@@ -131,6 +134,36 @@ def test_the_rows_of_the_champion_are_nothing_new_whatever_is_held_out(ticks):
     assert not evidence_of(changed, ticks.storage, idle).nothing_new
     ticks.batch(4)
     assert not evidence_of(model, ticks.storage, idle).nothing_new
+
+
+def test_a_refit_has_learnt_its_holdout_and_answers_what_made_the_version_that_was_judged(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    ticks.train(days_ago=2)
+    model, idle = declared("bike"), Runs({}, {})
+    known = champion_record(ticks.storage, "bike").as_version("bike")
+    judged = read_manifest(ticks.storage, "bike", known.data_version)
+    everything = Manifest((*judged.train, *judged.holdout), ())
+    ticks.storage.write_json("bike", "training_set", everything.version, value=everything.to_dict())
+    tags = {**known.tags, "data_version": everything.version, **known.tags_of_refit()}
+    refit = replace(known, version=2, digest="another", tags=tags)
+    write_champion_record(ticks.storage, refit, "2024-01-01T00:00:00+00:00", "mlops_assets", "better")
+
+    evidence = evidence_of(model, ticks.storage, idle)
+    assert (evidence.new_batches, evidence.trained_rows) == (0, 300)
+    assert evidence.cannot_train.startswith("ModelPipeline 'bike': no labelled batch is later than what the champion")
+    ticks.batch(4)
+    windowed = model.model_copy(update={"window": 2})
+    for each in (model, windowed):
+        evidence = evidence_of(each, ticks.storage, idle)
+        of_this = refit.declaration_version == each.training_version
+        assert (evidence.new_batches, evidence.nothing_new) == (1, of_this)
+    tags["declaration_version"] = windowed.training_version  # a window that only leaves out the oldest rows
+    write_champion_record(ticks.storage, replace(refit, tags=tags), "2024-01-01T00:00:00+00:00", "mlops_assets", "")
+    assert evidence_of(windowed, ticks.storage, idle).nothing_new
+    ticks.batch(5)
+    evidence = evidence_of(windowed, ticks.storage, idle)
+    assert (evidence.new_batches, evidence.nothing_new, evidence.trainable_rows) == (2, False, 200)
 
 
 def test_rows_that_doubled_ask_for_a_training_and_again_only_when_they_have_doubled_since(ticks):

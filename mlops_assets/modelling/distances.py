@@ -1,0 +1,58 @@
+"""How far two models are from one another on rows whose labels are known, and how far the first is from the labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.modelling.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Root mean squares over `rows`: of numbers, or of the probabilities of all classes (labels are certain).
+
+    `apart` is between both models, `error` between the first one and the labels, `spread` of the labels about their
+    mean.
+    """
+
+    rows: int
+    apart: float
+    error: float
+    spread: float
+
+
+def distances(y: pd.Series, one: Predictions, other: Predictions) -> Distances:
+    """Compare what two models say of n >= 1 rows with labels `y` (n,); classes unknown to one have probability 0."""
+    if one.classes is None:
+        labels, first, second = (_numbers(each) for each in (y, one.value, other.value))
+    else:
+        known = [np.asarray(each.classes).tolist() for each in (one, other)]
+        classes = list(dict.fromkeys([*y, *known[0], *known[1]]))
+        labels = _certain(y, classes)
+        first, second = (_probabilities(each, classes) for each in (one, other))
+    spread = _root_mean_square(labels, labels.mean(axis=0))
+    return Distances(len(y), _root_mean_square(first, second), _root_mean_square(labels, first), spread)
+
+
+def _numbers(values: Any) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)[:, None]
+
+
+def _probabilities(said: Predictions, classes: Sequence[Any]) -> np.ndarray:
+    """(n, k) for all k classes; certain where the model gives labels alone."""
+    if said.probability is None:
+        return _certain(said.value, classes)
+    known = pd.DataFrame(said.probability, columns=pd.Index(np.asarray(said.classes)))
+    return known.reindex(columns=pd.Index(classes), fill_value=0.0).to_numpy(dtype=np.float64)
+
+
+def _certain(labels: Any, classes: Sequence[Any]) -> np.ndarray:
+    given = np.asarray(labels)
+    return np.stack([given == name for name in classes], axis=1).astype(np.float64)
+
+
+def _root_mean_square(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.sum((one - other) ** 2, axis=1))))
