@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.assets.feature_times import refused_times, with_times_as_text
 from mlops_assets.assets.intake import judged_columns, of_the_batch, unused
 from mlops_assets.assets.upstream_batches import read_batch
 from mlops_assets.checks import CheckOutcome
@@ -50,7 +51,8 @@ def validated(
     if isinstance(judged, CheckOutcome):
         return frame, [judged]
     frame, contract = judged
-    contract = saying_where(with_faults(contract, faults), model.where)
+    contract = with_times_as_text(with_faults(contract, [*faults, *refused_times(model, frame)]), model, frame)
+    contract = saying_where(contract, model.where)
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
     return frame, [readable, *contract, *suite.validate(frame, expectations)]
 

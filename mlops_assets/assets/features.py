@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.drawing import drawn
+from mlops_assets.assets.feature_times import times_returned
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
@@ -135,6 +136,7 @@ def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Sto
         for name, kind in found.columns.items()
         if "null" not in (kind, expected.columns.get(name, kind)) and kind != expected.columns.get(name, kind)
     ]
+    problems += times_returned(model, table)
     if not table.shape[1]:
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:

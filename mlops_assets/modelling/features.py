@@ -37,7 +37,19 @@ def compute(
             f"features function {_name(function)} returns the target {not_features[0]!r} or a column twice "
             f"(columns: {', '.join(map(str, table.columns))})"
         )
-    return table
+    return table.assign(**{name: _text(table[name]) for name in table.columns if _is_nullable_text(table[name])})
+
+
+def _is_nullable_text(column: pd.Series) -> bool:
+    """Whether encoders fail on it: they know NaN and None as missing text, not the NA of pandas' nullable types."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return pd.api.types.is_string_dtype(column.dtype)
+    nullable = isinstance(column.dtype, pd.StringDtype) and getattr(column.dtype, "na_value", pd.NA) is pd.NA
+    return nullable and bool(column.isna().any())
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), None)
 
 
 def looks_ahead(

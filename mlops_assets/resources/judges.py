@@ -19,6 +19,8 @@ def judged_by(model: Declaration, learnt_anew: int) -> str:
     """
     fields = {name: getattr(model, name) for name in _FIELDS}
     judges = [_options(model.source), fields, model.outcomes is not None, _suite(model)]
+    if model.features is not None:  # then columns may be of times, which no estimator takes as they are
+        judges.append("features")
     if learnt_anew:
         judges.append(learnt_anew)
     return hashlib.sha256(json.dumps(judges, sort_keys=True, default=str).encode()).hexdigest()[:16]

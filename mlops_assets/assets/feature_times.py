@@ -1,0 +1,84 @@
+"""Features of times, which no estimator takes: refused when their batch comes, with what to do."""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.text import listed, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOOKED_AT = 200
+_REMEDY = "derive numbers from them in `features` (hour, weekday, days since ...)"
+
+
+def refused_times(model: Declaration, batch: "pd.DataFrame") -> list[str]:
+    """A sentence for each column of times that would be a feature as it is; none where `features` is declared."""
+    if model.features is not None:
+        return []
+    columns = _times(batch.drop(columns=[name for name in model.not_features if name in batch.columns]))
+    if not columns or _estimator_takes_times(model):
+        return []
+    return [f"{shown(name)}: {_found(batch[name])}; {_REMEDY}, or list the column in `drop`" for name in columns]
+
+
+def times_returned(model: Declaration, table: "pd.DataFrame") -> list[str]:
+    """A sentence for each column of times that the feature function returned."""
+    columns = [] if model.features is None else _times(table)
+    if not columns or _estimator_takes_times(model):
+        return []
+    return [f"{shown(name)}: {_found(table[name])}; {_REMEDY}, and leave the column out" for name in columns]
+
+
+def with_times_as_text(
+    outcomes: Iterable[CheckOutcome], model: Declaration, batch: "pd.DataFrame"
+) -> list[CheckOutcome]:
+    """The contract's outcomes, of which a passed "dtypes" names features of text that read as times."""
+    features = batch.drop(columns=[name for name in model.not_features if name in batch.columns])
+    written = [] if model.features is not None else [name for name in features if _reads_as_times(features[name])]
+    if not written:
+        return list(outcomes)
+    note = f"{listed(written)}: times as text, so each is a category of its own; {_REMEDY}, or list them in `drop`"
+    return [
+        replace(outcome, message=f"{outcome.message}. {note}")
+        if outcome.name == "dtypes" and outcome.passed
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def _times(frame: "pd.DataFrame") -> list[str]:
+    from mlops_assets.validation.schema import kind_of
+
+    return [str(name) for name in frame.columns if kind_of(frame[name]) == "time"]
+
+
+def _found(column: "pd.Series") -> str:
+    row = int(column.notna().to_numpy().argmax())
+    return f"row {row + 1}, {shown(str(column.iloc[row]))}: a feature of times, which no estimator takes"
+
+
+def _reads_as_times(column: "pd.Series") -> bool:
+    """Whether all of the first values of a text column are times; digits alone are rather a code."""
+    from mlops_assets.validation.schema import kind_of, times
+
+    values = column.dropna().head(_LOOKED_AT)
+    if kind_of(values) != "text" or not values.astype(str).str.contains(r"\d{4}.?\d|\d.?\d{4}").all():
+        return False
+    return bool(not values.astype(str).str.isdigit().any() and times(values).notna().all())
+
+
+def _estimator_takes_times(model: Declaration) -> bool:
+    """A whole Pipeline of the user's own may do with times what it likes; all else gets columns that we prepare."""
+    if isinstance(model.estimator, str) or inspect.isclass(model.estimator):
+        return False
+    from sklearn.pipeline import Pipeline
+
+    try:
+        return isinstance(model.estimator(**model.params), Pipeline)
+    except Exception:  # it is the user's; the training says what is wrong with it
+        return False
