@@ -48,6 +48,9 @@ class Declaration(Declared):
         {}, description="Column to a value, or a list of them: only rows that have these are the model's."
     )
     drop: list[str] = Field([], description="Columns that are never features, such as parts of the target.")
+    optional: list[str] = Field(
+        [], description="Columns that a batch may lack, or have without any value: they hold missing values then."
+    )
     expectations: Any = Field(
         None,
         description="Path of a suite file (JSON or YAML), GX objects, or a function that returns them, also as "
@@ -204,6 +207,7 @@ class Declaration(Declared):
             raise WrongField("outcomes", "outcomes needs `key`, the columns by which labels are joined to rows")
         if self.group == self.target:
             raise WrongField("group", f"target {self.target!r} is also declared as group")
+        self._optional_columns_are_not_needed()
         if self.drift.season and not self.time:
             raise WrongField("drift", "drift's season needs `time`, whose hour, weekday or month is matched")
         if self.known_at and not self.time:
@@ -219,6 +223,14 @@ class Declaration(Declared):
                     name, f"{name}: period {source.period!r} needs `time`, the column that divides the rows"
                 )
         return self
+
+    def _optional_columns_are_not_needed(self) -> None:
+        roles: dict[str, list[str | None]] = {"target": [self.target], "key": [*self.key], "time": [self.time]}
+        roles |= {"group": [self.group], "known_at": [self.known_at], "where": [*self.where]}
+        for role, columns in roles.items():
+            for column in self.optional:
+                if column in columns:
+                    raise WrongField("optional", f"column {column!r} is declared as {role}: it cannot be optional")
 
     @property
     def training_version(self) -> str:

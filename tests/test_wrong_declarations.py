@@ -42,6 +42,11 @@ def project(tmp_path, monkeypatch) -> Project:
         case({"target": ABSENT, "targt": "y"}, "targt: y", "has no field 'targt'; did you mean 'target'?"),
         case({"target": ["y"]}, "target:", "target: Input should be a valid string (got ['y'])"),
         case({"target": None}, "target: null", "target: Input should be a valid string (got None)"),
+        case(
+            {"optional": ["snow", "y"]},
+            "optional:",
+            "column 'y' is declared as target: it cannot be optional",
+        ),
         case({"name": "Bike Demand"}, "name: Bike Demand", "name: must be lower-case letters, digits and _"),
         case({"name": "../bike"}, "name: ../bike", "name: must be lower-case letters, digits and _"),
         case(

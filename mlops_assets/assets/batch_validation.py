@@ -69,9 +69,9 @@ def _judged(
     import pandas as pd
 
     from mlops_assets.validation.contract import contract_checks
-    from mlops_assets.validation.schema import normalise
+    from mlops_assets.validation.schema import normalise, with_columns
 
-    frame = normalise(frame, schema)
+    frame = normalise(with_columns(frame, model.optional), schema)
     contract = contract_checks(
         frame.loc[:, [name not in unused(model) for name in frame.columns]],
         schema,
@@ -79,6 +79,7 @@ def _judged(
         key=model.key,
         time=model.time,
         extra_columns=model.extra_columns,
+        optional=model.optional,
         now=pd.Timestamp.now("UTC"),
         inferred=_inferred(model, frame),
     )

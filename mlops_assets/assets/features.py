@@ -123,14 +123,16 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
 
 def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:
     """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
-    from mlops_assets.validation.schema import schema_of
+    from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(table, batch)
     place = (FEATURES, model.features_version)
     learnt = kinds_for(storage, model.name, batch, place, stored_features(storage, model.name, model.features_version))
     expected = learnt or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
-    problems += [f"{name!r} is new" for name in found.columns if name not in expected.columns]
+    # An optional one may have been declared after the first batches, whose rows are stored without it.
+    new = [name for name in found.columns if name not in expected.columns]
+    problems += [f"{name!r} is new" for name in new if name not in model.optional]
     problems += [
         f"{name!r} holds {kind}, expected {expected.columns[name]}{expected.origin(name)}"
         for name, kind in found.columns.items()
@@ -140,7 +142,8 @@ def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Sto
     if not table.shape[1]:
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:
-        record_kinds(storage, model.name, place, expected.merged(found))
+        both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
+        record_kinds(storage, model.name, place, both.merged(found))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
     return CheckOutcome("feature_columns", not problems, message)
 

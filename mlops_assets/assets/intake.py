@@ -43,10 +43,11 @@ def unused(model: Declaration) -> set[str]:
 
 
 def judged_columns(model: Declaration, schema: "Schema") -> "Schema":
-    """The schema without the columns that may hold anything."""
+    """The schema without the columns that may hold anything; optional ones that it lacks are of no known kind yet."""
     from mlops_assets.validation.schema import Schema
 
     columns = {name: kind for name, kind in schema.columns.items() if name not in unused(model)}
+    columns |= {name: "null" for name in model.optional if name not in schema.columns}
     return Schema(columns, {name: batch for name, batch in schema.origins.items() if name in columns})
 
 

@@ -18,7 +18,7 @@ TAG = "recipe"
 TRAIN, HOLDOUT = "training rows", "holdout"
 
 _NOT_FITTED = frozenset(
-    {"name", "source", "outcomes", "params", "expectations", "extra_columns", "slices", "trusted_types"}
+    {"name", "source", "outcomes", "params", "expectations", "extra_columns", "optional", "slices", "trusted_types"}
     | {"gates", "drift", "retraining", "ablation", "refit", "approval", "pages", "owners", "description"}
 )
 """Fields that the fitted model does not depend on; a source may also hold a credential."""

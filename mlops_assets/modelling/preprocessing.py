@@ -22,6 +22,10 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     numbers, booleans, categories = _columns_by_kind(X)
     own = [name for name in params_of(estimator) if speaks_of_columns(name)]
     named = named_columns(estimator, params_of(estimator), list(X.columns), {*numbers, *booleans}) if own else []
+    used = _with_values(X, named)
+    numbers, booleans, categories = (
+        [name for name in kind if name in used] for kind in (numbers, booleans, categories)
+    )
     whole = is_histogram(estimator) or (bool(named) and any("__" not in name for name in own))
     ordinal = [name for name in categories if whole or name in named]
     numeric = _numeric(estimator)
@@ -43,6 +47,12 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
         first = [*named, *(name for name in order if name not in named)]
         estimator = deepcopy(estimator).set_params(**in_places(estimator, first if drops else order))
     return [*found, ("model", estimator)]
+
+
+def _with_values(X: pd.DataFrame, named: Collection[str]) -> set[str]:
+    """The columns to learn from: of one without any value it is not known what it will hold when it has some."""
+    there = {name for name in X.columns if name in named or X[name].notna().any()}
+    return there or set(X.columns)
 
 
 def _numeric(estimator: Any) -> Any:

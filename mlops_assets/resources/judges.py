@@ -18,6 +18,8 @@ def judged_by(model: Declaration, learnt_anew: int) -> str:
     A function counts by its name: what its code does is not known without running it.
     """
     fields = {name: getattr(model, name) for name in _FIELDS}
+    if model.optional:
+        fields["optional"] = model.optional
     judges = [_options(model.source), fields, model.outcomes is not None, _suite(model)]
     if model.features is not None:  # then columns may be of times, which no estimator takes as they are
         judges.append("features")

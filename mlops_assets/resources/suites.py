@@ -122,7 +122,8 @@ class Suite:
         kept = [name for name in self.model.drop if name in (*self.model.key, self.model.time)]
         dropped = [name for name in self.model.drop if name not in kept]  # may hold anything in a later batch
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
-        inferred = infer(frames, target=self.model.target, key=self.model.key, time=self.model.time)
+        model = self.model
+        inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
         write_suite(path, name, inferred)
         batches = {record.batch: record.version for record in accepted}
         storage.write_json(name, _INFERRED, value={"digest": _file_digest(path), "batches": batches})

@@ -37,6 +37,7 @@ def contract_checks(
     min_rows: int = 1,
     future_tolerance: str = "1D",
     inferred: Collection[str] = (),
+    optional: Collection[str] = (),
 ) -> list[CheckOutcome]:
     """Judges one batch; always returns every check of `contract_names`, all blocking.
 
@@ -46,6 +47,7 @@ def contract_checks(
     max_missing: a column fails when its share of missing values reaches this (so 1.0 refuses all-null columns only).
     inferred: columns whose kind was inferred from text, as in a CSV file: in the first batch, one that is text although
         nearly all of its values are numbers fails, since every later batch would be held against that.
+    optional: columns that may be without any value; they are in `frame`.
     now: naive times, here and in the batch, are read as UTC. A time later than `now + future_tolerance` fails.
     """
     required = list(schema.columns) if schema else [str(name) for name in frame.columns]
@@ -62,7 +64,7 @@ def contract_checks(
         _row_count(batch, min_rows),
         _columns(batch, frame, extra_columns),
         _dtypes(batch),
-        _non_null(batch, max_missing),
+        _non_null(batch, max_missing, optional),
         _finite(batch),
         _key_unique(batch, tuple(key)),
         _time_valid(batch, time, now, pd.Timedelta(future_tolerance)),
@@ -182,11 +184,11 @@ def _dtype_fault(column: pd.Series, kind: str, expected: str, origin: str) -> st
     return f"expected {expected}{origin}, got {kind}: {_at(column, column.notna())}{hint}"
 
 
-def _non_null(batch: _Batch, max_missing: float) -> CheckOutcome:
+def _non_null(batch: _Batch, max_missing: float, optional: Collection[str]) -> CheckOutcome:
     if unchecked := batch.unchecked("non_null", ()):
         return unchecked
     shares = {name: float(batch.frame[name].isna().mean()) for name in batch.present}
-    judged = {name: share for name, share in shares.items() if name != batch.target}
+    judged = {name: share for name, share in shares.items() if name != batch.target and name not in optional}
     bad = [name for name, share in judged.items() if share >= max_missing]
     faults = []
     if bad:

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,18 @@ _PRESENT_ERROR = 0.5
 
 
 def infer(
-    frames: "Sequence[pd.DataFrame]", target: str | None, key: Sequence[str] = (), time: str | None = None
+    frames: "Sequence[pd.DataFrame]",
+    target: str | None,
+    key: Sequence[str] = (),
+    time: str | None = None,
+    optional: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Expectations (`{"type", "kwargs", "meta"}`) that hold for all of `frames`, one frame a batch.
 
     Numbers: wide limits as error, close ones as warn. Text of few categories: the categories, as warn, since a new one
     must not stop a batch. Missing values: at least half present as error where none was missing. Key and time get
-    none, as the contract judges them; the target gets warnings only. Raises ExpectationsError without any row.
+    none, as the contract judges them; the target gets warnings only,
+    and of an `optional` column nothing asks that values are there. Raises ExpectationsError without any row.
     """
     import pandas as pd
 
@@ -64,7 +69,7 @@ def infer(
         if name in key or name == time:
             continue
         parts = [frame[name] for frame in filled if name in frame.columns]
-        expectations += _of_column(name, pd.concat(parts, ignore_index=True), is_target=name == target)
+        expectations += _of_column(name, pd.concat(parts, ignore_index=True), name == target, name in optional)
     return expectations
 
 
@@ -112,7 +117,7 @@ def _size(frames: "Sequence[pd.DataFrame]") -> dict[str, Any]:
     return _expectation("expect_table_row_count_to_be_between", limits, "warn")
 
 
-def _of_column(name: str, column: "pd.Series", is_target: bool) -> list[dict[str, Any]]:
+def _of_column(name: str, column: "pd.Series", is_target: bool, may_be_empty: bool) -> list[dict[str, Any]]:
     from mlops_assets.validation.schema import kind_of, numbers
 
     kind = kind_of(column)
@@ -121,7 +126,7 @@ def _of_column(name: str, column: "pd.Series", is_target: bool) -> list[dict[str
         found += _number_limits(name, numbers(column).dropna().astype("float64"), is_target)
     elif kind == "text" and len(column) >= _FEWEST_ROWS_FOR_CATEGORIES:
         found += _categories(name, column.dropna())
-    if not is_target and kind != "null":
+    if not is_target and not may_be_empty and kind != "null":
         found += _present(name, float(column.notna().mean()))
     return found
 

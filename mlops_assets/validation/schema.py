@@ -1,6 +1,6 @@
 """The columns of a batch and what kind of values each holds, as far as the contract between batches needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,7 @@ def not_numbers(column: pd.Series) -> pd.Series:
 def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
     """`frame` with its columns of kind "number" as numpy numbers, wherever every value that is there is a number; those
     of kind "time" as times where all are written as such; those of kind "boolean" as booleans where all are 0 or 1.
+    Text without any value gets the type of text.
 
     A column with anything else in it is left as it is (the contract's dtypes check names it): text never becomes NaN.
     Without a schema, for the first batch, nothing is known to be a number and nothing changes.
@@ -156,9 +157,16 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
                 and not (read := times(column)).isna()[column.notna()].any()
             ):
                 changed[name] = read.dt.tz_localize(None).dt.as_unit("us")
+            elif expected == "text" and found == "null":  # of the type that pandas gives to text
+                changed[name] = pd.Series([""], dtype=None).reindex(range(1, len(frame) + 1)).set_axis(frame.index)
             elif expected == "boolean" and found == "number" and column.dropna().isin([0, 1]).all():
                 changed[name] = column.astype("boolean").astype(object).mask(column.isna(), np.nan).infer_objects()
     return frame.assign(**changed)
+
+
+def with_columns(frame: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
+    """`frame` with each optional column that it lacks, holding no value."""
+    return frame.assign(**{name: np.nan for name in optional if name not in frame.columns})
 
 
 def times(column: pd.Series) -> pd.Series:

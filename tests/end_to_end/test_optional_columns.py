@@ -1,0 +1,79 @@
+"""Columns that batches lack, or have without any value, now and then: the whole loop takes them as missing values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from deployment import checks, failed, why
+from synthetic import rows
+
+from mlops_assets.validation.suites import load_suite
+
+OPTIONAL = ["z", "colour", "late", "flag"]
+
+
+def with_flag(number: int) -> pd.DataFrame:
+    frame = rows(number, count=120)
+    return frame.assign(flag=frame["x"] > 0)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "sklearn.linear_model.Ridge",
+        pytest.param("sklearn.ensemble.HistGradientBoostingRegressor", marks=pytest.mark.slow),
+    ],
+)
+def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
+    suite = tmp_path / "expectations.yaml"
+    model = deployment.model(name, optional=OPTIONAL, estimator=estimator, expectations=str(suite), slices=["colour"])
+    whole = model.take_in(model.land("b1", with_flag(1)))  # it lacks `late`, which nobody knows yet
+    assert whole.success, why(whole)
+    for number in (2, 3):
+        assert model.take_in(model.land(f"b{number}", with_flag(number))).success
+    assert model.storage.read_json(name, "schema")["columns"]["late"] == "null"
+    asked = [each.kwargs["column"] for each in load_suite(suite) if each.type == "expect_column_values_to_not_be_null"]
+    assert "x" in asked and not {*asked} & {*OPTIONAL}
+    trained = model.train()
+    assert trained.success, why(trained)
+
+    lacking = with_flag(4).drop(columns=["z", "colour", "flag"]).assign(late="a")
+    emptied = with_flag(5).assign(z=np.nan, colour=None, flag=None, late="b")
+    for batch, frame in (("b4", lacking), ("b5", emptied)):
+        result = model.take_in(model.land(batch, frame))
+        assert result.success and failed(result).keys() <= {"no_drift", "no_decay"}, (failed(result), why(result))
+        stored = model.storage.read_frame(name, "dataset", batch, str(model.record(batch).version))
+        assert stored[["z", "colour", "flag"]].isna().all().all() and (stored["late"] == frame["late"]).all()
+        assert len(model.predictions(batch)) == 120 and model.predictions(batch)["prediction"].notna().all()
+    stored = model.storage.read_frame(name, "dataset", "b4", str(model.record("b4").version))
+    assert pd.api.types.is_string_dtype(stored["colour"]) or stored["colour"].dtype == object
+    kinds = model.storage.read_json(name, "schema")
+    assert (kinds["columns"]["late"], kinds["origins"]["late"]) == ("text", "b4")
+    assert {each: kinds["columns"][each] for each in ("z", "colour", "flag")} == {
+        "z": "number",
+        "colour": "text",
+        "flag": "boolean",
+    }
+    of_z = [entry for entry in model.shown("drift")["features"] if entry["feature"] == "z"]
+    assert "all values are missing in the batch" in str(of_z)
+
+    wrong = model.take_in(model.land("b6", with_flag(6).assign(late=np.arange(120.0))))
+    assert "'late': expected text as in batch 'b4', got number" in failed(wrong)["dtypes"]
+    assert not checks(model.take_in(model.land("b7", with_flag(7).drop(columns="x"))))["columns"].passed
+    again = model.train()
+    assert again.success, why(again)
+    whole = model.take_in(model.land("b8", with_flag(8).assign(late="a")))
+    assert whole.success, why(whole)
+
+
+def test_optional_column_may_be_declared_of_a_model_that_lives(deployment, name):
+    model = deployment.model(name)
+    for number in (1, 2):
+        assert model.take_in(model.land(f"b{number}", rows(number))).success
+    rejected = model.take_in(model.land("b3", rows(3).drop(columns="z")))
+    assert "missing: 'z'" in failed(rejected)["columns"]
+    model = deployment.model(name, optional=["z", "late"], extra_columns="reject")
+    for batch in ("b3", model.land("b4", rows(4).assign(late=1.5))):
+        result = model.take_in(batch)
+        assert result.success, why(result)
+    trained = model.train()
+    assert trained.success, why(trained)
