@@ -13,13 +13,15 @@ from mlops_assets.assets.reports import PageConfig, record_report, unknown, with
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.resources.references import Reference, read_reference
+from mlops_assets.resources.references import Reference, keep_scores, read_reference, with_scored_since
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_sampled
+from mlops_assets.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +65,12 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
         reference = read_reference(model, champion, mlops_storage)
         X, about = read_sampled(mlops_storage, model, record)
         level = alarm_level(model, record, mlops_storage)
-        report = _judge(model, reference, X, about, _said(model, champion, X, mlflow_registry), level)
+        said = _said(model, champion, X, mlflow_registry)
+        if model.drift.season and model.time and said is not None:
+            keep_scores(model, champion, record, said, about[model.time], mlops_storage)
+            calm = _calm(model, champion, record, mlops_storage)
+            reference = with_scored_since(reference, model, champion, calm, about[model.time].min(), mlops_storage)
+        report = _judge(model, reference, X, about, said, level)
         outcome = _drift_check(report)
         figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
         note(champion.version, report.verdict, outcome.message, figures)
@@ -98,6 +105,8 @@ def _judge(
         scores = (reference.scores.iloc[:, -1], said.iloc[:, -1])  # the score where there is one
         times = None if reference.score_times is None else (reference.score_times, now)
         where = "holdout, on which alone it predicted what it was not trained on,"
+        if reference.batches:
+            where = f"holdout, with {counted(reference.batches, 'batch', 'batches')} scored since,"
         pairs.append(Pair("prediction", "prediction", *scores, times, where))
     y = about[model.target]
     if y.notna().mean() >= model.label_share:  # labels that come first are not like those that come late
@@ -115,6 +124,17 @@ def _judge(
         extra=pairs,
         seed=model.seed,
     )
+
+
+def _calm(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> "Iterator[BatchRecord]":
+    """The other batches that this champion scored and that did not drift."""
+    reports = BatchReports(storage, model.name).all("drift")
+    for each in BatchLedger(storage, model.name).all():
+        found = reports.get(each.batch)
+        if found is None or each.batch == record.batch or each.status != "accepted":
+            continue
+        if found.model_version == champion.version and found.verdict != "drift" and found.content == each.content:
+            yield each
 
 
 def _said(
@@ -137,6 +157,7 @@ def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level
             {
                 "verdict": report.verdict,
                 "drifted": ", ".join(drifted)[:500] or "none",
+                "unknown": _reasons(_undecided(report)) or None,  # a cell of the table cuts it
                 "drifted_features": _drifted_features(report),
                 "share_drifted": report.share,
                 "p": report.p,
@@ -166,12 +187,19 @@ def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _drift_check(report: "DriftReport") -> CheckOutcome:
     wanted = [feature for feature in report.features if feature.verdict == report.verdict]
+    undecided = _undecided(report)
     if report.verdict == "no drift":
-        message = f"none of {len(report.features)} entries drifted over {report.rows_batch:,} rows"
+        message = f"none of {len(wanted)} entries drifted over {report.rows_batch:,} rows"
     else:
         named = _effects(wanted) if report.verdict == "drift" else _reasons(wanted)
         message = f"{report.verdict}: {len(wanted)} of {len(report.features)} entries: {named}"
+    if undecided and report.verdict != "unknown":
+        message += f"; unknown: {_reasons(undecided)}"
     return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)
+
+
+def _undecided(report: "DriftReport") -> "list[FeatureDrift]":
+    return [feature for feature in report.features if feature.verdict == "unknown"]
 
 
 def _effects(drifted: "Sequence[FeatureDrift]") -> str:

@@ -1,10 +1,11 @@
 """What batches are held against: some of a champion's training rows, and what it said of its holdout."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchRecord
 from mlops_assets.resources.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows
@@ -26,7 +27,8 @@ class Reference:
     """At most 20,000 training rows in order of time: features and target in `rows`, `times` where they have one.
 
     `scores` is what the champion said of its holdout (columns prediction and score), which it had not seen: of rows
-    that it was trained on it is surer. None for versions that were registered before it was kept.
+    that it was trained on it is surer. None for versions that were registered before it was kept. `batches` counts
+    those scored since that are among the scores, see `with_scored_since`.
     """
 
     rows: "pd.DataFrame"
@@ -34,6 +36,7 @@ class Reference:
     scores: "pd.DataFrame | None"
     score_times: "pd.Series | None"
     importance: Mapping[str, float] | None
+    batches: int = 0
 
 
 def store_reference(
@@ -68,6 +71,55 @@ def read_reference(model: Declaration, champion: ModelVersion, storage: Storage)
     score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None
     importance = storage.read_json(model.name, IMPORTANCE, champion.digest)
     return Reference(rows, None if times is None else times[_TIME], scores, score_times, importance)
+
+
+def keep_scores(
+    model: Declaration,
+    champion: ModelVersion,
+    record: BatchRecord,
+    scores: "pd.DataFrame",
+    times: "pd.Series",
+    storage: Storage,
+) -> None:
+    """Keep what the champion said of a batch, for `with_scored_since`; at most 20,000 rows, in order of time."""
+    frame = scores.assign(**{_TIME: times.to_numpy()})
+    if len(frame) > _MOST_ROWS:
+        frame = frame.sample(_MOST_ROWS, random_state=model.seed).sort_index()
+    storage.write_frame(model.name, "scored", record.batch, _scored(champion, record), frame)
+
+
+def with_scored_since(
+    reference: Reference,
+    model: Declaration,
+    champion: ModelVersion,
+    calm: Iterable[BatchRecord],
+    begin: "pd.Timestamp",
+    storage: Storage,
+) -> Reference:
+    """The reference with what was said of those of the `calm` batches that lie between the holdout and `begin`.
+
+    The champion saw neither in training, so it was as sure of the ones as of the others.
+    """
+    import pandas as pd
+
+    scores, times = reference.scores, reference.score_times
+    if scores is None or times is None or not len(times):
+        return reference
+    end, taken = times.max(), []
+    for record in calm:
+        if storage.has_frame(model.name, "scored", record.batch, _scored(champion, record)):
+            frame = storage.read_frame(model.name, "scored", record.batch, _scored(champion, record))
+            if end < frame[_TIME].min() and frame[_TIME].max() < begin:
+                taken.append(frame)
+    if not taken:
+        return reference
+    everything = pd.concat([scores.assign(**{_TIME: times}), *taken], ignore_index=True)
+    own = everything.pop(_TIME)
+    return replace(reference, scores=everything, score_times=own, batches=len(taken))
+
+
+def _scored(champion: ModelVersion, record: BatchRecord) -> str:
+    return f"{champion.digest[:16]}-{record.content}"
 
 
 def _optional(storage: Storage, model: Declaration, batch: str, version: str) -> "pd.DataFrame | None":

@@ -45,3 +45,15 @@ def test_a_drift_names_the_effects():
     rng = np.random.default_rng(2)
     reference, batch = (pd.DataFrame({"a": rng.normal(shift, size=400)}) for shift in (0, 2))
     assert _drift_check(drift(reference, batch, ["a"])).message.startswith("drift: 1 of 1 entries: a (effect 0.")
+
+
+def test_an_entry_of_which_nothing_can_be_said_is_named_beside_the_verdict_of_the_others():
+    rng = np.random.default_rng(3)
+    reference, batch = (pd.DataFrame({"a": rng.normal(size=400)}) for _ in range(2))
+    said = Pair("prediction", "prediction", reference["a"][:20], batch["a"], None, "holdout")
+    for rows, verdict in ((batch, "none of 1 entries drifted over 400 rows"), (batch + 2, "drift: 1 of 2 entries: a")):
+        message = _drift_check(drift(reference, rows, ["a"], extra=[said])).message
+        assert message.startswith(verdict)
+        assert message.endswith(
+            "; unknown: 20 values are too few in the reference; at least 50 are needed (prediction)"
+        )

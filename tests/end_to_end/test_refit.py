@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeClassifier
 from synthetic import rows
 
-from mlops_assets import Search
+from mlops_assets import Drift, Search
 from mlops_assets.assets.estimates import BatchEstimate
 from mlops_assets.cli.on_record import decisions
 from mlops_assets.cli.reigns import reigns_of
@@ -31,6 +31,7 @@ TREE = {
     "target": "bought",
     "drop": ["y"],
     "metrics": ["accuracy", "log_loss"],
+    "drift": Drift(season=["hour"]),  # the holdout, one batch, holds its hour on one day alone
     "seed": 5,
 }
 
@@ -130,8 +131,14 @@ def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitte
 
 def test_the_judged_version_serves_as_a_measure_also_where_it_was_deleted(refitted, deployment):
     MlflowClient(tracking_uri=deployment.registry.tracking_uri).delete_model_version(refitted.name, "1")
+    report = BatchReports(refitted.storage, refitted.name)
+    why = "the holdout, on which alone it predicted what it was not trained on, holds one hour from 00:00"
+    assert refitted.shown("drift")["unknown"].startswith(why)
+    assert f"; unknown: {why}" in report.all("drift")["b4"].reason
     assert refitted.take_in(refitted.land("b5", rows(5, 90))).success
-    before, after = (BatchReports(refitted.storage, refitted.name).all("performance")[each] for each in ("b4", "b5"))
+    why = "rows hang together over long stretches"  # of the hour there are two days now: b4 was scored since
+    assert refitted.shown("drift")["unknown"].startswith(why)
+    before, after = (report.all("performance")[each] for each in ("b4", "b5"))
     assert after.figures["holdout_accuracy"] == before.figures["holdout_accuracy"]
     assert after.model_version == 2
 
