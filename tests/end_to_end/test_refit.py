@@ -172,6 +172,7 @@ def test_the_next_holdout_is_later_than_the_refit_and_something_must_be_new_befo
     assert {"agrees", "beats_baseline"} <= {each["gate"] for each in model.shown("champion")["gates"]}
 
 
+@pytest.mark.slow
 def test_a_person_approves_what_was_judged_and_its_refit_becomes_champion(deployment):
     model = deployment.model("refitted_approved", refit=True, approval="required")
     model.prepare(b1=rows(1), b2=rows(2))
@@ -206,6 +207,7 @@ def contrary():
     return Contrary()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "versions", "reason"),
     [

@@ -101,6 +101,26 @@ def test_of_two_new_batches_one_is_learnt_however_history_grew(sizes, known):
     assert batches[known] in split.train
 
 
+@pytest.mark.parametrize("holdout", [None, 1, 3, 0.2, "65D"])
+@given(
+    sizes=st.lists(st.integers(1, 9_000), min_size=3, max_size=30),
+    learnt=st.integers(2, 29),
+    window=st.sampled_from([None, 1, 4]),
+)
+def test_after_a_refit_which_learnt_its_holdout_only_new_batches_judge(holdout, sizes, learnt, window):
+    batches = [month(number, rows) for number, rows in enumerate(sizes)]
+    seen = [batch.key for batch in batches[:learnt]]
+    if len(seen) == len(batches):
+        with pytest.raises(TrainingError, match="no labelled batch is later than what the champion was trained on"):
+            split_in_time(batches, holdout, window, after=seen, known=seen)
+        return
+    split = split_in_time(batches, holdout, window, after=seen, known=seen)
+    assert keys(split.holdout)[-1] == batches[-1].key
+    assert not set(keys(split.holdout)) & {*seen, *keys(split.train)}
+    if holdout is None and len(batches) - len(seen) > 1:
+        assert batches[learnt] not in split.holdout  # of two new ones one is learnt
+
+
 def test_batches_that_overlap_in_time_are_kept_apart():
     late = month(9, overlap="3D")
     split = split_in_time([*MONTHS[:9], late, *MONTHS[10:]], 2)
