@@ -30,6 +30,7 @@ def validated(
     context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """The batch (None where it cannot be read) and the outcome of each check that could be made."""
+    from mlops_assets.validation.first_look import not_the_first
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
     from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
 
@@ -54,7 +55,10 @@ def validated(
     contract = with_times_as_text(with_faults(contract, [*faults, *refused_times(model, frame)]), model, frame)
     contract = saying_where(contract, model.where)
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
-    return frame, [readable, *contract, *suite.validate(frame, expectations)]
+    look = _first_look(model, frame) if schema is None else not_the_first()
+    if not look.passed:
+        context.log.warning(f"batch {batch!r}, the first of {model.name}: {look.message}")
+    return frame, [readable, *contract, look, *suite.validate(frame, expectations)]
 
 
 def says_known_at(model: Declaration) -> bool:
@@ -91,6 +95,14 @@ def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
     if not isinstance(model.source, Folder) or model.source.path.endswith(".parquet"):
         return set()
     return {str(name) for name in frame.columns if name not in model.source.dtypes}
+
+
+def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
+    from mlops_assets.validation.first_look import first_look
+
+    used = {str(name) for name in frame.columns} - unused(model)
+    features = set() if model.features is not None else used - set(model.not_features)
+    return first_look(frame, features, used & _inferred(model, frame))
 
 
 def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:

@@ -39,6 +39,7 @@ CONTRACT = {
     "time_valid": "Each row has a time, and none lies in the future.",
 }
 """The checks that come first: Great Expectations passes vacuously where there are no rows."""
+FIRST_LOOK = {"first_look": "The first batch has no index as a feature, and no numbers that were read as text."}
 KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
 
 
@@ -57,6 +58,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         description=f"Batches of {model.name}, validated. {model.source.describe()}",
         check_specs=[
             *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if says_known_at(model) else {})}),
+            *check_specs(model.name, "dataset", FIRST_LOOK, blocking=False),
             *_suite_specs(model.name, suite),
         ],
         output_required=False,
@@ -110,7 +112,8 @@ def _take_in(
         from mlops_assets.resources.labels import refresh_labels
 
         refresh_labels(model, storage, [batch])
-    return _shown(model, batch, version, frame, storage), outcomes
+    hints = [each.message for each in outcomes if each.name in FIRST_LOOK and not each.passed]
+    return _shown(model, batch, version, frame, storage, hints), outcomes
 
 
 def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
@@ -210,13 +213,14 @@ def _accept(
 
 
 def _shown(
-    model: Declaration, batch: str, version: str, frame: "pd.DataFrame", storage: Storage
+    model: Declaration, batch: str, version: str, frame: "pd.DataFrame", storage: Storage, hints: list[str]
 ) -> dg.MaterializeResult[Any]:
     start, end = _span(model, frame)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
             **metadata(_facts(frame, _labelled(model, frame), start, end)),
+            **metadata({"hints": "\n".join(hints) or None}),
             **drawn("preview", lambda: preview(frame)),
             "path": dg.MetadataValue.path(storage.frame_path(model.name, "dataset", batch, version)),
             "dagster/row_count": len(frame),

@@ -175,8 +175,38 @@ def _header(head: str, fmt: Format) -> list[str]:
                     f"has one column when cut at {fmt.delimiter!r}, {counts.pop()} when cut at {other!r} ({name}). "
                     f"Declare delimiter={other!r}, or write the file with {fmt.delimiter!r}"
                 )
+    _refuse_title(head.lstrip("\r\n"), header, fmt)
     refuse_repeated([name for name in header if name])
     return header
+
+
+def _refuse_title(head: str, header: list[str], fmt: Format) -> None:
+    """SourceError where a title stands above the header: one cell, or one and blank ones, and names in the next line.
+
+    Blank cells of a header alone are no sign: an index that was written with the rows has no name.
+    """
+    lines = [line for line in head.splitlines()[:10] if line.strip()]
+    names = [cell for cell in header if cell.strip()]
+    if len(lines) < 3 or (len(header) > 1 and len(header) - len(names) <= max(1, len(names))):
+        return
+    for delimiter in (fmt.delimiter, *(other for other in _OTHER_DELIMITERS if len(header) == 1)):
+        first, second, third = (_fields(line, delimiter) for line in lines[:3])
+        wide = len(second) == len(third) > 1 and len(first) in (1, len(second))
+        if wide and all(cell.strip() and not _is_number(cell) for cell in second):
+            title = " ".join(names)[:60]
+            more = "" if delimiter == fmt.delimiter else f", and declare delimiter={delimiter!r}"
+            raise SourceError(
+                f"has a title as its first line ({title!r}), where the names of columns are expected; they seem to "
+                f"stand below it ({second[0][:40]!r}, {second[1][:40]!r}, ..). Remove the lines above them{more}"
+            )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def refuse_repeated(columns: Sequence[str]) -> None:
@@ -226,7 +256,8 @@ def _parse(stream: BinaryIO, zipped: bool, fmt: Format, scan: Scan | None, **opt
             return frame
     except pd.errors.ParserWarning:
         raise SourceError(
-            "has rows with more fields than the header; expected the same number. Correct the file, or quote "
+            "has rows with more fields than the header; expected the same number. Correct the file, remove a title "
+            "above the header, or quote "
             f"values that hold {fmt.delimiter!r}"
         ) from None
     except (ValueError, OverflowError, TypeError, EOFError, zlib.error, csv.Error) as problem:

@@ -117,3 +117,17 @@ def test_inferred_suite_follows_a_replaced_batch_until_somebody_edits_it(deploym
     path.write_text(before)
     assert model.take_in(model.land("b1", with_x(12, numbers(12)).assign(z=0.25)), mark="3").success
     assert path.read_text() != before
+
+
+def test_first_batch_is_told_of_an_index_and_of_numbers_read_as_text(deployment, name):
+    model = deployment.model(name)
+    frame = rows(1).rename(columns={"z": "price"})
+    frame = frame.assign(price=[f"{value:.3f}".replace(".", ",") for value in frame["price"]])
+    frame.insert(0, "", range(60))
+    result = model.take_in(model.land("b1", frame))
+    assert result.success
+    said = failed(result)["first_look"]
+    assert "'Unnamed: 0' rises from row to row" in said and "declare decimal=',' of the source" in said
+    assert model.shown("dataset")["hints"] == said
+    later = frame.assign(day=rows(2)["day"], id=rows(2)["id"])
+    assert "first_look" not in failed(model.take_in(model.land("b2", later)))

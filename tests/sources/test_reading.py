@@ -22,6 +22,9 @@ CSV_FAULTS = {
     "utf16": ("x,y\n1,2\n".encode("utf-16"), "begins like text in UTF-16"),
     "nul": (b"x,y\n1,2\n\0,4\n", r"holds a NUL byte \(line 3\)"),
     "semicolon": (b"x;y\n1;2\n", "2 when cut at ';' .semicolon.. Declare delimiter=';'"),
+    "title": (b"Rentals,,\nday,station,y\n1,2,3\n", "has a title as its first line .'Rentals'.*Remove the lines above"),
+    "titled": (b"Rentals of May\n\nday,y\n1,2\n", "has a title as its first line .'Rentals of May'.*'day', 'y', .."),
+    "titled-semicolon": (b"Rentals\nday;y\n1;2\n", "Remove the lines above them, and declare delimiter=';'"),
     "repeated": (b"x,x\n1,2\n", "names a column twice: 'x'"),
     "zip": (b"PK\x03\x04 and more", "begins like a zip archive"),
     "wide": (b",".join(b"c%d" % n for n in range(50)) + b"\n", "has 50 columns; expected at most 20"),
@@ -60,6 +63,14 @@ def test_odd_but_sound_files_are_read(tmp_path, content, rows):
     frame = Folder(str(tmp_path / "*.csv")).read("a")
     assert len(frame) == rows
     assert frame.columns[0] == "x"
+
+
+@pytest.mark.parametrize(
+    "content", [b",,x\n0,1,5\n0,2,6\n", b",x\na,b\nc,d\n", b"x\na;b\nc\n", b"x,y,,,\na,b,,,\nc,d,,,\n"]
+)
+def test_header_without_some_names_is_no_title(tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    assert len(Folder(str(tmp_path / "*.csv")).read("a")) == 2
 
 
 def test_what_is_declared_of_a_csv_is_obeyed(tmp_path):

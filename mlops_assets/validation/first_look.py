@@ -1,0 +1,77 @@
+"""What the first batch shows of a mistake that later batches would repeat: told, and stopping nothing."""
+
+import re
+from collections.abc import Collection
+
+import pandas as pd
+
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.text import listed, shown
+from mlops_assets.validation.schema import kind_of, not_numbers, numbers
+
+FIRST_LOOK = "first_look"
+
+_UNNAMED = re.compile(r"Unnamed: \d+|level_\d+")
+_FEWEST, _SAMPLE = 10, 1_000
+_THOUSANDS = (None, ".", ",", " ", "\u00a0", "\u202f", "'")
+_MARKS = [(decimal, mark) for decimal in (",", ".") for mark in _THOUSANDS if mark != decimal]
+
+
+def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collection[str]) -> CheckOutcome:
+    """Hints on the first batch; never blocking.
+
+    features: columns that would be features; inferred: those whose kind was inferred from text, as in CSV. A feature
+    that counts the rows, as an index that was written with them, rises with time, so that every batch drifts in it.
+    Text of which all values are numbers with a decimal comma or marks between thousands becomes a category of many
+    values. Of text the first 1,000 values are looked at.
+    """
+    hints = []
+    for name in dict.fromkeys(str(each) for each in frame.columns):
+        column = frame[name]
+        if isinstance(column, pd.DataFrame):  # a name that comes twice, which the contract refuses
+            continue
+        if name in features and _counts_rows(name, column):
+            hints.append(
+                f"{shown(name)} rises from row to row, as an index that was written with the rows: as a feature it "
+                "drifts in every batch. List it in `drop`, or in `key` if it identifies a row"
+            )
+        elif name in inferred and (marks := _written_numbers(column)):
+            decimal, thousands = marks
+            options = ", ".join(
+                [f"decimal={decimal!r}"] * (decimal != ".") + [f"thousands={thousands!r}"] * (thousands is not None)
+            )
+            examples = listed(column.dropna().unique(), 2)
+            hints.append(
+                f"{shown(name)} is text, {column.nunique():,} different ones, though all look like numbers "
+                f"({examples}): declare {options} of the source"
+            )
+    message = "; ".join(hints) or "nothing looks as if it were read otherwise than meant"
+    return CheckOutcome(FIRST_LOOK, not hints, message, severity="warn", blocking=False)
+
+
+def not_the_first() -> CheckOutcome:
+    """The outcome for a batch that is held against others."""
+    return CheckOutcome(FIRST_LOOK, True, "not the first batch: it is held against the others", blocking=False)
+
+
+def _counts_rows(name: str, column: pd.Series) -> bool:
+    """Whether a number rises by one in each row; where the column has no name of its own, whether it rises at all."""
+    if len(column) < _FEWEST or kind_of(column) != "number" or column.isna().any():
+        return False
+    steps = numbers(column).diff().iloc[1:]
+    return bool((steps > 0).all() if _UNNAMED.fullmatch(name) else (steps == 1).all())
+
+
+def _written_numbers(column: pd.Series) -> tuple[str, str | None] | None:
+    """The marks (decimal, thousands) by which all values of a column of text are numbers; None where there are none."""
+    if kind_of(column) != "text":
+        return None
+    values = column.dropna().head(_SAMPLE).astype(str).str.strip()
+    if values.nunique() < _FEWEST or not not_numbers(values).any():
+        return None
+    return next((marks for marks in _MARKS if values.str.fullmatch(_number(*marks)).all()), None)
+
+
+def _number(decimal: str, thousands: str | None) -> str:
+    whole = r"\d+" if thousands is None else rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
+    return rf"[+-]?{whole}(?:{re.escape(decimal)}\d+)?"
