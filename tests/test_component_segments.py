@@ -76,14 +76,17 @@ def test_parts_that_are_objects_are_merged_as_well():
     assert model.gates == Gates(min_gain=0.1, maximum={"rmse": 5})
 
 
-def test_suite_that_is_not_there_yet_is_written_for_each_segment_on_its_own(tmp_path):
+def test_suite_that_is_not_there_yet_is_written_for_each_segment_on_its_own(tmp_path, monkeypatch):
     shared = tmp_path / "suite.yaml"
     models = segments({"name": "north"}, {"name": "south", "expectations": "s.yaml"}, expectations=str(shared))
     assert models["sales_north"].expectations == str(tmp_path / "suite_north.yaml")
     assert models["sales_south"].expectations == "s.yaml"
     shared.write_text("expectations: []")
     assert segments({"name": "north"}, expectations=str(shared))["sales_north"].expectations == str(shared)
-    assert callable(segments({"name": "north"}, expectations="json:dumps")["sales_north"].expectations)
+    (tmp_path / "suites_of_north.py").write_text("def expectations(rows):\n    return []\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    named = segments({"name": "north"}, expectations="suites_of_north:expectations")
+    assert callable(named["sales_north"].expectations)
 
 
 def test_segments_build_the_assets_of_their_models_and_none_of_the_common_name(project):
