@@ -6,7 +6,8 @@ Dagster's daemon and a code server run as in production. For each model it print
 it, and a table: retrainings and the mean of the first metric over the batches, each scored by the champion of its day,
 beside a frozen model and one that is retrained after every batch (the same estimator, window and search, fitted
 directly and always taken). `--json FILE` writes the same for a test. The models are as they are declared; `--pages`
-changes when Evidently draws, which costs about ten seconds for each batch with an alarm.
+changes when Evidently draws, which costs about ten seconds for each batch with an alarm. `--defaults` takes holdout and
+gates as they are where nothing is declared.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -82,12 +83,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--rivals", nargs="*", choices=list(FIRST), help="fit the rivals of these only; default: all")
     parser.add_argument("--again", action="store_true", help="only tell what is in --home from an earlier run")
+    parser.add_argument("--defaults", action="store_true", help="no holdout and no gates of the models' own")
     parser.add_argument("--pages", choices=["on_alarm", "always", "never"], help="default: as declared")
     arguments = parser.parse_args()
+    changed = {"LOOP_PAGES": arguments.pages or "", "LOOP_DEFAULTS": "1" if arguments.defaults else ""}
     with tempfile.TemporaryDirectory() as temporary:
         home = arguments.home or Path(temporary)
         rivals_of = arguments.models if arguments.rivals is None else arguments.rivals
-        lives = live(home, arguments.models, rivals_of, land=not arguments.again, pages=arguments.pages or "")
+        lives = live(home, arguments.models, rivals_of, not arguments.again, changed)
     for life in lives:
         print(f"\n{life.model}: champions {life.champions}, drift in {life.drift}, decay in {life.decay}")
         for fire in life.fired:
@@ -98,10 +101,16 @@ def main() -> int:
     return 0
 
 
-def live(home: Path, models: list[str], rivals_of: list[str], land: bool = True, pages: str = "") -> list[Life]:
-    """Let all batches of these models land, a step for all of them at a time, each step once the last has settled."""
+def live(
+    home: Path, models: list[str], rivals_of: list[str], land: bool = True, changed: Mapping[str, str] | None = None
+) -> list[Life]:
+    """Let all batches of these models land, a step for all of them at a time, each step once the last has settled.
+
+    changed: what `loop_location.py` reads from the environment.
+    """
     arrivals = {model: list(batches_of(model)) for model in models}
-    loop = Loop(home, models, {"LOOP_PAGES": pages})
+    changed = changed or {}
+    loop = Loop(home, models, changed)
     if land:
         with loop:
             for step in range(max(len(arrivals[model]) - FIRST[model] for model in models) + 1):
@@ -111,7 +120,12 @@ def live(home: Path, models: list[str], rivals_of: list[str], land: bool = True,
                         loop.land(model, batch, rows)
                 loop.settle()
                 print(f"step {step}: champions {[loop.champion(model) for model in models]}", flush=True)
-    return [told(loop, model, [batch for batch, _ in arrivals[model]], model in rivals_of) for model in models]
+    return [
+        told(
+            loop, model, [batch for batch, _ in arrivals[model]], model in rivals_of, bool(changed.get("LOOP_DEFAULTS"))
+        )
+        for model in models
+    ]
 
 
 def batches_of(model: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -137,9 +151,11 @@ def declare(model: str) -> Declaration:
     return declared(example)
 
 
-def told(loop: Loop, model: str, batches: list[str], with_rivals: bool) -> Life:
-    """The figures of one life, from the records that the loop left."""
+def told(loop: Loop, model: str, batches: list[str], with_rivals: bool, defaults: bool = False) -> Life:
+    """The figures of one life, from the records that the loop left; `defaults` as in `--defaults`."""
     declaration = declare(model)
+    if defaults:
+        declaration = declaration.model_copy(update={"holdout": None})
     scored = loop.scored(model)
     metric = declaration.metrics[0]
     trainings = loop.trainings(model)
@@ -180,24 +196,26 @@ def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, flo
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.metrics import metric
     from mlops_assets.modelling.predictions import predict
+    from mlops_assets.modelling.splits import split_in_time
     from mlops_assets.resources.training_rows import read_holdout, read_train
 
     infos = [batch_info(each) for each in BatchLedger(storage, model.name).all() if each.status == "accepted"]
-    score, holdout = metric(model.metrics[0]).function, int(model.holdout)
+    score = metric(model.metrics[0]).function
 
-    def after(newest: int) -> Any:
-        """The model fitted as a training does it when `newest` is the last batch."""
-        begin = newest + 1 - holdout
-        window = infos[:begin][-int(model.window) :] if model.window else infos[:begin]
-        return fit(model, read_train(storage, model, Manifest(tuple(window), tuple(infos[begin : newest + 1]))))
+    def after(newest: int, known: int) -> Any:
+        """The model fitted as a training does it when `newest` is the last batch, and the champion knows the first."""
+        split = split_in_time(
+            infos[: newest + 1], model.holdout, model.window, known=[each.key for each in infos[:known]]
+        )
+        return fit(model, read_train(storage, model, Manifest(split.train, split.holdout)))
 
     def value(fitted: Any, position: int) -> float:
         rows = read_holdout(storage, model, Manifest((), (infos[position],)))
         return float(score(rows.y.to_numpy(), predict(fitted, rows.X)))
 
-    old = after(first)
+    old = after(first, 0)
     later = range(first + 1, len(infos))
-    return mean([value(old, each) for each in later]), mean([value(after(each - 1), each) for each in later])
+    return mean([value(old, each) for each in later]), mean([value(after(each - 1, each - 1), each) for each in later])
 
 
 def fit(model: Declaration, rows: Rows) -> Any:

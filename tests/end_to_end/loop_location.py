@@ -7,7 +7,7 @@ import dagster as dg
 from deadly import arm
 from loop_location_models import FOUND_IN
 
-from mlops_assets import Folder, ModelPipeline
+from mlops_assets import Folder, Gates, ModelPipeline
 from mlops_assets.assets.keys import declared
 from mlops_assets.sensors.new_data import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
@@ -29,6 +29,8 @@ def on_files(name: str) -> ModelPipeline:
     often = model.retraining.model_copy(update={"budget": 1_000})  # years pass within minutes here
     pages = os.environ.get("LOOP_PAGES") or model.pages
     changes = {"name": name, "source": landing, "pages": pages, "retraining": often}
+    if os.environ.get("LOOP_DEFAULTS"):
+        changes |= {"holdout": None, "gates": Gates()}
     return ModelPipeline(**{**{field: getattr(model, field) for field in type(model).model_fields}, **changes})
 
 
