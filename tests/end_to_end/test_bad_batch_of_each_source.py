@@ -83,4 +83,8 @@ def test_a_table(deployment, name, postgres):  # noqa: F811
         connection.exec_driver_sql(f"UPDATE \"{name}\" SET seen = 'infinity' WHERE id = 2000")
     engine.dispose()
     source = Table(name, url=postgres.url(), period="day")
-    ends(Project(deployment, ridge(name, source)), "2024-01-03", "holds a value that cannot be read: date too large")
+    ends(
+        Project(deployment, ridge(name, source, drop=["seen"])),
+        "2024-01-03",
+        "holds a value that cannot be read: date too large",
+    )
