@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
-from mlops_assets.cli.location import missing_database
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError
 from mlops_assets.resources.champion_record import champion_in_force
@@ -14,8 +13,6 @@ from mlops_assets.resources.storage import Storage
 
 def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, Declaration]) -> Iterator[Finding]:
     """Load the champion of each model, by its digest, as scoring does."""
-    if missing_database(registry):
-        return
     loaded = 0
     for model in models.values():
         try:
@@ -34,7 +31,7 @@ def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, D
 
 def artifact_places(registry: MlflowRegistry, models: Mapping[str, Declaration]) -> Iterator[Finding]:
     """Whether MLflow's store has the artifacts where they are declared."""
-    if registry.artifact_folder is None or missing_database(registry):
+    if registry.artifact_folder is None:
         return
     found = misplaced_models(registry, models)
     for move in found:

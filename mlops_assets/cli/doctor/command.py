@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
 
 Probe = Callable[[], Iterable[Finding]]
 
@@ -110,10 +112,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
                 fault("resources", why_not, "No step of a model can run.", "mend what it says")
             ]
         else:
-            probes["MLflow"] = lambda: answers(registry, next(iter(location.models), "none"))
-            probes["MLflow address"] = lambda: address(registry)
-            probes["artifacts"] = lambda: artifact_places(registry, location.models)
-            probes["champions"] = lambda: champions(registry, location.storage, location.models)
+            probes |= _of_mlflow(location, registry)
             models = list(location.models)
             probes["storage"] = lambda: storage(root)
             probes["records"] = lambda: records(root, models)
@@ -124,6 +123,22 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
     probes["telemetry"] = lambda: telemetry(os.environ)
     probes["versions"] = versions
     return probes
+
+
+def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]:
+    """What MLflow is asked: all but the first wait for it, so that they are left out where it does not answer."""
+    models, store = location.models, location.storage
+    answer = cache(lambda: list(answers(registry, next(iter(models), "none"))))
+
+    def if_there(probe: Probe) -> Probe:
+        return lambda: probe() if all(each.severity == "fine" for each in answer()) else ()
+
+    return {
+        "MLflow": answer,
+        "MLflow address": lambda: address(registry),
+        "artifacts": if_there(lambda: artifact_places(registry, models)),
+        "champions": if_there(lambda: champions(registry, store, models)),
+    }
 
 
 def _of_location(location: Location) -> dict[str, Probe]:
