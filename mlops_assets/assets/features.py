@@ -14,9 +14,12 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.column_kinds import FEATURES, kinds_for, record_kinds, stored_features
 from mlops_assets.resources.storage import Storage
+from mlops_assets.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlops_assets.validation.schema import Schema
 
 CHECKS = {
     "feature_columns": "The columns and kinds of values are those of the first batch of this declaration.",
@@ -48,8 +51,10 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         record = ledger.accepted(context.partition_key)
         batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
         history = earlier_rows(model, batch, record, ledger, mlops_storage)
-        table = compute(model.features, batch, history, model.not_features)
-        outcomes = [_columns(model, record.batch, table, mlops_storage), _leak(model, batch, history)]
+        computed = compute(model.features, batch, history, model.not_features)
+        table = learnt_features(model, record.batch, computed, mlops_storage)
+        more = [name for name in computed.columns if name not in table.columns]
+        outcomes = [_columns(model, record.batch, table, more, mlops_storage), _leak(model, batch, history)]
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             raise dg.Failure(
@@ -121,14 +126,29 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
     return known
 
 
-def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Storage) -> CheckOutcome:
+def learnt_features(model: Declaration, batch: str, table: "pd.DataFrame", storage: Storage) -> "pd.DataFrame":
+    """The features of a batch without columns that the first batch lacked, where no function chose them.
+
+    An extra column of a source is accepted, and no model knows it: it is a feature once it is declared `optional`.
+    """
+    learnt = _learnt(model, batch, storage)
+    if learnt is None or model.features is not None:
+        return table
+    return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
+
+
+def _learnt(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
+    read = stored_features(storage, model.name, model.features_version)
+    return kinds_for(storage, model.name, batch, (FEATURES, model.features_version), read)
+
+
+def _columns(model: Declaration, batch: str, table: "pd.DataFrame", more: list[str], storage: Storage) -> CheckOutcome:
     """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
     from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(table, batch)
     place = (FEATURES, model.features_version)
-    learnt = kinds_for(storage, model.name, batch, place, stored_features(storage, model.name, model.features_version))
-    expected = learnt or found
+    expected = _learnt(model, batch, storage) or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
     # An optional one may have been declared after the first batches, whose rows are stored without it.
     new = [name for name in found.columns if name not in expected.columns]
@@ -145,6 +165,8 @@ def _columns(model: Declaration, batch: str, table: "pd.DataFrame", storage: Sto
         both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
         record_kinds(storage, model.name, place, both.merged(found))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
+    if more:
+        message += f"; the first batch lacked {listed(more)}: no feature, unless declared `optional`"
     return CheckOutcome("feature_columns", not problems, message)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlops_assets.assets.features import earlier_rows
+from mlops_assets.assets.features import earlier_rows, learnt_features
 from mlops_assets.assets.intake import unused
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
@@ -97,7 +97,7 @@ def features_anew(
         rows, then, *labels = batch.version.split("-")
         frame = storage.read_frame(model.name, "dataset", batch.key, rows)
         history = earlier_rows(model, frame, ledger.then[batch.key], ledger, storage)
-        table = compute(model.features, frame, history, model.not_features)
+        table = learnt_features(model, "", compute(model.features, frame, history, model.not_features), storage)
         now = data_version(table)
         infos[batch.key] = replace(batch, version="-".join((rows, now, *labels)))
         place.write_frame(model.name, "features", batch.key, now, table)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from deployment import checks, failed, why
+from reproduced import again as reproduced
 from synthetic import rows
 
 from mlops_assets.validation.suites import load_suite
@@ -77,3 +78,19 @@ def test_optional_column_may_be_declared_of_a_model_that_lives(deployment, name)
         assert result.success, why(result)
     trained = model.train()
     assert trained.success, why(trained)
+
+
+def test_column_that_a_later_batch_has_more_is_accepted_and_no_feature(deployment, name):
+    model = deployment.model(name)
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.challenge().success
+    result = model.take_in(model.land("b3", rows(3).assign(extra=1.5, word="a")))
+    assert result.success, why(result)
+    assert "the first batch lacked 'extra', 'word': no feature" in checks(result)["feature_columns"].description
+    assert len(model.predictions("b3")) == 60
+    assert {"extra", "word"} <= {*model.storage.read_frame(name, "dataset", "b3", str(model.record("b3").version))}
+    features = model.storage.read_frame(name, "features", "b3", str(model.record("b3").features))
+    assert not {"extra", "word"} & {*features}
+    again = model.challenge()
+    assert again.success, why(again)
+    assert reproduced(model).verdict == "identical"
