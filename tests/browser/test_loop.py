@@ -14,7 +14,7 @@ def test_a_decision_on_retraining_shows_all_that_it_was_made_from(site: Site, pa
     page.goto(f"{site.url}/assets/supply/champion?view=events")
     page.get_by_role("img", name="observation", exact=True).first.click()  # the newest in the list of events
     expect(said(page, "decision")).to_have_text("fire")
-    expect(said(page, "asked_by")).to_have_text("drift, decay")
+    expect(said(page, "asked_by")).to_have_text("drift, decay, growth")
     evidence = said(page, "evidence").locator("table")
     expect(evidence.locator("th")).to_have_text(["condition", "says", "found", "needed"])
     drift = ["drift", "train", "2 of the newest 2 batches (week-4, week-5)", "2 of the newest 3 batches"]
