@@ -39,6 +39,14 @@ class Declaration(Declared):
     )
     params: dict[str, Any] = Field({}, description="Parameters of the estimator.")
     problem: Literal["regression", "classification"] | None = Field(None, description="Inferred from the target.")
+    threshold: float | str | None = Field(
+        None,
+        description="Probability from which the greater of two classes is predicted, or 'tuned': what does best on "
+        "folds in time, by the first of `metrics` that is balanced_accuracy, accuracy or f1, else balanced_accuracy.",
+    )
+    calibrate: Literal["sigmoid", "isotonic"] | None = Field(
+        None, description="Calibrate the probabilities of a classifier on folds in time; isotonic needs 1,000s of rows."
+    )
     time: str | None = Field(None, description="Column that orders rows; without it batches are ordered by key.")
     key: list[str] = Field([], description="Columns that identify a row; a row may not be in train and holdout.")
     group: str | None = Field(
@@ -195,6 +203,13 @@ class Declaration(Declared):
             raise ValueError("as a share must be below 1; for a number of batches write an integer")
         return extent
 
+    @field_validator("threshold")
+    @classmethod
+    def _threshold_is_a_probability(cls, threshold: float | str | None) -> float | str | None:
+        if threshold in (None, "tuned") or (isinstance(threshold, float) and 0 < threshold < 1):
+            return threshold
+        raise ValueError("must be a probability between 0 and 1, or 'tuned'")
+
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "Declaration":
         if self.lookback and not (self.features and self.time):
@@ -205,6 +220,9 @@ class Declaration(Declared):
             raise WrongField("target", f"target {self.target!r} is also declared as key, time or drop")
         if self.outcomes and not self.key:
             raise WrongField("outcomes", "outcomes needs `key`, the columns by which labels are joined to rows")
+        for field in ("threshold", "calibrate"):
+            if self.problem == "regression" and getattr(self, field) is not None:
+                raise WrongField(field, f"{field} is for classifiers, but the problem is declared as regression")
         if self.group == self.target:
             raise WrongField("group", f"target {self.target!r} is also declared as group")
         self._optional_columns_are_not_needed()
@@ -235,7 +253,7 @@ class Declaration(Declared):
     @property
     def training_version(self) -> str:
         """16 hex digits that change when, on the same data, another model would be fitted."""
-        fields = {field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used)}
+        fields = {field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used, *self._decided)}
         own = [_plain_metric(own_metric(name)) for name in self.metrics if is_own(name)]
         return _digest({**fields, "own_metrics": own} if own else fields)
 
@@ -253,6 +271,10 @@ class Declaration(Declared):
     def _where_used(self) -> tuple[str, ...]:
         """A field that is not used changes no version: models would be trained anew for nothing."""
         return tuple(field for field in ("group", "where") if getattr(self, field))
+
+    @property
+    def _decided(self) -> tuple[str, ...]:
+        return tuple(field for field in ("threshold", "calibrate") if getattr(self, field) is not None)
 
     @property
     def not_features(self) -> list[str]:

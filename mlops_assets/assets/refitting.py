@@ -12,8 +12,10 @@ from mlops_assets.resources.training_rows import Rows
 if TYPE_CHECKING:
     from mlops_assets.modelling.recipe import Recipe
     from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.thresholds import Decided
 
 _RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
+_DECIDED = ("threshold", "calibrate", "metrics")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,18 @@ class Refitting:
         from mlops_assets.modelling.reproduction import refit
 
         problem = problem_of(rows.y, then.problem)
-        return refit(self._estimator(), self.given(), self.found(), rows.X, rows.y, problem, self._seed())
+        given = self._estimator(), self.given(), self.found()
+        return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
+
+    def _decided(self) -> "Decided":
+        """Threshold and calibration of then; a version from before there were such has neither."""
+        from mlops_assets.modelling.recipe import restored
+        from mlops_assets.modelling.thresholds import Decided
+
+        if self.as_declared:
+            return Decided(self.model.threshold, self.model.calibrate, self.model.metrics)
+        texts = {name: self.recipe.fields[name] for name in _DECIDED if name in self.recipe.fields}
+        return Decided(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
 
     def given(self) -> dict[str, Any]:
         """Parameters that the estimator is built with."""

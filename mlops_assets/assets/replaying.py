@@ -222,11 +222,13 @@ class StoredHistory:
         return self._fits[trained_on]
 
     def _pipeline(self, rows: Rows) -> Any:
+        from mlops_assets.assets.training import decided_by
         from mlops_assets.modelling.estimators import build
         from mlops_assets.modelling.problem import problem_of
 
         model = self._model
-        pipeline = build(model.estimator, model.params, rows.X, problem_of(rows.y, model.problem), model.seed)
+        problem, by = problem_of(rows.y, model.problem), decided_by(model)
+        pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, by)
         return pipeline.set_params(**self._params) if self._params else pipeline
 
     def _judged_on(self, model: int) -> Rows:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.problem import Problem
     from mlops_assets.modelling.recipe import Recipe
     from mlops_assets.modelling.search import SearchResult, Trial
+    from mlops_assets.modelling.thresholds import Decided
 
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
 
@@ -135,7 +136,9 @@ def _fitted(
 
     problem = problem_of(rows.y, model.problem)
     _refuse_metrics(model, problem)
-    pipeline = build(model.estimator, {**model.params, **overrides}, rows.X, problem, model.seed)
+    pipeline = build(
+        model.estimator, {**model.params, **overrides}, rows.X, problem, model.seed, rows.y, decided_by(model)
+    )
     context.log.info(f"{model.name}: fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
     if model.search is None:
         return SearchResult(fit(pipeline, rows.X, rows.y), {}, ())
@@ -156,6 +159,13 @@ def _fitted(
         model.seed,
         progress=progress,
     )
+
+
+def decided_by(model: Declaration) -> "Decided":
+    """What turns scores into probabilities, and probabilities into a label."""
+    from mlops_assets.modelling.thresholds import Decided
+
+    return Decided(model.threshold, model.calibrate, model.metrics)
 
 
 def _refuse_metrics(model: Declaration, problem: "Problem") -> None:

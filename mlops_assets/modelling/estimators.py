@@ -12,6 +12,7 @@ from mlops_assets.modelling.dotted import called
 from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.preprocessing import params_of, steps_for
 from mlops_assets.modelling.problem import Problem
+from mlops_assets.modelling.thresholds import Decided, decided
 from mlops_assets.text import shown
 
 
@@ -21,6 +22,8 @@ def build(
     X: pd.DataFrame,
     problem: Problem,
     seed: int,
+    y: pd.Series | None = None,
+    by: Decided | None = None,
 ) -> Any:
     """An unfitted Pipeline of the steps "preprocess" and "model" for the columns of `X` (n, columns).
 
@@ -30,14 +33,19 @@ def build(
     else filled with the median and scaled. Text and categories: one-hot, where categories seen fewer than 10 times or
     beyond 30 share a column; for histogram gradient boosting ordinal codes, unknown ones as NaN, and a step "varying"
     that drops columns without two values. Parameters that speak of columns, such as `monotonic_cst`, go by name.
+    `by`, with the labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold.
     Raises `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
     """
+    from sklearn.base import clone
     from sklearn.pipeline import Pipeline
 
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
     pipeline = built if isinstance(built, Pipeline) else _pipeline(X, built, seed)
+    if by is not None and by.anything and y is not None:
+        step, last = pipeline.steps[-1]
+        pipeline = clone(pipeline).set_params(**{step: decided(last, by, problem, y)})
     unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
     return pipeline.set_params(**unseeded) if unseeded else pipeline
 

@@ -11,6 +11,7 @@ from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.recipe import Recipe
+from mlops_assets.modelling.thresholds import Decided
 from mlops_assets.text import shown
 
 Kind = Literal["data", "code", "package", "seed", "declaration", "artifact", "machine"]
@@ -200,6 +201,7 @@ def refit(
     y: pd.Series,
     problem: Problem,
     seed: int,
+    by: Decided | None = None,
 ) -> Any:
     """Fit with the parameters that a search found, as the search itself does at its end; nothing is searched."""
     from sklearn.base import clone
@@ -208,7 +210,7 @@ def refit(
     from mlops_assets.modelling.parameter_names import full_names
     from mlops_assets.modelling.search import fit
 
-    pipeline = build(estimator, given, X, problem, seed)
+    pipeline = build(estimator, given, X, problem, seed, y, by)
     if found:
         try:
             pipeline = clone(pipeline).set_params(**full_names(found, pipeline))

@@ -1,0 +1,74 @@
+"""A decision threshold and calibrated probabilities, inside the one estimator that is fitted, stored and judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.problem import Problem
+
+FOLDS = 4
+"""Expanding folds in time, as those of a search: the estimator learns from rows before those that it is tried on."""
+
+_TUNED_FOR = ("balanced_accuracy", "accuracy", "f1")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """threshold: the probability of the greater of two classes from which it is predicted, or "tuned" to do best.
+
+    "tuned" is for the first of `metrics` that is balanced_accuracy, accuracy or f1, else for balanced_accuracy (of
+    scikit-learn's TunedThresholdClassifierCV). calibrate: "sigmoid" or "isotonic" (CalibratedClassifierCV).
+    """
+
+    threshold: float | str | None = None
+    calibrate: str | None = None
+    metrics: Sequence[str] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to do."""
+        return self.threshold is not None or self.calibrate is not None
+
+
+def decided(estimator: Any, by: Decided, problem: Problem, y: pd.Series) -> Any:
+    """The estimator within those that calibrate it and set its threshold; `y` (n,) are the labels in order of time.
+
+    Raises `DeclarationError` for a regression, for a threshold of more than two classes, and where there are no
+    probabilities.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import TimeSeriesSplit
+
+    for field, value in (("threshold", by.threshold), ("calibrate", by.calibrate)):
+        if value is not None and (problem == "regression" or (field == "threshold" and problem != "binary")):
+            wanted = "two classes" if field == "threshold" else "classes"
+            raise DeclarationError(f"{field} is for {wanted}, but the target poses a {problem} problem: leave it out.")
+    if by.calibrate is not None:
+        estimator = CalibratedClassifierCV(estimator, method=by.calibrate, cv=TimeSeriesSplit(FOLDS), ensemble=True)
+    if by.threshold is None:
+        return estimator
+    if not hasattr(type(estimator), "predict_proba"):
+        raise DeclarationError(
+            f"threshold: {type(estimator).__name__} gives no probabilities. Declare `calibrate`, or another estimator."
+        )
+    return _with_threshold(estimator, by, y)
+
+
+def _with_threshold(estimator: Any, by: Decided, y: pd.Series) -> Any:
+    from sklearn.metrics import f1_score, get_scorer, make_scorer
+    from sklearn.model_selection import FixedThresholdClassifier, TimeSeriesSplit, TunedThresholdClassifierCV
+
+    positive = y.dropna().max()
+    positive = positive.item() if hasattr(positive, "item") else positive
+    if isinstance(by.threshold, float):
+        return FixedThresholdClassifier(
+            estimator, threshold=by.threshold, pos_label=positive, response_method="predict_proba"
+        )
+    best = next((name for name in by.metrics if name in _TUNED_FOR), _TUNED_FOR[0])
+    scorer = make_scorer(f1_score, pos_label=positive) if best == "f1" else get_scorer(best)
+    return TunedThresholdClassifierCV(
+        estimator, scoring=scorer, response_method="predict_proba", cv=TimeSeriesSplit(FOLDS)
+    )
