@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from deployment import Deployment, failed, why
 from one_training import DECLARED
+from reproduced import again as reproduced
 from synthetic import rows
 
 from mlops_assets import Search
@@ -146,3 +147,17 @@ def test_what_changed_in_the_newest_small_batches_is_learnt_with_default_setting
     recent.challenge()
     roles = {row["batch"]: row["role"] for row in recent.shown("training_set")["batches"]}
     assert (roles["m5"], roles["m6"]) == ("train", "holdout")
+
+
+def test_a_declared_threshold_and_calibration_go_into_what_is_judged_scored_and_refitted(deployment, name):
+    classes = {"target": "bought", "drop": ["y"], "estimator": "sklearn.linear_model.LogisticRegression"}
+    by = {"threshold": 0.2, "calibrate": "sigmoid", "metrics": ["f1", "log_loss"]}
+    model = deployment.model(name, **classes, **by)
+    model.prepare(b1=rows(1), b2=rows(2))
+    result = model.train()
+    assert result.success, why(result)
+    assert model.take_in(model.land("b3", rows(3))).success
+    scored = model.predictions("b3")
+    assert 0.2 < scored["score"].median() < 0.8
+    assert (scored["prediction"] == (scored["score"] >= 0.2)).all()
+    assert reproduced(model).verdict == "identical"
