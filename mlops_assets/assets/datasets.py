@@ -39,7 +39,7 @@ CONTRACT = {
     "time_valid": "Each row has a time, and none lies in the future.",
 }
 """The checks that come first: Great Expectations passes vacuously where there are no rows."""
-FIRST_LOOK = {"first_look": "The first batch has no index as a feature, and no numbers that were read as text."}
+FIRST_LOOK = {"first_look": "In the first batch, an index is not a feature and numbers are not read as text."}
 KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
 
 

@@ -52,9 +52,12 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
         history = earlier_rows(model, batch, record, ledger, mlops_storage)
         computed = compute(model.features, batch, history, model.not_features)
-        table = learnt_features(model, record.batch, computed, mlops_storage)
-        more = [name for name in computed.columns if name not in table.columns]
-        outcomes = [_columns(model, record.batch, table, more, mlops_storage), _leak(model, batch, history)]
+        learnt = learnt_kinds(model, record.batch, mlops_storage)
+        table = known_features(model, computed, learnt)
+        outcomes = [
+            _columns(model, record.batch, table, learnt, mlops_storage, sorted({*computed} - {*table})),
+            _leak(model, batch, history),
+        ]
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
             raise dg.Failure(
@@ -126,29 +129,36 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
     return known
 
 
-def learnt_features(model: Declaration, batch: str, table: "pd.DataFrame", storage: Storage) -> "pd.DataFrame":
-    """The features of a batch without columns that the first batch lacked, where no function chose them.
+def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | None") -> "pd.DataFrame":
+    """Leave out columns that the first batch lacked, unless a function chose them or they are declared `optional`.
 
-    An extra column of a source is accepted, and no model knows it: it is a feature once it is declared `optional`.
+    The source accepts an extra column, but models of the same declaration do not know it.
     """
-    learnt = _learnt(model, batch, storage)
     if learnt is None or model.features is not None:
         return table
     return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
 
 
-def _learnt(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
+def learnt_kinds(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
+    """Read the kinds of the features that a batch is held against; None for the first batch of a declaration."""
     read = stored_features(storage, model.name, model.features_version)
     return kinds_for(storage, model.name, batch, (FEATURES, model.features_version), read)
 
 
-def _columns(model: Declaration, batch: str, table: "pd.DataFrame", more: list[str], storage: Storage) -> CheckOutcome:
+def _columns(
+    model: Declaration,
+    batch: str,
+    table: "pd.DataFrame",
+    learnt: "Schema | None",
+    storage: Storage,
+    left_out: list[str],
+) -> CheckOutcome:
     """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
     from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(table, batch)
     place = (FEATURES, model.features_version)
-    expected = _learnt(model, batch, storage) or found
+    expected = learnt or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
     # An optional one may have been declared after the first batches, whose rows are stored without it.
     new = [name for name in found.columns if name not in expected.columns]
@@ -165,8 +175,8 @@ def _columns(model: Declaration, batch: str, table: "pd.DataFrame", more: list[s
         both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
         record_kinds(storage, model.name, place, both.merged(found))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
-    if more:
-        message += f"; the first batch lacked {listed(more)}: no feature, unless declared `optional`"
+    if left_out:
+        message += f"; left out, as the first batch lacked it: {listed(left_out)}. Declare it `optional` to use it"
     return CheckOutcome("feature_columns", not problems, message)
 
 

@@ -31,7 +31,7 @@ def of_the_batch(act: Callable[[], Result]) -> Result | CheckOutcome:
         return CheckOutcome("readable", False, str(error))
     except (MlopsAssetsError, dg.DagsterError, OSError, MemoryError):
         raise
-    except Exception as error:  # see above
+    except Exception as error:  # readers of files raise anything, and a run that fails for it is asked for again
         said = f"cannot be read: {type(error).__name__}: {str(error)[:200]}. Mend the batch, or leave the column out"
         return CheckOutcome("readable", False, said)
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mlops_assets.assets.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.metadata import metadata
-from mlops_assets.assets.relearn import relearn_job
+from mlops_assets.assets.relearn import relearn_job, who_and_why
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger
@@ -82,12 +82,7 @@ def _exclude_job(model: Declaration) -> Job:
     @dg.op(name=f"{model.name}__exclude")
     def exclude(context: dg.OpExecutionContext, config: ExcludeConfig, mlops_storage: Storage) -> None:
         batch = context.partition_key
-        by, reason = config.by.strip(), config.reason.strip()
-        if not by or not reason:
-            raise MlopsAssetsError(
-                f"{model.name}: to {config.action} batch {batch!r} fill in `by` (who) and `reason` (why) in the "
-                f"launchpad of {name}"
-            )
+        by, reason = who_and_why(config, name)
         ledger = BatchLedger(mlops_storage, model.name)
         if ledger.get(batch) is None:
             raise MlopsAssetsError(f"{model.name}: batch {batch!r} was never taken in, so there is nothing to exclude")

@@ -43,7 +43,8 @@ def note_training(
     context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
 ) -> None:
     """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
-    decision, version = judged.decision, judged.version.judged  # a refit is no training of its own
+    # The ledger knows the training of a refit by the version that was judged.
+    decision, version = judged.decision, judged.version.judged
     known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
     judged_before = known is not None and known.status == "judged" and known.version == version.version
     if _serves(champion, judged.version) and not decision.moves:

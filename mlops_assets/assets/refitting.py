@@ -50,12 +50,13 @@ class Refitting:
         return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
 
     def _decided(self) -> "Decided":
-        """Threshold and calibration of then; a version from before there were such has neither."""
+        """Threshold and calibration as recorded; versions registered before these fields existed have neither."""
+        from mlops_assets.assets.training import decided_by
         from mlops_assets.modelling.recipe import restored
         from mlops_assets.modelling.thresholds import Decided
 
         if self.as_declared:
-            return Decided(self.model.threshold, self.model.calibrate, self.model.metrics)
+            return decided_by(self.model)
         texts = {name: self.recipe.fields[name] for name in _DECIDED if name in self.recipe.fields}
         return Decided(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
 

@@ -31,15 +31,21 @@ class RelearnConfig(dg.Config):
     reason: str = Field("", description="Why.")
 
 
+def who_and_why(config: Any, job: str) -> tuple[str, str]:
+    """Return `by` and `reason` of a job for people; `MlopsAssetsError` where either is blank."""
+    by, reason = config.by.strip(), config.reason.strip()
+    if not by or not reason:
+        raise MlopsAssetsError(f"fill in `by` (who) and `reason` (why) in the launchpad of {job}")
+    return by, reason
+
+
 def relearn_job(model: Declaration) -> Any:
     """A job for people; batches that were rejected are looked at once more where the kinds have changed."""
     name = f"{model.name}_relearn"
 
     @dg.op(name=f"{model.name}__relearn")
     def relearn(context: dg.OpExecutionContext, config: RelearnConfig, mlops_storage: Storage) -> None:
-        by, reason = config.by.strip(), config.reason.strip()
-        if not by or not reason:
-            raise MlopsAssetsError(f"{model.name}: fill in `by` (who) and `reason` (why) in the launchpad of {name}")
+        by, reason = who_and_why(config, name)
         kinds = relearn_kinds(model, mlops_storage)
         expectations = suite_of(model).infer_anew(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
         context.log.info(f"{model.name}: {len(kinds)} columns are learnt anew by {by}: {reason}; suite: {expectations}")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlops_assets.assets.features import earlier_rows, learnt_features
+from mlops_assets.assets.features import earlier_rows, known_features, learnt_kinds
 from mlops_assets.assets.intake import unused
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
@@ -93,11 +93,12 @@ def features_anew(
 
     ledger, changed = BatchesThen(storage, model.name, manifest), {}
     infos: dict[str, BatchInfo] = {}
+    learnt = learnt_kinds(model, "", storage)
     for batch in (*manifest.train, *manifest.holdout):
         rows, then, *labels = batch.version.split("-")
         frame = storage.read_frame(model.name, "dataset", batch.key, rows)
         history = earlier_rows(model, frame, ledger.then[batch.key], ledger, storage)
-        table = learnt_features(model, "", compute(model.features, frame, history, model.not_features), storage)
+        table = known_features(model, compute(model.features, frame, history, model.not_features), learnt)
         now = data_version(table)
         infos[batch.key] = replace(batch, version="-".join((rows, now, *labels)))
         place.write_frame(model.name, "features", batch.key, now, table)

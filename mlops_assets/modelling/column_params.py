@@ -29,7 +29,7 @@ def named_columns(
     """The columns that such parameters of an estimator name, in the order of `columns`.
 
     `numeric`: those that can rise or fall. Raises `DeclarationError`, with the form by name, for positions, names that
-    are no features, and for groups or signs of an estimator within another, which may itself leave columns out.
+    are not features, and for groups or signs of an estimator within another, which may itself leave columns out.
     """
     named: set[str] = set()
     for parameter, value in params.items():
@@ -77,7 +77,7 @@ def _names(
         )
     for name in names:
         if name not in columns:
-            raise DeclarationError(f"{told} names {shown(name)}, which is no feature. {did_you_mean(name, columns)}")
+            raise DeclarationError(f"{told} names {shown(name)}, which is not a feature. {did_you_mean(name, columns)}")
         if own in _SIGNS and name not in numeric:
             raise DeclarationError(f"{told} names {shown(name)}, which is text: only numbers rise or fall.")
     return names

@@ -33,7 +33,7 @@ def resolve(dotted: str) -> Any:
 def called(dotted: str, field: str) -> Any:
     """What a dotted name stands for, where a field of this kind (`EXPECTED`) may call that.
 
-    Nothing of the standard library is imported. Raises `DeclarationError` for other callables and for what is none.
+    Nothing of the standard library is imported. Raises `DeclarationError` for all else.
     """
     refuse_standard_library(dotted, field)
     found = resolve(dotted)

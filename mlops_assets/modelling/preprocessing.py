@@ -141,5 +141,5 @@ def params_of(estimator: Any) -> dict[str, Any]:
     try:
         return dict(estimator.get_params(deep=True))
     except (AttributeError, TypeError):
-        # What is no sklearn estimator has no parameters that we know.
+        # Only estimators of scikit-learn name their parameters.
         return {}

@@ -84,7 +84,7 @@ def save_model(
             model,
             str(folder),
             serialization_format=serialization,
-            signature=ModelSignature(outputs=infer_signature(head, model.predict(head)).outputs),
+            signature=ModelSignature(outputs=infer_signature(model_output=model.predict(head)).outputs),
             input_example=head,
             metadata={"features": {name: str(dtype) for name, dtype in head.dtypes.items()}},
             pip_requirements=list(requirements)

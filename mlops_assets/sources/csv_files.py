@@ -183,7 +183,7 @@ def _header(head: str, fmt: Format) -> list[str]:
 def _refuse_title(head: str, header: list[str], fmt: Format) -> None:
     """SourceError where a title stands above the header: one cell, or one and blank ones, and names in the next line.
 
-    Blank cells of a header alone are no sign: an index that was written with the rows has no name.
+    Blank cells of a header alone do not tell: an index that was written with the rows has an empty name.
     """
     lines = [line for line in head.splitlines()[:10] if line.strip()]
     names = [cell for cell in header if cell.strip()]

@@ -80,13 +80,16 @@ def test_optional_column_may_be_declared_of_a_model_that_lives(deployment, name)
     assert trained.success, why(trained)
 
 
-def test_column_that_a_later_batch_has_more_is_accepted_and_no_feature(deployment, name):
+def test_column_that_a_later_batch_has_more_is_accepted_and_left_out(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))
     assert model.challenge().success
     result = model.take_in(model.land("b3", rows(3).assign(extra=1.5, word="a")))
     assert result.success, why(result)
-    assert "the first batch lacked 'extra', 'word': no feature" in checks(result)["feature_columns"].description
+    assert (
+        "left out, as the first batch lacked it: 'extra', 'word'. Declare it `optional`"
+        in checks(result)["feature_columns"].description
+    )
     assert len(model.predictions("b3")) == 60
     assert {"extra", "word"} <= {*model.storage.read_frame(name, "dataset", "b3", str(model.record("b3").version))}
     features = model.storage.read_frame(name, "features", "b3", str(model.record("b3").features))

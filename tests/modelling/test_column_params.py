@@ -106,7 +106,7 @@ def test_an_estimator_within_another_takes_names():
         (HISTOGRAM, {"categorical_features": [0]}, r"categorical_features: \[city\]"),
         (HISTOGRAM, {"categorical_features": [True, False, False, False, False]}, "goes by position"),
         (HISTOGRAM, {"interaction_cst": [{0, 1}, {2}]}, r"interaction_cst: \[\[city, lift\]\]"),
-        (HISTOGRAM, {"monotonic_cst": {"aera": 1}}, "names 'aera', which is no feature. Did you mean 'area'"),
+        (HISTOGRAM, {"monotonic_cst": {"aera": 1}}, "names 'aera', which is not a feature. Did you mean 'area'"),
         (HISTOGRAM, {"monotonic_cst": {"city": 1}}, "names 'city', which is text: only numbers rise or fall"),
         (
             lambda: VotingClassifier([("t", DecisionTreeClassifier(monotonic_cst={"age": 1}))]),
