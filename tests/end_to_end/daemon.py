@@ -122,7 +122,7 @@ class Loop:
         (folder / f".{batch}").rename(folder / f"{batch}.csv")
         (folder / f"{batch}.csv.done").touch()
 
-    def settle(self, patience: float = 600.0) -> None:
+    def settle(self, patience: float = 1_500.0) -> None:
         """Wait until every batch that landed is taken in and the sensors, asked once more, want nothing."""
         wait_until(self._landed_is_known, "all batches are taken in", patience)
         deadline = time.monotonic() + patience

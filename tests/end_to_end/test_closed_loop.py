@@ -22,7 +22,7 @@ def lives(home: Path, *models: str) -> list[dict]:
     told = ["--home", str(home / "loop"), "--json", str(figures), "--rivals", "bike_demand"]
     told += ["--pages", "never"]  # rivals and pages take minutes of the processor; pages have tests of their own
     program = [sys.executable, "benchmarks/closed_loop.py", *models, *told]
-    done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=2_400)
+    done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=3_000)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
     return json.loads(figures.read_text())
 
