@@ -53,6 +53,28 @@ def test_a_parameter_by_the_name_of_a_column_and_predictions_by_another_tool(pro
     assert (np.diff(by_pyfunc.predict(warmer)) >= 0).all() and np.ptp(by_pyfunc.predict(warmer)) > 20
 
 
+def test_a_rare_class_is_found_by_a_tuned_threshold(project):
+    import numpy as np
+    import pandas as pd
+
+    project.follow("how-to/imbalance.md")
+    (project.folder / "data/payments").mkdir()
+    drawn = np.random.default_rng(3)
+    for month in MONTHS:
+        amount, abroad = drawn.exponential(50, 600), drawn.integers(0, 2, 600)
+        fraud = drawn.random(600) < 1 / (1 + np.exp(5 - 0.02 * amount - abroad))
+        rows = pd.DataFrame({"amount": amount, "abroad": abroad, "label": np.where(fraud, "fraud", "fine")})
+        rows.to_csv(project.folder / f"data/payments/{month}.csv", index=False)
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location, "fraud") == 1
+        assert location.run("fraud/predictions", batch=MONTHS[-1]).success
+        version = location.storage.latest_version("fraud", "predictions", MONTHS[-1])
+        said = location.storage.read_frame("fraud", "predictions", MONTHS[-1], version)
+    found = said[said["prediction"] == "fraud"]
+    assert 0.5 < len(found) / (rows["label"] == "fraud").sum() < 2 and found["score"].min() < 0.4
+
+
 def test_a_function_of_ones_own_decides_and_a_business_figure_is_drawn(project):
     project.follow("how-to/own-metric.md")
     with project.location() as location:

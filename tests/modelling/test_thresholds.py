@@ -6,7 +6,6 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.errors import DeclarationError
@@ -143,10 +142,3 @@ def test_a_declaration_holds_them_and_another_value_is_another_version():
         DeclarationError, match="threshold is for classifiers, but the problem is declared as regression"
     ):
         declared(threshold=0.3, problem="regression")
-
-
-def test_the_snippet_of_the_docs_declares_both():
-    page = Path(__file__).parents[2] / "docs" / "how-to" / "imbalance.md"
-    written = yaml.safe_load(page.read_text().split("```yaml\n")[1].split("```")[0])
-    model = ModelPipeline(**written["attributes"])
-    assert (model.threshold, model.calibrate, model.metrics) == ("tuned", "sigmoid", ["f1", "log_loss"])
