@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_workspace_loads_with_all_sensors_and_the_schedules_that_models_declare(tmp_path):
     dagster = Path(sys.executable).parent / "dagster"
     environment = {**os.environ, "MLOPS_ASSETS_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import ArtifactError
 from mlops_assets.modelling import boosting
+from mlops_assets.resources.skops_import import import_skops
 from mlops_assets.resources.trusted_types import TRUSTED_TYPES
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def save_model(
     if folder.exists() and any(folder.iterdir()):
         raise ArtifactError(f"model folder {folder} is not empty: give a new folder")
     configure_mlflow()
+    if serialization == "skops":
+        import_skops()  # before MLflow does
     import mlflow.sklearn
     from mlflow.exceptions import MlflowException
     from mlflow.models import ModelSignature, infer_signature
@@ -151,14 +154,13 @@ def _installed_requirements(serialization: Serialization) -> list[str]:
 
 
 def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
-    import skops.io
-
+    skops_io = import_skops()
     declare = 'declare serialization="cloudpickle" (it runs code on load: only where you trust the registry)'
     name = type(model).__name__
     try:
-        content = skops.io.dumps(model)
-        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - {*TRUSTED_TYPES, *trusted})
-        skops.io.loads(content, trusted=[*TRUSTED_TYPES, *trusted, *unknown])
+        content = skops_io.dumps(model)
+        unknown = sorted(set(skops_io.get_untrusted_types(data=content)) - {*TRUSTED_TYPES, *trusted})
+        skops_io.loads(content, trusted=[*TRUSTED_TYPES, *trusted, *unknown])
     except Exception as error:  # skops raises whatever the types it meets raise
         return f"{name} cannot be stored with skops: {str(error)[:200]}. Define its functions in a module, or {declare}"
     return f"{name} holds types that are not trusted: {', '.join(unknown)}. Add them to `trusted_types`, or {declare}"
@@ -191,14 +193,14 @@ def _inspected_format(folder: Path, described: str) -> str:
 
 
 def _load_skops(path: Path, trusted: Sequence[str], described: str) -> Any:
-    import skops.io
+    skops_io = import_skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     allowed = [*TRUSTED_TYPES, *trusted]
     try:
-        return skops.io.load(path, trusted=allowed)
+        return skops_io.load(path, trusted=allowed)
     except UntrustedTypesFoundException as error:
-        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(allowed))
+        unknown = sorted(set(skops_io.get_untrusted_types(file=path)) - set(allowed))
         shown = ", ".join(repr(name[:80]) for name in unknown[:10])
         raise ArtifactError(
             f"{described} holds types that are not trusted: {shown}. If they are yours, add them to `trusted_types`"

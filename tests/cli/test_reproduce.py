@@ -129,6 +129,7 @@ def project(trained: Project) -> Project:
     return trained
 
 
+@pytest.mark.slow
 def test_champion_is_identical(project):
     code, told = project.told("bike@champion")
     assert (code, told["model"], told["version"], told["verdict"]) == (0, "bike", 1, "identical")

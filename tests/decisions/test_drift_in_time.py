@@ -212,6 +212,7 @@ def test_a_cycle_longer_than_the_batch_is_needed_twice(season, reference, batch,
     )
 
 
+@pytest.mark.slow
 def test_the_classifier_keeps_its_level_where_rows_hang_together():
     draw = np.random.default_rng(11)
     reference = hanging_together(draw, 10_000, 4)

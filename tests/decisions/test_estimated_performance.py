@@ -73,7 +73,7 @@ def test_the_interval_holds_the_truth_under_covariate_shift(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("phi", [0.0, 0.7])
-@pytest.mark.parametrize(("holdout", "batch"), [(200, 500), (2_000, 200), (2_000, 1_000)])
+@pytest.mark.parametrize(("holdout", "batch"), [(200, 500), (2_000, 200)])
 @pytest.mark.parametrize("shift", [0.0, 0.8])
 def test_the_interval_holds_the_truth(name, phi, holdout, batch, shift):
     """Of 400 draws; where rows hang together some intervals are too narrow: 88% at least were seen, not 95%."""

@@ -62,10 +62,17 @@ def test_power_is_that_of_a_paired_t_test():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", GATE["KINDS"])
-@pytest.mark.parametrize("rows", [200, 1_000])
 @pytest.mark.parametrize("name", [*GATE["REGRESSION"], *GATE["CLASSIFICATION"]])
-def test_equal_models_are_seldom_promoted_in_2000_draws(name, rows, kind):
-    assert GATE["equal_models"](name, rows, kind, MANY)["promoted"] <= 6
+def test_equal_models_are_seldom_promoted_in_2000_draws(name, kind):
+    """On 200 rows, where it errs most; the benchmark prints what 1,000 and 5,000 give in as many draws."""
+    assert GATE["equal_models"](name, 200, kind, MANY)["promoted"] <= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", GATE["KINDS"])
+@pytest.mark.parametrize("name", [*GATE["REGRESSION"], *GATE["CLASSIFICATION"]])
+def test_equal_models_are_seldom_promoted_on_1000_rows(name, kind):
+    assert GATE["equal_models"](name, 1_000, kind, FEW)["promoted"] <= 6 + margin(6, FEW)
 
 
 @pytest.mark.slow
@@ -77,18 +84,16 @@ def test_few_rows_that_carry_the_difference_promote_no_more_in_1000_draws(name, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rmse", "roc_auc"])
-def test_equal_models_are_seldom_promoted_on_5000_rows_in_4000_draws(name):
-    """Two seeds together: 2,000 draws of 5% exceed 6% in one setting of fifty by chance alone."""
-    found = [GATE["equal_models"](name, 5_000, DIFFERENCES, MANY, seed)["promoted"] for seed in (GATE["SEED"], 99)]
-    assert sum(found) / 2 <= 6
+def test_equal_models_are_seldom_promoted_on_5000_rows(name):
+    assert GATE["equal_models"](name, 5_000, DIFFERENCES, 600)["promoted"] <= 6 + margin(6, 600)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [1_000, 5_000])
-def test_one_point_in_2000_draws(rows):
-    assert GATE["one_point"](rows, -0.01, MANY)["promoted"] <= 0.5
-    better = GATE["one_point"](rows, 0.01, MANY)
-    assert better["promoted"] >= better["paired t"] - 2
+@pytest.mark.parametrize(("rows", "draws"), [(1_000, MANY), (5_000, 600)])
+def test_one_point_in_many_draws(rows, draws):
+    assert GATE["one_point"](rows, -0.01, draws)["promoted"] <= 0.5
+    better = GATE["one_point"](rows, 0.01, draws)
+    assert better["promoted"] >= better["paired t"] - 2.5  # the price of the more cautious of two bounds: 2.05 at most
 
 
 @pytest.mark.slow

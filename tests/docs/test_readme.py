@@ -19,6 +19,7 @@ def python(page: str) -> list[str]:
     return [block.text for block in blocks(page) if block.language == "python"]
 
 
+@pytest.mark.slow
 def test_the_model_of_the_readme_becomes_champion(project):
     for file in (project.folder / "data/bikes").iterdir():
         file.unlink()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,19 +41,19 @@ class Served:
         request = dg.RunRequest(
             asset_selection=[asset_key(model, "dataset")], partition_key=batch, tags={"dagster/partition": batch}
         )
-        run = asyncio.run(
-            submit_asset_run(
-                make_new_run_id(),
-                request,
-                0,
-                self.instance,
-                self._workspace,
-                self._workspace.create_request_context(),
-                {},
-                {},
-                logging.getLogger("served"),
-            )
+        asked = submit_asset_run(
+            make_new_run_id(),
+            request,
+            0,
+            self.instance,
+            self._workspace,
+            self._workspace.create_request_context(),
+            {},
+            {},
+            logging.getLogger("served"),
         )
+        with ThreadPoolExecutor(1) as aside:  # tests in a browser leave a loop running in this thread
+            run = aside.submit(asyncio.run, asked).result()
         return self._ended(run.run_id), self._evaluated(run.run_id)
 
     def said(self, batch: str) -> str:

@@ -50,6 +50,7 @@ def test_the_first_model_waits_without_failing_the_training_and_is_approved_by_n
     assert (record.version, record.by, record.reason) == (1, "ada", shown["reason"])
 
 
+@pytest.mark.slow
 def test_a_newer_challenger_replaces_the_one_that_waits(model):
     assert model.challenge(**POOR).success and approve(model).success
     assert model.challenge(**GOOD).success and waiting(model) == [2]

@@ -114,7 +114,7 @@ def test_changed_predictions_tag_fails_loads_back(model, client):
     assert model.champion() == 1
 
 
-@pytest.mark.parametrize("what", ["bytes", "pickle", "gone"])
+@pytest.mark.parametrize("what", ["bytes", pytest.param("pickle", marks=pytest.mark.slow), "gone"])
 def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client):
     assert model.challenge(**POOR).success
     assert not model.materialize("champion", version=9).success

@@ -30,7 +30,8 @@ def lives(home: Path, *models: str) -> list[dict]:
 @needs_data
 @pytest.mark.begun_first
 def test_bike_demand_and_doctor_visits_need_no_hand(tmp_path):
-    bike, shuffled, by_site = lives(tmp_path, "bike_demand", "doctor_visits", "doctor_visits_in_file_order")
+    """The benchmark has the other examples too, `doctor_visits` in random order among them."""
+    bike, by_site = lives(tmp_path, "bike_demand", "doctor_visits_in_file_order")
 
     assert len(bike["batches"]) == 12 and bike["missing"] == []  # every month of 2012 is scored
     assert bike["drift"] and bike["decay"]
@@ -38,9 +39,6 @@ def test_bike_demand_and_doctor_visits_need_no_hand(tmp_path):
     assert len(bike["fired"]) <= 8  # two thirds of retraining every month
     assert bike["loop"] <= 1.10 * bike["always"]
     assert bike["loop"] < 0.9 * bike["frozen"]
-
-    assert len(shuffled["batches"]) == 13 and shuffled["missing"] == []
-    assert [fire for fire in shuffled["fired"] if {"drift", "decay"} & set(fire["asked_by"].split(", "))] == []
 
     assert by_site["missing"] == []
     decided = {fire["after"] for fire in by_site["fired"] if "decay" in fire["asked_by"]}

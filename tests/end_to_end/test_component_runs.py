@@ -1,11 +1,13 @@
 """A project that has nothing of ours but two YAML files gets from landed files to champions and predictions."""
 
 import dagster as dg
+import pytest
 from deployment import QUIET
 from synthetic import rows
 from yaml_project import Project
 
 
+@pytest.mark.slow
 def test_two_segments_of_one_file_get_champions_of_their_own_from_a_sensor_and_jobs(
     tmp_path, monkeypatch, mlflow_schema
 ):

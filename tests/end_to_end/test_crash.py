@@ -11,6 +11,7 @@ import pytest
 from deployment import DeployedModel, Deployment
 from synthetic import rows
 
+pytestmark = pytest.mark.slow
 ONE_TRAINING = Path(__file__).parent / "one_training.py"
 ADA = {"by": "ada", "reason": "drill"}
 

@@ -255,7 +255,9 @@ def test_a_run_that_was_overtaken_does_not_write_over_what_came_after_it(model, 
 
 
 @pytest.mark.parametrize(
-    "classes", [("no", "yes"), (False, True), (0, 1)], ids=lambda classes: type(classes[0]).__name__
+    "classes",
+    [("no", "yes"), *(pytest.param(classes, marks=pytest.mark.slow) for classes in ((False, True), (0, 1)))],
+    ids=lambda classes: type(classes[0]).__name__,
 )
 def test_classes_of_any_kind_may_be_missing_in_part(deployment, classes):
     name = f"late_{type(classes[0]).__name__}"

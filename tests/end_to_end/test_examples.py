@@ -157,6 +157,7 @@ def test_hotel_cancellations_meet_other_guests(deployment: Deployment):
     assert model.shown("evaluation")["roc_auc"] > 0.8
 
 
+@pytest.mark.slow
 @needs_data
 def test_columns_that_hold_the_answer_keep_a_model_from_the_alias(deployment: Deployment):
     """A column that tells the target alone fails `no_leakage`, and so do two that add up to it."""

@@ -72,7 +72,7 @@ def test_groups_are_compared_as_wholes(deployment: Deployment, name: str):
     assert "customer" not in features
 
 
-@pytest.mark.parametrize(("no_worse_by", "champion"), [(2.0, 2), (0.001, 1)])
+@pytest.mark.parametrize(("no_worse_by", "champion"), [pytest.param(2.0, 2, marks=pytest.mark.slow), (0.001, 1)])
 def test_fresh_model_replaces_one_that_it_is_no_worse_than(no_worse_by, champion, deployment: Deployment, name: str):
     model = deployment.model(name, gates=Gates(no_worse_by=no_worse_by))
     model.prepare(b1=rows(1, count=200), b2=rows(2, count=200))

@@ -7,7 +7,7 @@ from daemon import Loop, wait_until
 from deadly import POINTS
 from synthetic import rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 TICK = ("TICK_CREATED", "TICK_HELD", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")
 """Where Dagster's own daemon lets itself be killed in a tick that requests a run."""
 

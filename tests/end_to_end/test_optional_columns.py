@@ -17,13 +17,8 @@ def with_flag(number: int) -> pd.DataFrame:
     return frame.assign(flag=frame["x"] > 0)
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        "sklearn.linear_model.Ridge",
-        pytest.param("sklearn.ensemble.HistGradientBoostingRegressor", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ["sklearn.linear_model.Ridge", "sklearn.ensemble.HistGradientBoostingRegressor"])
 def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
     suite = tmp_path / "expectations.yaml"
     model = deployment.model(name, optional=OPTIONAL, estimator=estimator, expectations=str(suite), slices=["colour"])

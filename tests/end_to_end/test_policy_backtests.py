@@ -80,6 +80,7 @@ def test_a_turn_of_the_world_is_shown_with_the_rule_that_answers_it(deployment: 
     assert history.loss(COUNT - 1, COUNT - 1) == pytest.approx(model.shown("challenger")["holdout_rmse"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_two_replays_differ_in_seconds_only_and_batches_come_with_their_last_row(tmp_path: Path):
     model = pipeline()
     storage = policies.stored(model, tmp_path)

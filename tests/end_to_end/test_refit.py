@@ -143,6 +143,7 @@ def test_the_judged_version_serves_as_a_measure_also_where_it_was_deleted(refitt
     assert after.model_version == 2
 
 
+@pytest.mark.slow
 def test_the_next_holdout_is_later_than_the_refit_and_something_must_be_new_before_it(deployment):
     model = deployment.model("refitted_ridge", refit=True, params={"alpha": 1e4})
     model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))

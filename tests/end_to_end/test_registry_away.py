@@ -10,7 +10,7 @@ from daemon import Loop, end, listens, wait_until
 from relay import Relay, free_port
 from synthetic import rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 LONGEST = 30.0
 """Seconds that a tick may take while MLflow is away: a promise, since Dagster gives up on a sensor after 60."""
 

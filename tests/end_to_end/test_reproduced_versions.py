@@ -41,7 +41,7 @@ DECLARED = {
 
 
 @pytest.mark.parametrize(
-    "kind", [kind if kind in ("boosted", "grid") else pytest.param(kind, marks=pytest.mark.slow) for kind in DECLARED]
+    "kind", [kind if kind == "boosted" else pytest.param(kind, marks=pytest.mark.slow) for kind in DECLARED]
 )
 def test_version_of_any_estimator_and_search_is_identical(deployed, kind):
     model = deployed(**DECLARED[kind])

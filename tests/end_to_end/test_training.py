@@ -127,6 +127,7 @@ def test_rows_without_labels_are_scored_and_wait(deployment, name):
     assert (out["role"], out["why"]) == ("out", "no labelled rows")
 
 
+@pytest.mark.slow
 def test_what_changed_in_the_newest_small_batches_is_learnt_with_default_settings(deployment, name):
     months = {}
     for number, count in enumerate([4000, 4000, 1500, 300, 300, 300], start=1):

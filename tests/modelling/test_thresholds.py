@@ -72,6 +72,7 @@ def test_calibration_mends_what_an_overconfident_classifier_says(method):
     assert losses[1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_both_hold_together_with_a_search_and_a_refit_repeats_them():
     by = Decided("tuned", "sigmoid", ["f1"])
     X, y = rare()

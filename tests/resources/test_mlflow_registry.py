@@ -261,6 +261,7 @@ def test_nothing_is_written_where_the_process_runs(registry, saved, tmp_path, mo
     assert list((tmp_path / "cwd").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_database_at_once_all_find_it_whole(tmp_path):
     code = (
         "import sys; from mlops_assets.resources.mlflow_registry import MlflowRegistry; "
