@@ -241,6 +241,7 @@ def test_every_command_has_json_and_usage_errors_have_a_code_of_their_own():
     assert run("why").code == run("nonsense").code == run("why", "x", "--last", "0").code == 2
 
 
+@pytest.mark.slow
 def test_the_installed_command_says_json_and_nothing_else(lived: Lived):
     words = ["why", "rentals", "--json", "-f", str(HERE / "cli_location.py"), "-d", str(HERE)]
     done = subprocess.run([EXECUTABLE, *words], env=dict(os.environ), capture_output=True, text=True, check=False)

@@ -16,6 +16,7 @@ from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.rehoming import REHOMED, misplaced_models, rehome
 
+pytestmark = pytest.mark.slow
 PAGE = (REPOSITORY / "docs" / "how-to/moved-home.md").read_text()
 SHOWN, MENDED = (tuple(shlex.split(line)[1:]) for line in PAGE.splitlines() if line.startswith("mlops-assets "))
 

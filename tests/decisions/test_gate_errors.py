@@ -18,15 +18,9 @@ def margin(percent, draws):
 @pytest.mark.parametrize(
     ("name", "rows", "kind"),
     [
-        ("rmse", 200, INDEPENDENT),
         ("rmse", 200, DIFFERENCES),
-        ("rmse", 1_000, DIFFERENCES),
         ("mae", 200, ERRORS),
-        ("mae", 1_000, DIFFERENCES),
         ("log_loss", 200, INDEPENDENT),
-        ("log_loss", 1_000, ERRORS),
-        ("log_loss", 200, DIFFERENCES),
-        ("accuracy", 200, INDEPENDENT),
         ("accuracy", 200, DIFFERENCES),
         ("roc_auc", 200, DIFFERENCES),
     ],

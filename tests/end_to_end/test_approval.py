@@ -78,6 +78,7 @@ def test_the_training_ledger_tells_what_waits_and_what_became_of_it(deployment, 
     assert (after.at, after.run_id, after.trigger) == (before.at, before.run_id, before.trigger)
 
 
+@pytest.mark.slow
 def test_what_waits_is_judged_against_the_champion_of_the_day(model):
     assert model.challenge(**POOR).success and approve(model).success
     assert model.challenge(**GOOD).success and waiting(model) == [2]

@@ -129,6 +129,7 @@ def test_a_batch_before_the_first_champion_leaves_reports_that_say_so(model):
         )
 
 
+@pytest.mark.slow
 def test_scores_and_drift_are_on_record_with_the_version_that_they_are_of(model):
     model.prepare(a=rows(1), b=rows(2))
     model.challenge()

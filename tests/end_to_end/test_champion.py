@@ -53,6 +53,7 @@ def test_first_model_needs_the_gates_only_then_better_wins_and_worse_does_not(mo
     assert [row["verdict"].split()[0] for row in shown["history"]] == ["keep", "promote", "promote"]
 
 
+@pytest.mark.slow
 def test_the_reason_for_a_promotion_outlives_later_runs(model):
     assert model.train(**POOR).success
     assert model.train(**GOOD).success

@@ -66,6 +66,7 @@ def test_a_batch_without_labels_has_an_estimate_and_later_what_came_of_it(model)
     assert [each["batch"] for each in model.shown("performance")["estimates"]] == ["b4", "b3"]
 
 
+@pytest.mark.slow
 def test_an_estimate_is_of_the_champion_in_force(deployment, name):
     model = LateModel.of(deployment, name, **LOGISTIC, gates=Gates(beats=[]))
     model.prepare(b1=unlabelled(1), b2=unlabelled(2))

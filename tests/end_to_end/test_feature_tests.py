@@ -1,6 +1,7 @@
 """What `evaluation` shows of each feature, and its two checks that warn without keeping a version from the alias."""
 
 import pandas as pd
+import pytest
 from deployment import checks, failed
 from synthetic import rows
 
@@ -59,6 +60,7 @@ def test_rows_delivered_twice_are_told_and_do_not_stop_the_version(deployment, n
     assert check.description.startswith("60 of 200 holdout rows (30.0%) equal a training row")
 
 
+@pytest.mark.slow
 def test_two_evaluations_of_the_same_version_show_the_same(deployment, name):
     model = deployment.model(name, target="bought", estimator="sklearn.linear_model.LogisticRegression", metrics=[])
     model.prepare(b1=rows(1, 150), b2=rows(2, 150))

@@ -22,6 +22,7 @@ def guards(model: DeployedModel) -> dict[str, str]:
     return {row["guard"]: row["verdict"] for row in model.shown("champion")["guards"]}
 
 
+@pytest.mark.slow
 def test_slice_that_gets_worse_keeps_a_better_challenger_out(deployment: Deployment, name: str):
     model = deployment.model(name, slices=["colour"], drop=["colour"])
     model.prepare(b1=two_kinds(1), b2=two_kinds(2))
@@ -57,6 +58,7 @@ def test_metric_that_gets_worse_keeps_a_better_challenger_out(deployment: Deploy
     assert squares.shown("champion")["verdict"] == "keep"
 
 
+@pytest.mark.slow
 def test_groups_are_compared_as_wholes(deployment: Deployment, name: str):
     def customers(number: int) -> pd.DataFrame:
         return rows(number, count=300).assign(customer=lambda frame: frame["id"] % 25)

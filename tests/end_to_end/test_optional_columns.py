@@ -61,6 +61,7 @@ def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
     assert whole.success, why(whole)
 
 
+@pytest.mark.slow
 def test_optional_column_may_be_declared_of_a_model_that_lives(deployment, name):
     model = deployment.model(name)
     for number in (1, 2):

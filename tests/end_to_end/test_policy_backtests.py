@@ -47,6 +47,7 @@ def pipeline(**declared: Any) -> ModelPipeline:
     return ModelPipeline(name="turning", **{**ordinary, **declared})
 
 
+@pytest.mark.slow
 def test_a_turn_of_the_world_is_shown_with_the_rule_that_answers_it(deployment: Deployment, name: str):
     search = Search({"alpha": [3.0, 1e6]}, method="grid", folds=2)
     model = deployment.model(name, source=Frame(turning_batches), window=2, search=search)

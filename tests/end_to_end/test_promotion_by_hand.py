@@ -63,6 +63,7 @@ def test_promotion_by_hand_overrules_the_comparison_not_the_gates(model):
     assert all(row["passed"] for row in shown["gates"])
 
 
+@pytest.mark.slow
 def test_hold_stops_promotions_until_released(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))

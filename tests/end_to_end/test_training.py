@@ -150,6 +150,7 @@ def test_what_changed_in_the_newest_small_batches_is_learnt_with_default_setting
     assert (roles["m5"], roles["m6"]) == ("train", "holdout")
 
 
+@pytest.mark.slow
 def test_a_declared_threshold_and_calibration_go_into_what_is_judged_scored_and_refitted(deployment, name):
     classes = {"target": "bought", "drop": ["y"], "estimator": "sklearn.linear_model.LogisticRegression"}
     by = {"threshold": 0.2, "calibrate": "sigmoid", "metrics": ["f1", "log_loss"]}

@@ -4,6 +4,7 @@ import decimal
 
 import numpy as np
 import pandas as pd
+import pytest
 from deployment import failed, why
 from synthetic import rows
 
@@ -28,6 +29,7 @@ def as_a_warehouse_gives_it(number: int) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_a_binary_classifier_with_the_defaults_runs_on_them(deployment, name):
     batches = {f"b{number}": as_a_warehouse_gives_it(number) for number in range(1, 6)}
     model = deployment.model(

@@ -292,6 +292,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(events=EVENTS)
 def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events):

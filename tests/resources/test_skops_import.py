@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SAME = """
 import mlflow.sklearn, numpy, scipy.special
 from mlops_assets.resources.skops_import import import_skops
@@ -19,6 +21,7 @@ def _types(ours: str) -> str:
     return found.stdout
 
 
+@pytest.mark.slow
 def test_skops_trusts_the_same_ufuncs_as_where_it_searches_all_modules_itself():
     ours = _types("import_skops()")
     assert ours == _types("") and int(ours.split()[0]) > 50
