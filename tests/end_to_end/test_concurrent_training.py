@@ -14,7 +14,7 @@ POOR, GOOD = '{"alpha": 1e6}', '{"alpha": 0.1}'
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.parametrize("attempt", range(2))
 def test_better_of_two_trainings_at_once_is_champion(attempt, tmp_path, mlflow_schema):
     shutil.copy(mlflow_schema, tmp_path / "mlflow.db")
     model = Deployment(tmp_path).model("ridge")
