@@ -17,7 +17,7 @@ test-all: test test-slow test-versions ## all tests
 test-slow: setup lint docs ## style, floors, types, the site, the slower proofs, and those in a browser, which need Debian's chromium
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "slow or browser"
 
-test-versions: setup ## the lowest and the newest version of each dependency, on each Python that is here
+test-versions: setup ## the lowest and the newest version of each dependency, the newest on each Python that is here
 	$(BIN)/nox
 
 lint: setup ## style, floors, types
