@@ -21,9 +21,13 @@ if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4e9:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, or it would run alone at the end (with xdist's --no-loadscope-reorder)."""
-    gc.freeze()  # what was imported stays: looking through it again and again took a tenth of the time of all tests
-    gc.set_threshold(100_000, 50, 1_000)
     items.sort(key=lambda item: item.get_closest_marker("begun_first") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: looking through it for garbage again and again took a tenth of the time of all tests."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_power_is_that_of_a_paired_t_test():
 @pytest.mark.parametrize("kind", GATE["KINDS"])
 @pytest.mark.parametrize("name", [*GATE["REGRESSION"], *GATE["CLASSIFICATION"]])
 def test_equal_models_are_seldom_promoted_in_2000_draws(name, kind):
-    """On 200 rows, where it errs most; the benchmark prints what 1,000 and 5,000 give in as many draws."""
+    """On 200 rows; the benchmark prints what 1,000 and 5,000 give in as many draws."""
     assert GATE["equal_models"](name, 200, kind, MANY)["promoted"] <= 6
 
 
