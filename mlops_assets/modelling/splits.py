@@ -12,6 +12,7 @@ from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.text import shown
 
 DEFAULT_SHARE = 0.2
+_LEAST_SHARE, _MOST_SHARE = 0.05, 0.75
 """Share of the labelled rows that is held out where nothing is declared, as far as enough is left to learn from."""
 
 
@@ -60,7 +61,8 @@ def split_in_time(
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
     holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
         (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
-        None takes a fifth of the labelled rows, but no more than half of the batches that came after the known ones.
+        None takes a fifth of the labelled rows (a twentieth, where whole batches would make that more than three
+        quarters), but no more than half of the batches that came after the known ones.
     window: the newest n batches before the holdout (int), or those that end within this time before the holdout
         starts ("180D"); None takes all.
     after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
@@ -131,7 +133,7 @@ def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str | None, 
         last = max((position for position, batch in enumerate(ordered) if batch.key in known), default=-1)
         newer = len(ordered) - 1 - last if last >= 0 else 0
         most = max(newer // 2, 1) if newer else len(ordered)
-        return max(_holdout_start(ordered, DEFAULT_SHARE, ()), len(ordered) - most)
+        return max(_share_that_leaves_rows(ordered), len(ordered) - most)
     if isinstance(holdout, bool) or (isinstance(holdout, int) and holdout < 1):
         raise DeclarationError(f"holdout {shown(holdout)}: expected at least 1 batch.")
     if isinstance(holdout, int):
@@ -146,6 +148,13 @@ def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str | None, 
     starts, ends = _times("holdout", holdout, ordered)
     limit = max(ends) - length
     return next((position for position, start in enumerate(starts) if start > limit), len(ordered) - 1)
+
+
+def _share_that_leaves_rows(ordered: list[BatchInfo]) -> int:
+    """Where the newest fifth of the rows begins; the newest twentieth, where whole batches make too much of a fifth."""
+    first = _holdout_start(ordered, DEFAULT_SHARE, ())
+    held, rows = (sum(batch.labelled for batch in part) for part in (ordered[max(first, 1) :], ordered))
+    return first if held <= _MOST_SHARE * rows else _holdout_start(ordered, _LEAST_SHARE, ())
 
 
 def _later_than_champion(

@@ -92,6 +92,27 @@ def test_the_holdout_of_default_is_a_fifth_of_the_rows_where_the_champion_is_old
     assert keys(split.holdout) == ["m9", "m10", "m11"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "held_out"),
+    [
+        ([37, 1800], ["m1"]),  # there is no other way
+        ([37, 1800, 260], ["m2"]),  # a fifth in whole batches is 98% of the rows, which leaves 37 to learn
+        ([37, 1800, 260, 2400, 90], ["m3", "m4"]),
+        ([37, 18_000, 5], ["m1", "m2"]),  # five rows show nothing
+    ],
+)
+def test_an_odd_first_file_is_not_all_there_is_to_learn(rows, held_out):
+    assert keys(split_in_time([month(number, each) for number, each in enumerate(rows)]).holdout) == held_out
+
+
+@given(st.lists(st.integers(1, 9_000), min_size=3, max_size=40))
+def test_the_holdout_of_default_leaves_a_quarter_of_the_rows_where_it_can(sizes):
+    split = split_in_time([month(number, rows) for number, rows in enumerate(sizes)])
+    smaller = split.holdout[1:]
+    if sum(batch.labelled for batch in split.holdout) > 0.75 * sum(sizes):
+        assert sum(batch.labelled for batch in smaller) < 0.05 * sum(sizes)
+
+
 @given(st.lists(st.integers(1, 9_000), min_size=4, max_size=40), st.integers(1, 39))
 def test_of_two_new_batches_one_is_learnt_however_history_grew(sizes, known):
     batches = [month(number, rows) for number, rows in enumerate(sizes)]
