@@ -3,6 +3,9 @@ export MLOPS_ASSETS_HOME ?= $(CURDIR)/.mlops
 export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
 BIN = .venv/bin
 
+# Two or three tests run at once on two cores: threads of theirs would wait for each other and spin meanwhile.
+test test-slow test-versions: export OMP_NUM_THREADS = 1
+
 demo: setup ## feed real batches to two models, train, promote, retrain; says where to look
 	$(BIN)/python -m demo
 

@@ -3,11 +3,11 @@
     python benchmarks/closed_loop.py bike_demand electricity hotel_cancellations
 
 Dagster's daemon and a code server run as in production. For each model it prints every retraining with what asked for
-it, and a table: retrainings and the mean of the first metric over the batches, each scored by the champion of its day,
-beside a frozen model and one that is retrained after every batch (the same estimator, window and search, fitted
-directly and always taken). `--json FILE` writes the same for a test. The models are as they are declared; `--pages`
-changes when Evidently draws, which costs about ten seconds for each batch with an alarm. `--defaults` takes holdout and
-gates as they are where nothing is declared.
+it, every failed run with its reason, and a table: retrainings, failed runs and the mean of the first metric over the
+batches, each scored by the champion of its day, beside a frozen model and one that is retrained after every batch (the
+same estimator, window and search, fitted directly and always taken). `--json FILE` writes the same for a test. The
+models are as they are declared; `--pages` changes when Evidently draws, which costs about ten seconds for each batch
+with an alarm. `--defaults` takes holdout and gates as they are where nothing is declared.
 """
 
 import argparse
@@ -54,6 +54,7 @@ class Life:
     missing: list[str]
     versions: list[int]
     fired: list[dict[str, str]]
+    failed: list[str]
     decay: list[str]
     drift: list[str]
     champions: list[int]
@@ -68,6 +69,7 @@ class Life:
             "metric": self.metric,
             "batches": len(self.batches),
             "retrainings": len(self.fired),
+            "failed runs": len(self.failed),
             "mean": round(self.loop, 4),
             "mean, retrained each batch": round(self.always, 4),
             "ratio": round(self.loop / self.always, 3),
@@ -95,6 +97,8 @@ def main() -> int:
         print(f"\n{life.model}: champions {life.champions}, drift in {life.drift}, decay in {life.decay}")
         for fire in life.fired:
             print(f"  after {fire['after']}: {fire['asked_by']} -> {fire['verdict']}")
+        for failure in life.failed:
+            print(f"  failed: {failure}")
     print("\n" + pd.DataFrame([life.row() for life in lives]).to_string(index=False))
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(life) for life in lives]))
@@ -175,6 +179,7 @@ def told(loop: Loop, model: str, batches: list[str], with_rivals: bool, defaults
             {"after": after(loop.storage, model, each.data_version), "asked_by": each.trigger, "verdict": each.verdict}
             for each in trainings[begin + 1 :]
         ],
+        failed=loop.failed().get(model, []),
         decay=[batch for batch in later if batch in scored and scored[batch]["decay"]],
         drift=loop.drifted(model, later),
         champions=[each.version for each in trainings if each.verdict == "promote"],

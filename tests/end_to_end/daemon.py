@@ -18,7 +18,7 @@ import pandas as pd
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from relay import free_port
 
-from mlops_assets.assets.keys import KIND, MODEL, asset_key
+from mlops_assets.assets.keys import KIND, MODEL, TRIGGER, asset_key
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_record
@@ -203,6 +203,17 @@ class Loop:
         found: dict[str, list[str]] = {}
         for run in self.instance.get_runs(dg.RunsFilter(tags={MODEL: model, KIND: "batch"})):
             found.setdefault(run.tags["dagster/partition"], []).append(run.status.name)
+        return found
+
+    def failed(self) -> dict[str, list[str]]:
+        """Why runs failed, by model, oldest first: which of them, and what its failed step says."""
+        found: dict[str, list[str]] = {}
+        for run in reversed(self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))):
+            failures = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+            errors = [each.dagster_event.step_failure_data.error for each in failures if each.dagster_event]
+            said = " ".join((errors[0].message if errors and errors[0] else "no step failed").split())
+            what = run.tags.get("dagster/partition") or f"training for {run.tags.get(TRIGGER)}"
+            found.setdefault(run.tags.get(MODEL, "no model"), []).append(f"{what}: {said}")
         return found
 
     def claimed_slots(self, models: Iterable[str]) -> list[str]:

@@ -34,6 +34,7 @@ def test_bike_demand_needs_no_hand(tmp_path):
     (bike,) = lives(tmp_path, "bike_demand")
 
     assert len(bike["batches"]) == 12 and bike["missing"] == []  # every month of 2012 is scored
+    assert bike["failed"] == []
     assert bike["drift"] and bike["decay"]
     assert len(bike["champions"]) > 1 and len(set(bike["versions"])) > 1  # champions change, and the new ones score
     assert len(bike["fired"]) <= 8  # two thirds of retraining every month
