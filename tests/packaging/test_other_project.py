@@ -101,7 +101,7 @@ def project(folder: Path, wheel: Path) -> CleanProject:
     made.write("src/shop/defs/bikes/defs.yaml", BIKES)
     made.write("src/shop/defs/mlops/defs.yaml", DEPLOYMENT)
     made.write("src/shop/defs/visits/busy/defs.yaml", BUSY)
-    rows = months_of_rentals(3)
+    rows = months_of_rentals(2)
     made.write("data/rentals.csv", rows.to_csv(index=False))
     rows["busy"] = (rows["rentals"] > rows["rentals"].median()).astype(int)
     for month, of_month in rows.groupby(rows["hour"].dt.strftime("%Y-%m")):
