@@ -79,21 +79,8 @@ class Loop:
 
     def start_server(self) -> None:
         """The code server, which evaluates sensors and is the parent of the processes of runs."""
-        self.server = self._start(
-            "server",
-            "-m",
-            "dagster",
-            "api",
-            "grpc",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-f",
-            str(LOCATION),
-            "-d",
-            ".",
-        )
+        where = ("-h", "127.0.0.1", "-p", str(self.port), "-f", str(LOCATION), "-d", ".")
+        self.server = self._start("server", str(HERE / "server_process.py"), "api", "grpc", *where)
         wait_until(lambda: listens(self.port) or self.server.poll() is not None, "the code server listens")
         assert self.server.poll() is None, self.log("server")
 
