@@ -131,7 +131,8 @@ def test_the_real_servers_are_found_on_all_addresses_and_not_on_loopback(lived: 
             ],
         )
         with (tmp_path / "log").open("wb") as log:
-            options = {"stdout": log, "stderr": log, "env": dict(os.environ), "start_new_session": True}
+            no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes for what nothing here uses
+            options = {"stdout": log, "stderr": log, "env": os.environ | no_jobs, "start_new_session": True}
             servers = [subprocess.Popen([str(word) for word in command], **options) for command in commands]
             try:
                 for port in ports:
