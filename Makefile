@@ -4,7 +4,7 @@ export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
 BIN = .venv/bin
 
 # A machine that keeps no bytecode would compile all libraries anew in each process of `make test-versions`.
-export PYTHONDONTWRITEBYTECODE =
+test test-slow test-versions: export PYTHONDONTWRITEBYTECODE =
 # Two or three tests run at once on two cores: threads of theirs would wait for each other and spin meanwhile.
 test test-slow test-versions: export OMP_NUM_THREADS = 1
 

@@ -2,12 +2,13 @@
 
     python benchmarks/closed_loop.py bike_demand electricity hotel_cancellations
 
-Dagster's daemon and a code server run as in production. For each model it prints every retraining with what asked for
-it, every failed run with its reason, and a table: retrainings, failed runs and the mean of the first metric over the
-batches, each scored by the champion of its day, beside a frozen model and one that is retrained after every batch (the
-same estimator, window and search, fitted directly and always taken). `--json FILE` writes the same for a test. The
-models are as they are declared; `--pages` changes when Evidently draws, which costs about ten seconds for each batch
-with an alarm. `--defaults` takes holdout and gates as they are where nothing is declared.
+Dagster's daemon and a code server run as in production, except that runs are forked with the libraries imported. For
+each model it prints every retraining with what asked for it, every failed run with its reason, and a table:
+retrainings, failed runs and the mean of the first metric over the batches, each scored by the champion of its day,
+beside a frozen model and one that is retrained after every batch (the same estimator, window and search, fitted
+directly and always taken). `--json FILE` writes the same for a test. The models are as they are declared; `--pages`
+changes when Evidently draws, which costs about ten seconds for each batch with an alarm. `--defaults` takes holdout and
+gates as they are where nothing is declared.
 """
 
 import argparse
@@ -179,7 +180,7 @@ def told(loop: Loop, model: str, batches: list[str], with_rivals: bool, defaults
             {"after": after(loop.storage, model, each.data_version), "asked_by": each.trigger, "verdict": each.verdict}
             for each in trainings[begin + 1 :]
         ],
-        failed=loop.failed().get(model, []),
+        failed=loop.failed(model),
         decay=[batch for batch in later if batch in scored and scored[batch]["decay"]],
         drift=loop.drifted(model, later),
         champions=[each.version for each in trainings if each.verdict == "promote"],

@@ -192,15 +192,16 @@ class Loop:
             found.setdefault(run.tags["dagster/partition"], []).append(run.status.name)
         return found
 
-    def failed(self) -> dict[str, list[str]]:
-        """Why runs failed, by model, oldest first: which of them, and what its failed step says."""
-        found: dict[str, list[str]] = {}
-        for run in reversed(self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))):
-            failures = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-            errors = [each.dagster_event.step_failure_data.error for each in failures if each.dagster_event]
-            said = " ".join((errors[0].message if errors and errors[0] else "no step failed").split())
-            what = run.tags.get("dagster/partition") or f"training for {run.tags.get(TRIGGER)}"
-            found.setdefault(run.tags.get(MODEL, "no model"), []).append(f"{what}: {said}")
+    def failed(self, model: str) -> list[str]:
+        """The failed runs, oldest first: what each was for, and what its failed step says."""
+        found = []
+        failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={MODEL: model})
+        for run in reversed(self.instance.get_runs(failed)):
+            events = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+            errors = [event.dagster_event.step_failure_data.error for event in events]
+            what = run.tags.get("dagster/partition") or f"training for {run.tags[TRIGGER]}"
+            said = (errors[0].cause or errors[0]).message if errors else "its process died"
+            found.append(f"{what}: {' '.join(said.split())}")
         return found
 
     def claimed_slots(self, models: Iterable[str]) -> list[str]:

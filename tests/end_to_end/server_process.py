@@ -1,6 +1,7 @@
-"""Dagster's code server, whose runs are forked from a process that has imported the libraries: half of their time.
+"""Dagster's code server, whose runs are forked from a process that has imported the libraries: a third of their time.
 
-What is started is a process of its own as it is otherwise, and can be killed as one. The tests under `dg dev` and
+A run is a process of its own as it is otherwise, and can be killed as one. This patches Dagster, so it is for tests and
+`benchmarks/closed_loop.py` alone. The tests under `dg dev` and
 `served.py` have runs that are started as Dagster starts them.
 """
 
