@@ -1,6 +1,6 @@
 """The outcome of one check: what was asked, whether it holds, and the evidence in plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +26,6 @@ class CheckOutcome:
         return self.blocking and self.severity == "error" and not self.passed
 
 
-def reasons(outcomes: "list[CheckOutcome]") -> list[str]:
+def reasons(outcomes: "Iterable[CheckOutcome]") -> list[str]:
     """The messages of the outcomes that stop, in their order."""
     return [f"{outcome.name}: {outcome.message}" for outcome in outcomes if outcome.stops]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mlops_assets.assets.drawing import drawn
 from mlops_assets.assets.judging import (
+    BASELINE_GATES,
     CHALLENGER_GATES,
     Case,
     baseline_predictions,
@@ -47,7 +48,10 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         code_version=model.training_version,
         deps=[asset_key(model.name, "training_set")],
         description=f"A version of {model.name} under test: searched, fitted, registered in MLflow.",
-        check_specs=check_specs(model.name, "challenger", CHALLENGER_GATES),
+        check_specs=[
+            *check_specs(model.name, "challenger", CHALLENGER_GATES),
+            *check_specs(model.name, "challenger", BASELINE_GATES, blocking=False),
+        ],
         pool=f"{model.name}_training",  # two runs on the same data: the second finds what the first has fitted
     )
     def challenger(

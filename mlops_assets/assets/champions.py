@@ -15,6 +15,8 @@ from mlops_assets.assets.sparklines import interval
 from mlops_assets.assets.standing import standing_of, waiting
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.assets.verdicts import PACK, Judgement, judge
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from mlops_assets.decisions.comparison import Verdict
     from mlops_assets.decisions.guards import Guard
 
-CHECKS = {REGISTRY_INTACT: "Alias, version and artifact in the registry are those of the champion that was decided on."}
+HAS_CHAMPION = "has_champion"
+CHECKS = {
+    REGISTRY_INTACT: "Alias, version and artifact in the registry are those of the champion that was decided on.",
+    HAS_CHAMPION: "A version is in force, so that batches are scored.",
+}
 _ON_TRAINING = ("decide", "promote", "approve")
 
 
@@ -71,7 +77,8 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         yield check_result(state.outcome(), key)
         after = champion_in_force(mlflow_registry, mlops_storage, model.name)
         shown = _metadata(model, judged, before.in_force, after, mlops_storage, mlflow_registry)
-        if state.alias is None and not judged.decision.waits:
+        yield check_result(_has_champion(after, judged.decision), key)
+        if state.alias is None and before.state == "lost":
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
             reason = f"{model.name} version {judged.version.version} was slow: {judged.decision.reason}"
@@ -91,6 +98,14 @@ def _had_champion(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
         event is not None
         and event.asset_materialization is not None
         and "version" in (event.asset_materialization.metadata)
+    )
+
+
+def _has_champion(champion: ModelVersion | None, decision: Decision) -> CheckOutcome:
+    if champion is not None:
+        return CheckOutcome(HAS_CHAMPION, True, f"version {champion.version} is in force", blocking=False)
+    return CheckOutcome(
+        HAS_CHAMPION, False, f"no batch is scored: {decision.reason}", "warn" if decision.waits else "error", False
     )
 
 

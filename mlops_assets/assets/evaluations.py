@@ -17,7 +17,7 @@ from mlops_assets.assets.feature_tables import (
     judging_metric,
     tested_features,
 )
-from mlops_assets.assets.judging import EVALUATION_GATES, Case, evaluation_gates, open_case
+from mlops_assets.assets.judging import QUALITY_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, link, metadata, table
 from mlops_assets.assets.trainings import note_refused
@@ -59,10 +59,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         code_version=model.training_version,
         deps=[asset_key(model.name, "challenger")],
         description=f"The challenger of {model.name} on the holdout, beside the champion.",
-        check_specs=[
-            *check_specs(model.name, "evaluation", EVALUATION_GATES),
-            *check_specs(model.name, "evaluation", FEATURE_CHECKS, blocking=False),
-        ],
+        check_specs=check_specs(model.name, "evaluation", QUALITY_GATES | FEATURE_CHECKS, blocking=False),
     )
     def evaluation(
         context: dg.AssetExecutionContext,

@@ -29,10 +29,12 @@ CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
     "latency": "A single row and 1,000 rows are scored within the declared limits of processor time.",
     "size": "The registered files are no larger than declared.",
-    "beats_baseline": "The first metric on the holdout is better than that of the declared baselines.",
     "no_leakage": "No feature, and no sum of features, tells the target almost perfectly.",
 }
-EVALUATION_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
+"""Of what is registered, whatever it is compared with: where one fails, the run ends there."""
+BASELINE_GATES = {"beats_baseline": "The first metric on the holdout is better than that of the declared baselines."}
+QUALITY_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
+"""As those of baselines, a verdict on the model and no fault of the run: it is evaluated, and `champion` refuses it."""
 BASELINES = ("dummy", "previous", "linear")
 _TIMED = 7
 
@@ -84,7 +86,7 @@ def baseline_predictions(
 
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
-    """The gates of `CHALLENGER_GATES`, and of a refit that it agrees with the version that was judged."""
+    """The gates of `CHALLENGER_GATES` and `BASELINE_GATES`, and of a refit that it agrees with what was judged."""
     from mlops_assets.decisions.gates import beats_baseline, leakage
 
     first = case.metrics[0]
@@ -122,7 +124,7 @@ def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 
 def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """The gates of `EVALUATION_GATES`, in their order."""
+    """The gates of `QUALITY_GATES`."""
     from mlops_assets.decisions.gates import quality
     from mlops_assets.modelling.metrics import scores
 

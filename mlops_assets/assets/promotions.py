@@ -9,6 +9,7 @@ import dagster as dg
 from mlops_assets.assets.standing import WAITING, Standing
 from mlops_assets.assets.trainings import note_judged, note_refused, verdict_of
 from mlops_assets.assets.verdicts import Judgement
+from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion import Decision, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -45,21 +46,21 @@ def note_training(
     """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
     # The ledger knows the training of a refit by the version that was judged.
     decision, version = judged.decision, judged.version.judged
-    known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
-    judged_before = known is not None and known.status == "judged" and known.version == version.version
+    ledger = TrainingLedger(storage, version.model)
+    known = ledger.get(version.data_version, version.declaration_version)
+    status = known.status if known is not None and known.version == version.version else None
     if _serves(champion, judged.version) and not decision.moves:
-        if judged_before:
+        if status == "judged":
             return
         # a run died between the alias and the ledger
         decision = Decision("promote", False, judged.version.tags.get("reason", ""))
-    if refused_by_moment(judged) and not judged_before:
-        note_refused(context, storage, version, list(judged.gates))
-        return
-    if known is None or not judged_before:
+    refused = decision.verdict == "keep" and bool(reasons(judged.gates))
+    if known is not None and (status == "judged" or (status == "refused" and refused)):
+        ledger.put(replace(known, verdict=verdict_of(decision), reason=decision.reason))
+    elif refused:
+        note_refused(context, storage, version, judged.gates)
+    else:
         note_judged(context, storage, version, decision)
-        return
-    said = replace(known, verdict=verdict_of(decision), reason=decision.reason)
-    TrainingLedger(storage, version.model).put(said)
 
 
 def refused_by_moment(judged: Judgement) -> bool:

@@ -1,5 +1,6 @@
 """What became of a training, written down by its steps: so that it is neither repeated nor forgotten."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -23,7 +24,7 @@ def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: Mo
 
 
 def note_refused(
-    context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: list[CheckOutcome]
+    context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: Sequence[CheckOutcome]
 ) -> None:
     """A version failed a blocking gate: the same data and declaration would fail it again, but for a slow moment."""
     from mlops_assets.decisions.gates import only_of_the_moment
@@ -38,7 +39,7 @@ def note_unfit_data(
     storage: Storage,
     model: Declaration,
     data_version: str,
-    outcomes: list[CheckOutcome],
+    outcomes: Sequence[CheckOutcome],
 ) -> None:
     """A training set failed a blocking check: nothing is fitted on it."""
     if refused := reasons(outcomes):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlops_assets.assets.evaluations import champion_predictions
-from mlops_assets.assets.judging import CHALLENGER_GATES, EVALUATION_GATES, Case, all_gates, open_case
+from mlops_assets.assets.judging import BASELINE_GATES, CHALLENGER_GATES, QUALITY_GATES, Case, all_gates, open_case
 from mlops_assets.assets.standing import Standing
 from mlops_assets.assets.training_sets import CHECKS as TRAINING_SET_GATES
 from mlops_assets.checks import CheckOutcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PACK = "mlops_assets"
 """Who decided where no person did."""
 
-GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *EVALUATION_GATES]
+GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *BASELINE_GATES, *QUALITY_GATES]
 """Every gate that must have passed before the alias moves; one that is missing counts as failed."""
 
 

@@ -25,6 +25,7 @@ AlertKind = Literal[
     "registry",
     "approval",
     "training given up",
+    "challenger refused",
     "record cannot be read",
 ]
 Severity = Literal["info", "warning", "failure"]

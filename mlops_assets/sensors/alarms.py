@@ -16,7 +16,7 @@ from mlops_assets.resources.batch_reports import BatchReports, ReportKind
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.damaged_records import CHAMPION, Damaged, damaged_records
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 from mlops_assets.sensors.evaluated import evaluations
 from mlops_assets.text import counted
 
@@ -125,7 +125,9 @@ def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord])
 
 
 def _trainings(model: Declaration, storage: Storage) -> Iterator[Alert]:
-    judged = [record for record in TrainingLedger(storage, model.name).all() if record.status == "judged"]
+    trainings = TrainingLedger(storage, model.name).all()
+    yield from _refused(model, trainings)
+    judged = [record for record in trainings if record.status == "judged"]
     for record in judged:
         if record.verdict == WAITING:
             yield alarm(
@@ -149,6 +151,20 @@ def _trainings(model: Declaration, storage: Storage) -> Iterator[Alert]:
             identity=f"since version {oldest.version}",
             at=datetime.fromisoformat(newest.at),
         )
+
+
+def _refused(model: Declaration, trainings: Sequence[TrainingRecord]) -> Iterator[Alert]:
+    for record in trainings:
+        if record.status == "refused":
+            yield alarm(
+                model,
+                "challenger refused",
+                subject="training set" if record.version is None else f"version {record.version}",
+                reason=record.reason,
+                link=f"runs/{record.run_id}",
+                identity=f"{record.data_version}/{record.declaration_version}",
+                at=datetime.fromisoformat(record.at),
+            )
 
 
 def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:

@@ -86,8 +86,8 @@ def alerts_sensor(
         job=alerts_job(retry_seconds / 60),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
-        description="Tells people of failed runs, rejected batches, drift, decay, undecided and waiting challengers, "
-        "records that cannot be read and a registry that was tampered with; each once.",
+        description="Tells people of failed runs, rejected batches, drift, decay, refused, undecided and waiting "
+        "challengers, records that cannot be read and a registry that was tampered with; each once.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlops_alerts: Alerts

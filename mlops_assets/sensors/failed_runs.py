@@ -53,9 +53,10 @@ def run_alarms(
     yield from _given_up(model, storage, failed.trainings.get(model.name, []))
     seen = set(told)
     ledger = BatchLedger(storage, model.name)
+    refused = {each.run_id for each in TrainingLedger(storage, model.name).all() if each.status == "refused"}
     for record in failed.recent.get(model.name, []):
         run = record.dagster_run
-        if _batch_says_why(ledger, run):
+        if run.run_id in refused or _batch_says_why(ledger, run):  # another alarm tells of it
             continue
         found = alarm(
             model,

@@ -76,16 +76,23 @@ def test_equal_model_is_not_promoted(deployment, name):
     assert "the rows do not tell whether it exceeds 0" in shown["reason"]
 
 
-def test_failed_gate_stops_the_run_and_a_run_of_champion_alone(deployment, name):
+def test_a_model_that_is_not_good_enough_is_refused_in_a_run_that_goes_well(deployment, name):
     model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
     model.prepare(b1=rows(1), b2=rows(2))
     result = model.train()
-    assert not result.success
+    assert result.success
     assert "rmse" in failed(result)["quality"] and "1e-06" in failed(result)["quality"]
+    assert failed(result)["has_champion"].startswith("no batch is scored: gates not passed: quality: rmse")
+    shown = model.shown("champion")
+    assert (shown["verdict"], shown["judged_version"]) == ("keep", 1) and "version" not in shown
     assert model.champion() is None and len(model.registry.versions(name)) == 1
 
+    (record,) = TrainingLedger(deployment.storage, name).all()
+    assert (record.status, record.version, record.run_id) == ("refused", 1, result.run_id)
     alone = model.materialize("champion")
-    assert f"{name} has no champion: gates not passed: quality: rmse" in why(alone)
+    assert failed(alone)["has_champion"].startswith("no batch is scored: gates not passed: quality: rmse")
+    (again,) = TrainingLedger(deployment.storage, name).all()
+    assert (again.at, again.run_id) == (record.at, record.run_id)
     asked = model.materialize("champion", action="promote", by="ada", reason="I want it")
     assert f"{name}: version 1 may not be promoted: quality: rmse" in why(asked)
     assert model.champion() is None
@@ -94,14 +101,14 @@ def test_failed_gate_stops_the_run_and_a_run_of_champion_alone(deployment, name)
 def test_forged_checks_and_tags_do_not_help(deployment, name, client):
     model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
     model.prepare(b1=rows(1), b2=rows(2))
-    assert not model.train().success
+    assert model.train().success
     for asset, check in (("evaluation", "quality"), ("challenger", "loads_back")):
         model.instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(asset_key(name, asset), check, passed=True, metadata={})
         )
     for tag, value in {"verdict": "promote", "quality": "passed", "gates": "passed"}.items():
         client.set_model_version_tag(name, "1", tag, value)
-    assert "gates not passed: quality" in why(model.materialize("champion"))
+    assert "gates not passed: quality" in failed(model.materialize("champion"))["has_champion"]
     assert model.champion() is None
 
 
@@ -161,12 +168,30 @@ def test_model_that_holds_the_answer_is_stopped(deployment, name):
     assert model.champion() is None
 
 
-def test_model_no_better_than_the_baseline_is_stopped(deployment, name):
+def test_model_no_better_than_the_baseline_is_refused(deployment, name):
     model = deployment.model(name)
     model.prepare(**{f"b{n}": rows(n).assign(y=np.random.default_rng(90 + n).normal(size=60)) for n in (1, 2)})
-    result = model.challenge()
+    result = model.train()
+    assert result.success and model.champion() is None
     assert "is no better than" in failed(result)["beats_baseline"]
-    assert model.champion() is None
+    assert model.shown("evaluation")["rmse"] > 0  # what a person looks at next
+    assert model.shown("champion")["reason"].startswith("gates not passed: beats_baseline: rmse")
+    assert model.take_in(model.land("b3", rows(3))).success  # of what follows, nothing runs without a champion
+
+
+def test_a_challenger_no_better_than_the_baseline_leaves_the_champion_at_work(deployment, name):
+    model = deployment.model(name)
+    model.prepare(b1=rows(1), b2=rows(2))
+    assert model.train(**GOOD).success
+    model.prepare(b3=rows(3).assign(y=np.random.default_rng(93).normal(scale=9, size=60)))
+    result = model.train(**GOOD)
+    assert result.success and "is no better than" in failed(result)["beats_baseline"]
+    assert "has_champion" not in failed(result) and model.champion() == 1
+    shown = model.shown("champion")
+    assert (shown["verdict"], shown["version"], shown["judged_version"]) == ("keep", 1, 2)
+    record = TrainingLedger(deployment.storage, name).all()[0]
+    assert (record.status, record.version) == ("refused", 2)
+    assert record.reason.startswith("gates not passed: beats_baseline: rmse")
 
 
 def test_champion_of_other_features_is_not_compared(deployment, name):

@@ -107,10 +107,10 @@ class AlertsWorld:
         record = ChampionRecord(version, "d", "r", "s", NOW.isoformat(), "us", "why", {"data_version": "x"})
         self.storage.write_json("bikes", "champion", value=record.__dict__)
 
-    def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes"):
+    def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes", run_id="run"):
         at = at or NOW + timedelta(seconds=version)
         record = TrainingRecord(
-            data or f"data{version}", "decl", status, "run", at.isoformat(), version, verdict, "why"
+            data or f"data{version}", "decl", status, run_id, at.isoformat(), version, verdict, "why"
         )
         TrainingLedger(self.storage, model).put(record)
 

@@ -79,6 +79,20 @@ def test_a_training_of_which_something_came_was_not_given_up(world):
     for _ in range(3):
         world.fail(**training())
     world.judge(1, "keep", status="refused", data="data1")
+    assert sorted(world.alarms()) == [("challenger refused", "version 1"), ("run failed", "training run")]
+
+
+def test_a_refused_challenger_is_told_once_with_or_without_a_failed_run(world):
+    world.judge(2, "keep", status="refused")
+    world.judge(3, "keep", status="refused", run_id=world.fail(**training("data3")))
+    for _ in range(3):
+        world.tell()
+    assert sorted(world.webhook.titles) == [
+        "[bikes] challenger refused: version 2",
+        "[bikes] challenger refused: version 3",
+    ]
+    world.fail(**training("data4"))
+    world.judge(4, "keep")
     assert world.alarms() == [("run failed", "training run")]
 
 
