@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import signal, stats
+from sklearn.linear_model import Ridge
 
 from mlops_assets.decisions.comparison import Verdict, compare
+from mlops_assets.decisions.gates import beats_baseline
+from mlops_assets.modelling.baselines import baselines
 from mlops_assets.modelling.metrics import Metric, metric
 from mlops_assets.modelling.predictions import Predictions, predict
 
@@ -51,6 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         show("Equal models: % promoted (type-I error, nominal 5%)", null)
         show("Equal models, few rows carry the difference: % promoted", skewed)
         show("Accuracy 0.85 against 0.84 or 0.86, disagreeing on 8% of rows: % promoted", power)
+        noise = pool.map(first_of_noise, (2, 10), [asked.draws] * 2)
+        show("A first model of noise, 900 rows: % that beat the baseline `dummy` on 300 rows", noise)
         show("Real data, models fitted on halves of the months before: % promoted", chain(*real))
     show("CPU seconds of one comparison, 100,000 rows, 2,000 resamples", seconds())
 
@@ -101,6 +106,22 @@ def one_point(rows: int, gain: float, draws: int, seed: int = SEED) -> Row:
     with np.errstate(invalid="ignore"):
         tested = [each.mean() / (each.std(ddof=1) / rows**0.5) > limit for each in differences]
     return {"gain": gain, "rows": rows, **_shares(verdicts), "paired t": _percent(tested)}
+
+
+def first_of_noise(features: int, draws: int, seed: int = SEED) -> Row:
+    """How often a linear model of labels that no feature tells passes the gate `beats_baseline`, as a first model must.
+
+    900 rows are learnt, 300 held out: the gate compares two figures and is no test.
+    """
+    passed = []
+    for number in range(draws):
+        draw = np.random.default_rng([seed, number])
+        X, y = pd.DataFrame(draw.normal(size=(1_200, features))).add_prefix("x"), pd.Series(draw.normal(size=1_200))
+        said = Predictions(Ridge().fit(X[:900], y[:900]).predict(X[900:]))
+        dummy = baselines(X[:900], y[:900], X[900:], y[900:], "regression", number, ["dummy"])["dummy"]
+        scores = [metric("rmse").function(y[900:].to_numpy(), each) for each in (said, dummy)]
+        passed.append(beats_baseline(scores[0], {"dummy": scores[1]}, ["dummy"], "rmse", False).passed)
+    return {"features": features, "draws": draws, "passed": _percent(passed)}
 
 
 def real_data(name: str, pairs: int, seed: int = SEED) -> list[Row]:
