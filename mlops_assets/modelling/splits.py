@@ -13,7 +13,7 @@ from mlops_assets.text import shown
 
 DEFAULT_SHARE = 0.2
 _LEAST_SHARE, _MOST_SHARE = 0.05, 0.75
-"""Share of the labelled rows that is held out where nothing is declared, as far as enough is left to learn from."""
+"""Share of the rows that is held out where nothing is declared, as far as enough is left to learn from."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ def split_in_time(
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
     holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
         (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
-        None takes a fifth of the labelled rows (a twentieth, where whole batches would make that more than three
-        quarters), but no more than half of the batches that came after the known ones.
+        None takes a fifth of the labelled rows that the window reaches and the holdout itself has (a twentieth, where
+        whole batches would make that more than three quarters), but no more than half of the batches that came after
+        the known ones.
     window: the newest n batches before the holdout (int), or those that end within this time before the holdout
         starts ("180D"); None takes all.
     after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
@@ -81,7 +82,7 @@ def split_in_time(
             "to train on and a later one to judge on. Wait for the next batch, or cut batches smaller."
         )
     ordered = _in_order(labelled)
-    first = min(max(_holdout_start(ordered, holdout, known), 1), len(ordered) - 1)
+    first = min(max(_holdout_start(ordered, holdout, window, known), 1), len(ordered) - 1)
     judged = _later_than_champion(ordered, first, after, left_out)
     train = _in_window(ordered[: ordered.index(judged[0])], judged, window, left_out)
     if not train:
@@ -127,13 +128,15 @@ def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((1, int(part), "") if index % 2 else (0, 0, part) for index, part in enumerate(parts))
 
 
-def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str | None, known: Collection[str]) -> int:
+def _holdout_start(
+    ordered: list[BatchInfo], holdout: int | float | str | None, window: int | str | None, known: Collection[str]
+) -> int:
     """Position of the first batch of the holdout, before it is kept within bounds."""
     if holdout is None:
         last = max((position for position, batch in enumerate(ordered) if batch.key in known), default=-1)
         newer = len(ordered) - 1 - last if last >= 0 else 0
         most = max(newer // 2, 1) if newer else len(ordered)
-        return max(_share_that_leaves_rows(ordered), len(ordered) - most)
+        return max(_share_that_leaves_rows(ordered, window), len(ordered) - most)
     if isinstance(holdout, bool) or (isinstance(holdout, int) and holdout < 1):
         raise DeclarationError(f"holdout {shown(holdout)}: expected at least 1 batch.")
     if isinstance(holdout, int):
@@ -150,11 +153,27 @@ def _holdout_start(ordered: list[BatchInfo], holdout: int | float | str | None, 
     return next((position for position, start in enumerate(starts) if start > limit), len(ordered) - 1)
 
 
-def _share_that_leaves_rows(ordered: list[BatchInfo]) -> int:
+def _share_that_leaves_rows(ordered: list[BatchInfo], window: int | str | None) -> int:
     """Where the newest fifth of the rows begins; the newest twentieth, where whole batches make too much of a fifth."""
-    first = _holdout_start(ordered, DEFAULT_SHARE, ())
-    held, rows = (sum(batch.labelled for batch in part) for part in (ordered[max(first, 1) :], ordered))
-    return first if held <= _MOST_SHARE * rows else _holdout_start(ordered, _LEAST_SHARE, ())
+    held, learnt = _held_and_learnt(ordered, window)
+    first = max(int(np.flatnonzero(held >= DEFAULT_SHARE * (held + learnt))[-1]), 1)
+    if held[first] <= _MOST_SHARE * (held + learnt)[first]:
+        return first
+    return int(np.flatnonzero(held >= _LEAST_SHARE * (held + learnt))[-1])
+
+
+def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled rows (n,) of the holdout that begins at each position, and of what the window reaches before it."""
+    before = np.concatenate([[0], np.cumsum([batch.labelled for batch in ordered])])
+    positions = np.arange(len(ordered))
+    oldest = np.zeros_like(positions)
+    if isinstance(window, int):
+        oldest = np.maximum(positions - window, 0)
+    elif window is not None:
+        starts, ends = (pd.to_datetime(each, utc=True) for each in _times("window", window, ordered))
+        limits = starts - _duration("window", window)
+        oldest = np.minimum(pd.DatetimeIndex(np.maximum.accumulate(ends)).searchsorted(limits, side="right"), positions)
+    return before[-1] - before[:-1], before[:-1] - before[oldest]
 
 
 def _later_than_champion(

@@ -105,6 +105,28 @@ def test_an_odd_first_file_is_not_all_there_is_to_learn(rows, held_out):
     assert keys(split_in_time([month(number, each) for number, each in enumerate(rows)]).holdout) == held_out
 
 
+@pytest.mark.parametrize(("window", "held_out"), [(6, 2), ("185D", 2), (2, 1), ("65D", 1), (100, 12), (None, 12)])
+@pytest.mark.parametrize("known", [0, 10])
+def test_the_holdout_of_default_is_a_fifth_of_what_a_window_reaches_however_history_grew(window, held_out, known):
+    """A fifth of five years would be twice as long as six months to learn from, and these would be a year old."""
+    years = [month(number) for number in range(60)]
+    split = split_in_time(years, None, window, known=[batch.key for batch in years[:known]])
+    assert len(split.holdout) == held_out
+    assert split.train[-1].key == f"m{59 - held_out}"
+
+
+@given(st.lists(st.integers(1, 9_000), min_size=3, max_size=40), st.integers(1, 10))
+def test_with_a_window_a_smaller_holdout_would_be_less_than_a_fifth(sizes, window):
+    split = split_in_time([month(number, rows) for number, rows in enumerate(sizes)], None, window)
+    held = sum(batch.labelled for batch in split.holdout)
+    learnt = sum(batch.labelled for batch in split.train)
+    if 0.2 * (held + learnt) <= held <= 0.75 * (held + learnt) and len(split.holdout) > 1:
+        oldest, *smaller = split.holdout
+        less = sum(batch.labelled for batch in smaller)
+        more = sum([*(batch.labelled for batch in split.train), oldest.labelled][-window:])
+        assert less < 0.2 * (less + more)
+
+
 @given(st.lists(st.integers(1, 9_000), min_size=3, max_size=40))
 def test_the_holdout_of_default_leaves_a_quarter_of_the_rows_where_it_can(sizes):
     split = split_in_time([month(number, rows) for number, rows in enumerate(sizes)])
