@@ -94,7 +94,7 @@ def features_earn(tests: "Sequence[FeatureTest]", metric: str) -> CheckOutcome:
         verdict: [test.columns[0] for test in single if test.verdict == verdict]
         for verdict in ("harms", "earns nothing", "not known")
     }
-    said = [f"{listed(names)} {verdict}" for verdict, names in by_verdict.items() if names]
+    said = [f"{verdict}: {listed(names)}" for verdict, names in by_verdict.items() if names]
     failed = {test.columns: test.failed for test in tests if test.failed}
     refitted = any(test.without for test in tests)
     how = "judged by fits without each feature" if refitted else _NOT_ASKED
