@@ -77,7 +77,7 @@ class Declaration(Declared):
     holdout: int | float | str | None = Field(
         None,
         description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration. Without "
-        "one a fifth of the rows within `window`, but at most half of the batches that are new to the champion.",
+        "one at most a fifth of the rows within `window`, and half of the batches that are new to the champion.",
     )
     metrics: list[str] = Field(
         [],

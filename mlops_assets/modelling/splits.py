@@ -11,9 +11,8 @@ import pandas as pd
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.text import shown
 
-DEFAULT_SHARE = 0.2
-_LEAST_SHARE, _MOST_SHARE = 0.05, 0.75
-"""Share of the rows that is held out where nothing is declared, as far as enough is left to learn from."""
+_MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
+"""Shares of the rows between which the holdout lies where nothing is declared and whole batches allow it."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,8 @@ def split_in_time(
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
     holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
         (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
-        None takes a fifth of the labelled rows that the window reaches and the holdout itself has (a twentieth, where
-        whole batches would make that more than three quarters), but no more than half of the batches that came after
-        the known ones.
+        None takes as many as hold at most a fifth of the rows that the window reaches and the holdout itself has (at
+        least a twentieth, which goes before), but no more than half of the batches that came after the known ones.
     window: the newest n batches before the holdout (int), or those that end within this time before the holdout
         starts ("180D"); None takes all.
     after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
@@ -154,12 +152,11 @@ def _holdout_start(
 
 
 def _share_that_leaves_rows(ordered: list[BatchInfo], window: int | str | None) -> int:
-    """Where the newest fifth of the rows begins; the newest twentieth, where whole batches make too much of a fifth."""
+    """Where at most the newest fifth of the rows begins, or at least the newest twentieth where that is earlier."""
     held, learnt = _held_and_learnt(ordered, window)
-    first = max(int(np.flatnonzero(held >= DEFAULT_SHARE * (held + learnt))[-1]), 1)
-    if held[first] <= _MOST_SHARE * (held + learnt)[first]:
-        return first
-    return int(np.flatnonzero(held >= _LEAST_SHARE * (held + learnt))[-1])
+    share = held / (held + learnt)
+    at_most = int(np.flatnonzero(share > _MOST_SHARE)[-1]) + 1
+    return min(at_most, int(np.flatnonzero(share >= _LEAST_SHARE)[-1]))
 
 
 def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tuple[np.ndarray, np.ndarray]:
