@@ -109,9 +109,9 @@ def one_point(rows: int, gain: float, draws: int, seed: int = SEED) -> Row:
 
 
 def first_of_noise(features: int, draws: int, seed: int = SEED) -> Row:
-    """How often a linear model of labels that no feature tells passes the gate `beats_baseline`, as a first model must.
+    """How often a linear model passes the gate `beats_baseline` although its features say nothing about the labels.
 
-    900 rows are learnt, 300 held out: the gate compares two figures and is no test.
+    It is trained on 900 rows and compared on 300. The gate compares two numbers; it is not a statistical test.
     """
     passed = []
     for number in range(draws):

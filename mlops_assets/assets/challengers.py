@@ -20,6 +20,7 @@ from mlops_assets.assets.metadata import check_result, image, link, metadata, ta
 from mlops_assets.assets.training import Trained, train
 from mlops_assets.assets.trainings import note_fitted, note_refused
 from mlops_assets.assets.upstream import recorded
+from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.references import store_reference
@@ -71,7 +72,8 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
             metadata=_metadata(trained, case, baselines, mlflow_registry),
         )
         outcomes = challenger_gates(model, case, baselines)
-        note_refused(context, mlops_storage, trained.version, outcomes)
+        if reasons(each for each in outcomes if each.name in CHALLENGER_GATES):  # the run ends here: nobody else will
+            note_refused(context, mlops_storage, trained.version, outcomes)
         yield from (check_result(outcome, key) for outcome in outcomes)
 
     return challenger

@@ -76,8 +76,8 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         state = registry_state(mlflow_registry, champion_record(mlops_storage, model.name), model.name)
         yield check_result(state.outcome(), key)
         after = champion_in_force(mlflow_registry, mlops_storage, model.name)
-        shown = _metadata(model, judged, before.in_force, after, mlops_storage, mlflow_registry)
         yield check_result(_has_champion(after, judged.decision), key)
+        shown = _metadata(model, judged, before.in_force, after, mlops_storage, mlflow_registry)
         if state.alias is None and before.state == "lost":
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times

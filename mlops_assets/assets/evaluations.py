@@ -20,7 +20,6 @@ from mlops_assets.assets.feature_tables import (
 from mlops_assets.assets.judging import QUALITY_GATES, Case, evaluation_gates, open_case
 from mlops_assets.assets.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.metadata import check_result, link, metadata, table
-from mlops_assets.assets.trainings import note_refused
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
@@ -76,7 +75,6 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         figures = _figures(model, case, champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         outcomes = evaluation_gates(model, case)
-        note_refused(context, mlops_storage, version, outcomes)
         shown = {
             **figures,
             "features": features_table(tests, judging_metric(case).name),

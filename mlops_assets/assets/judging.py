@@ -34,7 +34,7 @@ CHALLENGER_GATES = {
 """Of what is registered, whatever it is compared with: where one fails, the run ends there."""
 BASELINE_GATES = {"beats_baseline": "The first metric on the holdout is better than that of the declared baselines."}
 QUALITY_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
-"""As those of baselines, a verdict on the model and no fault of the run: it is evaluated, and `champion` refuses it."""
+"""Like `BASELINE_GATES` these judge the model, not the run: it goes on, and `champion` refuses the version."""
 BASELINES = ("dummy", "previous", "linear")
 _TIMED = 7
 

@@ -55,11 +55,11 @@ def note_training(
         # a run died between the alias and the ledger
         decision = Decision("promote", False, judged.version.tags.get("reason", ""))
     refused = decision.verdict == "keep" and bool(reasons(judged.gates))
-    if known is not None and (status == "judged" or (status == "refused" and refused)):
+    if known is not None and status == "judged":
         ledger.put(replace(known, verdict=verdict_of(decision), reason=decision.reason))
-    elif refused:
+    elif refused and status != "refused":
         note_refused(context, storage, version, judged.gates)
-    else:
+    elif not refused:
         note_judged(context, storage, version, decision)
 
 

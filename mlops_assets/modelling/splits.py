@@ -134,7 +134,7 @@ def _holdout_start(
         last = max((position for position, batch in enumerate(ordered) if batch.key in known), default=-1)
         newer = len(ordered) - 1 - last if last >= 0 else 0
         most = max(newer // 2, 1) if newer else len(ordered)
-        return max(_share_that_leaves_rows(ordered, window), len(ordered) - most)
+        return max(_default_holdout_start(ordered, window), len(ordered) - most)
     if isinstance(holdout, bool) or (isinstance(holdout, int) and holdout < 1):
         raise DeclarationError(f"holdout {shown(holdout)}: expected at least 1 batch.")
     if isinstance(holdout, int):
@@ -151,7 +151,7 @@ def _holdout_start(
     return next((position for position, start in enumerate(starts) if start > limit), len(ordered) - 1)
 
 
-def _share_that_leaves_rows(ordered: list[BatchInfo], window: int | str | None) -> int:
+def _default_holdout_start(ordered: list[BatchInfo], window: int | str | None) -> int:
     """Where at most the newest fifth of the rows begins, or at least the newest twentieth where that is earlier."""
     held, learnt = _held_and_learnt(ordered, window)
     share = held / (held + learnt)

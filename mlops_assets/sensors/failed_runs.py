@@ -51,10 +51,13 @@ def run_alarms(
     Why a run failed is looked up in its events only where its key is not in `told`.
     """
     yield from _given_up(model, storage, failed.trainings.get(model.name, []))
+    recent = failed.recent.get(model.name, [])
+    if not recent:
+        return
     seen = set(told)
     ledger = BatchLedger(storage, model.name)
     refused = {each.run_id for each in TrainingLedger(storage, model.name).all() if each.status == "refused"}
-    for record in failed.recent.get(model.name, []):
+    for record in recent:
         run = record.dagster_run
         if run.run_id in refused or _batch_says_why(ledger, run):  # another alarm tells of it
             continue

@@ -171,6 +171,9 @@ def test_model_that_holds_the_answer_is_stopped(deployment, name):
 def test_model_no_better_than_the_baseline_is_refused(deployment, name):
     model = deployment.model(name)
     model.prepare(**{f"b{n}": rows(n).assign(y=np.random.default_rng(90 + n).normal(size=60)) for n in (1, 2)})
+    assert model.materialize("challenger", "training_set").success
+    (record,) = TrainingLedger(deployment.storage, name).all()
+    assert record.status == "fitted"  # a run that dies here is carried on with: `champion` has not judged yet
     result = model.train()
     assert result.success and model.champion() is None
     assert "is no better than" in failed(result)["beats_baseline"]
@@ -191,7 +194,7 @@ def test_a_challenger_no_better_than_the_baseline_leaves_the_champion_at_work(de
     assert (shown["verdict"], shown["version"], shown["judged_version"]) == ("keep", 1, 2)
     record = TrainingLedger(deployment.storage, name).all()[0]
     assert (record.status, record.version) == ("refused", 2)
-    assert record.reason.startswith("gates not passed: beats_baseline: rmse")
+    assert record.reason.startswith("beats_baseline: rmse")
 
 
 def test_champion_of_other_features_is_not_compared(deployment, name):

@@ -140,7 +140,7 @@ def test_what_changed_in_the_newest_small_batches_is_learnt_with_default_setting
     model.challenge()  # nine of ten rows are of the past: honestly refused, but on rows of what has changed
     roles = {row["batch"]: row["role"] for row in model.shown("training_set")["batches"]}
     assert roles == {"m1": "train", "m2": "train", "m3": "train", "m4": "train", "m5": "holdout"}
-    assert TrainingLedger(deployment.storage, name).all()[0].reason.startswith("gates not passed: beats_baseline: rmse")
+    assert TrainingLedger(deployment.storage, name).all()[0].reason.startswith("beats_baseline: rmse")
     recent = deployment.model(name, holdout=None, window=1)
     assert recent.challenge().success
     assert (recent.shown("champion")["verdict"], recent.champion()) == ("promote", 3)
