@@ -91,7 +91,7 @@ def main() -> int:
     arguments = parser.parse_args()
     changed = {"LOOP_PAGES": arguments.pages or "", "LOOP_DEFAULTS": "1" if arguments.defaults else ""}
     with tempfile.TemporaryDirectory() as temporary:
-        home = arguments.home or Path(temporary)
+        home = (arguments.home or Path(temporary)).resolve()
         rivals_of = arguments.models if arguments.rivals is None else arguments.rivals
         lives = live(home, arguments.models, rivals_of, not arguments.again, changed)
     for life in lives:

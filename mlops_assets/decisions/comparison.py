@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlops_assets.decisions import students_t
 from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence
 from mlops_assets.decisions.resampling import Floats
 from mlops_assets.errors import TrainingError
@@ -102,11 +103,9 @@ def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: in
 
     None where the distance is under a tenth of its standard error: a number would be of no use.
     """
-    from scipy import stats
-
     if not abs(distance) >= _ABOUT_ZERO * se or se == 0.0:
         return None
-    both = float(stats.t.ppf(1 - alpha, freedom) + stats.norm.ppf(_POWER))
+    both = students_t.quantile(1 - alpha, freedom) + students_t.normal_quantile(_POWER)
     needed = rows * (both * se / distance) ** 2
     more = max(1, int(np.ceil(needed - rows)))
     step = int(10 ** max(0, len(str(more)) - 2))
@@ -155,26 +154,22 @@ def _judged(
 
 def _bounds(found: Evidence, differences: Floats, least: float, alpha: float) -> tuple[float, float, float]:
     """Low, high and p: the bootstrap's, or where they are more cautious those of the paired t-test on the rows."""
-    from scipy import stats
-
     low, high = (float(bound) for bound in np.quantile(differences, [alpha, 1 - alpha]))
     p = (1 + int(np.count_nonzero(differences <= least))) / (1 + len(differences))
     if not found.paired > 0.0:
         return low, high, p
-    reach = float(stats.t.ppf(1 - alpha, found.paired_freedom)) * found.paired
-    by_t = float(stats.t.sf((found.effect - least) / found.paired, found.paired_freedom))
+    reach = students_t.quantile(1 - alpha, found.paired_freedom) * found.paired
+    by_t = students_t.tail((found.effect - least) / found.paired, found.paired_freedom)
     return min(low, found.effect - reach), max(high, found.effect + reach), max(p, by_t)
 
 
 def _widened(found: Evidence, alpha: float) -> Floats:
     """The bootstrap's sample with the spread of Student's t in place of its own at the bounds."""
-    from scipy import stats
-
     deviations = found.drawn - found.effect
     spread = float(found.drawn.std())
     if spread == 0.0:
         return found.drawn
-    quantiles = float(stats.t.ppf(1 - alpha, found.freedom) / stats.norm.ppf(1 - alpha))
+    quantiles = students_t.quantile(1 - alpha, found.freedom) / students_t.normal_quantile(1 - alpha)
     return found.effect + deviations * (found.se / spread * quantiles)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlops_assets.decisions import students_t
 from mlops_assets.decisions.resampling import Floats
 from mlops_assets.decisions.standard_errors import error_of_mean
 
@@ -98,15 +99,13 @@ def decay(
 
 def _p_worse(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
     """One-sided p of the difference in means, given the standard errors and degrees of freedom of both."""
-    from scipy import stats
-
     worse = float(batch.mean() - holdout.mean())
     error = math.hypot(errors[0][0], errors[1][0])
     if not (_spread(holdout) or _spread(batch)):
         return 0.0 if worse > 0 else 1.0
     t, skew = worse / error, _skew_of_difference(holdout, batch, errors) / error**3
     corrected = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
-    return float(stats.t.sf(corrected, min(freedom for _, freedom in errors)))
+    return students_t.tail(corrected, min(freedom for _, freedom in errors))
 
 
 def _skew_of_difference(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
@@ -129,9 +128,7 @@ def _spread(losses: Floats) -> float:
 
 
 def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[Any], Any]) -> Range:
-    from scipy import stats
-
-    mean, reach = float(losses.mean()), float(stats.t.ppf(0.975, freedom)) * error
+    mean, reach = float(losses.mean()), students_t.quantile(0.975, freedom) * error
     # a mean of losses that cannot be negative stays so; roots and logarithms are taken of it
     bounds = from_mean(np.array([max(mean - reach, min(0.0, float(losses.min()))), mean + reach]))
     low, high = sorted(float(bound) for bound in bounds)

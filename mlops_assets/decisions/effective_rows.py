@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_assets.decisions import students_t
 from mlops_assets.decisions.resampling import block_length
 
 Floats = NDArray[np.float64]
@@ -50,11 +51,9 @@ class EffectiveRows:
 
     def honest(self, p: float) -> float:
         """A p that was found with these rows, with Student's tail for the variance measured on a few blocks."""
-        from scipy import stats
-
         if not self.blocks:
             return p
-        return float(2.0 * stats.t.sf(stats.norm.isf(max(p, 1e-300) / 2.0), self.blocks - 2))
+        return 2.0 * students_t.tail(-students_t.normal_quantile(max(p, 1e-300) / 2.0), self.blocks - 2)
 
 
 def effective_rows(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops_assets.decisions import students_t
 from mlops_assets.decisions.calibration import FEWEST_OF_A_CLASS, calibration
 from mlops_assets.decisions.evidence import Predicted
 from mlops_assets.decisions.resampling import Floats
@@ -200,9 +201,7 @@ def _label_error(moves: Floats, chances: Floats) -> float:
 
 
 def _bounds(metric: str, value: float, error: float, freedom: float, confidence: float) -> tuple[float, float]:
-    from scipy import stats
-
-    reach = float(stats.t.ppf((1.0 + confidence) / 2.0, freedom)) * error
+    reach = students_t.quantile((1.0 + confidence) / 2.0, freedom) * error
     return max(0.0, value - reach), min(1.0, value + reach) if metric in _SHARES else value + reach
 
 

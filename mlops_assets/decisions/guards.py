@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlops_assets.decisions import students_t
 from mlops_assets.decisions.comparison import Verdict
 from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence, of_same_classes
 
@@ -123,14 +124,12 @@ def _guard(
 
 def _worse_by_chance(found: Evidence, tolerance: float) -> float:
     """How likely an effect so low is if the challenger is worse by the tolerance at most."""
-    from scipy import stats
-
     if found.se == 0.0:
         return 0.0 if found.effect < -tolerance else 1.0
-    p = float(stats.t.cdf((found.effect + tolerance) / found.se, found.freedom))
+    p = students_t.tail(-(found.effect + tolerance) / found.se, found.freedom)
     if not found.paired > 0.0:
         return p
-    return max(p, float(stats.t.cdf((found.effect + tolerance) / found.paired, found.paired_freedom)))
+    return max(p, students_t.tail(-(found.effect + tolerance) / found.paired, found.paired_freedom))
 
 
 def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:

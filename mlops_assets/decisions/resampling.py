@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from mlops_assets.decisions import students_t
 
 Floats = NDArray[np.float64]
 
@@ -18,18 +21,20 @@ def block_length(series: Floats) -> int:
     Politis & White (2004), "Automatic block-length selection for the dependent bootstrap", for the circular
     bootstrap, with the correction of Patton, Politis & White (2009). At most min(3 sqrt(n), n / 3).
     """
+    from scipy.fft import next_fast_len
+
     n = len(series)
     centred = series - series.mean()
     if n < 8 or not np.any(np.abs(centred) > 1e-12 * (1.0 + np.abs(series).max())):
         return 1
     run = max(5, int(np.sqrt(np.log10(n))))
     lags = min(int(np.ceil(np.sqrt(n))) + run, n - 1)
-    size = 1 << int(2 * n - 1).bit_length()
+    size = next_fast_len(n + lags, real=True)
     spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
     covariance = np.fft.irfft(spectrum, size)[: lags + 1] / n
     small = np.abs(covariance[1:] / covariance[0]) < 2.0 * np.sqrt(np.log10(n) / n)
-    quiet = [m for m in range(lags - run + 1) if small[m : m + run].all()]
-    last = quiet[0] if quiet else int(np.flatnonzero(~small)[-1]) + 1
+    quiet = np.flatnonzero(sliding_window_view(small, run).all(axis=1))
+    last = int(quiet[0]) if len(quiet) else int(np.flatnonzero(~small)[-1]) + 1
     width = min(2 * max(last, 1), lags)
     k = np.arange(1, width + 1)
     taper = np.minimum(1.0, 2.0 * (1.0 - k / width))
@@ -134,12 +139,11 @@ def widening(rows: int, block: int, alpha: float) -> float:
     A percentile interval is too narrow by sqrt(m / (m - 1)) and uses normal in place of Student's quantiles, m being
     the number of blocks (Hesterberg 2015, "What teachers should know about the bootstrap"). Infinite for m < 2.
     """
-    from scipy import stats
-
     blocks = rows / block
     if blocks < 2:
         return float("inf")
-    return float(np.sqrt(blocks / (blocks - 1)) * stats.t.ppf(1 - alpha, blocks - 1) / stats.norm.ppf(1 - alpha))
+    quantiles = students_t.quantile(1 - alpha, blocks - 1) / students_t.normal_quantile(1 - alpha)
+    return float(np.sqrt(blocks / (blocks - 1))) * quantiles
 
 
 def _starts(rows: int, blocks: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -117,23 +117,13 @@ def test_the_real_servers_are_found_on_all_addresses_and_not_on_loopback(lived: 
     for host, found in (("0.0.0.0", 1), ("127.0.0.1", 0)):
         ports = free_port(), free_port()
         commands = (
-            [binaries / "mlflow", "server", "--host", host, "--port", str(ports[0]), "--backend-store-uri", store],
-            [
-                binaries / "dagster-webserver",
-                "-h",
-                host,
-                "-p",
-                str(ports[1]),
-                "-f",
-                HERE / "cli_location.py",
-                "-d",
-                HERE,
-            ],
+            f"{binaries}/mlflow server --host {host} --port {ports[0]} --workers 1 --backend-store-uri {store}",
+            f"{binaries}/dagster-webserver -h {host} -p {ports[1]} -f {HERE}/cli_location.py -d {HERE}",
         )
         with (tmp_path / "log").open("wb") as log:
             no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes for what nothing here uses
             options = {"stdout": log, "stderr": log, "env": os.environ | no_jobs, "start_new_session": True}
-            servers = [subprocess.Popen([str(word) for word in command], **options) for command in commands]
+            servers = [subprocess.Popen(command.split(), **options) for command in commands]
             try:
                 for port in ports:
                     _wait(port, tmp_path / "log")

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_assets.modelling import feature_refits
 from mlops_assets.modelling.estimators import build
 from mlops_assets.modelling.feature_refits import with_columns
 from mlops_assets.modelling.feature_worth import feature_tests
@@ -129,7 +130,8 @@ def test_a_model_keeps_its_parameters_when_columns_go():
 
 
 @pytest.mark.slow
-def test_noise_is_seldom_called_anything_else():
+def test_noise_is_seldom_called_anything_else(monkeypatch):
+    monkeypatch.setattr(feature_refits, "milliseconds", lambda model, X: 0.0)  # half of the time, no verdict
     called = []
     for seed in range(60):
         _, by_name = judged(rows(2 * seed, 400), rows(2 * seed + 1, 400), RIDGE, ablation=True)
