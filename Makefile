@@ -5,7 +5,7 @@ BIN = .venv/bin
 
 # A machine that keeps no bytecode would compile all libraries anew in each process of `make test-versions`.
 test test-slow test-versions: export PYTHONDONTWRITEBYTECODE =
-# Two or three tests run at once on two cores: threads of theirs would wait for each other and spin meanwhile.
+# Two tests, or four that wait much, run at once on two cores: threads of theirs would wait for each other and spin.
 test test-slow test-versions: export OMP_NUM_THREADS = 1
 
 demo: setup ## feed real batches to two models, train, promote, retrain; says where to look
@@ -20,7 +20,7 @@ test: setup ## the tests
 test-all: test test-slow test-versions ## all tests
 
 test-slow: setup lint docs ## style, floors, types, the site, the slower proofs, and those in a browser, which need Debian's chromium
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "slow or browser"
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slow or browser"
 
 test-versions: setup ## the lowest and the newest version of each dependency, the newest on each Python that is here
 	$(BIN)/nox

@@ -111,15 +111,24 @@ def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout:
     ]
 
 
-def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
-    enough = len(train.y) >= MIN_TRAIN_ROWS and len(holdout.y) >= MIN_HOLDOUT_ROWS
-    message = (
-        f"{len(train.y):,} labelled rows to train on (at least {MIN_TRAIN_ROWS}), "
-        f"{len(holdout.y):,} to judge on (at least {MIN_HOLDOUT_ROWS})"
+def too_few(train: int, holdout: int) -> str:
+    """What is wrong with so many labelled rows on each side, or ""."""
+    return "" if train >= MIN_TRAIN_ROWS and holdout >= MIN_HOLDOUT_ROWS else _counted(train, holdout)
+
+
+def _counted(train: int, holdout: int) -> str:
+    return (
+        f"{train:,} labelled rows to train on (at least {MIN_TRAIN_ROWS}), "
+        f"{holdout:,} to judge on (at least {MIN_HOLDOUT_ROWS})"
     )
+
+
+def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
+    rows = len(train.y), len(holdout.y)
+    message = _counted(*rows)
     if train.known_later:
         message += f"; {train.known_later:,} labels were not known yet when the holdout begins, and are not trained on"
-    return CheckOutcome("enough_rows", enough, message)
+    return CheckOutcome("enough_rows", not too_few(*rows), message)
 
 
 def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:

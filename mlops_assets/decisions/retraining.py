@@ -185,7 +185,7 @@ def _unfinished(evidence: Evidence) -> Condition:
 def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) -> list[Condition]:
     again = "unfinished" in asked
     holds = [
-        _hold("no training set", evidence.data_version is None, evidence.cannot_train or "there is one", "a set"),
+        _hold("no training set", bool(evidence.cannot_train), evidence.cannot_train or "there is one", "a set"),
         _hold(
             "trained already",
             bool(evidence.outcome),

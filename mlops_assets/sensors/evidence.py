@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
-from mlops_assets.assets.training_sets import split
+from mlops_assets.assets.training_sets import split, too_few
 from mlops_assets.assets.trainings import WAITING
 from mlops_assets.decisions.retraining_evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
@@ -72,7 +72,12 @@ def evidence_of(
     planned, cannot = _planned(model, storage, champion)
     data_version = None if planned is None else planned.version
     failed = runs.failed.get(model.name, [])
-    died = [each for each in failed if each.dagster_run.status == dg.DagsterRunStatus.FAILURE]
+    answering = {each.run_id for each in ended}
+    died = [
+        each
+        for each in failed
+        if each.dagster_run.status == dg.DagsterRunStatus.FAILURE and each.dagster_run.run_id not in answering
+    ]
     in_a_row = [each for each in died if not ended or _moment(ended[0]) < each.create_timestamp]
     failures = _failures(failed, data_version, model.training_version)
     training = runs.training.get(model.name, [])
@@ -176,11 +181,12 @@ def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[
 
 
 def _planned(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> "tuple[Manifest | None, str]":
-    """The training set that would be made now, or why there is none."""
+    """The training set that would be made now, if there is one, and why it cannot be trained on."""
     try:
-        return split(model, storage, None if champion is None else champion.data_version), ""
+        planned = split(model, storage, None if champion is None else champion.data_version)
     except MlopsAssetsError as error:
         return None, str(error)
+    return planned, too_few(planned.rows("train"), planned.rows("holdout"))
 
 
 def _alarms(

@@ -88,6 +88,7 @@ ASKED = replace(CALM, decay=alarms(True, True, True))
     ("change", "declared", "hold"),
     [
         ({"data_version": None, "cannot_train": "no batch is left"}, {}, "no training set"),
+        ({"cannot_train": "15 labelled rows to train on"}, {}, "no training set"),
         ({"outcome": "keep (version 4)"}, {}, "trained already"),
         ({"nothing_new": True}, {}, "nothing new"),
         ({"under_way": "run 7"}, {}, "under way"),

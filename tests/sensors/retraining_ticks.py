@@ -75,14 +75,14 @@ class Ticks:
                 )
                 BatchReports(self.storage, model).put(kind, report)
 
-    def train(self, status="judged", verdict="promote", version=1, days_ago=0.0):
+    def train(self, status="judged", verdict="promote", version=1, days_ago=0.0, run_id="run"):
         """What a finished training leaves: its manifest, its record and, if promoted, the champion's record."""
         model = declared("bike")
         manifest = split(model, self.storage, None)
         self.storage.write_json("bike", "training_set", manifest.version, value=manifest.to_dict())
         at = datetime.now(UTC) - timedelta(days=days_ago)
         known = manifest.version, model.training_version
-        record = TrainingRecord(*known, status, "run", at.isoformat(), version, verdict, "better", "decay")
+        record = TrainingRecord(*known, status, run_id, at.isoformat(), version, verdict, "better", "decay")
         TrainingLedger(self.storage, "bike").put(record)
         if verdict == "promote":
             tags = {"data_version": known[0], "declaration_version": known[1]}

@@ -250,6 +250,28 @@ def test_data_that_was_trained_on_is_not_trained_on_again(ticks):
     assert "trained already" in ticks.decisions()[0]["reason"]
 
 
+def test_the_run_of_a_refused_training_set_is_not_carried_on_with_though_it_failed_within_the_second(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number)
+    tags = {MODEL: "bike", KIND: "training", DATA_VERSION: "of then"}
+    run = create_run_for_test(ticks.instance, tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    ticks.train(status="refused", verdict="keep", version=None, days_ago=1e-5, run_id=run.run_id)
+    ticks.batch(4)
+    (request,) = ticks.tick().run_requests
+    assert request.tags["mlops_assets/trigger"] == "first training"
+
+
+def test_too_few_rows_are_waited_for_without_a_run(ticks):
+    for number in (1, 2, 3):
+        ticks.batch(number, labelled=12)
+    assert ticks.tick().run_requests == []
+    (held,) = ticks.decisions()
+    assert held["held_back_by"] == "no training set"
+    assert "24 labelled rows to train on (at least 30), 12 to judge on (at least 20)" in held["reason"]
+    ticks.batch(4)
+    assert len(ticks.tick().run_requests) == 1
+
+
 def test_a_version_that_was_registered_and_never_judged_is_carried_on_with(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
