@@ -48,4 +48,6 @@ def versions(session: nox.Session, resolution: str) -> None:
     session.install(*TOOLS)
     # One Python runs every proof; the others show that the versions install, import and carry a model through a run.
     proofs = [path for paths in PROOFS.values() for path in paths] if session.python == PYTHONS[0] else SHORT
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "15", *proofs)
+    session.run(
+        "python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "15", "-m", "not slow", *proofs
+    )

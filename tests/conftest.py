@@ -19,9 +19,13 @@ if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 
+LONG = {"docs", "end_to_end", "packaging"}
+"""Folders whose files of tests take minutes."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, or it would run alone at the end (with xdist's --no-loadscope-reorder)."""
-    items.sort(key=lambda item: item.get_closest_marker("begun_first") is None)
+    items.sort(key=lambda item: (item.get_closest_marker("begun_first") is None, LONG.isdisjoint(item.path.parts)))
 
 
 def pytest_collection_finish() -> None:
