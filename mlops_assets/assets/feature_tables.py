@@ -12,7 +12,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.text import listed, shown
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.feature_effects import Effect, ErrorOfMean
+    from mlops_assets.modelling.feature_effects import Effect
     from mlops_assets.modelling.feature_worth import FeatureTest
     from mlops_assets.modelling.metrics import Metric
 
@@ -29,11 +29,11 @@ _NOT_ASKED = (
 def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[FeatureTest]":
     """Each feature of the challenger tested on its holdout, the one that matters most first."""
     from mlops_assets.modelling.feature_worth import feature_tests
+    from mlops_assets.statistics.groups import Groups
 
     train, holdout = ((rows.X, rows.y) for rows in (case.train, case.holdout))
-    return feature_tests(
-        case.fitted, train, holdout, case.problem, judging_metric(case), model.seed, ablation, _error(model, case)
-    )
+    groups = None if model.group is None else Groups.of(case.holdout.about[model.group])
+    return feature_tests(case.fitted, train, holdout, case.problem, judging_metric(case), model.seed, ablation, groups)
 
 
 def judging_metric(case: Case) -> "Metric":
@@ -141,13 +141,3 @@ def _value(effect: "Effect | None") -> float | None:
 
 def _bounds(effect: "Effect | None") -> str:
     return "" if effect is None else f"{effect.low:.3g} to {effect.high:.3g}"
-
-
-def _error(model: Declaration, case: Case) -> "ErrorOfMean":
-    """How sure a mean over rows of the holdout is: by groups where they are declared, else in order of time."""
-    from mlops_assets.decisions.standard_errors import error_of_mean
-    from mlops_assets.modelling.feature_effects import by_group
-
-    if model.group is not None:
-        return by_group(case.holdout.about[model.group])
-    return lambda series, rows: error_of_mean(series)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.resampling import Floats
+from mlops_assets.statistics.resampling import Floats
 
 FEWEST_OF_A_CLASS = 10
 KNOTS_FROM = 200

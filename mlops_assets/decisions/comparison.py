@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_assets.decisions import students_t
-from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence
-from mlops_assets.decisions.resampling import Floats
+from mlops_assets.decisions.evidence import Evidence, NoEvidence, evidence
 from mlops_assets.errors import TrainingError
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics import students_t
+from mlops_assets.statistics.resampling import Floats
 from mlops_assets.text import number
 
 _POWER = 0.8
@@ -55,9 +57,9 @@ class Verdict:
 
 def compare(
     y: Any,
-    champion: P,
-    challenger: P,
-    metric: Measure,
+    champion: Predictions,
+    challenger: Predictions,
+    metric: Metric,
     min_gain: float = 0.0,
     alpha: float = 0.05,
     resamples: int = 2_000,

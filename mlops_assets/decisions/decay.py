@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_assets.decisions import students_t
-from mlops_assets.decisions.resampling import Floats
-from mlops_assets.decisions.standard_errors import error_of_mean
+from mlops_assets.statistics import students_t
+from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.standard_errors import error_of_mean
 
 
 @dataclass(frozen=True)

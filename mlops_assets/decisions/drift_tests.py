@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.effective_rows import FEWEST_BLOCKS, EffectiveRows, Floats, Integers, Side, effective_rows
+from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, EffectiveRows, Floats, Integers, Side, effective_rows
 
 Word = Literal["drift", "no drift", "unknown"]
 Kind = Literal["numeric", "categorical", "missing share", "prediction", "target", "together"]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_assets.decisions import students_t
 from mlops_assets.decisions.calibration import FEWEST_OF_A_CLASS, calibration
-from mlops_assets.decisions.evidence import Predicted
-from mlops_assets.decisions.resampling import Floats
-from mlops_assets.decisions.standard_errors import error_of_mean
+from mlops_assets.modelling.metrics import class_numbers
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics import students_t
+from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.standard_errors import error_of_mean
 
 FEWEST_ROWS = 30
 MOST_ROWS = 20_000
@@ -53,7 +53,7 @@ def estimated_metric(names: Sequence[str], classes: int) -> str:
 
 
 def estimate(
-    metric: str, holdout_labels: Any, holdout: Predicted, batch: Predicted, confidence: float = 0.95
+    metric: str, holdout_labels: Any, holdout: Predictions, batch: Predictions, confidence: float = 0.95
 ) -> Estimate:
     """The expected `metric` of a classifier on a batch (m rows, k classes) without a look at its labels.
 
@@ -73,7 +73,7 @@ def estimate(
     nothing = Estimate(metric, np.nan, np.nan, np.nan, len(batch.value), min(len(holdout_labels), MOST_ROWS), note)
     if note:
         return nothing
-    labels = pd.Index(holdout.classes).get_indexer(pd.Index(np.asarray(holdout_labels)))[-MOST_ROWS:]
+    labels = class_numbers(np.asarray(holdout_labels), holdout)[-MOST_ROWS:]
     then, now = _Scored.of(holdout, -MOST_ROWS), _Scored.of(batch)
     calibrated = calibration(then.probability, labels)
     if not calibrated.classes:
@@ -120,8 +120,8 @@ class _Scored:
     predicted: NDArray[np.int64]
 
     @classmethod
-    def of(cls, said: Predicted, begin: int = 0) -> "_Scored":
-        predicted = pd.Index(said.classes).get_indexer(pd.Index(said.value))
+    def of(cls, said: Predictions, begin: int = 0) -> "_Scored":
+        predicted = class_numbers(said.value, said)
         return cls(np.asarray(said.probability, dtype=np.float64)[begin:], predicted[begin:])
 
     @property
@@ -205,7 +205,7 @@ def _bounds(metric: str, value: float, error: float, freedom: float, confidence:
     return max(0.0, value - reach), min(1.0, value + reach) if metric in _SHARES else value + reach
 
 
-def _why_not(metric: str, labels: int, holdout: Predicted, batch: Predicted) -> str:
+def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions) -> str:
     """Why nothing can be estimated, or ""."""
     if holdout.classes is None or holdout.probability is None or batch.probability is None:
         return "only classifiers with probabilities can be estimated"

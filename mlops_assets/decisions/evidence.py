@@ -1,15 +1,18 @@
 """How a challenger differs from the champion on the same rows, and how far that may be chance."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.groups import Groups
-from mlops_assets.decisions.paired_errors import OfRows, paired_error
-from mlops_assets.decisions.resampling import (
+from mlops_assets.decisions.paired_errors import paired_error
+from mlops_assets.errors import TrainingError
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics.groups import Groups
+from mlops_assets.statistics.resampling import (
     Floats,
     block_error,
     cautious_block,
@@ -18,52 +21,11 @@ from mlops_assets.decisions.resampling import (
     resampled_weights,
     usable_block,
 )
-from mlops_assets.decisions.standard_errors import error_of_mean
-from mlops_assets.errors import TrainingError
+from mlops_assets.statistics.standard_errors import error_of_mean
 
 MIN_ROWS = 20
 MIN_GROUPS = 10
 _RESAMPLES_IN_A_LOOP = 500
-
-
-class Predicted(Protocol):
-    """What `modelling.predictions.Predictions` offers."""
-
-    @property
-    def value(self) -> Any: ...
-
-    @property
-    def probability(self) -> Any: ...
-
-    @property
-    def classes(self) -> Any: ...
-
-    def take(self, index: Any) -> Any: ...
-
-
-P = TypeVar("P", bound=Predicted)
-
-
-class Measure(OfRows, Protocol):
-    """What `modelling.metrics.Metric` offers."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def greater_is_better(self) -> bool: ...
-
-    @property
-    def function(self) -> Callable[[Any, Any], float]: ...
-
-    @property
-    def row_statistics(self) -> Callable[[Any, Any], Any] | None: ...
-
-    @property
-    def from_means(self) -> Callable[[Any], Any]: ...
-
-    @property
-    def reweighted(self) -> Callable[[Any, Any], Callable[[Any], Any]] | None: ...
 
 
 @dataclass(frozen=True)
@@ -114,9 +76,9 @@ class NoEvidence:
 
 def evidence(
     y: Any,
-    champion: P,
-    challenger: P,
-    metric: Measure,
+    champion: Predictions,
+    challenger: Predictions,
+    metric: Metric,
     resamples: int,
     seed: int,
     block: int | None = None,
@@ -155,29 +117,29 @@ def evidence(
     return Evidence(effect, known, se, freedom, kind, -(-rows // units.length), units.length, *paired)
 
 
-def of_same_classes(champion: P, challenger: P) -> tuple[P, P]:
+def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Predictions, Predictions]:
     """The predictions over the classes that either model knows: several metrics mean another thing for two classes.
 
     A class that a model does not know has probability 0.
     """
-    known = [each.classes for each in (champion, challenger)]
-    if any(classes is None for classes in known) or np.array_equal(known[0], known[1]):
+    before, after = champion.classes, challenger.classes
+    if before is None or after is None or np.array_equal(before, after):
         return champion, challenger
-    union = np.union1d(*known)
-    return _over(champion, union), _over(challenger, union)
+    union = np.union1d(before, after)
+    return _over(champion, before, union), _over(challenger, after, union)
 
 
-def _over(said: P, classes: Any) -> P:
-    probability = said.probability
+def _over(predictions: Predictions, known: np.ndarray, classes: np.ndarray) -> Predictions:
+    probability = predictions.probability
     if probability is not None:
         wider = np.zeros((len(probability), len(classes)))
-        wider[:, np.searchsorted(classes, said.classes)] = probability
+        wider[:, np.searchsorted(classes, known)] = probability
         probability = wider
-    return replace(said, probability=probability, classes=classes)  # type: ignore[type-var]
+    return replace(predictions, probability=probability, classes=classes)
 
 
 def _units(
-    labels: Any, champion: Predicted, challenger: Predicted, metric: Measure, block: int | None, groups: Any
+    labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, block: int | None, groups: Any
 ) -> tuple[Blocks | Groups, float, float] | NoEvidence:
     """What to draw, the factor by which its bootstrap is too narrow, and the degrees of freedom that it has."""
     if groups is not None:
@@ -201,7 +163,13 @@ def _units(
 
 
 def _differences(
-    labels: Any, champion: P, challenger: P, metric: Measure, units: Blocks | Groups, resamples: int, seed: int
+    labels: Any,
+    champion: Predictions,
+    challenger: Predictions,
+    metric: Metric,
+    units: Blocks | Groups,
+    resamples: int,
+    seed: int,
 ) -> Floats:
     """The metric of the challenger less that of the champion (resamples,); NaN where it is not defined."""
     if metric.row_statistics is not None:
@@ -222,7 +190,7 @@ def _differences(
     )
 
 
-def _same_rows(rows: int, champion: Predicted, challenger: Predicted, groups: Any) -> None:
+def _same_rows(rows: int, champion: Predictions, challenger: Predictions, groups: Any) -> None:
     if not rows == len(champion.value) == len(challenger.value):
         raise TrainingError(
             f"the comparison needs predictions for the same rows: {rows:,} labels, {len(champion.value):,} of the "
@@ -232,7 +200,7 @@ def _same_rows(rows: int, champion: Predicted, challenger: Predicted, groups: An
         raise TrainingError(f"groups have {len(groups):,} rows, the labels {rows:,}; expected the same rows.")
 
 
-def _unsound(labels: Any, champion: Predicted, challenger: Predicted) -> str:
+def _unsound(labels: Any, champion: Predictions, challenger: Predictions) -> str:
     """Why predictions or labels cannot be compared, or an empty string."""
     for who, said in (("champion", champion), ("challenger", challenger)):
         for what, values in (("predictions", said.value), ("probabilities", said.probability)):
@@ -251,7 +219,7 @@ def _not_finite(values: Any) -> int:
     return int(np.count_nonzero([value is None or value != value for value in values.ravel()]))
 
 
-def _stand_in(labels: Any, said: Predicted) -> Any:
+def _stand_in(labels: Any, said: Predictions) -> Any:
     """Row losses (n,) that tell how rows hang together, for a metric without influence values."""
     if said.classes is None:
         return (labels - said.value) ** 2

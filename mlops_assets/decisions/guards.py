@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_assets.decisions import students_t
 from mlops_assets.decisions.comparison import Verdict
-from mlops_assets.decisions.evidence import Evidence, Measure, NoEvidence, P, evidence, of_same_classes
+from mlops_assets.decisions.evidence import Evidence, NoEvidence, evidence, of_same_classes
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics import students_t
+from mlops_assets.statistics.holm import holm_adjusted
 
 MIN_SLICE_ROWS = 30
 _RESAMPLES_OF_SCORERS = 100
@@ -36,11 +39,11 @@ class Guard:
 
 def guards(
     y: Any,
-    champion: P,
-    challenger: P,
-    metrics: Sequence[tuple[Measure, float]],
+    champion: Predictions,
+    challenger: Predictions,
+    metrics: Sequence[tuple[Metric, float]],
     slices: Mapping[str, Any],
-    slice_metric: Measure,
+    slice_metric: Metric,
     slice_tolerance: float = 0.0,
     alpha: float = 0.05,
     resamples: int = 1_000,
@@ -70,8 +73,8 @@ def guards(
         own = labels[rows], champion.take(rows), challenger.take(rows)
         of_rows = None if groups is None else np.asarray(groups)[rows]
         found.append(_guard(name, metric, tolerance, *own, resamples, seed, of_rows))
-    adjusted = holm([each.p for each in found])
-    return tuple(_judged(each, p, alpha) for each, p in zip(found, adjusted, strict=True))
+    adjusted = holm_adjusted(np.array([each.p for each in found]))
+    return tuple(_judged(each, p, alpha) for each, p in zip(found, adjusted.tolist(), strict=True))
 
 
 def guarded(verdict: Verdict, found: Sequence[Guard]) -> Verdict:
@@ -83,23 +86,13 @@ def guarded(verdict: Verdict, found: Sequence[Guard]) -> Verdict:
     return replace(verdict, verdict="keep", reason=f"got worse: {listed}. Otherwise: {verdict.reason}")
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """P-values adjusted for so many tests (Holm 1979); NaN stays NaN and counts for no test."""
-    tested = [position for position in np.argsort(p, kind="stable") if p[position] == p[position]]
-    adjusted, least = [float("nan")] * len(p), 0.0
-    for rank, position in enumerate(tested):
-        least = max(least, min(1.0, (len(tested) - rank) * p[position]))
-        adjusted[position] = least
-    return adjusted
-
-
 def _guard(
     name: str,
-    metric: Measure,
+    metric: Metric,
     tolerance: float,
     y: Any,
-    champion: P,
-    challenger: P,
+    champion: Predictions,
+    challenger: Predictions,
     resamples: int,
     seed: int,
     groups: Any,

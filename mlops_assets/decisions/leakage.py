@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlops_assets.decisions.resampling import Floats
+from mlops_assets.statistics.resampling import Floats
 
 _MOST_ROWS = 20_000
 _MIN_ROWS = 30

@@ -1,33 +1,21 @@
 """How far the difference of two models' metrics may be off: that of a paired t-test on what each row says of it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from mlops_assets.decisions.groups import Groups
-from mlops_assets.decisions.resampling import Floats
-from mlops_assets.decisions.standard_errors import error_of_mean
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.statistics.groups import Groups
+from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.standard_errors import error_of_mean
 
 _NEAR = 1e-6
 _STEP = 1e-4
 
 
-class OfRows(Protocol):
-    """What `modelling.metrics.Metric` offers of single rows."""
-
-    @property
-    def row_loss(self) -> Callable[[Any, Any], Any] | None: ...
-
-    @property
-    def from_mean(self) -> Callable[[Any], Any]: ...
-
-    @property
-    def influence(self) -> Callable[[Any, Any], Any] | None: ...
-
-
 def paired_error(
-    labels: Any, champion: Any, challenger: Any, metric: OfRows, groups: Groups | None, dependent: bool | None
+    labels: Any, champion: Any, challenger: Any, metric: Metric, groups: Groups | None, dependent: bool | None
 ) -> tuple[float, float]:
     """Standard error of the difference in the metric's units, and its degrees of freedom; NaN where rows say nothing.
 
@@ -40,14 +28,10 @@ def paired_error(
     series = _series(labels, champion, challenger, metric)
     if series is None or not np.isfinite(series).all():
         return float("nan"), float(len(labels) - 1)
-    if groups is None:
-        return error_of_mean(series, dependent)
-    sums = np.bincount(groups.number, series - series.mean(), len(groups.size))
-    freedom = groups.effective - 1
-    return float(np.sqrt(np.sum(sums**2) * groups.effective / freedom)) / len(series), freedom
+    return error_of_mean(series, dependent) if groups is None else groups.error_of_mean(series)
 
 
-def _series(labels: Any, champion: Any, challenger: Any, metric: OfRows) -> Floats | None:
+def _series(labels: Any, champion: Any, challenger: Any, metric: Metric) -> Floats | None:
     """Values of the rows (n,) whose mean is off by as much as the difference of the metric, in its units."""
     if metric.row_loss is not None:
         losses = [np.asarray(metric.row_loss(labels, said), dtype=np.float64) for said in (champion, challenger)]

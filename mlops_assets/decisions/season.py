@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.effective_rows import Floats, Integers, Side
+from mlops_assets.statistics.effective_rows import Floats, Integers, Side
 
 Season = Literal["hour", "weekday", "month"]
 

@@ -9,10 +9,11 @@ import pandas as pd
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.modelling.feature_cost import milliseconds
-from mlops_assets.modelling.feature_effects import Effect, ErrorOfMean, Integers, difference, score
+from mlops_assets.modelling.feature_effects import Effect, difference, score
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search import fit
+from mlops_assets.statistics.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ def refits(
     holdout: tuple[pd.DataFrame, pd.Series],
     metric: Metric,
     sets: Sequence[tuple[str, ...]],
-    error: ErrorOfMean,
-    rows: Integers,
+    groups: Groups | None = None,
 ) -> Refits:
     """Fit on `train` with all columns, without each of `sets`, and on each single column; judge on `holdout` (m,).
 
     All are fitted on the same n rows, and losses are taken in pairs. Their intervals are widened by sqrt(1 + m / n),
     since other training rows would have given other models (Nadeau & Bengio 2003, "Inference for the generalization
-    error"). `rows` (m,) are the positions by which `error` knows the rows.
+    error"). `groups` are those of the rows to
+    judge on.
     """
     y = np.asarray(holdout[1])
     everything = list(train[0].columns)
@@ -56,11 +57,11 @@ def refits(
             if others:
                 part = holdout[0][others]
                 less = fit(with_columns(fitted, others), train[0][others], train[1])
-                without[columns] = difference(metric, y, said, predict(less, part), error, rows, widened)
+                without[columns] = difference(metric, y, said, predict(less, part), groups, widened)
                 times[columns] = took - milliseconds(less, part)
             if len(columns) == 1:
                 single = fit(with_columns(fitted, columns), train[0][list(columns)], train[1])
-                alone[columns] = score(metric, y, predict(single, holdout[0][list(columns)]), error, rows)
+                alone[columns] = score(metric, y, predict(single, holdout[0][list(columns)]), groups)
         except MlopsAssetsError as reason:  # such as a Pipeline of the user's that needs a certain column
             failed[columns] = str(reason)
     return Refits(alone, without, times, failed)

@@ -10,12 +10,14 @@ import pandas as pd
 from mlops_assets.modelling.feature_bins import bin_means
 from mlops_assets.modelling.feature_correlations import correlated_groups
 from mlops_assets.modelling.feature_cost import bytes_a_row
-from mlops_assets.modelling.feature_effects import Effect, ErrorOfMean, holm, independent, score
+from mlops_assets.modelling.feature_effects import Effect, score
 from mlops_assets.modelling.feature_refits import Refits, refits
 from mlops_assets.modelling.importance import permutation_importances
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem
+from mlops_assets.statistics.groups import Groups
+from mlops_assets.statistics.holm import holm_adjusted
 
 MOST_ROWS = 5_000
 """Newest rows of either side that features are tested on."""
@@ -62,12 +64,13 @@ def feature_tests(
     metric: Metric,
     seed: int,
     ablation: bool = False,
-    error: ErrorOfMean = independent,
+    groups: Groups | None = None,
 ) -> list[FeatureTest]:
     """Test each feature of a fitted model, and each group of correlated ones, the one that matters most first.
 
-    train, holdout: X (rows, columns) and y (rows,), in order of time; the newest 5,000 rows of each are used. With
-    `ablation` the model is fitted anew without and with only each feature; else `alone` is from `bin_means`.
+    train, holdout: X (rows, columns) and y (rows,), in order of time; the newest 5,000 rows of each are used.
+    groups: those of the holdout's rows, such as customers. With `ablation` the model is fitted anew without and with
+    only each feature; else `alone` is from `bin_means`.
 
     harms: the model is better without it, p at most 0.025 after Holm over the features (1979): to throw a feature out
     is a claim. earns: the interval of its own loss is above zero; no correction, since to keep one too many costs
@@ -77,19 +80,19 @@ def feature_tests(
     a feature does wrong in training only.
     """
     train, judged = _newest(train), _newest(holdout)
-    rows = np.arange(len(holdout[1]) - len(judged[1]), len(holdout[1]))
-    groups = correlated_groups(train[0])
-    sets = [*((str(name),) for name in train[0].columns), *(tuple(group) for group in groups)]
-    importances = permutation_importances(fitted, *holdout, metric.name, sets, seed, error=error)
-    found = refits(fitted, train, judged, metric, sets, error, rows) if ablation else Refits({}, {}, {}, {})
+    newest = None if groups is None else groups.take(np.arange(len(holdout[1]) - len(judged[1]), len(holdout[1])))
+    correlated = correlated_groups(train[0])
+    sets = [*((str(name),) for name in train[0].columns), *(tuple(group) for group in correlated)]
+    importances = permutation_importances(fitted, *holdout, metric.name, sets, seed, groups=groups)
+    found = refits(fitted, train, judged, metric, sets, newest) if ablation else Refits({}, {}, {}, {})
     cost = bytes_a_row(train[0])
-    number = {name: position for position, group in enumerate(groups, start=1) for name in group}
+    number = {name: position for position, group in enumerate(correlated, start=1) for name in group}
     tests = [
         FeatureTest(
             columns,
             importance.effect,
             importance.std,
-            found.alone.get(columns) if ablation else _alone(columns, train, judged, problem, metric, error, rows),
+            found.alone.get(columns) if ablation else _alone(columns, train, judged, problem, metric, newest),
             found.without.get(columns),
             number.get(columns[0]),
             float(train[0][list(columns)].isna().to_numpy().mean()),
@@ -107,7 +110,7 @@ def _judged(tests: Sequence[FeatureTest], least: float) -> list[FeatureTest]:
     """The tests with their verdicts, effects under `least` counting for nothing."""
     p = np.array([test.effect.p_harms for test in tests])
     single = np.array([len(test.columns) == 1 for test in tests])
-    p[single] = holm(p[single])
+    p[single] = holm_adjusted(p[single])
     earning = {test.group for test in tests if len(test.columns) > 1 and _shown(test.effect, least)}
     return [
         replace(test, verdict=_verdict(test, float(harm), least, test.group in earning))
@@ -135,13 +138,12 @@ def _alone(
     holdout: tuple[pd.DataFrame, pd.Series],
     problem: Problem,
     metric: Metric,
-    error: ErrorOfMean,
-    rows: np.ndarray,
+    groups: Groups | None,
 ) -> Effect | None:
     if len(columns) > 1:
         return None
     said = bin_means(train[0][columns[0]], train[1], holdout[0][columns[0]], problem)
-    return score(metric, np.asarray(holdout[1]), said, error, rows)
+    return score(metric, np.asarray(holdout[1]), said, groups)
 
 
 def _newest(part: tuple[pd.DataFrame, pd.Series]) -> tuple[pd.DataFrame, pd.Series]:

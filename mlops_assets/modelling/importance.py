@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_assets.modelling.feature_effects import Effect, ErrorOfMean, Floats, effect, independent
+from mlops_assets.modelling.feature_effects import Effect, effect
 from mlops_assets.modelling.metrics import Metric, suited
 from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.statistics.groups import Groups
+from mlops_assets.statistics.resampling import Floats
 
 
 def permutation_importance_table(
@@ -20,7 +22,7 @@ def permutation_importance_table(
     seed: int,
     repeats: int = 5,
     max_rows: int = 2_000,
-    error: ErrorOfMean = independent,
+    groups: Groups | None = None,
 ) -> pd.DataFrame:
     """Permutation importance (Breiman 2001) of each column of `X`, greatest first.
 
@@ -28,7 +30,7 @@ def permutation_importance_table(
     the repeats, low and high (95%), p_harms. Computed on at most `max_rows` rows, drawn by `seed`, in their order.
     """
     found = permutation_importances(
-        model, X, y, metric_name, [[name] for name in X.columns], seed, repeats, max_rows, error
+        model, X, y, metric_name, [[name] for name in X.columns], seed, repeats, max_rows, groups
     )
     rows = [{"feature": name, **_cells(each)} for name, each in zip(X.columns, found, strict=True)]
     table = pd.DataFrame(rows, columns=["feature", "importance", "std", "low", "high", "p_harms"])
@@ -52,7 +54,7 @@ def permutation_importances(
     seed: int,
     repeats: int = 5,
     max_rows: int = 2_000,
-    error: ErrorOfMean = independent,
+    groups: Groups | None = None,
 ) -> list[Importance]:
     """The importance of each set of columns, whose rows are shuffled together.
 
@@ -71,12 +73,13 @@ def permutation_importances(
     stacked = pd.concat([part] * repeats, ignore_index=True)
     orders = np.array([random.permutation(len(rows)) for _ in range(repeats)])
     whole = chosen.function(labels, said), _influence(chosen, labels, said)
+    of_rows = None if groups is None else groups.take(rows)
     found = []
     for columns in sets:
         shuffled = {name: part[name].take(orders.ravel()).set_axis(stacked.index) for name in columns}
         many = predict(model, stacked.assign(**shuffled))
         drops, contributions = _drops(chosen, labels, whole, many, orders)
-        found.append(Importance(effect(float(drops.mean()), contributions, rows, error), float(drops.std())))
+        found.append(Importance(effect(float(drops.mean()), contributions, of_rows), float(drops.std())))
     return found
 
 

@@ -139,19 +139,19 @@ def _r2(y: np.ndarray, predictions: Predictions) -> float:
     return 1.0 - residual / total if total else float("nan")
 
 
-def _class_number(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Position (n,) of each label among the classes; -1 for a class that the model does not know."""
+def class_numbers(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Return the position (n,) of each label among the model's classes; -1 for a class that it does not know."""
     return np.asarray(pd.Index(_classes(predictions)).get_indexer(pd.Index(y)))
 
 
 def _surprise(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-    number = _class_number(y, predictions)
+    number = class_numbers(y, predictions)
     given = _probability(predictions)[np.arange(len(y)), np.maximum(number, 0)]
     return np.asarray(-np.log(np.clip(np.where(number < 0, 0.0, given), _EPS, 1.0 - _EPS)))
 
 
 def _brier(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-    number, probability = _class_number(y, predictions), _probability(predictions)
+    number, probability = class_numbers(y, predictions), _probability(predictions)
     truth = number[:, None] == np.arange(probability.shape[1])
     loss = ((probability - truth) ** 2).sum(axis=1) + (number < 0)
     return np.asarray(loss / 2 if probability.shape[1] == 2 else loss)

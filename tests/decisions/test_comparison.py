@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mlops_assets.decisions.comparison import compare, more_rows
-from mlops_assets.decisions.resampling import resampled_rows
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics.resampling import resampled_rows
 
 
 def off_by(errors):

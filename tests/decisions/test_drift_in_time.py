@@ -10,8 +10,8 @@ from scipy.signal import lfilter
 
 from mlops_assets.decisions.drift import Pair
 from mlops_assets.decisions.drift import drift as drift_and_together
-from mlops_assets.decisions.effective_rows import Side, effective_rows
 from mlops_assets.decisions.season import matched
+from mlops_assets.statistics.effective_rows import Side, effective_rows
 
 drift = partial(drift_and_together, together=False)
 START = pd.Timestamp("2020-01-01")

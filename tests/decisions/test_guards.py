@@ -1,10 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from mlops_assets.decisions.comparison import compare
-from mlops_assets.decisions.guards import guarded, guards, holm
+from mlops_assets.decisions.guards import guarded, guards
 from mlops_assets.modelling.intervals import rows_by_value
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
@@ -75,12 +74,6 @@ def test_a_metric_that_only_the_challenger_has_not_is_worse():
     challenger = Predictions(np.full(100, -2.0))
     only = guards(y, champion, challenger, [(metric("neg_mean_squared_log_error"), 0.0)], {}, RMSE)[0]
     assert (only.verdict, only.p_adjusted) == ("worse", 0.0)
-
-
-def test_holm_equals_statsmodels():
-    p = [0.01, 0.04, 0.03, 0.005, 0.7]
-    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
-    assert np.isnan(holm([float("nan"), 0.02])[0]) and holm([float("nan"), 0.02])[1] == 0.02
 
 
 def test_guards_over_equal_models_seldom_stop_one():

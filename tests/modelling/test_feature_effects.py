@@ -1,28 +1,25 @@
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from mlops_assets.modelling.feature_effects import by_group, difference, effect, holm, independent, score
+from mlops_assets.modelling.feature_effects import difference, effect, score
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
-
-ROWS = np.arange(400)
 
 
 def test_an_effect_of_independent_rows_is_a_one_sample_t_test():
     series = np.random.default_rng(0).normal(0.1, 1.0, 400)
-    found = effect(float(series.mean()), series, ROWS, independent)
+    found = effect(float(series.mean()), series)
     theirs = stats.ttest_1samp(series, 0.0)
     assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
     assert found.p_harms == pytest.approx(stats.ttest_1samp(series, 0.0, alternative="less").pvalue)
 
 
 def test_an_effect_that_is_the_same_in_every_row_is_certain_and_one_without_influence_unknown():
-    nothing = effect(0.0, np.zeros(400), ROWS, independent)
+    nothing = effect(0.0, np.zeros(400))
     assert (nothing.low, nothing.high, nothing.p_harms) == (0.0, 0.0, 1.0)
-    assert np.isnan(effect(0.5, None, ROWS, independent).low)
-    assert np.isnan(effect(float("nan"), np.zeros(400), ROWS, independent).high)
+    assert np.isnan(effect(0.5, None).low)
+    assert np.isnan(effect(float("nan"), np.zeros(400)).high)
 
 
 def test_a_difference_is_positive_for_the_better_model_whatever_the_metric():
@@ -30,9 +27,9 @@ def test_a_difference_is_positive_for_the_better_model_whatever_the_metric():
     y = random.integers(0, 2, 400)
     right, guess = (Predictions(said, np.column_stack([1 - p, p]), np.array([0, 1])) for said, p in _said(random, y))
     for name in ("log_loss", "roc_auc", "accuracy"):
-        found = difference(metric(name), y, right, guess, independent, ROWS)
+        found = difference(metric(name), y, right, guess)
         assert found.low > 0, name
-        back = difference(metric(name), y, guess, right, independent, ROWS)
+        back = difference(metric(name), y, guess, right)
         assert (back.low, back.high) == pytest.approx((-found.high, -found.low)) and back.p_harms < 0.001
 
 
@@ -45,25 +42,6 @@ def test_intervals_of_a_score_hold_the_true_metric():
     random, hits = np.random.default_rng(2), 0
     for _ in range(200):
         y = random.normal(0, 2.0, 300)
-        found = score(metric("rmse"), y, Predictions(np.zeros(300)), independent, np.arange(300))
+        found = score(metric("rmse"), y, Predictions(np.zeros(300)))
         hits += found.low <= 2.0 <= found.high
     assert 180 <= hits <= 198
-
-
-def test_rows_of_one_group_count_as_what_they_are():
-    random = np.random.default_rng(3)
-    groups = pd.Series(np.repeat([f"g{number}" for number in range(40)], 10))
-    of_group = random.normal(size=40)
-    whole = np.repeat(of_group, 10)
-    se, freedom = by_group(groups)(whole, ROWS)
-    assert se == pytest.approx(stats.sem(of_group)) and freedom == pytest.approx(39)
-    assert se > 3 * independent(whole, ROWS)[0]
-    newest, of_newest = by_group(groups)(whole[200:], ROWS[200:])
-    assert newest == pytest.approx(stats.sem(of_group[20:])) and of_newest == pytest.approx(19)
-    assert np.isnan(by_group(pd.Series(["only"] * 400))(whole, ROWS)[0])
-
-
-def test_holm():
-    assert holm(np.array([0.01, 0.04, np.nan, 0.03])).tolist() == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
-    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
-    assert len(holm(np.array([]))) == 0

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mlops_assets.decisions import students_t
-
 Floats = NDArray[np.float64]
 
 _MOST_BLOCKS = 10_000
@@ -131,19 +129,6 @@ def block_error(series: Floats, block: int) -> float:
     whole, rest = divmod(n, block)
     of_rest = float(np.mean((sums[rest : n + rest] - sums[:n]) ** 2)) if rest else 0.0
     return float(np.sqrt(whole * np.mean((sums[block : n + block] - sums[:n]) ** 2) + of_rest)) / n
-
-
-def widening(rows: int, block: int, alpha: float) -> float:
-    """How far bootstrap deviations are to be stretched for the few blocks that there are.
-
-    A percentile interval is too narrow by sqrt(m / (m - 1)) and uses normal in place of Student's quantiles, m being
-    the number of blocks (Hesterberg 2015, "What teachers should know about the bootstrap"). Infinite for m < 2.
-    """
-    blocks = rows / block
-    if blocks < 2:
-        return float("inf")
-    quantiles = students_t.quantile(1 - alpha, blocks - 1) / students_t.normal_quantile(1 - alpha)
-    return float(np.sqrt(blocks / (blocks - 1))) * quantiles
 
 
 def _starts(rows: int, blocks: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.decisions import students_t
-from mlops_assets.decisions.resampling import block_length
+from mlops_assets.statistics import students_t
+from mlops_assets.statistics.resampling import block_length
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

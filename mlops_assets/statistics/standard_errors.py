@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlops_assets.decisions.resampling import Floats, block_length
+from mlops_assets.statistics.resampling import Floats, block_length
 
 
 def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float, float]:

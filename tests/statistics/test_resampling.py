@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
 
-from mlops_assets.decisions.resampling import (
+from mlops_assets.statistics.resampling import (
     block_error,
     block_length,
     resampled_means,
     resampled_rows,
     resampled_weights,
-    widening,
 )
-from mlops_assets.decisions.standard_errors import error_of_mean
+from mlops_assets.statistics.standard_errors import error_of_mean
 
 
 def autocorrelated(draw, rows, phi):
@@ -54,9 +53,3 @@ def test_the_standard_error_is_that_of_many_repetitions():
         assert least <= found / truth <= most
     assert error_of_mean(draw.normal(size=400))[1] in (399, int(0.4 * 400 ** (2 / 3)))
     assert error_of_mean(np.ones(50)) == (0.0, 49)
-
-
-def test_bounds_are_wider_where_blocks_are_few():
-    assert widening(10_000, 1, 0.05) == pytest.approx(1.0, abs=0.001)
-    assert widening(50, 10, 0.05) == pytest.approx(np.sqrt(5 / 4) * 2.132 / 1.645, rel=0.001)
-    assert widening(10, 8, 0.05) == np.inf

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.resampling import Floats, counts, few_at_a_time
+from mlops_assets.statistics.resampling import Floats, counts, few_at_a_time
 
 _CELLS = 2_000_000
 
@@ -30,6 +30,22 @@ class Groups:
     def effective(self) -> float:
         """How many groups of equal size tell as much (Kish 1965): few large ones outweigh many small."""
         return float(self.size.sum() ** 2 / np.sum(self.size.astype(np.float64) ** 2))
+
+    def take(self, rows: NDArray[np.int64]) -> "Groups":
+        """Return the groups of these rows, by position."""
+        return Groups.of(self.number[rows])
+
+    def error_of_mean(self, series: Floats) -> tuple[float, float]:
+        """Return the standard error of the mean of a series (n,) and its degrees of freedom.
+
+        It comes from the sums over groups (Liang & Zeger 1986; Cameron, Gelbach & Miller 2008); NaN where they count as
+        fewer than two.
+        """
+        freedom = self.effective - 1
+        if freedom < 1:
+            return float("nan"), 1.0
+        sums = np.bincount(self.number, series - series.mean(), len(self.size))
+        return float(np.sqrt(np.sum(sums**2) * self.effective / freedom)) / len(series), freedom
 
     def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
         """Means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
