@@ -15,7 +15,7 @@ PROOFS = {
     "great-expectations": ["tests/resources/test_great_expectations.py"],
     "evidently, matplotlib": ["tests/end_to_end/test_ui_metadata.py"],
     "pandas, pyarrow, numpy": ["tests/resources/test_storage.py"],
-    "scipy": ["tests/decisions/test_drift.py"],
+    "scipy": ["tests/decisions/drift/test_batch_drift.py"],
     "sqlalchemy, psycopg": ["tests/sources/test_table_batches.py"],
     "typer, rich": ["tests/cli/test_help.py", "tests/cli/test_history.py"],
     "optuna": ["tests/modelling/test_search.py"],

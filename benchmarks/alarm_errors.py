@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from mlops_assets.decisions.drift import drift
+from mlops_assets.decisions.drift.batch_drift import drift
 
 Row = dict[str, Any]
 Times = pd.DatetimeIndex | None

@@ -11,7 +11,7 @@ import great_expectations as gx
 import mlflow
 import pandas as pd
 
-from mlops_assets.decisions.drift import drift
+from mlops_assets.decisions.drift.batch_drift import drift
 from mlops_assets.modelling.metrics import scores
 from mlops_assets.modelling.predictions import predict
 

@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlops_assets.decisions.comparison import compare
-from mlops_assets.decisions.leakage import telling_features
+from mlops_assets.decisions.promotion.comparison import compare
+from mlops_assets.decisions.promotion.leakage import telling_features
 from mlops_assets.modelling import plots
 from mlops_assets.modelling.importance import permutation_importance_table
 from mlops_assets.modelling.intervals import intervals

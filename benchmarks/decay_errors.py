@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import signal, stats
 
-from mlops_assets.decisions.decay import decay
-from mlops_assets.decisions.retraining import confirmed
+from mlops_assets.decisions.performance.decay import decay
+from mlops_assets.decisions.retraining.decide import confirmed
 
 ALPHA = 0.01
 PHI = 0.7

@@ -91,8 +91,8 @@ def stored(model: Declaration, home: Path) -> Storage:
 
 def told(name: str, result: Recommended, seconds: float) -> str:
     """The table and the recommendation as Markdown."""
-    from mlops_assets.decisions.policies import python_snippet
-    from mlops_assets.decisions.policy_backtest import useful_life
+    from mlops_assets.decisions.retraining.backtest import useful_life
+    from mlops_assets.decisions.retraining.candidates import python_snippet
 
     rows = pd.DataFrame(result.rows()).round({result.measure: 4, "regret": 4, "total": 4, "seconds": 1})
     head = "| " + " | ".join(rows.columns) + " |\n|" + "---|" * len(rows.columns)

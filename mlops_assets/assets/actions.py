@@ -10,7 +10,7 @@ from mlops_assets.assets.promotions import carry_out, note_training
 from mlops_assets.assets.standing import Standing
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.assets.verdicts import Judgement, gates_of, judge, together
-from mlops_assets.decisions.promotion import Decision
+from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, RegistryError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry

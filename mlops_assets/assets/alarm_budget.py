@@ -8,7 +8,7 @@ from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
-    from mlops_assets.decisions.error_budget import Level
+    from mlops_assets.decisions.drift.error_budget import Level
 
 
 def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "Level":
@@ -18,7 +18,7 @@ def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "L
     """
     import pandas as pd
 
-    from mlops_assets.decisions.error_budget import allowed_level
+    from mlops_assets.decisions.drift.error_budget import allowed_level
 
     reports = BatchReports(storage, model.name)
     drift, scored = reports.all("drift"), reports.all("predictions")

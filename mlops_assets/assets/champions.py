@@ -16,7 +16,7 @@ from mlops_assets.assets.standing import standing_of, waiting
 from mlops_assets.assets.upstream import recorded
 from mlops_assets.assets.verdicts import PACK, Judgement, judge
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.promotion import Decision
+from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
@@ -26,8 +26,8 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 
 if TYPE_CHECKING:
-    from mlops_assets.decisions.comparison import Verdict
-    from mlops_assets.decisions.guards import Guard
+    from mlops_assets.decisions.promotion.comparison import Verdict
+    from mlops_assets.decisions.promotion.guards import Guard
 
 HAS_CHAMPION = "has_champion"
 CHECKS = {

@@ -26,9 +26,9 @@ from mlops_assets.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_assets.decisions.drift import DriftReport
-    from mlops_assets.decisions.drift_tests import FeatureDrift
-    from mlops_assets.decisions.error_budget import Level
+    from mlops_assets.decisions.drift.batch_drift import DriftReport
+    from mlops_assets.decisions.drift.column_tests import FeatureDrift
+    from mlops_assets.decisions.drift.error_budget import Level
 
 _MOST_IN_TABLE = 200
 _MOST_IN_MESSAGE = 8
@@ -97,7 +97,7 @@ def _judge(
     said: "pd.DataFrame | None",
     level: "Level",
 ) -> "DriftReport":
-    from mlops_assets.decisions.drift import Pair, drift
+    from mlops_assets.decisions.drift.batch_drift import Pair, drift
 
     now = about[model.time] if model.time else None
     pairs = []

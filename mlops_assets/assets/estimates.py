@@ -95,7 +95,7 @@ def estimate_scored(
 
     of_holdout: labels of the champion's holdout, and what was predicted of it by the version that had not seen it.
     """
-    from mlops_assets.decisions.estimated_performance import estimate, estimated_metric
+    from mlops_assets.decisions.performance.estimated import estimate, estimated_metric
 
     if said.classes is None:
         return ""
@@ -139,7 +139,7 @@ def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: St
 
 def estimate_sentence(model: Declaration, made: BatchEstimate, storage: Storage) -> str:
     """The estimate in words, with what it rests on and how it fared before."""
-    from mlops_assets.decisions.estimated_performance import coverage, relied_on
+    from mlops_assets.decisions.performance.estimated import coverage, relied_on
 
     known = [
         (each.low, each.high, each.realised)

@@ -77,7 +77,7 @@ def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
 
 def feature_checks(case: Case, tests: "Sequence[FeatureTest]", target: str) -> list[CheckOutcome]:
     """The checks of `FEATURE_CHECKS`, in their order."""
-    from mlops_assets.decisions.overlap import no_overlap
+    from mlops_assets.decisions.promotion.overlap import no_overlap
 
     train, holdout = (rows.X.assign(**{target: rows.y}) for rows in (case.train, case.holdout))
     return [no_overlap(train, holdout), features_earn(tests, judging_metric(case).name)]

@@ -87,7 +87,7 @@ def baseline_predictions(
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
     """The gates of `CHALLENGER_GATES` and `BASELINE_GATES`, and of a refit that it agrees with what was judged."""
-    from mlops_assets.decisions.gates import beats_baseline, leakage
+    from mlops_assets.decisions.promotion.gates import beats_baseline, leakage
 
     first = case.metrics[0]
     y = case.holdout.y.to_numpy()
@@ -106,7 +106,7 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
 
 def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
-    from mlops_assets.decisions.gates import agrees, latency, loads_back, size
+    from mlops_assets.decisions.promotion.gates import agrees, latency, loads_back, size
     from mlops_assets.modelling.distances import distances
     from mlops_assets.modelling.predictions import predict
 
@@ -126,7 +126,7 @@ def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """The gates of `QUALITY_GATES`."""
-    from mlops_assets.decisions.gates import quality
+    from mlops_assets.decisions.promotion.gates import quality
     from mlops_assets.modelling.metrics import scores
 
     bounded = [*model.gates.minimum, *model.gates.maximum]

@@ -35,7 +35,7 @@ from mlops_assets.resources.training_rows import next_label_at, read_labelled
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_assets.decisions.decay import Decay
+    from mlops_assets.decisions.performance.decay import Decay
     from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
     from mlops_assets.modelling.problem import Problem
@@ -143,7 +143,7 @@ def _judge(
     model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
 ) -> "tuple[_Judged, BatchEstimate | str]":
     """The labelled rows of a batch judged, and what would have been expected of all of them without their labels."""
-    from mlops_assets.decisions.decay import decay
+    from mlops_assets.decisions.performance.decay import decay
     from mlops_assets.modelling.predictions import predict
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
@@ -199,7 +199,7 @@ def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, s
 
 def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
     """Why the batch cannot be judged yet, with what kept outcomes from being joined to it, or None."""
-    from mlops_assets.decisions.decay import insufficient_labels
+    from mlops_assets.decisions.performance.decay import insufficient_labels
 
     later = model.outcomes is not None
     reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)

@@ -24,8 +24,8 @@ from mlops_assets.text import listed
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mlops_assets.decisions.policies import Trial
-    from mlops_assets.decisions.policy_backtest import Arrival, Backtest, Contender, PolicyResult
+    from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult
+    from mlops_assets.decisions.retraining.candidates import Trial
 
 TOLERANCE = 0.05
 """A model's useful life ends where it is this much worse than a fresh one."""
@@ -79,7 +79,7 @@ class Recommended:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each policy, the cheapest first, the oracle last."""
-        from mlops_assets.decisions.policies import total
+        from mlops_assets.decisions.retraining.candidates import total
 
         ordered = sorted(self.backtest.results, key=lambda each: total(each, self.price))
         return [
@@ -145,8 +145,8 @@ def recommend(
     say: Callable[[str], None] = lambda _: None,
 ) -> Recommended:
     """Replay the stored batches of a model, and choose. `tuned` are parameters as in `Pipeline.set_params`."""
-    from mlops_assets.decisions.policies import default_price, trials, winner
-    from mlops_assets.decisions.policy_backtest import backtest
+    from mlops_assets.decisions.retraining.backtest import backtest
+    from mlops_assets.decisions.retraining.candidates import default_price, trials, winner
 
     history = StoredHistory(model, storage, tuned, say)
     start = history.first(config.newest)
@@ -209,7 +209,7 @@ def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Se
 
 
 def _contender(trial: "Trial", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
-    from mlops_assets.decisions.policy_backtest import Contender
+    from mlops_assets.decisions.retraining.backtest import Contender
 
     ticks = _ticks(rule, arrivals[0].came, arrivals[-1].came) if rule.cron else ()
     return Contender(trial.name, rule, ticks, trial.taken)
@@ -223,8 +223,8 @@ def _ticks(rule: Retraining, since: "datetime", until: "datetime") -> "tuple[dat
 
 
 def _metadata(found: Recommended) -> dict[str, Any]:
-    from mlops_assets.decisions.policies import python_snippet, winner, yaml_snippet
-    from mlops_assets.decisions.policy_backtest import useful_life
+    from mlops_assets.decisions.retraining.backtest import useful_life
+    from mlops_assets.decisions.retraining.candidates import python_snippet, winner, yaml_snippet
 
     least = winner(found.backtest.results, found.price, equal=0)
     life = useful_life(found.backtest.ages, TOLERANCE)

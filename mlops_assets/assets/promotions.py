@@ -10,7 +10,7 @@ from mlops_assets.assets.standing import WAITING, Standing
 from mlops_assets.assets.trainings import note_judged, note_refused, verdict_of
 from mlops_assets.assets.verdicts import Judgement
 from mlops_assets.checks import reasons
-from mlops_assets.decisions.promotion import Decision, alias_state
+from mlops_assets.decisions.promotion.alias import Decision, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
@@ -65,7 +65,7 @@ def note_training(
 
 def refused_by_moment(judged: Judgement) -> bool:
     """Whether nothing but a measure of the moment speaks against the version: another attempt measures it again."""
-    from mlops_assets.decisions.gates import only_of_the_moment
+    from mlops_assets.decisions.promotion.gates import only_of_the_moment
 
     return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
 

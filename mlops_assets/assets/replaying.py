@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlops_assets.decisions.drift import Pair
-    from mlops_assets.decisions.policy_backtest import Arrival
+    from mlops_assets.decisions.drift.batch_drift import Pair
+    from mlops_assets.decisions.retraining.backtest import Arrival
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
@@ -111,8 +111,8 @@ class StoredHistory:
 
         Left out are the classifier over all features, importances, and earlier alarms, which the level depends on.
         """
-        from mlops_assets.decisions.drift import Pair, drift
-        from mlops_assets.decisions.error_budget import allowed_level
+        from mlops_assets.decisions.drift.batch_drift import Pair, drift
+        from mlops_assets.decisions.drift.error_budget import allowed_level
 
         declared, rule, record = self._model, self._model.drift, self._records[batch]
         frame, times = self._reference(model)
@@ -137,7 +137,7 @@ class StoredHistory:
 
     def _prediction_pair(self, model: int, batch: int) -> "Pair":
         """What the model says of the batch's labelled rows, and of its own holdout."""
-        from mlops_assets.decisions.drift import Pair
+        from mlops_assets.decisions.drift.batch_drift import Pair
 
         held, scored = self._judged_on(model), self._rows(batch)
         before, now = (said.frame().iloc[:, -1] for said in (self._together(model, model), self._said(model, batch)))
@@ -146,7 +146,7 @@ class StoredHistory:
 
     def _decayed(self, model: int, batch: int) -> bool | None:
         """As the step `performance` finds it."""
-        from mlops_assets.decisions.decay import decay
+        from mlops_assets.decisions.performance.decay import decay
 
         judged = judged_loss(self._metrics(), self._problem())
         found = decay(
@@ -159,7 +159,7 @@ class StoredHistory:
 
     def _better(self, challenger: int, champion: int) -> bool:
         """Whether the challenger keeps the declared quality and is promoted by the comparison on its holdout."""
-        from mlops_assets.decisions.comparison import compare
+        from mlops_assets.decisions.promotion.comparison import compare
 
         rules, group = self._model.gates, self._model.group
         if not self._passes(challenger):
@@ -178,7 +178,7 @@ class StoredHistory:
         return found.verdict == "promote"
 
     def _passes(self, model: int) -> bool:
-        from mlops_assets.decisions.gates import quality
+        from mlops_assets.decisions.promotion.gates import quality
         from mlops_assets.modelling.metrics import scores
 
         if self._fitted(model)[0] is None:
@@ -273,7 +273,7 @@ def as_loss(metric: "Metric", value: float) -> float:
 
 def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":
     """When batches came: with their last row; without `time`, 30 days apart."""
-    from mlops_assets.decisions.policy_backtest import Arrival
+    from mlops_assets.decisions.retraining.backtest import Arrival
 
     found: list[Arrival] = []
     came = (datetime.min if model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
@@ -306,6 +306,6 @@ def _utc(moment: str) -> datetime:
 
 
 def _span(text: str) -> timedelta:
-    from mlops_assets.decisions.retraining import duration
+    from mlops_assets.decisions.retraining.decide import duration
 
     return duration(text)

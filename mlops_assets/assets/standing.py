@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops_assets.decisions.promotion import AliasState, alias_state
+from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion

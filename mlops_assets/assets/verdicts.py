@@ -8,7 +8,7 @@ from mlops_assets.assets.judging import BASELINE_GATES, CHALLENGER_GATES, QUALIT
 from mlops_assets.assets.standing import Standing
 from mlops_assets.assets.training_sets import CHECKS as TRAINING_SET_GATES
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.promotion import Decision, decide
+from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion
@@ -19,8 +19,8 @@ from mlops_assets.text import shown
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlops_assets.decisions.comparison import Verdict
-    from mlops_assets.decisions.guards import Guard
+    from mlops_assets.decisions.promotion.comparison import Verdict
+    from mlops_assets.decisions.promotion.guards import Guard
     from mlops_assets.modelling.predictions import Predictions
 
 PACK = "mlops_assets"
@@ -84,7 +84,7 @@ def gates_of(
 
 def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
     """The outcome of all gates as one."""
-    from mlops_assets.decisions.gates import all_pass
+    from mlops_assets.decisions.promotion.gates import all_pass
 
     return all_pass(GATES, gates)
 
@@ -101,8 +101,8 @@ def _rival(
 
 def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
     """The comparison in the first metric, and the guards that a better challenger must not break."""
-    from mlops_assets.decisions.comparison import compare
-    from mlops_assets.decisions.guards import guarded, guards
+    from mlops_assets.decisions.promotion.comparison import compare
+    from mlops_assets.decisions.promotion.guards import guarded, guards
     from mlops_assets.modelling.metrics import metric
 
     rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()

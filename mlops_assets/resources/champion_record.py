@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from mlops_assets.decisions.promotion import AliasState, alias_state
+from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.model_version import ModelVersion

@@ -8,7 +8,7 @@ import dagster as dg
 
 from mlops_assets.assets.keys import asset_key
 from mlops_assets.assets.trainings import WAITING
-from mlops_assets.decisions.retraining import confirmed
+from mlops_assets.decisions.retraining.decide import confirmed
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.alerts import Alert, AlertKind, Severity
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord

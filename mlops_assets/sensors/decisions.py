@@ -16,8 +16,8 @@ from mlops_assets.assets.keys import (
     asset_key,
 )
 from mlops_assets.assets.metadata import metadata, table
-from mlops_assets.decisions.retraining import RetrainingDecision
-from mlops_assets.decisions.retraining_evidence import Evidence
+from mlops_assets.decisions.retraining.decide import RetrainingDecision
+from mlops_assets.decisions.retraining.evidence import Evidence
 from mlops_assets.text import inert
 
 _KEY, _MOST_SHOWN = "decision_key", 20

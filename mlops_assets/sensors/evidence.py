@@ -10,7 +10,7 @@ import dagster as dg
 from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
 from mlops_assets.assets.training_sets import split, too_few
 from mlops_assets.assets.trainings import WAITING
-from mlops_assets.decisions.retraining_evidence import Alarms, Evidence
+from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.assets.drift_reports import _drift_check
-from mlops_assets.decisions.drift import Pair, drift
+from mlops_assets.decisions.drift.batch_drift import Pair, drift
 
 
 def test_the_reasons_of_an_unknown_stand_in_the_message_each_once():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.assets.judging import measured_latency
-from mlops_assets.decisions.gates import latency
+from mlops_assets.decisions.promotion.gates import latency
 
 
 class Waiting:

@@ -19,7 +19,7 @@ from examples.electricity import model as electricity
 from examples.hotel_cancellations import model as hotel_cancellations
 from mlops_assets import Folder, Frame
 from mlops_assets.assets.keys import declared
-from mlops_assets.decisions.drift import Pair, drift
+from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.modelling.predictions import predict
 
 NOWHERE = "not/a/folder"

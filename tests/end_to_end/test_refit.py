@@ -13,7 +13,7 @@ from mlops_assets import Drift, Search
 from mlops_assets.assets.estimates import BatchEstimate
 from mlops_assets.cli.on_record import decisions
 from mlops_assets.cli.reigns import reigns_of
-from mlops_assets.decisions.estimated_performance import estimate
+from mlops_assets.decisions.performance.estimated import estimate
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.resources.batch_reports import BatchReports

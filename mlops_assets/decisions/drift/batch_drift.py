@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_assets.decisions.domain_classifier import together_entry
-from mlops_assets.decisions.drift_tests import FeatureDrift, Kind, Word, column_entries, unknown
-from mlops_assets.decisions.season import Matched, Season, matched
+from mlops_assets.decisions.drift.column_tests import FeatureDrift, Kind, Word, column_entries, unknown
+from mlops_assets.decisions.drift.domain_classifier import together_entry
+from mlops_assets.decisions.drift.season import Matched, Season, matched
 from mlops_assets.statistics.effective_rows import Floats, Integers
 
 _MOST_ROWS = 100_000

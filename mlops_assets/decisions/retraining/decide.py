@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from mlops_assets.decisions.retraining_evidence import Alarms, Evidence, Policy
+from mlops_assets.decisions.retraining.evidence import Alarms, Evidence, Policy
 from mlops_assets.text import counted
 
 _UNITS = {"min": "minutes", "h": "hours", "D": "days", "W": "weeks"}

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_assets.decisions.evidence import Evidence, NoEvidence, evidence
+from mlops_assets.decisions.promotion.paired_difference import NoDifference, PairedDifference, paired_difference
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
@@ -92,9 +92,9 @@ def compare(
     """
     if no_worse_by is not None and not no_worse_by >= 0:
         raise TrainingError(f"no_worse_by is {no_worse_by}; expected 0 or more, in the units of {metric.name}.")
-    found = evidence(y, champion, challenger, metric, resamples, seed, block, groups)
+    found = paired_difference(y, champion, challenger, metric, resamples, seed, block, groups)
     rows = len(np.asarray(y))
-    if isinstance(found, NoEvidence):
+    if isinstance(found, NoDifference):
         nan = float("nan")
         return Verdict(found.verdict, nan, nan, nan, nan, rows, 0, metric.name, 1 - alpha, 0, seed, found.reason)
     return _judged(found, metric.name, rows, min_gain, no_worse_by, alpha, seed)
@@ -115,7 +115,7 @@ def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: in
 
 
 def _judged(
-    found: Evidence, metric: str, rows: int, min_gain: float, no_worse_by: float | None, alpha: float, seed: int
+    found: PairedDifference, metric: str, rows: int, min_gain: float, no_worse_by: float | None, alpha: float, seed: int
 ) -> Verdict:
     differences = _widened(found, alpha)
     least = min_gain if no_worse_by is None else -no_worse_by
@@ -154,7 +154,7 @@ def _judged(
     )
 
 
-def _bounds(found: Evidence, differences: Floats, least: float, alpha: float) -> tuple[float, float, float]:
+def _bounds(found: PairedDifference, differences: Floats, least: float, alpha: float) -> tuple[float, float, float]:
     """Low, high and p: the bootstrap's, or where they are more cautious those of the paired t-test on the rows."""
     low, high = (float(bound) for bound in np.quantile(differences, [alpha, 1 - alpha]))
     p = (1 + int(np.count_nonzero(differences <= least))) / (1 + len(differences))
@@ -165,7 +165,7 @@ def _bounds(found: Evidence, differences: Floats, least: float, alpha: float) ->
     return min(low, found.effect - reach), max(high, found.effect + reach), max(p, by_t)
 
 
-def _widened(found: Evidence, alpha: float) -> Floats:
+def _widened(found: PairedDifference, alpha: float) -> Floats:
     """The bootstrap's sample with the spread of Student's t in place of its own at the bounds."""
     deviations = found.drawn - found.effect
     spread = float(found.drawn.std())
@@ -175,7 +175,7 @@ def _widened(found: Evidence, alpha: float) -> Floats:
     return found.effect + deviations * (found.se / spread * quantiles)
 
 
-def _drawn(found: Evidence, rows: int) -> str:
+def _drawn(found: PairedDifference, rows: int) -> str:
     if found.unit == "rows":
         return f"{rows:,} rows"
     each = f" of {found.block}" if found.unit == "blocks" else ""

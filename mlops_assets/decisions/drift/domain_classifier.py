@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_assets.decisions.drift_tests import FeatureDrift, tested, unknown
-from mlops_assets.decisions.season import Matched
+from mlops_assets.decisions.drift.column_tests import FeatureDrift, tested, unknown
+from mlops_assets.decisions.drift.season import Matched
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, Floats, Side, effective_rows
 
 NAME = "all features together"

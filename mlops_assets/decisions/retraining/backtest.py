@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mlops_assets.decisions.retraining import decide_retraining
-from mlops_assets.decisions.retraining_evidence import Alarms, Evidence, Policy
+from mlops_assets.decisions.retraining.decide import decide_retraining
+from mlops_assets.decisions.retraining.evidence import Alarms, Evidence, Policy
 from mlops_assets.errors import TrainingError
 
 ORACLE = "oracle"

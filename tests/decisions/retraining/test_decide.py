@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets import Retraining
-from mlops_assets.decisions.retraining import confirmed, decide_retraining, duration
-from mlops_assets.decisions.retraining_evidence import Alarms, Evidence
+from mlops_assets.decisions.retraining.decide import confirmed, decide_retraining, duration
+from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALM = Evidence(

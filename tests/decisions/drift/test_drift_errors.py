@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.decisions.drift import drift as drift_and_together
+from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
 
 drift = partial(drift_and_together, together=False)
 

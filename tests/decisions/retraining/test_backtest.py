@@ -8,15 +8,7 @@ import pytest
 import yaml
 
 from mlops_assets import Retraining
-from mlops_assets.decisions.policies import (
-    default_price,
-    python_snippet,
-    total,
-    trials,
-    winner,
-    yaml_snippet,
-)
-from mlops_assets.decisions.policy_backtest import (
+from mlops_assets.decisions.retraining.backtest import (
     AgePoint,
     Arrival,
     Backtest,
@@ -24,6 +16,14 @@ from mlops_assets.decisions.policy_backtest import (
     PolicyResult,
     backtest,
     useful_life,
+)
+from mlops_assets.decisions.retraining.candidates import (
+    default_price,
+    python_snippet,
+    total,
+    trials,
+    winner,
+    yaml_snippet,
 )
 from mlops_assets.errors import MlopsAssetsError, TrainingError
 

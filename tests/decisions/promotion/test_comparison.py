@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from mlops_assets.decisions.comparison import compare, more_rows
+from mlops_assets.decisions.promotion.comparison import compare, more_rows
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
@@ -222,7 +222,7 @@ def test_a_block_that_leaves_no_two_tells_nothing():
 EVIDENCE = """
 import hashlib, json
 import numpy as np
-from mlops_assets.decisions.comparison import compare
+from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
 draw = np.random.default_rng(0)

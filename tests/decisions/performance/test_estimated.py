@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from mlops_assets.decisions.calibration import calibration
-from mlops_assets.decisions.estimated_performance import Estimate, coverage, estimate, estimated_metric, relied_on
+from mlops_assets.decisions.performance.calibration import calibration
+from mlops_assets.decisions.performance.estimated import Estimate, coverage, estimate, estimated_metric, relied_on
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
 

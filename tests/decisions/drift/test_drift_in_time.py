@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from mlops_assets.decisions.drift import Pair
-from mlops_assets.decisions.drift import drift as drift_and_together
-from mlops_assets.decisions.season import matched
+from mlops_assets.decisions.drift.batch_drift import Pair
+from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
+from mlops_assets.decisions.drift.season import matched
 from mlops_assets.statistics.effective_rows import Side, effective_rows
 
 drift = partial(drift_and_together, together=False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from mlops_assets.decisions.decay import decay, insufficient_labels
+from mlops_assets.decisions.performance.decay import decay, insufficient_labels
 
 DRAW = np.random.default_rng(0)
 HOLDOUT = DRAW.normal(size=500) ** 2

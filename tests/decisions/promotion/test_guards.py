@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.decisions.comparison import compare
-from mlops_assets.decisions.guards import guarded, guards
+from mlops_assets.decisions.promotion.comparison import compare
+from mlops_assets.decisions.promotion.guards import guarded, guards
 from mlops_assets.modelling.intervals import rows_by_value
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions

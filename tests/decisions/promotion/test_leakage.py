@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.decisions.gates import leakage
-from mlops_assets.decisions.leakage import telling_features
+from mlops_assets.decisions.promotion.gates import leakage
+from mlops_assets.decisions.promotion.leakage import telling_features
 
-DATA = Path(os.environ.get("MLOPS_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "bike_hourly"
+DATA = Path(os.environ.get("MLOPS_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "bike_hourly"
 DRAW = np.random.default_rng(0)
 ROWS = 3_000
 X = pd.DataFrame({name: DRAW.gamma(2.0, 1.0, ROWS) for name in "abcdef"})

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mlops_assets.decisions.drift import Pair
-from mlops_assets.decisions.drift import drift as drift_and_together
+from mlops_assets.decisions.drift.batch_drift import Pair
+from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
 
 drift = partial(drift_and_together, together=False)
 DRAW = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.calibration import FEWEST_OF_A_CLASS, calibration
+from mlops_assets.decisions.performance.calibration import FEWEST_OF_A_CLASS, calibration
 from mlops_assets.modelling.metrics import class_numbers
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t

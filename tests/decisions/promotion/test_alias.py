@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.promotion import alias_state, decide
+from mlops_assets.decisions.promotion.alias import alias_state, decide
 
 PASSED, FAILED = CheckOutcome("gates", True, "all pass"), CheckOutcome("gates", False, "rmse is 9, at most 5")
 

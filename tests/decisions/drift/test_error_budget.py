@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.decisions.error_budget import allowed_level
+from mlops_assets.decisions.drift.error_budget import allowed_level
 
 WINDOW = 90
 

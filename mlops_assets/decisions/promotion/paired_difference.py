@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_assets.decisions.paired_errors import paired_error
+from mlops_assets.decisions.promotion.paired_errors import paired_error
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
@@ -46,7 +46,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PairedDifference:
     """The improvement of the challenger in the metric's units, positive is better.
 
     `drawn` (resamples,) is its bootstrap sample as it came, `se` its standard error with what the bootstrap misses
@@ -67,14 +67,14 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class NoEvidence:
+class NoDifference:
     """Why there is none, and what is to be done then."""
 
     verdict: Literal["keep", "inconclusive"]
     reason: str
 
 
-def evidence(
+def paired_difference(
     y: Any,
     champion: Predictions,
     challenger: Predictions,
@@ -83,38 +83,38 @@ def evidence(
     seed: int,
     block: int | None = None,
     groups: Any = None,
-) -> Evidence | NoEvidence:
+) -> PairedDifference | NoDifference:
     """The difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
     labels = np.asarray(y)
     rows = len(labels)
     _same_rows(rows, champion, challenger, groups)
     champion, challenger = of_same_classes(champion, challenger)
     if rows < MIN_ROWS:
-        return NoEvidence("inconclusive", f"{rows} rows are too few to compare on; at least {MIN_ROWS} are needed")
+        return NoDifference("inconclusive", f"{rows} rows are too few to compare on; at least {MIN_ROWS} are needed")
     if unsound := _unsound(labels, champion, challenger):
-        return NoEvidence("keep", unsound)
+        return NoDifference("keep", unsound)
     scores = {"champion": metric.function(labels, champion), "challenger": metric.function(labels, challenger)}
     for who, score in scores.items():
         if not np.isfinite(score):
-            return NoEvidence("keep", f"{metric.name} of the {who} is {score}: not comparable")
+            return NoDifference("keep", f"{metric.name} of the {who} is {score}: not comparable")
     sign = 1.0 if metric.greater_is_better else -1.0
     found = _units(labels, champion, challenger, metric, block, groups)
-    if isinstance(found, NoEvidence):
+    if isinstance(found, NoDifference):
         return found
     units, missed, freedom = found
     drawn = sign * _differences(labels, champion, challenger, metric, units, resamples, seed)
     known = drawn[np.isfinite(drawn)]
     if len(known) < 0.9 * len(drawn):
         undefined = f"{len(drawn) - len(known)} of {len(drawn)} resamples"
-        return NoEvidence("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
+        return NoDifference("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
     effect = sign * (float(scores["challenger"]) - float(scores["champion"]))
     se = float(known.std()) * missed
     within = units if isinstance(units, Groups) else None
     paired = paired_error(labels, champion, challenger, metric, within, block > 1 if block else None)
     if isinstance(units, Groups):
-        return Evidence(effect, known, se, freedom, "groups", len(units.size), 0, *paired)
+        return PairedDifference(effect, known, se, freedom, "groups", len(units.size), 0, *paired)
     kind: Literal["rows", "blocks"] = "rows" if units.length == 1 else "blocks"
-    return Evidence(effect, known, se, freedom, kind, -(-rows // units.length), units.length, *paired)
+    return PairedDifference(effect, known, se, freedom, kind, -(-rows // units.length), units.length, *paired)
 
 
 def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Predictions, Predictions]:
@@ -140,23 +140,23 @@ def _over(predictions: Predictions, known: np.ndarray, classes: np.ndarray) -> P
 
 def _units(
     labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, block: int | None, groups: Any
-) -> tuple[Blocks | Groups, float, float] | NoEvidence:
+) -> tuple[Blocks | Groups, float, float] | NoDifference:
     """What to draw, the factor by which its bootstrap is too narrow, and the degrees of freedom that it has."""
     if groups is not None:
         found = Groups.of(groups)
         if len(found.size) < MIN_GROUPS:
             few = f"{len(found.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
-            return NoEvidence("inconclusive", few)
+            return NoDifference("inconclusive", few)
         if found.effective < MIN_GROUPS / 2:
             few = f"groups of unlike size are worth {found.effective:.1f} alike; at least {MIN_GROUPS / 2:g} are needed"
-            return NoEvidence("inconclusive", few)
+            return NoDifference("inconclusive", few)
         freedom = found.effective - 1
         return found, float(np.sqrt(found.effective / freedom)), freedom
     of_row = metric.influence or _stand_in
     series = np.asarray(of_row(labels, challenger) - of_row(labels, champion), dtype=np.float64)
     length = usable_block(block, len(labels)) if block else cautious_block(series)
     if 2 * length > len(labels):
-        return NoEvidence("inconclusive", f"{len(labels):,} rows are less than two blocks of {length:,}")
+        return NoDifference("inconclusive", f"{len(labels):,} rows are less than two blocks of {length:,}")
     error, freedom = error_of_mean(series, dependent=block > 1 if block else None)
     narrow = block_error(series, length)
     return Blocks(len(labels), length), error / narrow if narrow else 1.0, freedom

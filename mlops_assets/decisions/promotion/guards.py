@@ -6,8 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_assets.decisions.comparison import Verdict
-from mlops_assets.decisions.evidence import Evidence, NoEvidence, evidence, of_same_classes
+from mlops_assets.decisions.promotion.comparison import Verdict
+from mlops_assets.decisions.promotion.paired_difference import (
+    NoDifference,
+    PairedDifference,
+    of_same_classes,
+    paired_difference,
+)
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
@@ -103,11 +108,11 @@ def _guard(
         return Guard(name, len(y), nan, nan, nan, nan, nan, "too few rows", note)
     if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn; only the spread is taken
         resamples = min(resamples, _RESAMPLES_OF_SCORERS)
-    found = evidence(y, champion, challenger, metric, resamples, seed, groups=groups)
+    found = paired_difference(y, champion, challenger, metric, resamples, seed, groups=groups)
     before, after = (float(metric.function(y, said)) for said in (champion, challenger))
     if np.isfinite(before) and not np.isfinite(after):
         return Guard(name, len(y), before, after, nan, 0.0, nan, "not worse", f"{before:.4g} became {after}")
-    if isinstance(found, NoEvidence):
+    if isinstance(found, NoDifference):
         return Guard(name, len(y), before, after, nan, nan, nan, "too few rows", found.reason)
     p = _worse_by_chance(found, tolerance)
     end = f", tolerated {tolerance:.4g}" if tolerance else ""
@@ -115,7 +120,7 @@ def _guard(
     return Guard(name, len(y), before, after, found.effect, p, nan, "not worse", note)
 
 
-def _worse_by_chance(found: Evidence, tolerance: float) -> float:
+def _worse_by_chance(found: PairedDifference, tolerance: float) -> float:
     """How likely an effect so low is if the challenger is worse by the tolerance at most."""
     if found.se == 0.0:
         return 0.0 if found.effect < -tolerance else 1.0

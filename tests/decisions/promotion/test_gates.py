@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.gates import (
+from mlops_assets.decisions.promotion.gates import (
     agrees,
     all_pass,
     beats_baseline,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.leakage import telling_features
+from mlops_assets.decisions.promotion.leakage import telling_features
 
 SAME_WITHIN = 1e-9
 _NEGLIGIBLE = 0.01

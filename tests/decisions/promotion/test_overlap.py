@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.decisions.overlap import no_overlap, overlap
+from mlops_assets.decisions.promotion.overlap import no_overlap, overlap
 
 DRAW = np.random.default_rng(0)
 

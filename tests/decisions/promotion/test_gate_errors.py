@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-GATE = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gate_errors.py"))
+GATE = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "gate_errors.py"))
 INDEPENDENT, ERRORS, DIFFERENCES = GATE["KINDS"]
 FEW, MANY = 300, 2_000
 

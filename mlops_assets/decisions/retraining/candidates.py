@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from mlops_assets.decisions.policy_backtest import PolicyResult
-from mlops_assets.decisions.retraining import duration
+from mlops_assets.decisions.retraining.backtest import PolicyResult
+from mlops_assets.decisions.retraining.decide import duration
 from mlops_assets.errors import MlopsAssetsError
 
 EQUAL = 0.01
