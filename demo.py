@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from definitions import defs
-from mlops_assets.assets.keys import MARK, asset_key, batches, declared
+from mlops_assets.assets.shared.keys import MARK, asset_key, batches, declared
 from mlops_assets.resources.batch_ledger import BatchLedger
 from resources import HOME, resources
 

@@ -29,7 +29,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "end_to_end")]
 
 from daemon import Loop  # noqa: E402
 
-from mlops_assets.assets.keys import declared  # noqa: E402
+from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.resources.batch_ledger import BatchLedger, batch_info  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402

@@ -22,8 +22,8 @@ import pandas as pd
 REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY)]
 
-from mlops_assets.assets.keys import declared  # noqa: E402
-from mlops_assets.assets.policy_backtests import BacktestConfig, Recommended, recommend  # noqa: E402
+from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, Recommended, recommend  # noqa: E402
+from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402

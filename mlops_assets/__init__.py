@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlops_assets.assets.shared.keys import batches as batches
     from mlops_assets.deployment import Deployment as Deployment
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
     from mlops_assets.pipeline import ModelPipeline as ModelPipeline
@@ -29,6 +30,7 @@ _FOUND_IN = {
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "rules"),
     **dict.fromkeys(("Folder", "Frame", "Limits", "Table", "UpstreamAsset"), "sources"),
     "MlopsAssetsError": "errors",
+    "batches": "assets.shared.keys",
 }
 __all__ = sorted(_FOUND_IN)
 

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 import dagster as dg
 
-from mlops_assets.assets.keys import MODEL, asset_key, declared
+from mlops_assets.assets.shared.keys import MODEL, asset_key, declared
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
 from mlops_assets.text import shown

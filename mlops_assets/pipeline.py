@@ -6,20 +6,20 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, Field, PrivateAttr
 
-from mlops_assets.assets.challengers import challenger_asset
-from mlops_assets.assets.champions import champion_asset
-from mlops_assets.assets.datasets import dataset_asset
-from mlops_assets.assets.drift_reports import drift_asset
-from mlops_assets.assets.evaluations import evaluation_asset
-from mlops_assets.assets.features import features_asset
+from mlops_assets.assets.backtest.policy_backtest import backtest_job, policy_backtest_asset
+from mlops_assets.assets.batch.dataset import dataset_asset
+from mlops_assets.assets.batch.drift import drift_asset
+from mlops_assets.assets.batch.features import features_asset
+from mlops_assets.assets.batch.outcomes import outcomes_asset
+from mlops_assets.assets.batch.performance import performance_asset
+from mlops_assets.assets.batch.predictions import predictions_asset
 from mlops_assets.assets.jobs import jobs_for_people
-from mlops_assets.assets.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_ASSETS, asset_key, declare
-from mlops_assets.assets.model_cards import model_card_asset
-from mlops_assets.assets.outcomes import outcomes_asset
-from mlops_assets.assets.performance_reports import performance_asset
-from mlops_assets.assets.policy_backtests import backtest_job, policy_backtest_asset
-from mlops_assets.assets.predictions import predictions_asset
-from mlops_assets.assets.training_sets import training_set_asset
+from mlops_assets.assets.promotion.champion import champion_asset
+from mlops_assets.assets.promotion.model_card import model_card_asset
+from mlops_assets.assets.shared.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_ASSETS, asset_key, declare
+from mlops_assets.assets.training.challenger import challenger_asset
+from mlops_assets.assets.training.evaluation import evaluation_asset
+from mlops_assets.assets.training.training_set import training_set_asset
 from mlops_assets.component_schema import ModelAttributes
 from mlops_assets.component_tree import refuse_second_of_a_name
 from mlops_assets.component_yaml import attributes_of, by_line

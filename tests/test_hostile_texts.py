@@ -7,10 +7,10 @@ import dagster as dg
 import pytest
 from markdown_it import MarkdownIt
 
-from mlops_assets.assets.keys import check_specs
-from mlops_assets.assets.metadata import check_result, image, link, markdown_text
-from mlops_assets.assets.model_cards import _card
-from mlops_assets.assets.sparklines import trend
+from mlops_assets.assets.promotion.model_card import _card
+from mlops_assets.assets.shared.keys import check_specs
+from mlops_assets.assets.shared.metadata import check_result, image, link, markdown_text
+from mlops_assets.assets.shared.sparklines import trend
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.pipeline import ModelPipeline
 from mlops_assets.resources.alerts import Alert

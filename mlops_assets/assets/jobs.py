@@ -5,9 +5,9 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.keys import KIND, MODEL, asset_key, batches
-from mlops_assets.assets.metadata import metadata
-from mlops_assets.assets.relearn import relearn_job, who_and_why
+from mlops_assets.assets.batch.relearn import relearn_job, who_and_why
+from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
+from mlops_assets.assets.shared.metadata import metadata
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchLedger

@@ -11,8 +11,8 @@ import dagster as dg
 import typer
 from rich.console import Console
 
-from mlops_assets.assets.keys import asset_key
-from mlops_assets.assets.policy_backtests import BacktestConfig
+from mlops_assets.assets.backtest.policy_backtest import BacktestConfig
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
 from mlops_assets.cli.records import plain

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located, missing_database
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
 from mlops_assets.cli.records import not_passed

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.records import Record, materialized, not_passed, observed
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReports, ReportKind

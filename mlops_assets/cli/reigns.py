@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from mlops_assets.assets.keys import TRIGGER, asset_key
+from mlops_assets.assets.shared.keys import TRIGGER, asset_key
 from mlops_assets.cli.records import Record, materialized
 from mlops_assets.resources.champion_record import ChampionRecord
 from mlops_assets.resources.model_version import ModelVersion

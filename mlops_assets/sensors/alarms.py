@@ -6,8 +6,8 @@ from itertools import takewhile
 
 import dagster as dg
 
-from mlops_assets.assets.keys import asset_key
-from mlops_assets.assets.trainings import WAITING
+from mlops_assets.assets.shared.keys import asset_key
+from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.decisions.retraining.decide import confirmed
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.alerts import Alert, AlertKind, Severity

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.keys import (
+from mlops_assets.assets.shared.keys import (
     ATTEMPT,
     DATA_VERSION,
     DECLARATION_VERSION,
@@ -15,7 +15,7 @@ from mlops_assets.assets.keys import (
     TRIGGER,
     asset_key,
 )
-from mlops_assets.assets.metadata import metadata, table
+from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.decisions.retraining.decide import RetrainingDecision
 from mlops_assets.decisions.retraining.evidence import Evidence
 from mlops_assets.text import inert

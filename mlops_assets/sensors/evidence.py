@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
-from mlops_assets.assets.training_sets import split, too_few
-from mlops_assets.assets.trainings import WAITING
+from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
+from mlops_assets.assets.training.outcome import WAITING
+from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError

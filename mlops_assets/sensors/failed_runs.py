@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
+from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.alerts import Alert
 from mlops_assets.resources.batch_ledger import BatchLedger

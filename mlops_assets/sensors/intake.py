@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from mlops_assets.assets.completeness import outstanding
-from mlops_assets.assets.keys import BATCH_ASSETS
+from mlops_assets.assets.batch.completeness import outstanding
+from mlops_assets.assets.shared.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time

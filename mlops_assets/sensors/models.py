@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mlops_assets.assets.keys import KIND, MODEL, declared
+from mlops_assets.assets.shared.keys import KIND, MODEL, declared
 from mlops_assets.declaration import Declaration
 
 UNFINISHED = [

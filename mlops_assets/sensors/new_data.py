@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.keys import batches
-from mlops_assets.assets.outcomes import outcome_batches
-from mlops_assets.assets.upstream_batches import look_upstream
+from mlops_assets.assets.batch.outcomes import outcome_batches
+from mlops_assets.assets.batch.upstream_source import look_upstream
+from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.labels import OutcomesLedger
 from mlops_assets.resources.mlflow_registry import MlflowRegistry

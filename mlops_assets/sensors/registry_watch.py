@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.keys import asset_key
-from mlops_assets.assets.metadata import check_result
+from mlops_assets.assets.shared.keys import asset_key
+from mlops_assets.assets.shared.metadata import check_result
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.mlflow_registry import MlflowRegistry

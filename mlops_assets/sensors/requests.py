@@ -7,8 +7,8 @@ from typing import Literal
 
 import dagster as dg
 
-from mlops_assets.assets.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
-from mlops_assets.assets.outcomes import outcome_batches
+from mlops_assets.assets.batch.outcomes import outcome_batches
+from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from mlops_assets.assets.keys import TRAINING_ASSETS, asset_key, declared_models
+from mlops_assets.assets.shared.keys import TRAINING_ASSETS, asset_key, declared_models
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.storage import Storage

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from mlops_assets.assets.keys import MODEL
+from mlops_assets.assets.shared.keys import MODEL
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _MOST, _LONGEST = 100, 400

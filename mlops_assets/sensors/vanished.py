@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.declaration import Declaration
 
 MOST_GONE = 1_000

@@ -13,7 +13,7 @@ from deployment import REPOSITORY
 from lived import HERE, Lived, Said, run
 
 from mlops_assets import Retraining
-from mlops_assets.assets.policy_backtests import BacktestConfig, recommend
+from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
 
 sys.path.append(str(HERE.parents[1] / "benchmarks"))
 

@@ -18,7 +18,7 @@ import pandas as pd
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from relay import free_port
 
-from mlops_assets.assets.keys import KIND, MODEL, TRIGGER, asset_key
+from mlops_assets.assets.shared.keys import KIND, MODEL, TRIGGER, asset_key
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_record

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from mlops_assets.assets import training
+from mlops_assets.assets.training import fit as training
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 
 POINTS = ("fitted", "registered", "before_alias", "after_alias")

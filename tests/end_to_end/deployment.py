@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.assets.keys import MARK, asset_key, batches
+from mlops_assets.assets.shared.keys import MARK, asset_key, batches
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow_registry import MlflowRegistry

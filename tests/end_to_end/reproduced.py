@@ -3,7 +3,7 @@
 from deployment import failed, why
 from synthetic import rows
 
-from mlops_assets.assets.reproducing import reproduce
+from mlops_assets.assets.reproduction.reproduce import reproduce
 from mlops_assets.modelling.recipe import digest_of
 
 FOREST = "sklearn.ensemble.RandomForestRegressor"

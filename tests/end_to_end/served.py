@@ -15,7 +15,7 @@ from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
 
-from mlops_assets.assets.keys import asset_key, batches
+from mlops_assets.assets.shared.keys import asset_key, batches
 
 PATIENCE = 240.0
 

@@ -5,7 +5,7 @@ import pytest
 from deployment import checks, plain, why
 from synthetic import rows
 
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.storage import Storage

@@ -7,7 +7,7 @@ import pytest
 from deployment import QUIET, why
 from synthetic import rows
 
-from mlops_assets.assets.keys import ATTEMPT, batches
+from mlops_assets.assets.shared.keys import ATTEMPT, batches
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.sensors import attempts, registry_probe
 from mlops_assets.sensors.new_data import new_data_sensor

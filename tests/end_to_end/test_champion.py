@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from synthetic import rows
 
 from mlops_assets import Gates
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.resources.training_ledger import TrainingLedger
 
 POOR, GOOD = {"alpha": 1e4}, {"alpha": 0.1}

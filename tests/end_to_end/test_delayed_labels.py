@@ -10,10 +10,10 @@ from rewind import RewoundDeployment
 from synthetic import rows
 
 from mlops_assets import Folder
-from mlops_assets.assets import outcomes as outcomes_step
-from mlops_assets.assets.completeness import outstanding
-from mlops_assets.assets.keys import MARK
-from mlops_assets.assets.outcomes import outcome_batches
+from mlops_assets.assets.batch import outcomes as outcomes_step
+from mlops_assets.assets.batch.completeness import outstanding
+from mlops_assets.assets.batch.outcomes import outcome_batches
+from mlops_assets.assets.shared.keys import MARK
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord
 from mlops_assets.resources.training_rows import read_holdout, read_manifest, read_train

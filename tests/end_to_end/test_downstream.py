@@ -6,7 +6,7 @@ import pytest
 from deployment import QUIET, DeployedModel, Deployment
 from synthetic import rows
 
-from mlops_assets.assets.keys import batches
+from mlops_assets import batches
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from deployment import DeployedModel, Deployment, checks, failed, why
 from synthetic import rows
 
-from mlops_assets.assets.drawing import drawn, drawn_plots
-from mlops_assets.assets.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key
+from mlops_assets.assets.shared.drawing import drawn, drawn_plots
+from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key
 
 CLASSIFIER = {
     "target": "bought",

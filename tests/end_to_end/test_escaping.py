@@ -72,7 +72,7 @@ def test_tables_and_plots_of_the_ui_hold_text_as_text(model, deployment):
     """Tables are text to the UI; what it renders as Markdown or SVG must not hold an element of the data."""
     from dagster import MarkdownMetadataValue
 
-    from mlops_assets.assets.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key
+    from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key
 
     for kind in (*BATCH_ASSETS, *TRAINING_ASSETS):
         event = deployment.instance.get_latest_materialization_event(asset_key(model.name, kind))

@@ -18,7 +18,7 @@ from examples.bike_demand import model as bike_demand
 from examples.electricity import model as electricity
 from examples.hotel_cancellations import model as hotel_cancellations
 from mlops_assets import Folder, Frame
-from mlops_assets.assets.keys import declared
+from mlops_assets.assets.shared.keys import declared
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.modelling.predictions import predict
 

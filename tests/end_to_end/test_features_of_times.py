@@ -6,7 +6,7 @@ from deployment import failed, why
 from synthetic import rows
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.assets.feature_times import refused_times, times_returned, with_times_as_text
+from mlops_assets.assets.batch.feature_times import refused_times, times_returned, with_times_as_text
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.modelling.features import compute
 from mlops_assets.resources.judges import judged_by

@@ -8,7 +8,7 @@ import pytest
 from deployment import QUIET, DeployedModel, plain, why
 from synthetic import rows
 
-from mlops_assets.assets.keys import KIND, MODEL, asset_key
+from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
 from mlops_assets.resources.champion_record import champion_record
 from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.text import inert

@@ -5,7 +5,7 @@ import pandas as pd
 from deployment import QUIET, checks, failed, why
 from synthetic import rows
 
-from mlops_assets.assets import datasets
+from mlops_assets.assets.batch import dataset as datasets
 from mlops_assets.resources.column_kinds import learnt_anew
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources import Folder

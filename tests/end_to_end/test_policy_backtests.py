@@ -13,8 +13,8 @@ from deployment import REPOSITORY, Deployment, why
 from synthetic import rows
 
 from mlops_assets import Frame, ModelPipeline, Retraining, Search
-from mlops_assets.assets.policy_backtests import BacktestConfig, recommend
-from mlops_assets.assets.replaying import StoredHistory
+from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
+from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.errors import MlopsAssetsError, TrainingError
 
 sys.path.append(str(REPOSITORY / "benchmarks"))

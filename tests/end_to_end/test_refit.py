@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 from synthetic import rows
 
 from mlops_assets import Drift, Search
-from mlops_assets.assets.estimates import BatchEstimate
+from mlops_assets.assets.batch.estimate import BatchEstimate
 from mlops_assets.cli.on_record import decisions
 from mlops_assets.cli.reigns import reigns_of
 from mlops_assets.decisions.performance.estimated import estimate

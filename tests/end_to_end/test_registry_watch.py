@@ -182,7 +182,7 @@ def test_a_crash_between_the_alias_and_its_record_is_sound_and_finished_by_the_n
         raise KeyboardInterrupt
 
     with monkeypatch.context() as crash:
-        crash.setattr("mlops_assets.assets.promotions.write_champion_record", dies)
+        crash.setattr("mlops_assets.assets.promotion.promote.write_champion_record", dies)
         assert not model.materialize("champion", action="promote", version=3, by="ada", reason="season").success
     assert (model.champion(), champion_record(model.storage, model.name).version) == (3, 2)
     assert [state for _, _, state in watch.states()] == ["sound"]

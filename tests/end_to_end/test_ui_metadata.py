@@ -5,7 +5,7 @@ import pytest
 from deployment import DeployedModel, Deployment, failed
 from synthetic import rows
 
-from mlops_assets.assets.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key, batches
+from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key, batches
 
 
 def with_ratio(batch, history):

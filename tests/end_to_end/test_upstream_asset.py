@@ -11,7 +11,7 @@ from sensed import Project, ridge
 from synthetic import rows
 
 from mlops_assets import Frame, Limits, UpstreamAsset
-from mlops_assets.assets.keys import asset_key
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.sources.batches import safe_key
 
 

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from mlops_assets import Folder, Gates, ModelPipeline
-from mlops_assets.assets.performance_reports import judged_loss
-from mlops_assets.assets.replaying import as_loss
+from mlops_assets.assets.backtest.stored_history import as_loss
+from mlops_assets.assets.batch.performance import judged_loss
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.metrics import metric, scores
 from mlops_assets.modelling.predictions import Predictions

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from clean_project import REPOSITORY, CleanProject, months_of_rentals, stop, wait_until
 
-from mlops_assets.assets.keys import KIND, TRIGGER
+from mlops_assets.assets.shared.keys import KIND, TRIGGER
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.mlflow_registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from mlops_assets.assets.standing import standing_of
+from mlops_assets.assets.promotion.alias_state import standing_of
 from mlops_assets.cli.doctor.records import records
 from mlops_assets.errors import DamagedRecordError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.assets.training_sets import split
+from mlops_assets.assets.training.training_set import split
 from mlops_assets.errors import TrainingError
 from mlops_assets.resources import training_rows
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord

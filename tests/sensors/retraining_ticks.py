@@ -6,8 +6,8 @@ import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.assets.keys import declared
-from mlops_assets.assets.training_sets import split
+from mlops_assets.assets.shared.keys import declared
+from mlops_assets.assets.training.training_set import split
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import write_champion_record

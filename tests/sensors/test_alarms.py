@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from alerts_world import NOW, UI
 
-from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
+from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
 
 
 def training(data="data1"):

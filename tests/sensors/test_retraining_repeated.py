@@ -9,8 +9,8 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 from retraining_ticks import Clock, Ticks
 
-from mlops_assets.assets import keys
-from mlops_assets.assets.keys import KIND, MODEL, declared
+from mlops_assets.assets.shared import keys
+from mlops_assets.assets.shared.keys import KIND, MODEL, declared
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 

@@ -9,8 +9,8 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 from retraining_ticks import NIGHTLY, Clock, Ticks
 
-from mlops_assets.assets.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
-from mlops_assets.assets.training_sets import split
+from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
+from mlops_assets.assets.training.training_set import split
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.champion_record import champion_record, write_champion_record

@@ -7,7 +7,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-from mlops_assets.assets.keys import MODEL
+from mlops_assets.assets.shared.keys import MODEL
 from mlops_assets.cli.doctor.runs import runs
 from mlops_assets.sensors.stillborn_runs import stillborn_runs
 

@@ -8,7 +8,7 @@ from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 
 from mlops_assets import ModelPipeline
-from mlops_assets.assets.keys import MARK, declared
+from mlops_assets.assets.shared.keys import MARK, declared
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations

@@ -10,7 +10,7 @@ import pytest
 from types_of_columns import NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 from mlops_assets import UpstreamAsset
-from mlops_assets.assets import upstream_batches
+from mlops_assets.assets.batch import upstream_source as upstream_batches
 from mlops_assets.checks import reasons
 from mlops_assets.errors import SourceError, SourceUnavailableError, TrainingError
 from mlops_assets.sources import Folder, Frame, Table

@@ -1,0 +1,1 @@
+"""The past of a model replayed under other retraining rules."""

@@ -1,0 +1,311 @@
+"""The past of a model, from its stored batches, as a back-test asks about it: fits, losses and real verdicts."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.assets.batch.performance import judged_loss
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import TrainingError
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, batch_info
+from mlops_assets.resources.labels import read_labels, unready
+from mlops_assets.resources.references import reference_rows
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_sampled, read_train
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mlops_assets.decisions.drift.batch_drift import Pair
+    from mlops_assets.decisions.retraining.backtest import Arrival
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.metrics import Metric
+    from mlops_assets.modelling.predictions import Predictions
+    from mlops_assets.modelling.problem import Problem
+    from mlops_assets.modelling.search import SearchResult
+
+_TIMELESS = timedelta(days=30)
+"""Batches without a time are taken to come this far apart, so that no budget holds them back."""
+
+
+class StoredHistory:
+    """The labelled batches of a model; see `decisions.policy_backtest.History`.
+
+    A model is fitted once, on the training set that the declaration gives as of a batch, with `params` (named as in
+    `Pipeline.set_params`) in place of a search, and kept in memory. Nothing is written anywhere.
+    """
+
+    def __init__(
+        self,
+        model: Declaration,
+        storage: Storage,
+        params: Mapping[str, Any] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._model, self._storage, self._params, self._say = model, storage, params or {}, say
+        ready = [each for each in BatchLedger(storage, model.name).all() if unready(model, each) is None]
+        self._records = [each for each in ready if each.labelled]
+        self._infos = tuple(batch_info(each) for each in self._records)
+        self.arrivals: Sequence[Arrival] = _arrivals(model, storage, self._records)
+        self._fits: dict[tuple[str, ...], tuple[Any, float]] = {}
+        self._manifest, self._metrics = cache(self._split), cache(self._measures)
+        self._rows = lru_cache(maxsize=16)(self._read_rows)
+        self._said = lru_cache(maxsize=64)(self._predict)
+        self._reference = lru_cache(maxsize=4)(self._read_reference)
+        self.loss: Callable[[int, int], float] = cache(self._loss)
+        self.drifted: Callable[[int, int], bool | None] = cache(self._drifted)
+        self.decayed: Callable[[int, int], bool | None] = cache(self._decayed)
+        self.better: Callable[[int, int], bool] = cache(self._better)
+
+    @property
+    def metric(self) -> "Metric":
+        """The first metric, which decides."""
+        return self._metrics()[0]
+
+    def first(self, newest: int = 0) -> int:
+        """The position as of which the first champion is trained: after as many batches as declared, with its quality.
+
+        newest: how many batches at most are scored after it; 0 for all. Raises `TrainingError` where there is none.
+        """
+        model, count = self._model, len(self._infos)
+        for position in range(max(model.retraining.first_after - 1, count - 1 - newest if newest else 0), count - 1):
+            if self._passes(position):
+                return position
+        raise TrainingError(
+            f"{model.name}: the past gives no first champion to replay from: there are {count} labelled batches; "
+            f"needed are {model.retraining.first_after} before the first training, a model on them that keeps the "
+            "declared minimum and maximum of its metrics, and 6 later batches to score. Wait for more batches."
+        )
+
+    def trained_rows(self, model: int) -> int:
+        """Labelled rows of the training set as of a position."""
+        return self._manifest(model).rows("train")
+
+    def seconds(self, model: int) -> float:
+        """Seconds that the fit took."""
+        return self._fitted(model)[1]
+
+    def searched(self, position: int) -> "SearchResult":
+        """The declared search, made once on the training set as of a position."""
+        from mlops_assets.modelling.search import search
+        from mlops_assets.modelling.splits import time_folds
+
+        rows, wanted = read_train(self._storage, self._model, self._manifest(position)), self._model.search
+        if wanted is None:
+            raise TrainingError(f"{self._model.name} declares no search: choose search: off")
+        folds = time_folds(rows.batch, wanted.folds)
+        options = (wanted.space, wanted.method, wanted.trials, self.metric.name, self._model.seed)
+        return search(self._pipeline(rows), rows.X, rows.y, folds, *options)
+
+    def _loss(self, model: int, batch: int) -> float:
+        if self._fitted(model)[0] is None:
+            return float("nan")
+        value = float(self.metric.function(self._rows(batch).y.to_numpy(), self._said(model, batch)))
+        return as_loss(self.metric, value)
+
+    def _drifted(self, model: int, batch: int) -> bool | None:
+        """As the step `drift` finds it from features, labels and predictions.
+
+        Left out are the classifier over all features, importances, and earlier alarms, which the level depends on.
+        """
+        from mlops_assets.decisions.drift.batch_drift import Pair, drift
+        from mlops_assets.decisions.drift.error_budget import allowed_level
+
+        declared, rule, record = self._model, self._model.drift, self._records[batch]
+        frame, times = self._reference(model)
+        X, about = read_sampled(self._storage, declared, record)
+        near = sum(self.arrivals[batch].came - each.came < _span(rule.period) for each in self.arrivals[: batch + 1])
+        found = drift(
+            frame,
+            X,
+            [name for name in frame.columns if name != declared.target],
+            allowed_level(rule.alpha, rule.false_alarms, near, 0).value,
+            rule.min_effect,
+            times=(times, about[declared.time]) if declared.time and times is not None else None,
+            season=rule.season,
+            together=False,
+            extra=[
+                self._prediction_pair(model, batch),
+                Pair(declared.target, "target", frame[declared.target], about[declared.target]),
+            ],
+            seed=declared.seed,
+        )
+        return None if found.verdict == "unknown" else found.verdict == "drift"
+
+    def _prediction_pair(self, model: int, batch: int) -> "Pair":
+        """What the model says of the batch's labelled rows, and of its own holdout."""
+        from mlops_assets.decisions.drift.batch_drift import Pair
+
+        held, scored = self._judged_on(model), self._rows(batch)
+        before, now = (said.frame().iloc[:, -1] for said in (self._together(model, model), self._said(model, batch)))
+        times = (held.time(self._model.time), scored.time(self._model.time)) if self._model.time else None
+        return Pair("prediction", "prediction", before, now, times)
+
+    def _decayed(self, model: int, batch: int) -> bool | None:
+        """As the step `performance` finds it."""
+        from mlops_assets.decisions.performance.decay import decay
+
+        judged = judged_loss(self._metrics(), self._problem())
+        found = decay(
+            judged.of_rows(self._holdout(model), self._together(model, model)),
+            judged.of_rows(self._rows(batch).y.to_numpy(), self._said(model, batch)),
+            judged.name,
+            judged.from_mean,
+        )
+        return None if found.verdict == "insufficient labels" else found.verdict == "decay"
+
+    def _better(self, challenger: int, champion: int) -> bool:
+        """Whether the challenger keeps the declared quality and is promoted by the comparison on its holdout."""
+        from mlops_assets.decisions.promotion.comparison import compare
+
+        rules, group = self._model.gates, self._model.group
+        if not self._passes(challenger):
+            return False
+        found = compare(
+            self._holdout(challenger),
+            self._together(champion, challenger),
+            self._together(challenger, challenger),
+            self.metric,
+            rules.min_gain,
+            1 - rules.confidence,
+            seed=self._model.seed,
+            groups=self._judged_on(challenger).about[group].to_numpy() if group else None,
+            no_worse_by=rules.no_worse_by,
+        )
+        return found.verdict == "promote"
+
+    def _passes(self, model: int) -> bool:
+        from mlops_assets.decisions.promotion.gates import quality
+        from mlops_assets.modelling.metrics import scores
+
+        if self._fitted(model)[0] is None:
+            return False
+        gates = self._model.gates
+        names = [*(each.name for each in self._metrics()), *gates.minimum, *gates.maximum]
+        found = scores(self._holdout(model), self._together(model, model), list(dict.fromkeys(names)))
+        return quality(found, gates.minimum, gates.maximum).passed
+
+    def _split(self, position: int) -> "Manifest":
+        from mlops_assets.modelling.manifest import Manifest
+        from mlops_assets.modelling.splits import split_in_time
+
+        found = split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
+        return Manifest(found.train, found.holdout, found.left_out)
+
+    def _measures(self) -> "tuple[Metric, ...]":
+        from mlops_assets.modelling.metrics import default_metrics, metric
+
+        return tuple(metric(name) for name in self._model.metrics or default_metrics(self._problem()))
+
+    def _problem(self) -> "Problem":
+        from mlops_assets.modelling.problem import problem_of
+
+        return problem_of(self._rows(0).y, self._model.problem)
+
+    def _fitted(self, model: int) -> tuple[Any, float]:
+        """The model, None where none can be fitted, and the seconds; positions with the same batches share it."""
+        from mlops_assets.modelling.search import fit
+
+        manifest = self._manifest(model)
+        trained_on = tuple(each.key for each in manifest.train)
+        if trained_on not in self._fits:
+            rows, begin, fitted = read_train(self._storage, self._model, manifest), time.perf_counter(), None
+            try:
+                fitted = fit(self._pipeline(rows), rows.X, rows.y)
+            except TrainingError as error:  # such as no label known in time: in production nothing is promoted then
+                self._say(f"no model up to {manifest.trained_until}: {error}")
+            self._fits[trained_on] = fitted, time.perf_counter() - begin
+            self._say(f"fitted {len(self._fits)} of {len(self._infos)}: trained until {manifest.trained_until}")
+        return self._fits[trained_on]
+
+    def _pipeline(self, rows: Rows) -> Any:
+        from mlops_assets.assets.training.fit import decided_by
+        from mlops_assets.modelling.estimators import build
+        from mlops_assets.modelling.problem import problem_of
+
+        model = self._model
+        problem, by = problem_of(rows.y, model.problem), decided_by(model)
+        pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, by)
+        return pipeline.set_params(**self._params) if self._params else pipeline
+
+    def _judged_on(self, model: int) -> Rows:
+        from mlops_assets.modelling.manifest import Manifest
+
+        return read_holdout(self._storage, self._model, Manifest((), self._manifest(model).holdout))
+
+    def _holdout(self, model: int) -> "np.ndarray":
+        return self._judged_on(model).y.to_numpy()
+
+    def _together(self, model: int, held_by: int) -> "Predictions":
+        """What a model says of the holdout of another."""
+        from mlops_assets.modelling.predictions import predict
+
+        return predict(self._fitted(model)[0], self._judged_on(held_by).X)
+
+    def _read_rows(self, batch: int) -> Rows:
+        from mlops_assets.modelling.manifest import Manifest
+
+        return read_holdout(self._storage, self._model, Manifest((), (self._infos[batch],)))
+
+    def _predict(self, model: int, batch: int) -> "Predictions":
+        from mlops_assets.modelling.predictions import predict
+
+        return predict(self._fitted(model)[0], self._rows(batch).X)
+
+    def _read_reference(self, model: int) -> "tuple[pd.DataFrame, pd.Series | None]":
+        return reference_rows(self._model, read_train(self._storage, self._model, self._manifest(model)))
+
+
+def as_loss(metric: "Metric", value: float) -> float:
+    """A metric as something to lose: what it lacks of 1 where greater is better.
+
+    Of 0 for scorers named `neg_...` and for gains of the user's own, which have no greatest value.
+    """
+    if not metric.greater_is_better:
+        return value
+    from mlops_assets.modelling.own_metrics import is_own
+
+    return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
+
+
+def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":
+    """When batches came: with their last row; without `time`, 30 days apart."""
+    from mlops_assets.decisions.retraining.backtest import Arrival
+
+    found: list[Arrival] = []
+    came = (datetime.min if model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
+    for record in records:
+        ended = _utc(record.end) if record.end and model.time else came + _TIMELESS
+        came = max(ended, came + timedelta.resolution)
+        found.append(Arrival(record.batch, record.labelled, came, max(came, _known(model, storage, record) or came)))
+    return found
+
+
+def _known(model: Declaration, storage: Storage, record: BatchRecord) -> datetime | None:
+    """When `label_share` of a batch's labels were known; None where they do not say, and count as there at once."""
+    from mlops_assets.resources.outcome_frames import KNOWN_AT, moments
+
+    if model.known_at is None:
+        return None
+    if record.labels is None:
+        frame = storage.read_frame(model.name, "dataset", record.batch, str(record.version), [model.known_at])
+        at = moments(frame[model.known_at])
+    else:
+        at = read_labels(storage, model.name, record.batch, record.labels)[KNOWN_AT]
+    at = at.dropna().sort_values()
+    needed = min(int(model.label_share * record.rows), len(at)) - 1
+    return None if at.empty else _utc(at.iloc[max(needed, 0)].isoformat())
+
+
+def _utc(moment: str) -> datetime:
+    at = datetime.fromisoformat(moment)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _span(text: str) -> timedelta:
+    from mlops_assets.decisions.retraining.decide import duration
+
+    return duration(text)

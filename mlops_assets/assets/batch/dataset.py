@@ -1,0 +1,282 @@
+"""`dataset`: a batch read, validated and stored, or rejected with the reason."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.completeness import outstanding
+from mlops_assets.assets.batch.intake import as_texts, judged_columns
+from mlops_assets.assets.batch.upstream_source import upstream_deps
+from mlops_assets.assets.batch.validation import says_known_at, validated
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.resources.column_kinds import DATASET, kinds_for, learnt_anew, record_kinds, stored_dataset
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.judges import judged_by
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.suites import Suite, suite_of
+from mlops_assets.text import inert
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+CONTRACT = {
+    "readable": "The source gives the batch within its limits of size, rows and encoding.",
+    "row_count": "The batch has rows.",
+    "columns": "All columns of the first accepted batch are there.",
+    "dtypes": "Each column holds the kind of values that it held in the first accepted batch.",
+    "non_null": "No column is empty.",
+    "finite": "No number is infinite.",
+    "key_unique": "No key occurs twice.",
+    "time_valid": "Each row has a time, and none lies in the future.",
+}
+"""The checks that come first: Great Expectations passes vacuously where there are no rows."""
+FIRST_LOOK = {"first_look": "In the first batch, an index is not a feature and numbers are not read as text."}
+KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
+
+
+def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
+    """The rows of each batch as parquet; its checks gate everything downstream."""
+    suite = suite_of(model)
+    key = asset_key(model.name, "dataset")
+
+    @model_asset(
+        model,
+        "dataset",
+        kinds={"pandas", "parquet"},
+        code_version=suite.version,
+        batch=True,
+        deps=upstream_deps(model.source),
+        description=f"Batches of {model.name}, validated. {model.source.describe()}",
+        check_specs=[
+            *check_specs(model.name, "dataset", {**CONTRACT, **(KNOWN_AT if says_known_at(model) else {})}),
+            *check_specs(model.name, "dataset", FIRST_LOOK, blocking=False),
+            *_suite_specs(model.name, suite),
+        ],
+        output_required=False,
+    )
+    def dataset(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, great_expectations: GreatExpectations
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        batch = context.partition_key
+        frame, outcomes = validated(model, suite, batch, mlops_storage, great_expectations, context)
+        accepted, outcomes = _take_in(model, batch, frame, outcomes, mlops_storage, context)
+        yield from (check_result(outcome, key) for outcome in outcomes)
+        if refused := reasons(outcomes):
+            _reject(model, batch, frame, refused, mlops_storage, context)
+            raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(refused), allow_retries=False)
+        if accepted is not None:
+            yield accepted
+            suite.infer(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+
+    return dataset
+
+
+def _take_in(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame | None",
+    outcomes: list[CheckOutcome],
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> tuple[dg.MaterializeResult[Any] | None, list[CheckOutcome]]:
+    """Store and record a batch that passed; what is to be shown of it, None where its rows are not used.
+
+    The outcomes come back, with a failed one where another batch that was accepted meanwhile holds other kinds.
+    """
+    from mlops_assets.sources.contents import data_version
+
+    if frame is None or reasons(outcomes):
+        return None, outcomes
+    version, ledger = data_version(frame), BatchLedger(storage, model.name)
+    if _is_duplicate(batch, version, len(frame), ledger, context):
+        return None, outcomes
+    if _nothing_new(model, batch, version, storage, context):
+        return None, outcomes
+    conflicts = _accept(model, batch, version, frame, storage, context)
+    if conflicts:
+        said = f"another batch was accepted at the same time: {'; '.join(conflicts)}"
+        conflict = CheckOutcome("dtypes", False, said)
+        return None, [conflict if outcome.name == "dtypes" else outcome for outcome in outcomes]
+    if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
+        return None, outcomes
+    if model.outcomes:
+        from mlops_assets.resources.labels import refresh_labels
+
+        refresh_labels(model, storage, [batch])
+    hints = [each.message for each in outcomes if each.name in FIRST_LOOK and not each.passed]
+    return _shown(model, batch, version, frame, storage, hints), outcomes
+
+
+def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=asset_key(model, "dataset"), description=inert(description), blocking=blocking)
+        for name, description, blocking in suite.checks
+    ]
+
+
+def _reject(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame | None",
+    refused: list[str],
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Record why, and keep the rows apart for a person to look at."""
+    from mlops_assets.sources.contents import data_version
+
+    rows, version = 0, None
+    if frame is not None:
+        rows, version = len(frame), data_version(frame)
+        storage.write_frame(model.name, "rejected", batch, version, as_texts(frame))
+    ledger = BatchLedger(storage, model.name)
+    mark = _mark(context, ledger.get(batch))
+    # As the sensor knew it, where a sensor asked: it would ask for ever for what its own process does not know yet.
+    judges = context.run.tags.get(JUDGED_BY) or judged_by(model, learnt_anew(storage, model.name))
+    record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
+    ledger.put(replace(record, judged_by=judges))
+    # Checks show the newest batch only; this stays with the asset's events.
+    shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
+    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
+
+
+def _nothing_new(
+    model: Declaration, batch: str, version: str, storage: Storage, context: dg.AssetExecutionContext
+) -> bool:
+    """Whether a sensor asked for rows of which all has been done: then only the source's mark is new."""
+    ledger = BatchLedger(storage, model.name)
+    before = ledger.get(batch)
+    if MARK not in context.run.tags or before is None or not _taken_in(model, before, version, storage):
+        return False
+    context.log.info(f"batch {batch!r} holds the rows that were taken in before: nothing is left to be done for it")
+    ledger.put(replace(before, mark=_mark(context, before)))
+    return True
+
+
+def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, context: dg.AssetExecutionContext) -> bool:
+    """Whether these rows are another batch's; then that is recorded, and they are not used a second time."""
+    other = ledger.same_rows(batch, version)
+    if other is None:
+        return False
+    reason = f"the same rows as batch {other!r}, taken in before: counted once"
+    mark = _mark(context, ledger.get(batch))
+    ledger.put(BatchRecord(batch, "duplicate", context.run_id, version, rows, reasons=(reason,), mark=mark))
+    context.log.info(f"batch {batch!r} is left out: {reason}")
+    shown = metadata({"duplicate_of": other, "left_out_because": reason, "rows": rows})
+    context.log_event(
+        dg.AssetObservation(context.asset_key, partition=batch, description=inert(reason), metadata=shown)
+    )
+    return True
+
+
+def _accept(
+    model: Declaration,
+    batch: str,
+    version: str,
+    frame: "pd.DataFrame",
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> list[str]:
+    """Store the rows, learn the kinds of their columns and record them; instead, the columns of which a batch that was
+    accepted since this one was validated holds other kinds.
+    """
+    from mlops_assets.validation.schema import schema_of
+
+    storage.write_frame(model.name, "dataset", batch, version, frame)
+    start, end = _span(model, frame)
+    ledger = BatchLedger(storage, model.name)
+    before = ledger.get(batch)
+    record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), _labelled(model, frame), start, end)
+    record = replace(record, mark=_mark(context, before))
+    if before is not None and before.version == version:  # the same rows, validated anew, keep their features
+        record = replace(record, features=before.features, features_code=before.features_code)
+    with storage.locked(model.name, *DATASET):
+        learnt = kinds_for(storage, model.name, batch, DATASET, stored_dataset(storage, model.name))
+        schema = judged_columns(model, schema_of(frame, batch))
+        if learnt is not None:
+            learnt = judged_columns(model, learnt)
+            if conflicts := learnt.conflicts(schema):
+                return conflicts
+            schema = learnt.merged(schema)
+        record_kinds(storage, model.name, DATASET, schema)
+        ledger.put(record)
+    return []
+
+
+def _shown(
+    model: Declaration, batch: str, version: str, frame: "pd.DataFrame", storage: Storage, hints: list[str]
+) -> dg.MaterializeResult[Any]:
+    start, end = _span(model, frame)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version),
+        metadata={
+            **metadata(_facts(frame, _labelled(model, frame), start, end)),
+            **metadata({"hints": "\n".join(hints) or None}),
+            **drawn("preview", lambda: preview(frame)),
+            "path": dg.MetadataValue.path(storage.frame_path(model.name, "dataset", batch, version)),
+            "dagster/row_count": len(frame),
+            "dagster/column_schema": column_schema(frame, _roles(model)),
+        },
+    )
+
+
+def _span(model: Declaration, frame: "pd.DataFrame") -> tuple[str | None, str | None]:
+    """The first and the last time of the rows."""
+    if not model.time:
+        return None, None
+    return frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
+
+
+def _labelled(model: Declaration, frame: "pd.DataFrame") -> int:
+    return 0 if model.outcomes else int(frame[model.target].notna().sum())
+
+
+def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: Storage) -> bool:
+    """Whether all that a run would do with these rows has been done."""
+    if (record.status, record.version) != ("accepted", version):
+        return False
+    reports = BatchReports(storage, model.name)
+    found = (reports.get("predictions", record.batch), reports.get("drift", record.batch))
+    return not outstanding(record, model.features_version, *found, reports.get("performance", record.batch))
+
+
+def _mark(context: dg.AssetExecutionContext, before: BatchRecord | None) -> str:
+    """The state of the source that the run was asked to read.
+
+    A run by hand names none: the last one stays, else the sensor would request the batch again at every tick.
+    """
+    return context.run.tags.get(MARK) or (before.mark if before is not None else "")
+
+
+def _roles(model: Declaration) -> dict[str, str]:
+    """What the columns are that are not plain features."""
+    roles = {name: "dropped: never a feature" for name in model.drop}
+    roles |= {name: "key: identifies the row" for name in model.key}
+    if model.group:
+        roles[model.group] = "group: its rows are compared together"
+    if model.time:
+        roles[model.time] = "time: orders the rows"
+    return roles | {model.target: "target: what is predicted"}
+
+
+def _facts(frame: "pd.DataFrame", labelled: int, start: str | None, end: str | None) -> dict[str, Any]:
+    columns = [
+        {
+            "column": str(name),
+            "type": str(column.dtype),
+            "missing": float(column.isna().mean()),
+            "distinct": int(column.nunique()),
+            "mean": float(column.mean()) if column.dtype.kind in "iuf" else None,
+        }
+        for name, column in frame.items()
+    ]
+    return {"rows": len(frame), "labelled_rows": labelled, "from": start, "to": end, "columns": columns}

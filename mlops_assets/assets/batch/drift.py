@@ -1,0 +1,217 @@
+"""`drift`: each batch against the rows that the champion was trained on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.alarm_budget import alarm_level
+from mlops_assets.assets.batch.report import PageConfig, record_report, unknown, with_page
+from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import FeaturesError
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.references import Reference, keep_scores, read_reference, with_scored_since
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_sampled
+from mlops_assets.text import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.decisions.drift.batch_drift import DriftReport
+    from mlops_assets.decisions.drift.column_tests import FeatureDrift
+    from mlops_assets.decisions.drift.error_budget import Level
+
+_MOST_IN_TABLE = 200
+_MOST_IN_MESSAGE = 8
+_MOST_REASONS = 3
+
+
+def drift_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Each batch against the champion's training rows."""
+    key = asset_key(model.name, "drift")
+
+    @model_asset(
+        model,
+        "drift",
+        kinds={"scipy", "evidently"},
+        code_version="2",
+        batch=True,
+        deps=[asset_key(model.name, kind) for kind in ("features", "champion")],
+        description=f"Features, predictions and labels of each batch against those of the champion of {model.name}.",
+        check_specs=check_specs(model.name, "drift", {"no_drift": "Nothing drifted."}, blocking=False),
+        output_required=False,
+    )
+    def drift(
+        context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        note = partial(record_report, context, mlops_storage, model, "drift", record)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        if champion is None:
+            why = f"{model.name} has no champion yet: nothing to hold {record.batch!r} against"
+            context.log.info(why)
+            note(None, "no champion", why)
+            yield check_result(unknown("no_drift", "there is no champion yet to hold the batch against"), key)
+            return
+        reference = read_reference(model, champion, mlops_storage)
+        X, about = read_sampled(mlops_storage, model, record)
+        level = alarm_level(model, record, mlops_storage)
+        said = _said(model, champion, X, mlflow_registry)
+        if model.drift.season and model.time and said is not None:
+            keep_scores(model, champion, record, said, about[model.time], mlops_storage)
+            calm = _calm(model, champion, record, mlops_storage)
+            reference = with_scored_since(reference, model, champion, calm, about[model.time].min(), mlops_storage)
+        report = _judge(model, reference, X, about, said, level)
+        outcome = _drift_check(report)
+        figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
+        note(champion.version, report.verdict, outcome.message, figures)
+        shown = _drift_metadata(report, champion, level)
+
+        def draw() -> str:
+            from mlops_assets.resources.evidently_pages import drift_page
+
+            return drift_page(reference.rows, X, list(X.columns), model.seed)
+
+        alarm = report.verdict == "drift"
+        shown |= with_page(model, config, alarm, champion, f"drift/{context.partition_key}.html", draw, mlflow_registry)
+        yield dg.MaterializeResult(metadata=shown)
+        yield check_result(outcome, key)
+
+    return drift
+
+
+def _judge(
+    model: Declaration,
+    reference: Reference,
+    X: "pd.DataFrame",
+    about: "pd.DataFrame",
+    said: "pd.DataFrame | None",
+    level: "Level",
+) -> "DriftReport":
+    from mlops_assets.decisions.drift.batch_drift import Pair, drift
+
+    now = about[model.time] if model.time else None
+    pairs = []
+    if said is not None and reference.scores is not None:
+        scores = (reference.scores.iloc[:, -1], said.iloc[:, -1])  # the score where there is one
+        times = None if reference.score_times is None else (reference.score_times, now)
+        where = "holdout, on which alone it predicted what it was not trained on,"
+        if reference.batches:
+            where = f"holdout, with {counted(reference.batches, 'batch', 'batches')} scored since,"
+        pairs.append(Pair("prediction", "prediction", *scores, times, where))
+    y = about[model.target]
+    if y.notna().mean() >= model.label_share:  # labels that come first are not like those that come late
+        pairs.append(Pair(model.target, "target", reference.rows[model.target], y))
+    return drift(
+        reference.rows,
+        X,
+        [name for name in reference.rows.columns if name != model.target],
+        level.value,
+        model.drift.min_effect,
+        importance=reference.importance,
+        times=None if reference.times is None else (reference.times, now),
+        season=model.drift.season,
+        together=model.drift.together,
+        extra=pairs,
+        seed=model.seed,
+    )
+
+
+def _calm(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> "Iterator[BatchRecord]":
+    """The other batches that this champion scored and that did not drift."""
+    reports = BatchReports(storage, model.name).all("drift")
+    for each in BatchLedger(storage, model.name).all():
+        found = reports.get(each.batch)
+        if found is None or each.batch == record.batch or each.status != "accepted":
+            continue
+        if found.model_version == champion.version and found.verdict != "drift" and found.content == each.content:
+            yield each
+
+
+def _said(
+    model: Declaration, champion: ModelVersion, X: "pd.DataFrame", registry: MlflowRegistry
+) -> "pd.DataFrame | None":
+    """What the champion says of these rows; None where it cannot score them, which its features then show."""
+    from mlops_assets.modelling.predictions import predict
+
+    try:
+        return predict(registry.load(champion, model.serialization, model.trusted_types), X).frame()
+    except FeaturesError:
+        return None
+
+
+def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level") -> dict[str, Any]:
+    drifted = [feature.feature for feature in report.features if feature.verdict == "drift"]
+    rows = report.table()
+    return {
+        **metadata(
+            {
+                "verdict": report.verdict,
+                "drifted": ", ".join(drifted)[:500] or "none",
+                "unknown": _reasons(_undecided(report)) or None,  # a cell of the table cuts it
+                "drifted_features": _drifted_features(report),
+                "share_drifted": report.share,
+                "p": report.p,
+                "level": level.value,
+                "budget": level.reason,
+                "rows": report.rows_batch,
+                "reference_rows": report.rows_reference,
+                "matched": report.matched or None,
+                "model_version": champion.version,
+                "features_not_shown": max(len(rows) - _MOST_IN_TABLE, 0) or None,
+            }
+        ),
+        "features": table(_in_order(row) for row in rows[:_MOST_IN_TABLE]),
+    }
+
+
+def _drifted_features(report: "DriftReport") -> int:
+    beside = ("prediction", "target", "together")
+    return sum(entry.verdict == "drift" and entry.kind not in beside for entry in report.features)
+
+
+def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature's drift with its verdict before the way to it."""
+    first = {"feature": row["feature"], "verdict": row["verdict"], "effect": row["effect"], "p": row["p_adjusted"]}
+    return first | {"weight": row["weight"], "test": row["test"], "note": row["note"]}
+
+
+def _drift_check(report: "DriftReport") -> CheckOutcome:
+    wanted = [feature for feature in report.features if feature.verdict == report.verdict]
+    undecided = _undecided(report)
+    if report.verdict == "no drift":
+        message = f"none of {len(wanted)} entries drifted over {report.rows_batch:,} rows"
+    else:
+        named = _effects(wanted) if report.verdict == "drift" else _reasons(wanted)
+        message = f"{report.verdict}: {len(wanted)} of {len(report.features)} entries: {named}"
+    if undecided and report.verdict != "unknown":
+        message += f"; unknown: {_reasons(undecided)}"
+    return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)
+
+
+def _undecided(report: "DriftReport") -> "list[FeatureDrift]":
+    return [feature for feature in report.features if feature.verdict == "unknown"]
+
+
+def _effects(drifted: "Sequence[FeatureDrift]") -> str:
+    return ", ".join(f"{feature.feature} (effect {feature.effect:.2g})" for feature in drifted[:_MOST_IN_MESSAGE])
+
+
+def _reasons(undecided: "Sequence[FeatureDrift]") -> str:
+    """Why nothing can be said of these, each reason once with the features that it holds for."""
+    of_reason: dict[str, list[str]] = {}
+    for feature in undecided:
+        of_reason.setdefault(feature.note, []).append(feature.feature)
+    shown = [(why, names[:_MOST_IN_MESSAGE], len(names)) for why, names in of_reason.items()][:_MOST_REASONS]
+    return "; ".join(
+        f"{why} ({', '.join(names)}{', ...' if count > len(names) else ''})" for why, names, count in shown
+    )

@@ -1,0 +1,191 @@
+"""What the champion's metric probably is on a batch before its labels are in, and how past estimates turned out."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.assets.shared.metadata import metadata, table
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.records import all_records, one_record
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_holdout, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.predictions import Predictions
+
+_FOLDER = "estimates"
+_SHOWN = 10
+_BLIND = "It takes the same features to mean the same label as on the holdout: concept drift is not seen"
+
+
+@dataclass(frozen=True)
+class BatchEstimate:
+    """What a champion's `metric` was expected to be on all rows of a batch, and later what it was.
+
+    `content` is that of the batch's record; `realised` the metric on the rows that have labels by now, None before.
+    """
+
+    batch: str
+    content: str
+    model_version: int
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+    calibrated_on: int
+    realised: float | None = None
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the interval held what came out; None while nothing did."""
+        return None if self.realised is None else self.low <= self.realised <= self.high
+
+    def figures(self) -> dict[str, float]:
+        """Numbers to follow over batches."""
+        name = f"estimated_{self.metric}"
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+def estimate_unseen(
+    model: Declaration,
+    champion: ModelVersion,
+    record: BatchRecord,
+    X: "pd.DataFrame",
+    storage: Storage,
+    registry: MlflowRegistry,
+) -> BatchEstimate | str:
+    """The estimate for a batch whose labels are not in, kept; why there is none ("" for regression)."""
+    from mlops_assets.modelling.predictions import predict
+
+    kept = _kept(model, champion, record, storage)
+    if kept is not None:
+        return kept
+    try:  # the batch waits for its labels either way, and must not fail for what is an extra
+        fitted = registry.load(champion, model.serialization, model.trusted_types)
+        said = predict(fitted, X)
+
+        def of_holdout() -> "tuple[pd.Series, Predictions]":
+            judged = champion.judged
+            holdout = read_holdout(storage, model, read_manifest(storage, model.name, judged.data_version))
+            had = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
+            return holdout.y, predict(had, holdout.X)
+
+        return estimate_scored(model, champion, record, of_holdout, said, storage)
+    except MlopsAssetsError as error:
+        return str(error)
+
+
+def estimate_scored(
+    model: Declaration,
+    champion: ModelVersion,
+    record: BatchRecord,
+    of_holdout: "Callable[[], tuple[pd.Series, Predictions]]",
+    said: "Predictions",
+    storage: Storage,
+) -> BatchEstimate | str:
+    """As `estimate_unseen`, where the batch is scored already; labels of the batch are not looked at.
+
+    of_holdout: labels of the champion's holdout, and what was predicted of it by the version that had not seen it.
+    """
+    from mlops_assets.decisions.performance.estimated import estimate, estimated_metric
+
+    if said.classes is None:
+        return ""
+    kept = _kept(model, champion, record, storage)
+    if kept is not None:
+        return kept
+    metric = estimated_metric(model.metrics, len(said.classes))
+    y, unseen = of_holdout()
+    found = estimate(metric, y.to_numpy(), unseen, said)
+    if found.note:
+        return found.note
+    about = (record.batch, record.content, champion.version)
+    made = BatchEstimate(*about, metric, found.value, found.low, found.high, found.rows, found.calibrated_on)
+    _keep(model, made, storage)
+    return made
+
+
+def realise(
+    model: Declaration, made: BatchEstimate, y: "pd.Series", said: "Predictions", storage: Storage
+) -> BatchEstimate:
+    """Keep what the metric came to on the labelled rows beside what was expected of it."""
+    from mlops_assets.modelling.metrics import metric
+
+    value = float(metric(made.metric).function(y.to_numpy(), said))
+    known = replace(made, realised=value if math.isfinite(value) else None)
+    if known != made:
+        _keep(model, known, storage)
+    return known
+
+
+def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: Storage) -> dict[str, Any]:
+    """Figures, a sentence, and the last estimates beside what came out; what stands in the way, where there is none."""
+    if isinstance(made, str):
+        return metadata({"estimated_without_labels": f"no estimate: {made}"}) if made else {}
+    past = _up_to(model, made, storage)
+    return {
+        **metadata({**made.figures(), "estimated_without_labels": estimate_sentence(model, made, storage)}),
+        "estimates": table(_row(each) for each in reversed(past[-_SHOWN:])),
+    }
+
+
+def estimate_sentence(model: Declaration, made: BatchEstimate, storage: Storage) -> str:
+    """The estimate in words, with what it rests on and how it fared before."""
+    from mlops_assets.decisions.performance.estimated import coverage, relied_on
+
+    known = [
+        (each.low, each.high, each.realised)
+        for each in _up_to(model, made, storage)
+        if each.realised is not None and each.batch != made.batch
+    ]
+    warned = "" if relied_on(known) else ", not to be relied on"
+    came = "" if made.realised is None else f", and came to {made.realised:.4g}"
+    return (
+        f"Estimated without labels{warned}: {made.metric} {made.value:.4g} ({made.low:.4g} to {made.high:.4g} with 95% "
+        f"confidence){came}, by the probabilities of version {made.model_version}, calibrated on "
+        f"{made.calibrated_on:,} rows of its holdout; {coverage(known)}. {_BLIND}"
+    )
+
+
+def _row(made: BatchEstimate) -> Mapping[str, Any]:
+    said = {None: "", True: "yes", False: "no"}[made.held]
+    return {
+        "batch": made.batch,
+        f"estimated {made.metric}": made.value,
+        "low": made.low,
+        "high": made.high,
+        "realised": made.realised,
+        "held": said,
+        "version": made.model_version,
+    }
+
+
+def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequence[BatchEstimate]:
+    """All estimates of the same metric, of any champion, up to this batch, which is the last."""
+    from mlops_assets.sources.batches import natural_order
+
+    kept = all_records(storage, BatchEstimate, model.name, _FOLDER).values()
+    before = [
+        each for each in kept if each.metric == made.metric and natural_order(each.batch) < natural_order(made.batch)
+    ]
+    return [*sorted(before, key=lambda each: natural_order(each.batch)), made]
+
+
+def _kept(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> BatchEstimate | None:
+    """The estimate that was made of these rows for this champion, maybe before their labels were in."""
+    made = one_record(storage, BatchEstimate, model.name, _FOLDER, record.batch)
+    if made is None or (made.content, made.model_version) != (record.content, champion.version):
+        return None
+    return made
+
+
+def _keep(model: Declaration, made: BatchEstimate, storage: Storage) -> None:
+    storage.write_json(model.name, _FOLDER, made.batch, value=asdict(made))

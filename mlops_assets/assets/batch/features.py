@@ -1,0 +1,195 @@
+"""`features`: the user's function over a batch and its history, the same for training and scoring."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.feature_times import times_returned
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview, same_columns
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.column_kinds import FEATURES, kinds_for, record_kinds, stored_features
+from mlops_assets.resources.storage import Storage
+from mlops_assets.text import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.validation.schema import Schema
+
+CHECKS = {
+    "feature_columns": "The columns and kinds of values are those of the first batch of this declaration.",
+    "no_future_leak": "No feature changes when later rows, or the row's own label, are not known yet.",
+}
+
+
+def features_asset(model: Declaration) -> dg.AssetsDefinition:
+    """One row of features for each row of a batch."""
+    key = asset_key(model.name, "features")
+
+    @model_asset(
+        model,
+        "features",
+        kinds={"pandas", "parquet"},
+        code_version=model.features_version,
+        batch=True,
+        deps=[asset_key(model.name, "dataset")],
+        description=f"Features of {model.name}: {_described(model)}.",
+        check_specs=check_specs(model.name, "features", CHECKS),
+    )
+    def features(
+        context: dg.AssetExecutionContext, mlops_storage: Storage
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        from mlops_assets.modelling.features import compute
+        from mlops_assets.sources.contents import data_version
+
+        ledger = BatchLedger(mlops_storage, model.name)
+        record = ledger.accepted(context.partition_key)
+        batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
+        history = earlier_rows(model, batch, record, ledger, mlops_storage)
+        computed = compute(model.features, batch, history, model.not_features)
+        learnt = learnt_kinds(model, record.batch, mlops_storage)
+        table = known_features(model, computed, learnt)
+        outcomes = [
+            _columns(model, record.batch, table, learnt, mlops_storage, sorted({*computed} - {*table})),
+            _leak(model, batch, history),
+        ]
+        yield from (check_result(outcome, key) for outcome in outcomes)
+        if refused := reasons(outcomes):
+            raise dg.Failure(
+                f"{model.name}: features of batch {record.batch!r}: {'; '.join(refused)}", allow_retries=False
+            )
+        version = data_version(table)
+        path = mlops_storage.write_frame(model.name, "features", record.batch, version, table)
+        ledger.put_features(record, version, model.features_version)
+        upstream = {str(name): asset_key(model.name, "dataset") for name in batch.columns}
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(version),
+            metadata={
+                **metadata({"rows": len(table), "features": table.shape[1], "history_rows": len(history)}),
+                **drawn("preview", lambda: preview(table)),
+                "path": dg.MetadataValue.path(path),
+                "dagster/row_count": len(table),
+                "dagster/column_schema": column_schema(table),
+                "dagster/column_lineage": same_columns(table, upstream),
+            },
+        )
+
+    return features
+
+
+def _described(model: Declaration) -> str:
+    if model.features is None:
+        return "the columns of the dataset less target, key, time and dropped columns"
+    name = f"{model.features.__module__}.{model.features.__qualname__}"
+    return f"{name} over the batch" + (f" and {model.lookback} of earlier rows" if model.lookback else "")
+
+
+def earlier_rows(
+    model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
+) -> "pd.DataFrame":
+    """Rows of accepted batches within the lookback, earlier than the first row of this batch."""
+    import pandas as pd
+
+    if not (model.lookback and model.time):
+        return batch.iloc[:0]
+    first = batch[model.time].min()
+    since = first - pd.Timedelta(model.lookback)
+    earlier = [
+        storage.read_frame(model.name, "dataset", other.batch, str(other.version))
+        for other in ledger.all()
+        if other.batch != record.batch
+        and other.status == "accepted"
+        and pd.Timestamp(str(other.end)) >= since
+        and pd.Timestamp(str(other.start)) < first
+    ]
+    if not earlier:
+        return batch.iloc[:0]
+    rows = pd.concat(earlier, ignore_index=True)
+    within: pd.DataFrame = rows[(rows[model.time] >= since) & (rows[model.time] < first)]
+    within = within.sort_values(model.time, ignore_index=True)
+    if model.known_at and not model.outcomes and model.target in within.columns:
+        within[model.target] = within[model.target].where(_known(within, model.known_at, first))
+    return within
+
+
+def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
+    """Of which rows (n,) the label was known at a moment; not of those that do not say since when."""
+    import pandas as pd
+
+    from mlops_assets.sources.contents import parse_times
+
+    if known_at not in rows.columns:
+        return pd.Series(False, index=rows.index)
+    known: pd.Series = pd.to_datetime(parse_times(rows[known_at]), utc=True) <= pd.to_datetime(moment, utc=True)
+    return known
+
+
+def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | None") -> "pd.DataFrame":
+    """Leave out columns that the first batch lacked, unless a function chose them or they are declared `optional`.
+
+    The source accepts an extra column, but models of the same declaration do not know it.
+    """
+    if learnt is None or model.features is not None:
+        return table
+    return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
+
+
+def learnt_kinds(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
+    """Read the kinds of the features that a batch is held against; None for the first batch of a declaration."""
+    read = stored_features(storage, model.name, model.features_version)
+    return kinds_for(storage, model.name, batch, (FEATURES, model.features_version), read)
+
+
+def _columns(
+    model: Declaration,
+    batch: str,
+    table: "pd.DataFrame",
+    learnt: "Schema | None",
+    storage: Storage,
+    left_out: list[str],
+) -> CheckOutcome:
+    """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
+    from mlops_assets.validation.schema import Schema, schema_of
+
+    found = schema_of(table, batch)
+    place = (FEATURES, model.features_version)
+    expected = learnt or found
+    problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
+    # An optional one may have been declared after the first batches, whose rows are stored without it.
+    new = [name for name in found.columns if name not in expected.columns]
+    problems += [f"{name!r} is new" for name in new if name not in model.optional]
+    problems += [
+        f"{name!r} holds {kind}, expected {expected.columns[name]}{expected.origin(name)}"
+        for name, kind in found.columns.items()
+        if "null" not in (kind, expected.columns.get(name, kind)) and kind != expected.columns.get(name, kind)
+    ]
+    problems += times_returned(model, table)
+    if not table.shape[1]:
+        problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
+    if not problems:
+        both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
+        record_kinds(storage, model.name, place, both.merged(found))
+    message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
+    if left_out:
+        message += f"; left out, as the first batch lacked it: {listed(left_out)}. Declare it `optional` to use it"
+    return CheckOutcome("feature_columns", not problems, message)
+
+
+def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
+    from mlops_assets.modelling.features import looks_ahead
+
+    leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
+    if not leaking:
+        return CheckOutcome("no_future_leak", True, "no feature knows later rows or its own label")
+    return CheckOutcome(
+        "no_future_leak",
+        False,
+        f"{leaking} change when later rows and the row's own label are hidden: they would not be known when scoring. "
+        "Use shifted or trailing values",
+        metadata={"leaking": [{"feature": name} for name in leaking]},
+    )

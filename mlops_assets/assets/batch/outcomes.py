@@ -1,0 +1,228 @@
+"""`outcomes`: a batch of labels that came later than its rows, checked, stored and joined to the rows."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.intake import as_texts, of_the_batch
+from mlops_assets.assets.batch.upstream_source import read_batch, upstream_deps
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.keys import MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, metadata, preview
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord, refresh_labels
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.validation.schema import Schema
+
+CHECKS = {
+    "readable": "The source gives the batch within its limits of size, rows and encoding.",
+    "row_count": "The batch has rows.",
+    "columns": "The key, the target and, where declared, `known_at` are there.",
+    "dtypes": "Keys are of the kind that they are of in the rows, labels of that of earlier outcomes.",
+    "finite": "No number is infinite.",
+    "key_known": "Each row says which row it belongs to.",
+    "known_at": "Labels say when they became known, and that is not in the future.",
+    "one_label": "No key has two labels within the batch.",
+}
+MATCHES = {"matches_rows": "Some of the keys are those of rows that were taken in."}
+
+
+def outcome_batches(model: str) -> dg.DynamicPartitionsDefinition:
+    """The batches of outcomes of a model, as they have been found so far."""
+    return dg.DynamicPartitionsDefinition(name=f"{model}_outcomes")
+
+
+def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Labels that come from a source of their own; its checks gate what is joined to the rows."""
+    assert model.outcomes is not None  # whoever builds the assets of a model asks first
+    key = asset_key(model.name, "outcomes")
+
+    @model_asset(
+        model,
+        "outcomes",
+        kinds={"pandas", "parquet"},
+        code_version="1",
+        partitions_def=outcome_batches(model.name),
+        deps=upstream_deps(model.outcomes),
+        description=f"Labels of {model.name} that come later than the rows. {model.outcomes.describe()}",
+        check_specs=[
+            *check_specs(model.name, "outcomes", CHECKS),
+            *check_specs(model.name, "outcomes", MATCHES, blocking=False),
+        ],
+    )
+    def outcomes(
+        context: dg.AssetExecutionContext, mlops_storage: Storage
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        batch = context.partition_key
+        frame, schema, checked = _validated(model, batch, mlops_storage, context)
+        yield from (check_result(outcome, key) for outcome in checked)
+        if refused := reasons(checked):
+            _reject(model, batch, frame, refused, mlops_storage, context)
+            raise dg.Failure(
+                f"{model.name}: outcomes {batch!r} are rejected. " + "; ".join(refused), allow_retries=False
+            )
+        assert frame is not None  # outcomes that could not be read have been refused
+        yield from _accept(model, batch, frame, schema, mlops_storage, context)
+
+    return outcomes
+
+
+def _validated(
+    model: Declaration, batch: str, storage: Storage, context: dg.AssetExecutionContext
+) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
+    """The batch (None where it cannot be read), the kinds its columns must hold, and the outcome of each check."""
+    import pandas as pd
+
+    from mlops_assets.resources.outcome_frames import outcome_checks
+    from mlops_assets.validation.plain_columns import plain_columns, with_faults
+    from mlops_assets.validation.schema import Schema
+
+    assert model.outcomes is not None
+    outcomes = model.outcomes
+    rows, earlier = (storage.read_json(model.name, name) or {"columns": {}} for name in ("schema", "outcomes_schema"))
+    of_key = {name: kind for name, kind in rows["columns"].items() if name in model.key}
+    schema = Schema.from_dict({"columns": {**earlier["columns"], **of_key}})
+    named = {*model.key, model.target, model.known_at}
+
+    def labels() -> "tuple[pd.DataFrame, list[str]]":
+        read = read_batch(outcomes, batch, context)
+        return plain_columns(read, [name for name in read.columns if name not in named])
+
+    found = of_the_batch(labels)
+    if isinstance(found, CheckOutcome):
+        return None, schema, [found]
+    frame, faults = found
+    now = pd.Timestamp.now("UTC")
+    checks = of_the_batch(lambda: outcome_checks(frame, schema, model.key, model.target, model.known_at, now))
+    if isinstance(checks, CheckOutcome):
+        return frame, schema, [checks]
+    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
+    return frame, schema, [readable, *with_faults(checks, faults)]
+
+
+def _reject(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame | None",
+    refused: list[str],
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Record why, and keep the rows apart for a person to look at; what the batch said before counts no longer."""
+    from mlops_assets.sources.contents import data_version
+
+    rows, version = 0, None
+    if frame is not None:
+        rows, version = len(frame), data_version(frame)
+        storage.write_frame(model.name, "rejected_outcomes", batch, version, as_texts(frame))
+    record = OutcomesRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused))
+    _record_and_refresh(model, record, storage, context)
+    shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
+    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
+
+
+def _accept(
+    model: Declaration,
+    batch: str,
+    frame: "pd.DataFrame",
+    schema: "Schema",
+    storage: Storage,
+    context: dg.AssetExecutionContext,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    from mlops_assets.resources.outcome_frames import tidy
+    from mlops_assets.sources.contents import data_version
+    from mlops_assets.validation.schema import Schema, schema_of
+
+    found = schema_of(frame[[*model.key, model.target]])
+    kinds = Schema({**found.columns, **{k: v for k, v in schema.columns.items() if v != "null"}})
+    storage.write_json(model.name, "outcomes_schema", value=kinds.to_dict())
+    labels = tidy(frame, kinds, model.key, model.target, model.known_at)
+    version = data_version(labels)
+    path = storage.write_frame(model.name, "outcomes", batch, version, labels)
+    record = OutcomesRecord(batch, "accepted", context.run_id, version, len(labels))
+    changed = _record_and_refresh(model, record, storage, context)
+    matched, batches, unmatched, problems = _matches(model, labels, storage)
+    yield dg.MaterializeResult(
+        data_version=dg.DataVersion(version),
+        metadata={
+            **metadata(
+                {
+                    "rows": len(frame),
+                    "labels": len(labels),
+                    "labelled_rows": matched,
+                    "labelled_batches": batches,
+                    "changed_batches": len(changed),
+                    "keys_without_a_row": unmatched,
+                }
+            ),
+            **drawn("preview", lambda: preview(frame[[*model.key, model.target]])),
+            "path": dg.MetadataValue.path(path),
+            "dagster/row_count": len(labels),
+        },
+    )
+    yield check_result(_matching(len(labels), matched, batches, unmatched, problems), context.asset_key)
+
+
+def _record_and_refresh(
+    model: Declaration, record: OutcomesRecord, storage: Storage, context: dg.AssetExecutionContext
+) -> list[str]:
+    """Record a batch of outcomes, then bring the labels of the rows up to date; the batches whose labels changed.
+
+    The mark comes last: while it is missing the batch counts as not taken in, so that a run which dies in between is
+    asked for again.
+    """
+    ledger = OutcomesLedger(storage, model.name)
+    before = ledger.get(record.batch)
+    ledger.put(record)
+    changed = refresh_labels(model, storage)
+    context.log.info(f"{model.name}: outcomes {record.batch!r} are {record.status}; labels changed in {len(changed)}")
+    # A run by hand names no mark: the last one stays, else the sensor would ask for the batch again at every tick.
+    mark = context.run.tags.get(MARK) or (before.mark if before is not None else "")
+    if ledger.get(record.batch) == record:  # else another run has taken the batch in meanwhile, and says so itself
+        ledger.put(replace(record, mark=mark))
+    return changed
+
+
+def _matches(model: Declaration, labels: "pd.DataFrame", storage: Storage) -> tuple[int, int, int, list[str]]:
+    """Rows and batches that have one of these labels' keys, keys that have no row, and what could not be compared."""
+    from mlops_assets.resources.outcome_frames import UnlikeKeys, as_keys, matched
+    from mlops_assets.validation.schema import kind_of
+
+    rows, batches, problems = 0, 0, []
+    waiting = labels[model.key].drop_duplicates(ignore_index=True)
+    for record in BatchLedger(storage, model.name).all():
+        if record.status != "accepted" or labels.empty:
+            continue
+        keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)
+        kinds = {name: kind_of(keys[name]) for name in model.key}
+        try:
+            count, found = matched(as_keys(keys, kinds), as_keys(labels, kinds))
+        except UnlikeKeys as error:
+            problems.append(f"batch {record.batch!r}: {error}")
+            continue
+        rows, batches = rows + count, batches + bool(count)
+        here = labels.loc[found.to_numpy(), model.key].drop_duplicates()
+        waiting = waiting.merge(here, on=model.key, how="left", indicator="found")
+        waiting = waiting.loc[waiting.pop("found") == "left_only"].reset_index(drop=True)
+    return rows, batches, len(waiting), problems
+
+
+def _matching(labels: int, rows: int, batches: int, unmatched: int, problems: list[str]) -> CheckOutcome:
+    said = (
+        f"{labels:,} labels for {rows:,} rows of {batches:,} batches; {unmatched:,} keys match no row that was taken in"
+    )
+    if not rows:
+        said += (
+            ". The rows may come yet; else compare the key columns of both sources, leading zeros and zones included"
+        )
+    if problems:
+        said += ". " + "; ".join(problems[:3])
+    return CheckOutcome("matches_rows", bool(rows), said, severity="warn", blocking=False)

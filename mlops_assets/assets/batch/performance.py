@@ -1,0 +1,255 @@
+"""`performance`: how the champion does on each batch whose labels are in."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.estimate import (
+    BatchEstimate,
+    estimate_metadata,
+    estimate_scored,
+    estimate_sentence,
+    estimate_unseen,
+    realise,
+)
+from mlops_assets.assets.batch.report import PageConfig, record_report, unknown, with_page
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.sparklines import MOST_POINTS, trend
+from mlops_assets.assets.training.gates import Case, open_case
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import ReportKind
+from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.labels import unusable_outcomes
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import next_label_at, read_labelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.decisions.performance.decay import Decay
+    from mlops_assets.modelling.metrics import Metric
+    from mlops_assets.modelling.predictions import Predictions
+    from mlops_assets.modelling.problem import Problem
+
+KIND: ReportKind = "performance"
+
+
+def performance_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Metrics of each batch once its labels are in."""
+    key = asset_key(model.name, "performance")
+
+    @model_asset(
+        model,
+        "performance",
+        kinds={"scikitlearn", "evidently"},
+        code_version="1",
+        batch=True,
+        deps=[asset_key(model.name, "predictions"), *_labels_dep(model)],
+        description=f"Metrics of the champion of {model.name} on each batch, beside those on its own holdout.",
+        check_specs=check_specs(
+            model.name, "performance", {"no_decay": "No worse than on the holdout."}, blocking=False
+        ),
+        output_required=False,
+    )
+    def performance(
+        context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        if champion is None:
+            reason = "there is no champion yet to be measured"
+            record_report(context, mlops_storage, model, KIND, record, None, "no champion", reason)
+            yield check_result(unknown("no_decay", reason), key)
+            return
+        X, y = read_labelled(mlops_storage, model, record)
+        again_at = next_label_at(mlops_storage, model, record)
+        labelled = y.notna().to_numpy()
+        share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
+        insufficient = _insufficient(model, record, int(labelled.sum()), mlops_storage)
+        if insufficient is not None:
+            made = estimate_unseen(model, champion, record, X, mlops_storage, mlflow_registry)
+            figures, said = {**share, **_figures(made)}, ("insufficient labels", insufficient)
+            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
+            estimated = estimate_metadata(model, made, mlops_storage)
+            yield dg.MaterializeResult(metadata={**_waiting_metadata(champion, insufficient, share), **estimated})
+            yield check_result(unknown("no_decay", _with_estimate(model, insufficient, made, mlops_storage)), key)
+            return
+        case = open_case(model, champion, mlops_storage, mlflow_registry)
+        judged, made = _judge(model, case, record, X, y, mlops_storage)
+        figures, said = (
+            {**judged.figures(), **share, **_figures(made)},
+            (judged.found.verdict, judged.found.reason),
+        )
+        record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
+        shown = {
+            **_performance_metadata(context, judged, share),
+            **estimate_metadata(model, made, mlops_storage),
+        }
+        name = f"performance/{context.partition_key}.html"
+        alarm = judged.found.verdict == "decay"
+        shown |= with_page(model, config, alarm, champion, name, lambda: judged.page(model.seed), mlflow_registry)
+        yield dg.MaterializeResult(metadata=shown)
+        yield check_result(_decay_check(judged.found), key)
+
+    return performance
+
+
+def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
+    """Any batch of outcomes may hold labels of any batch of rows."""
+    if model.outcomes is None:
+        return []
+    return [dg.AssetDep(asset_key(model.name, "outcomes"), partition_mapping=dg.AllPartitionMapping())]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A batch as the champion did on it: every metric `here` and on its own holdout, `then`."""
+
+    case: Case
+    y: "pd.Series"
+    said: "Predictions"
+    found: "Decay"
+    here: Mapping[str, float]
+    then: Mapping[str, float]
+
+    @property
+    def first(self) -> str:
+        """The metric that decides."""
+        return self.case.metrics[0].name
+
+    def figures(self) -> dict[str, float]:
+        """The first metric here and there, where it is defined."""
+        both = {self.first: self.here[self.first], f"holdout_{self.first}": self.then[self.first]}
+        return {name: figure for name, figure in both.items() if math.isfinite(figure)}
+
+    def page(self, seed: int) -> str:
+        """Evidently's page of both sides."""
+        from mlops_assets.resources.evidently_pages import performance_page
+
+        sides = (_side(self.case.holdout.y, self.case.predictions), _side(self.y, self.said))
+        return performance_page(self.case.problem, *sides, seed)
+
+
+def _judge(
+    model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
+) -> "tuple[_Judged, BatchEstimate | str]":
+    """The labelled rows of a batch judged, and what would have been expected of all of them without their labels."""
+    from mlops_assets.decisions.performance.decay import decay
+    from mlops_assets.modelling.predictions import predict
+
+    of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
+    made = estimate_scored(model, case.version, record, lambda: (case.holdout.y, case.predictions), of_all, storage)
+    said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics, case.problem)
+    if isinstance(made, BatchEstimate):
+        made = realise(model, made, y, said, storage)
+    found = decay(
+        loss.of_rows(case.holdout.y.to_numpy(), case.predictions),
+        loss.of_rows(y.to_numpy(), said),
+        loss.name,
+        loss.from_mean,
+        judged=loss.instead_of,
+    )
+    here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
+    then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
+    return _Judged(case, y, said, found, here, then), made
+
+
+@dataclass(frozen=True)
+class JudgedLoss:
+    """The row losses that decay is told from, and, where they are not those of the first metric, a word on why."""
+
+    name: str
+    of_rows: Callable[[Any, "Predictions"], Any]
+    from_mean: Callable[[Any], Any]
+    instead_of: str = ""
+
+
+def judged_loss(metrics: "Sequence[Metric]", problem: "Problem") -> JudgedLoss:
+    """That of the first metric that is a mean over rows; else squared errors or wrong labels."""
+    first = metrics[0]
+    chosen = next((each for each in metrics if each.row_loss is not None), None)
+    if chosen is not None and chosen.row_loss is not None:
+        why = "" if chosen is first else f"Judged by {chosen.name}, since {first.name} is no mean over rows"
+        return JudgedLoss(chosen.name, chosen.row_loss, chosen.from_mean, why)
+    name = "mean squared error" if problem == "regression" else "share of wrong labels"
+    why = f"Judged by the {name}, since {first.name} is no mean over rows"
+    return JudgedLoss(name, _squared_or_wrong, lambda mean: mean, why)
+
+
+def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
+    return (y - said.value) ** 2 if said.classes is None else (y != said.value).astype(float)
+
+
+def _figures(made: BatchEstimate | str) -> dict[str, float]:
+    return {} if isinstance(made, str) else made.figures()
+
+
+def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, storage: Storage) -> str:
+    return reason if isinstance(made, str) else f"{reason}. {estimate_sentence(model, made, storage)}"
+
+
+def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
+    """Why the batch cannot be judged yet, with what kept outcomes from being joined to it, or None."""
+    from mlops_assets.decisions.performance.decay import insufficient_labels
+
+    later = model.outcomes is not None
+    reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)
+    if reason is None or not later:
+        return reason
+    unusable = unusable_outcomes(storage, model.name, record.batch)
+    return "; ".join([reason, *(f"outcomes {batch!r} are not used: {why}" for batch, why in unusable.items())])
+
+
+def _waiting_metadata(champion: ModelVersion, reason: str, share: Mapping[str, float]) -> dict[str, Any]:
+    """What is known while labels come in: the share as a number, so that one can follow it filling in."""
+    return metadata({"verdict": "insufficient labels", "reason": reason, **share, "model_version": champion.version})
+
+
+def _performance_metadata(
+    context: dg.AssetExecutionContext, judged: _Judged, share: Mapping[str, float]
+) -> dict[str, Any]:
+    here, then, first = judged.here, judged.then, judged.first
+    return {
+        **metadata({"verdict": judged.found.verdict, "reason": judged.found.reason}),
+        **drawn("trend", lambda: _trend(context, first, here[first], then[first])),
+        **metadata(here),
+        "metrics": table({"metric": name, "batch": here[name], "holdout": then[name]} for name in here),
+        **metadata({**share, "model_version": judged.case.version.version}),
+    }
+
+
+def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
+    """The metric over this batch and those before it, each as it was measured last."""
+    from mlops_assets.sources.batches import natural_order
+
+    measured = {context.partition_key: here}
+    for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:
+        before = record.asset_materialization
+        if before is not None and before.partition and isinstance(before.metadata.get(metric), dg.FloatMetadataValue):
+            measured.setdefault(before.partition, float(before.metadata[metric].value or 0.0))
+    keys = sorted(
+        (key for key in measured if natural_order(key) <= natural_order(context.partition_key)), key=natural_order
+    )
+    caption = f"{metric} over {len(keys)} batches to {context.partition_key}; dashed: on the holdout"
+    return trend([measured[key] for key in keys], holdout, caption)
+
+
+def _decay_check(found: "Decay") -> CheckOutcome:
+    return CheckOutcome("no_decay", found.verdict == "no decay", found.reason, severity="warn", blocking=False)
+
+
+def _side(y: "pd.Series", said: "Predictions") -> "pd.DataFrame":
+    import pandas as pd
+
+    from mlops_assets.resources.evidently_pages import PREDICTION, TARGET
+
+    return pd.DataFrame({TARGET: y.to_numpy(), PREDICTION: said.value})

@@ -1,0 +1,114 @@
+"""`predictions`: a batch scored by the champion, stamped with its version."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.batch.report import record_report
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.keys import asset_key, model_asset
+from mlops_assets.assets.shared.metadata import column_schema, link, metadata, preview
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.predictions import Predictions
+
+_COLUMNS = {
+    "prediction": "the number or the class predicted",
+    "score": "the number predicted, the probability of the positive class, or the greatest probability",
+    "model_version": "the version in the registry that scored the row",
+    "model_digest": "the first 12 hex digits of the SHA-256 of its files",
+}
+
+
+def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
+    """Scores of each batch; one before the first champion is scored by it where newer than its data."""
+
+    @model_asset(
+        model,
+        "predictions",
+        kinds={"scikitlearn", "parquet"},
+        code_version="1",
+        batch=True,
+        deps=[asset_key(model.name, "features"), asset_key(model.name, "champion")],
+        description=f"Batches scored by the champion of {model.name}, each row stamped with the version.",
+        output_required=False,
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        from mlops_assets.modelling.predictions import predict
+        from mlops_assets.sources.contents import data_version
+
+        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
+        note = partial(record_report, context, mlops_storage, model, "predictions", record)
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        if champion is None:
+            why = f"{model.name} has no champion yet: batch {record.batch!r} is not scored"
+            context.log.info(why)
+            note(None, "no champion", why)
+            return
+        X, about = read_batch(mlops_storage, model, record.batch, str(record.version), str(record.features))
+        fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
+        frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
+        version = data_version(frame)
+        path = mlops_storage.write_frame(model.name, "predictions", record.batch, version, frame)
+        note(champion.version, "scored", f"{len(frame):,} rows", {"rows": len(frame)})
+        facts = metadata({"rows": len(frame), "model_version": champion.version, **_scores(fitted, X, frame)})
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(version),
+            metadata={**facts, **_stored(frame, path, champion, mlflow_registry)},
+        )
+
+    return predictions
+
+
+def _scores(fitted: object, X: "pd.DataFrame", frame: "pd.DataFrame") -> dict[str, Any]:
+    mean = float(frame["score"].mean()) if "score" in frame else None
+    return {"mean_prediction": mean, "unseen_categories": _unseen(fitted, X)}
+
+
+def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry: MlflowRegistry) -> dict[str, Any]:
+    """Where the scores are and which version gave them."""
+    page = registry.version_url(champion.model, champion.version)
+    return {
+        **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
+        "mlflow_version": link(f"{champion.model} version {champion.version}", page),
+        "digest": champion.digest[:16],
+        "path": dg.MetadataValue.path(path),
+        "dagster/row_count": len(frame),
+        "dagster/column_schema": column_schema(frame, _COLUMNS),
+    }
+
+
+def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
+    """Key, time and slices of each row with what was said of it and the version that said it."""
+    scores = said.frame()
+    frame = about.reset_index(drop=True).assign(**{str(name): scores[name] for name in scores})
+    return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
+
+
+def _unseen(fitted: object, X: "pd.DataFrame") -> list[dict[str, object]] | None:
+    """Share of rows, for each text column, whose category the model has never seen."""
+    encoders = [
+        (columns, step[-1] if hasattr(step, "__getitem__") else step)
+        for _, step, columns in getattr(getattr(fitted, "named_steps", {}).get("preprocess"), "transformers_", ())
+    ]
+    shares = [
+        {"feature": name, "unseen share": float((~X[name].isin(known) & X[name].notna()).mean())}
+        for columns, encoder in encoders
+        if hasattr(encoder, "categories_")
+        for name, known in zip(columns, encoder.categories_, strict=True)
+    ]
+    return [row for row in shares if row["unseen share"]] or None

@@ -1,0 +1,85 @@
+"""`<model>_relearn`: the kinds of columns and the inferred suite are learnt anew from the batches there are."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.batch.intake import judged_columns
+from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
+from mlops_assets.assets.shared.metadata import metadata
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.resources.column_kinds import (
+    DATASET,
+    FEATURES,
+    learnt_from,
+    record_kinds,
+    stored_dataset,
+    stored_features,
+)
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.suites import suite_of
+from mlops_assets.text import inert
+
+
+class RelearnConfig(dg.Config):
+    """Who asks for it, and why."""
+
+    by: str = Field("", description="Who asks for it.")
+    reason: str = Field("", description="Why.")
+
+
+def who_and_why(config: Any, job: str) -> tuple[str, str]:
+    """Return `by` and `reason` of a job for people; `MlopsAssetsError` where either is blank."""
+    by, reason = config.by.strip(), config.reason.strip()
+    if not by or not reason:
+        raise MlopsAssetsError(f"fill in `by` (who) and `reason` (why) in the launchpad of {job}")
+    return by, reason
+
+
+def relearn_job(model: Declaration) -> Any:
+    """A job for people; batches that were rejected are looked at once more where the kinds have changed."""
+    name = f"{model.name}_relearn"
+
+    @dg.op(name=f"{model.name}__relearn")
+    def relearn(context: dg.OpExecutionContext, config: RelearnConfig, mlops_storage: Storage) -> None:
+        by, reason = who_and_why(config, name)
+        kinds = relearn_kinds(model, mlops_storage)
+        expectations = suite_of(model).infer_anew(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+        context.log.info(f"{model.name}: {len(kinds)} columns are learnt anew by {by}: {reason}; suite: {expectations}")
+        shown = {"relearnt_by": by, "reason": reason, "suite": expectations, "columns": len(kinds)}
+        context.log_event(
+            dg.AssetObservation(
+                asset_key(model.name, "dataset"),
+                description=inert(f"learnt anew by {by}: {reason}"),
+                metadata=metadata(shown),
+            )
+        )
+
+    @dg.job(
+        name=name,
+        config={"ops": {f"{model.name}__relearn": {"config": {"by": "", "reason": ""}}}},
+        executor_def=dg.in_process_executor,
+        tags={MODEL: model.name, KIND: "relearn"},
+        description=f"Learns the kinds of the columns of {model.name}, and its inferred suite, anew from the accepted "
+        "batches. Fill in `by` and `reason`.",
+    )
+    def job() -> None:
+        relearn()
+
+    return job
+
+
+def relearn_kinds(model: Declaration, storage: Storage) -> dict[str, str]:
+    """Learn the kinds of the dataset's columns and of the features anew; those of the dataset."""
+    accepted = [record for record in BatchLedger(storage, model.name).all() if record.status == "accepted"]
+    with storage.locked(model.name, *DATASET):
+        learnt = learnt_from(accepted, stored_dataset(storage, model.name))
+        learnt = None if learnt is None else judged_columns(model, learnt)
+        record_kinds(storage, model.name, DATASET, learnt)
+    place = (FEATURES, model.features_version)
+    features = learnt_from(accepted, stored_features(storage, model.name, model.features_version))
+    record_kinds(storage, model.name, place, features)
+    return {} if learnt is None else learnt.columns

@@ -1,0 +1,99 @@
+"""What the reports on a batch share: a record of what was found, its rows, a check that knows nothing, a page."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.metadata import link
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.batch_reports import BatchReport, BatchReports, ReportKind
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_batch, time_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class PageConfig(dg.Config):
+    """What a person may ask for in the launchpad."""
+
+    page: bool = Field(False, description="Let Evidently draw its page of this batch, whatever the decision.")
+
+
+def record_report(
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    model: Declaration,
+    kind: ReportKind,
+    record: BatchRecord,
+    champion_version: int | None,
+    verdict: str,
+    reason: str,
+    figures: Mapping[str, float] | None = None,
+    again_at: str = "",
+) -> None:
+    """Keep what a step found of a batch; call it before the step yields its materialisation.
+
+    `record` is the one that the step read its rows by, and `champion_version` None where there is no champion. The
+    sensor `new_data` asks for a batch until its reports are about its record as it is, so a run that is killed before
+    this is repeated, and one that is killed after it has lost nothing.
+    """
+    report = BatchReport(
+        batch=record.batch,
+        identity=record.identity,
+        model_version=champion_version,
+        verdict=verdict,
+        reason=reason,
+        run_id=context.run_id,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        figures={name: float(figure) for name, figure in (figures or {}).items()},
+        again_at=again_at,
+    )
+    BatchReports(storage, model.name).put(kind, report)
+
+
+def batch_rows(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.DataFrame, pd.Series]":
+    """Features and target of a batch, in order of time where rows have one: rows near in time resemble each other."""
+    record = BatchLedger(storage, model.name).accepted(batch)
+    X, about = read_batch(storage, model, record.batch, str(record.version), str(record.features))
+    order = time_order(about[model.time]) if model.time else slice(None)
+    return X.iloc[order], about[model.target].iloc[order]
+
+
+def unknown(name: str, message: str) -> CheckOutcome:
+    """Not knowing is never a pass."""
+    return CheckOutcome(name, False, message, severity="warn", blocking=False)
+
+
+def with_page(
+    model: Declaration,
+    config: PageConfig,
+    alarm: bool,
+    champion: ModelVersion,
+    name: str,
+    draw: Callable[[], str],
+    registry: MlflowRegistry,
+) -> dict[str, Any]:
+    """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it.
+
+    Call it when the records are written.
+    """
+    wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
+    if not wanted:
+        why = "`pages` is `never`" if model.pages == "never" else "there is no alarm"
+        asked = f"not drawn, as {why}; materialise with `page: true` in the launchpad to have it"
+        return {"page": dg.MetadataValue.md(asked)}
+
+    def kept() -> dg.MarkdownMetadataValue:
+        registry.log_bytes(champion.run_id, name, draw().encode())
+        return link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))
+
+    return drawn("page", kept)

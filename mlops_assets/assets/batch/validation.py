@@ -1,0 +1,116 @@
+"""Whether a batch may come in: it is read, brought to plain kinds, and held against the contract and the suite."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets.batch.feature_times import refused_times, with_times_as_text
+from mlops_assets.assets.batch.intake import judged_columns, of_the_batch, unused
+from mlops_assets.assets.batch.upstream_source import read_batch
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.suites import Suite
+from mlops_assets.sources import Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.validation.schema import Schema
+
+
+def validated(
+    model: Declaration,
+    suite: Suite,
+    batch: str,
+    storage: Storage,
+    expectations: GreatExpectations,
+    context: dg.AssetExecutionContext,
+) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
+    """The batch (None where it cannot be read) and the outcome of each check that could be made."""
+    from mlops_assets.validation.first_look import not_the_first
+    from mlops_assets.validation.plain_columns import plain_columns, with_faults
+    from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
+
+    def rows() -> "tuple[pd.DataFrame, list[str]]":
+        read = rows_of(read_batch(model.source, batch, context), model.where)
+        if model.outcomes is not None and model.target in read.columns:
+            context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
+            read = read.drop(columns=model.target)
+        plain, faults = plain_columns(read, unused(model))
+        return with_own_kinds(plain, _inferred(model, plain)) if model.where else plain, faults
+
+    found = of_the_batch(rows)
+    if isinstance(found, CheckOutcome):
+        return None, [found]
+    frame, faults = found
+    learnt = kinds_for(storage, model.name, batch, DATASET, stored_dataset(storage, model.name))
+    schema = None if learnt is None else judged_columns(model, learnt)
+    judged = of_the_batch(lambda: _judged(model, frame, schema))
+    if isinstance(judged, CheckOutcome):
+        return frame, [judged]
+    frame, contract = judged
+    contract = with_times_as_text(with_faults(contract, [*faults, *refused_times(model, frame)]), model, frame)
+    contract = saying_where(contract, model.where)
+    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
+    look = _first_look(model, frame) if schema is None else not_the_first()
+    if not look.passed:
+        context.log.warning(f"batch {batch!r}, the first of {model.name}: {look.message}")
+    return frame, [readable, *contract, look, *suite.validate(frame, expectations)]
+
+
+def says_known_at(model: Declaration) -> bool:
+    """Whether the source itself, and not the outcomes, has the column `known_at`."""
+    return model.known_at is not None and model.outcomes is None
+
+
+def _judged(
+    model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
+) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
+    """The rows in the kinds of earlier batches, and the outcomes of the contract."""
+    import pandas as pd
+
+    from mlops_assets.validation.contract import contract_checks
+    from mlops_assets.validation.schema import normalise, with_columns
+
+    frame = normalise(with_columns(frame, model.optional), schema)
+    contract = contract_checks(
+        frame.loc[:, [name not in unused(model) for name in frame.columns]],
+        schema,
+        target=None if model.outcomes else model.target,
+        key=model.key,
+        time=model.time,
+        extra_columns=model.extra_columns,
+        optional=model.optional,
+        now=pd.Timestamp.now("UTC"),
+        inferred=_inferred(model, frame),
+    )
+    return frame, [*contract, _known_at(model, frame)] if says_known_at(model) else contract
+
+
+def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
+    """The columns whose kind was inferred from the text of a CSV file."""
+    if not isinstance(model.source, Folder) or model.source.path.endswith(".parquet"):
+        return set()
+    return {str(name) for name in frame.columns if name not in model.source.dtypes}
+
+
+def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
+    from mlops_assets.validation.first_look import first_look
+
+    used = {str(name) for name in frame.columns} - unused(model)
+    features = set() if model.features is not None else used - set(model.not_features)
+    return first_look(frame, features, used & _inferred(model, frame))
+
+
+def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
+    import pandas as pd
+
+    from mlops_assets.resources.outcome_frames import known_at_check
+
+    if model.known_at not in frame.columns:
+        found = ", ".join(str(name) for name in frame.columns[:20])
+        return CheckOutcome("known_at", False, f"there is no column {model.known_at!r} (columns: {found})")
+    return known_at_check(frame, model.known_at, pd.Timestamp.now("UTC"))

@@ -1,0 +1,145 @@
+"""The verdict on a version: every gate and the comparison with the champion, computed anew."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlops_assets.assets.promotion.alias_state import Standing
+from mlops_assets.assets.training.evaluation import champion_predictions
+from mlops_assets.assets.training.gates import (
+    BASELINE_GATES,
+    CHALLENGER_GATES,
+    QUALITY_GATES,
+    Case,
+    all_gates,
+    open_case,
+)
+from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GATES
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion.alias import Decision, decide
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import read_manifest
+from mlops_assets.text import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlops_assets.decisions.promotion.comparison import Verdict
+    from mlops_assets.decisions.promotion.guards import Guard
+    from mlops_assets.modelling.predictions import Predictions
+
+PACK = "mlops_assets"
+"""Who decided where no person did."""
+
+GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *BASELINE_GATES, *QUALITY_GATES]
+"""Every gate that must have passed before the alias moves; one that is missing counts as failed."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What came of a refit: the version, as far as there is one, its gates, and why it is not taken, or ""."""
+
+    version: ModelVersion | None = None
+    gates: tuple[CheckOutcome, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A decision on a version with all its evidence."""
+
+    decision: Decision
+    version: ModelVersion
+    gates: tuple[CheckOutcome, ...] = ()
+    comparison: "Verdict | None" = None
+    guards: "tuple[Guard, ...]" = ()
+    by: str = PACK
+    refit: Refit | None = None
+
+    @property
+    def promoted(self) -> ModelVersion:
+        """The version that the alias moves to, if it moves."""
+        refit = self.refit
+        return self.version if refit is None or refit.version is None or refit.refused else refit.version
+
+
+def judge(
+    model: Declaration, number: int, before: Standing, storage: Storage, registry: MlflowRegistry, approve: str = ""
+) -> Judgement:
+    """Judge a version against the champion; `approve` is the job by which a person approves, where one must."""
+    version, champion = registry.version(model.name, number), before.in_force
+    sound = champion if before.state == "sound" else None
+    if sound is not None and version.version in (sound.version, sound.refit_of):
+        refitted = "" if sound.version == version.version else f", refitted as version {sound.version}"
+        return Judgement(Decision("keep", False, f"version {number} is the champion already{refitted}"), version)
+    case = open_case(model, version, storage, registry)
+    gates = tuple(all_gates(model, case))
+    said, why_not = _rival(model, case, sound, storage, registry) if sound is not None else (None, "")
+    comparison, guards = (None, ()) if said is None else _compare(model, case, said)
+    decision = decide(together(gates), before.state, before.hold, comparison, why_not, approve)
+    return Judgement(decision, version, gates, comparison, guards)
+
+
+def gates_of(
+    model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
+) -> tuple[CheckOutcome, ...]:
+    """Every gate of a version, without the comparison."""
+    return tuple(all_gates(model, open_case(model, version, storage, registry)))
+
+
+def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
+    """The outcome of all gates as one."""
+    from mlops_assets.decisions.promotion.gates import all_pass
+
+    return all_pass(GATES, gates)
+
+
+def _rival(
+    model: Declaration, case: Case, champion: ModelVersion, storage: Storage, registry: MlflowRegistry
+) -> "tuple[Predictions | None, str]":
+    """What the champion says of the holdout, or why it cannot be compared there."""
+    trained = {batch.key for batch in read_manifest(storage, model.name, champion.data_version).train}
+    if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
+        return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
+    return champion_predictions(model, champion, case, registry)
+
+
+def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
+    """The comparison in the first metric, and the guards that a better challenger must not break."""
+    from mlops_assets.decisions.promotion.comparison import compare
+    from mlops_assets.decisions.promotion.guards import guarded, guards
+    from mlops_assets.modelling.metrics import metric
+
+    rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()
+    groups = case.holdout.about[model.group].to_numpy() if model.group else None
+    alpha = 1 - rules.confidence
+    verdict = compare(
+        *(y, champion, case.predictions, first, rules.min_gain, alpha),
+        seed=model.seed,
+        groups=groups,
+        no_worse_by=rules.no_worse_by,
+    )
+    found = guards(
+        *(y, champion, case.predictions),
+        metrics=[(metric(name), tolerance) for name, tolerance in rules.guards.items()],
+        slices=_slices(model, case) if rules.guard_slices else {},
+        slice_metric=first,
+        slice_tolerance=max(rules.slice_tolerance, rules.no_worse_by or 0.0),
+        alpha=alpha,
+        seed=model.seed,
+        groups=groups,
+    )
+    return guarded(verdict, found), found
+
+
+def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
+    """Row positions of each slice of the holdout."""
+    from mlops_assets.modelling.intervals import rows_by_value
+
+    return {
+        f"{column} = {shown(value)}": rows
+        for column in model.slices
+        for value, rows in rows_by_value(case.holdout.about[column])
+    }

@@ -1,0 +1,99 @@
+"""A refit: what is to be promoted, fitted once more on its training and holdout rows, as a version of its own."""
+
+from dataclasses import replace
+
+import dagster as dg
+
+from mlops_assets.assets.promotion.judge import Judgement, Refit
+from mlops_assets.assets.reproduction.recipe import TRAIN, recipe_of, stored_recipe
+from mlops_assets.assets.reproduction.refit_by_recipe import Refitting
+from mlops_assets.assets.training.fit import register, run_of, tags_of
+from mlops_assets.assets.training.gates import artifact_gates, open_case
+from mlops_assets.checks import reasons
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.references import IMPORTANCE, store_reference
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
+
+
+def with_refit(
+    model: Declaration,
+    judged: Judgement,
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> Judgement:
+    """The judgement with the refit that becomes champion; where that is not sound, what was judged does.
+
+    Nothing has moved yet: a process that dies here leaves the champion as it was, and the next run of the step judges
+    anew and finds what is registered.
+    """
+    if not (model.refit and judged.decision.moves) or judged.version.refit_of:
+        return judged
+    try:
+        made = _refit(model, judged.version, storage, registry, context)
+    except MlopsAssetsError as error:
+        if isinstance(error, RegistryError) and not isinstance(error, ArtifactError):
+            raise  # MLflow does not answer: nothing is promoted, and the next attempt starts from the verdict
+        made = Refit(refused=str(error))
+    if made.refused:
+        said = f"not refitted: {made.refused}"
+    else:
+        said = f"refitted on training and holdout rows as version {made.version.version if made.version else ''}"
+    context.log.info(f"{model.name}: version {judged.version.version} is {said}")
+    decision = replace(judged.decision, reason=f"{judged.decision.reason}; {said}")
+    return replace(judged, decision=decision, refit=made)
+
+
+def _refit(
+    model: Declaration,
+    judged: ModelVersion,
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> Refit:
+    """The refit of a version, made or found, with the gates that still mean something."""
+    of_judged = read_manifest(storage, model.name, judged.data_version)
+    everything = replace(of_judged, train=(*of_judged.train, *of_judged.holdout), holdout=())
+    rows = read_train(storage, model, everything)
+    of_refit = judged.tags_of_refit()
+    version = registry.find(model.name, **of_refit)
+    if version is None:
+        storage.write_json(model.name, "training_set", everything.version, value=everything.to_dict())
+        tags = tags_of(model, everything, judged.declaration_version, context) | of_refit
+        holdout = read_holdout(storage, model, of_judged)
+        version = _fitted(model, judged, rows, holdout, tags, storage, registry)
+    case = open_case(model, version, storage, registry)
+    store_reference(model, version, rows, case.holdout, case.predictions, storage)
+    importance = storage.read_json(model.name, IMPORTANCE, judged.digest)
+    if importance is not None:  # else the judged version was never evaluated
+        storage.write_json(model.name, IMPORTANCE, version.digest, value=importance)
+    gates = artifact_gates(model, case)
+    return Refit(version, tuple(gates), "; ".join(reasons(gates)))
+
+
+def _fitted(
+    model: Declaration,
+    judged: ModelVersion,
+    rows: Rows,
+    holdout: Rows,
+    tags: dict[str, str],
+    storage: Storage,
+    registry: MlflowRegistry,
+) -> ModelVersion:
+    """Fit by the recipe of the judged version, with the parameters that its search found, and register."""
+    recipe = stored_recipe(storage, judged)
+    if recipe is None:
+        raise TrainingError(f"version {judged.version} was registered before recipes were kept: train it again")
+    refitting = Refitting(model, recipe, as_declared=False)
+    given, found = refitting.given(), refitting.found()
+    if model.model_copy(update={"params": given}).training_version != judged.declaration_version:
+        raise TrainingError(f"what is declared has changed since version {judged.version} was fitted: train it again")
+    with run_of(registry, model.name, f"refit of version {judged.version}", tags) as run_id:
+        fitted = refitting.fit(model, rows)
+        registry.log(run_id, params={**given, **found}, metrics={"train_rows": len(rows.y)})
+        refit_recipe = recipe_of(model, given, found, fitted, {TRAIN: rows})
+        return register(model, fitted, refit_recipe, rows, holdout, run_id, tags, storage, registry)

@@ -1,0 +1,1 @@
+"""A version fitted again from what was recorded of it."""

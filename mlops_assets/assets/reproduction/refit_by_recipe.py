@@ -1,0 +1,131 @@
+"""How a version is fitted again: by its recipe as far as that can be had, else by the declaration of now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.assets.reproduction.recipe import recipe_of
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import TrainingError
+from mlops_assets.resources.training_rows import Rows
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.recipe import Recipe
+    from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.thresholds import Decided
+
+_RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
+_DECIDED = ("threshold", "calibrate", "metrics")
+
+
+@dataclass(frozen=True)
+class Refitting:
+    """A version by its recipe; `as_declared`: by estimator, parameters and seed of the declaration as it is now.
+
+    `TrainingError` where the recipe names what only the code of then can give.
+    """
+
+    model: Declaration
+    recipe: "Recipe"
+    as_declared: bool
+
+    def then(self) -> Declaration:
+        """The declaration as far as it says how rows are read, as it was."""
+        from mlops_assets.modelling.recipe import restored
+
+        texts = {name: self.recipe.fields[name] for name in _RESTORED if name in self.recipe.fields}
+        fields = restored(texts, {name: [getattr(self.model, name)] for name in texts})
+        if "outcomes" in self.recipe.fields:  # of the source of labels, rows only ask whether there was one
+            had = self.recipe.fields["outcomes"] == "True"
+            fields["outcomes"] = (self.model.outcomes or self.model.source) if had else None
+        return self.model.model_copy(update={**fields, "slices": []})
+
+    def fit(self, then: Declaration, rows: Rows) -> Any:
+        """The model anew, on these rows."""
+        from mlops_assets.modelling.problem import problem_of
+        from mlops_assets.modelling.reproduction import refit
+
+        problem = problem_of(rows.y, then.problem)
+        given = self._estimator(), self.given(), self.found()
+        return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
+
+    def _decided(self) -> "Decided":
+        """Threshold and calibration as recorded; versions registered before these fields existed have neither."""
+        from mlops_assets.assets.training.fit import decided_by
+        from mlops_assets.modelling.recipe import restored
+        from mlops_assets.modelling.thresholds import Decided
+
+        if self.as_declared:
+            return decided_by(self.model)
+        texts = {name: self.recipe.fields[name] for name in _DECIDED if name in self.recipe.fields}
+        return Decided(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
+
+    def given(self) -> dict[str, Any]:
+        """Parameters that the estimator is built with."""
+        from mlops_assets.modelling.recipe import restored
+
+        if self.as_declared:
+            return dict(self.model.params)
+        return restored(self.recipe.given, {name: [value] for name, value in self.model.params.items()})
+
+    def found(self) -> dict[str, Any]:
+        """Parameters that the search found; as declared now, those of them that are still searched."""
+        from mlops_assets.modelling.recipe import restored
+
+        space = self.model.search.space if self.model.search else {}
+        known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
+        texts = self.recipe.found
+        if self.as_declared:
+            texts = {name: text for name, text in texts.items() if name in space}
+        return restored(texts, known)
+
+    def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> "list[Difference]":
+        """All that is recorded and is not so now; `fitted` and `rows` as far as they could be had."""
+        from mlops_assets.modelling.reproduction import Difference, differences
+
+        now = recipe_of(self.model, self.model.params, {}, fitted, rows or {})
+        found = list(differences(self.recipe, now, self.as_declared))
+        for role, digest in now.rows.items():
+            then = self.recipe.rows.get(role, digest)
+            if then != digest:
+                note = "read from files that are unchanged: another order, label or type"
+                found.append(Difference("data", role, then, digest, note, "fit"))
+        return found
+
+    def shown(self) -> dict[str, str]:
+        """What the refit was made with, for people."""
+        from mlops_assets.modelling.recipe import text_of
+
+        params = {**self.given(), **self.found()}
+        shown = {"estimator": self._estimator(), "seed": self._seed(), **params}
+        return {name: value if isinstance(value, str) else text_of(value) for name, value in shown.items()}
+
+    def _seed(self) -> int:
+        return self.model.seed if self.as_declared else int(self.recipe.fields.get("seed", self.model.seed))
+
+    def _estimator(self) -> Any:
+        """The estimator of then: a class of scikit-learn by its name, a function or class of the user as it is now.
+
+        No other recorded name is imported: only a declaration names what is run.
+        """
+        from mlops_assets.modelling.recipe import text_of
+
+        now, then = self.model.estimator, self.recipe.fields.get("estimator")
+        if self.as_declared or then in (None, text_of(now)) or (callable(now) and not str(then).startswith("'")):
+            return now
+        if _is_of_sklearn(name := str(then).strip("'")):
+            return name
+        raise TrainingError(
+            f"the estimator was {then} and is {text_of(now)}: declare the former to fit the version again"
+        )
+
+
+def _is_of_sklearn(name: str) -> bool:
+    from sklearn.base import BaseEstimator
+
+    from mlops_assets.modelling.dotted import resolve
+
+    if not name.startswith("sklearn."):
+        return False
+    found = resolve(name)
+    return isinstance(found, type) and issubclass(found, BaseEstimator)

@@ -1,0 +1,151 @@
+"""Whether the rows that a version was fitted on are still what they were: in storage, and in the source."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlops_assets.assets.batch.features import earlier_rows, known_features, learnt_kinds
+from mlops_assets.assets.batch.intake import unused
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
+from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sources import UpstreamAsset
+from mlops_assets.text import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.reproduction import Difference, Enters
+    from mlops_assets.modelling.splits import BatchInfo
+
+_KINDS = ("dataset", "features", "labels")
+
+
+class BatchesThen(BatchLedger):
+    """The ledger as it was for the batches of a manifest: their rows in the versions that it names."""
+
+    def __init__(self, storage: Storage, model: str, manifest: "Manifest") -> None:
+        super().__init__(storage, model)
+        self.then = {batch.key: _record(batch) for batch in (*manifest.train, *manifest.holdout)}
+
+    def records(self) -> dict[str, BatchRecord]:
+        """All records by batch."""
+        return {**super().records(), **self.then}
+
+
+def stored_differences(model: str, manifest: "Manifest", storage: Storage) -> "tuple[list[Difference], bool]":
+    """What is stored of each batch and is not what the manifest names, and whether there are rows of all of them."""
+    from mlops_assets.modelling.reproduction import Difference
+
+    enters: dict[str, Enters] = {"dataset": "both", "features": "fit", "labels": "fit"}
+    found, whole = [], True
+    for batch in (*manifest.train, *manifest.holdout):
+        for kind, version in zip(_KINDS, batch.version.split("-"), strict=False):
+            now, rows = _stored(storage, model, kind, batch.key, version)
+            whole &= rows == batch.rows
+            if now != version:
+                note = f"{storage.root}/{model}/{kind}/{batch.key}/{version}.parquet: restore it"
+                if rows not in (None, batch.rows):
+                    note = f"{rows:,} rows in place of {batch.rows:,}; {note}"
+                found.append(Difference("data", f"batch {batch.key}: {kind}", version, now, note, enters[kind]))
+    return found, whole
+
+
+def source_differences(
+    model: Declaration, manifest: "Manifest", storage: Storage
+) -> "tuple[list[Difference], list[str]]":
+    """Batches whose rows in the source are others now, and a note of those that the source cannot give."""
+    from mlops_assets.modelling.reproduction import Difference
+
+    if isinstance(model.source, UpstreamAsset):
+        return [], [f"not compared with the source: only a run can read it. {model.source.describe()}"]
+    found: list[Difference] = []
+    unread: dict[str, str] = {}
+    for batch in (*manifest.train, *manifest.holdout):
+        then, *_ = batch.version.split("-")
+        try:
+            now = _versions_in_source(model, batch.key, storage)
+        except SourceUnavailableError as error:  # it would not give the others either
+            return found, [f"not compared with the source from batch {batch.key} on: {error}"]
+        except SourceError as error:
+            unread[batch.key] = str(error)
+            continue
+        if then not in now:
+            note = "the source holds other rows now; the refit used those that were stored then"
+            found.append(Difference("data", f"batch {batch.key}: source", then, now[-1], note, "nothing"))
+    if not unread:
+        return found, []
+    first = next(iter(unread.values()))
+    return found, [f"not compared with the source, which cannot be read: batches {listed(unread)}: {first}"]
+
+
+def features_anew(
+    model: Declaration, manifest: "Manifest", storage: Storage, place: Storage
+) -> "tuple[Manifest, dict[str, list[str]]]":
+    """Compute the features of all batches from their stored rows and keep them in `place`.
+
+    Gives the manifest that names them, and the columns that came out otherwise of each batch for which any did.
+    `FeaturesError` where the function fails.
+    """
+    from mlops_assets.modelling.features import compute
+    from mlops_assets.sources.contents import data_version
+
+    ledger, changed = BatchesThen(storage, model.name, manifest), {}
+    infos: dict[str, BatchInfo] = {}
+    learnt = learnt_kinds(model, "", storage)
+    for batch in (*manifest.train, *manifest.holdout):
+        rows, then, *labels = batch.version.split("-")
+        frame = storage.read_frame(model.name, "dataset", batch.key, rows)
+        history = earlier_rows(model, frame, ledger.then[batch.key], ledger, storage)
+        table = known_features(model, compute(model.features, frame, history, model.not_features), learnt)
+        now = data_version(table)
+        infos[batch.key] = replace(batch, version="-".join((rows, now, *labels)))
+        place.write_frame(model.name, "features", batch.key, now, table)
+        if now != then:
+            changed[batch.key] = _unlike(storage.read_frame(model.name, "features", batch.key, then), table)
+    train, holdout = (tuple(infos[batch.key] for batch in role) for role in (manifest.train, manifest.holdout))
+    return replace(manifest, train=train, holdout=holdout), changed
+
+
+def _unlike(then: "pd.DataFrame", now: "pd.DataFrame") -> list[str]:
+    """Columns that are not alike in both; of the same rows, newly numbered."""
+    one, other = (frame.reset_index(drop=True) for frame in (then, now))
+    names = dict.fromkeys([*one.columns, *other.columns])
+    return [str(name) for name in names if name not in one or name not in other or not one[name].equals(other[name])]
+
+
+def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -> tuple[str, int | None]:
+    """The version that a stored frame has by its content, and its rows."""
+    from mlops_assets.sources.contents import data_version
+
+    if not storage.has_frame(model, kind, batch, version):
+        return "gone", None
+    try:
+        frame = storage.read_frame(model, kind, batch, version)
+    except MlopsAssetsError:
+        return "unreadable", None
+    return data_version(frame), len(frame)
+
+
+def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
+    """The versions that the rows of the source would get, as they are and with the recorded types."""
+    from mlops_assets.sources.contents import data_version
+    from mlops_assets.validation.plain_columns import plain_columns
+    from mlops_assets.validation.schema import Schema, normalise
+    from mlops_assets.validation.where import rows_of
+
+    assert not isinstance(model.source, UpstreamAsset)  # only a run can read it
+    frame, _ = plain_columns(rows_of(model.source.read(batch), model.where), unused(model))
+    if model.outcomes is not None and model.target in frame.columns:
+        frame = frame.drop(columns=model.target)
+    recorded = storage.read_json(model.name, "schema")
+    normal = normalise(frame, Schema.from_dict(recorded)) if recorded else frame
+    return [data_version(frame), data_version(normal)]
+
+
+def _record(batch: "BatchInfo") -> BatchRecord:
+    rows, features, *labels = batch.version.split("-")
+    start, end = (moment.isoformat() if moment is not None else None for moment in (batch.start, batch.end))
+    found = BatchRecord(batch.key, "accepted", "", rows, batch.rows, batch.labelled, start, end, features=features)
+    return replace(found, labels=labels[0] if labels else None)

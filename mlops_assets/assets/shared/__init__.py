@@ -1,0 +1,1 @@
+"""What all assets share: keys, metadata, drawings."""

@@ -1,0 +1,182 @@
+"""Fit, log and register one version; the same data, declaration and seed are fitted once."""
+
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.reproduction.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import DeclarationError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.problem import Problem
+    from mlops_assets.modelling.recipe import Recipe
+    from mlops_assets.modelling.search import SearchResult, Trial
+    from mlops_assets.modelling.thresholds import Decided
+
+_PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered version, what was tried to find it, and whether an earlier run had already trained it."""
+
+    version: ModelVersion
+    params: Mapping[str, Any]
+    trials: "tuple[Trial, ...]" = ()
+    reused: bool = False
+
+
+def train(
+    model: Declaration,
+    data_version: str,
+    overrides: Mapping[str, Any],
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> Trained:
+    """Fit and register the version of this data and declaration, or find the one that an earlier run made."""
+    declaration_version = model.model_copy(update={"params": {**model.params, **overrides}}).training_version
+    known = {"data_version": data_version, "declaration_version": declaration_version}
+    existing = registry.find(model.name, **known)
+    if existing is not None:
+        context.log.info(f"{model.name}: version {existing.version} was trained on this data before; nothing to fit")
+        return Trained(existing, {}, reused=True)
+    manifest = read_manifest(storage, model.name, data_version)
+    rows, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
+    tags = tags_of(model, manifest, declaration_version, context)
+    with run_of(registry, model.name, f"challenger {manifest.trained_until}", tags) as run_id:
+        found = _fitted(model, rows, overrides, context)
+        given = {**model.params, **overrides}
+        params = {**given, **found.params}
+        registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
+        registry.log_trials(run_id, found.trials)
+        recipe = recipe_of(model, given, found.params, found.model, {TRAIN: rows, HOLDOUT: holdout})
+        version = register(model, found.model, recipe, rows, holdout, run_id, tags, storage, registry)
+    context.log.info(f"{model.name}: registered version {version.version}, sha256 {version.digest[:12]}")
+    return Trained(version, params, found.trials)
+
+
+def tags_of(
+    model: Declaration, manifest: "Manifest", declaration_version: str, context: dg.AssetExecutionContext
+) -> dict[str, str]:
+    """What a version tells of itself, before it is fitted."""
+    return {
+        "data_version": manifest.version,
+        "declaration_version": declaration_version,
+        "features_version": model.features_version,
+        "trained_until": manifest.trained_until,
+        "seed": str(model.seed),
+        "serialization": model.serialization,
+        "packages": ", ".join(f"{name}=={installed(name)}" for name in _PACKAGES),
+        "python": platform.python_version(),
+        "mlops_assets": installed("mlops-assets"),
+        "dagster_run_id": context.run_id,
+    }
+
+
+@contextmanager
+def run_of(registry: MlflowRegistry, model: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """An MLflow run for the time of a fit; its id."""
+    run_id, status = registry.start_run(model, name, tags), "FAILED"
+    try:
+        yield run_id
+        status = "FINISHED"
+    finally:
+        registry.end_run(run_id, status)
+
+
+def register(
+    model: Declaration,
+    fitted: Any,
+    recipe: "Recipe",
+    rows: Rows,
+    holdout: Rows,
+    run_id: str,
+    tags: Mapping[str, str],
+    storage: Storage,
+    registry: MlflowRegistry,
+) -> ModelVersion:
+    """Write order: recipe, artifact, then the version with all its tags in one call."""
+    from mlops_assets.assets.training.gates import predictions_digest
+    from mlops_assets.modelling.predictions import predict
+    from mlops_assets.resources.model_files import save_model
+
+    told = {
+        **tags,
+        "holdout_predictions": predictions_digest(predict(fitted, holdout.X)),
+        TAG: store_recipe(storage, model.name, recipe),
+    }
+    with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
+        folder = Path(place) / "model"
+        save_model(fitted, folder, rows.X, model.serialization, trusted=model.trusted_types)
+        return registry.register(model.name, folder, run_id, told)
+
+
+def _fitted(
+    model: Declaration, rows: Rows, overrides: Mapping[str, Any], context: dg.AssetExecutionContext
+) -> "SearchResult":
+    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.metrics import default_metrics
+    from mlops_assets.modelling.problem import problem_of
+    from mlops_assets.modelling.search import SearchResult, fit, search
+    from mlops_assets.modelling.splits import time_folds
+
+    problem = problem_of(rows.y, model.problem)
+    _refuse_metrics(model, problem)
+    pipeline = build(
+        model.estimator, {**model.params, **overrides}, rows.X, problem, model.seed, rows.y, decided_by(model)
+    )
+    context.log.info(f"{model.name}: fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
+    if model.search is None:
+        return SearchResult(fit(pipeline, rows.X, rows.y), {}, ())
+
+    def progress(trial: "Trial") -> None:
+        context.log.info(f"trial {trial.number}: score {trial.score:.5g} in {trial.seconds:.1f} s with {trial.params}")
+
+    space = {name: values for name, values in model.search.space.items() if name not in overrides}
+    return search(
+        pipeline,
+        rows.X,
+        rows.y,
+        time_folds(rows.batch, model.search.folds),
+        space,
+        model.search.method,
+        model.search.trials,
+        (model.metrics or default_metrics(problem))[0],
+        model.seed,
+        progress=progress,
+    )
+
+
+def decided_by(model: Declaration) -> "Decided":
+    """What turns scores into probabilities, and probabilities into a label."""
+    from mlops_assets.modelling.thresholds import Decided
+
+    return Decided(model.threshold, model.calibrate, model.metrics)
+
+
+def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
+    """A metric that is misspelt or of another problem is better found before fitting than after."""
+    from mlops_assets.modelling.metrics import METRICS, metric
+
+    kind = "regression" if problem == "regression" else "classification"
+    for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):
+        if metric(name).kind not in (kind, None):
+            suited = ", ".join(each.name for each in METRICS.values() if each.kind == kind)
+            raise DeclarationError(
+                f"ModelPipeline {model.name!r}: metric {name!r} is for {metric(name).kind}, the target poses {kind}. "
+                f"Use some of: {suited}"
+            )

@@ -1,0 +1,92 @@
+"""What became of a training, written down by its steps: so that it is neither repeated nor forgotten."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlops_assets.assets.shared.keys import TRIGGER
+from mlops_assets.checks import CheckOutcome, reasons
+from mlops_assets.decisions.promotion.alias import Decision
+from mlops_assets.declaration import Declaration
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_ledger import Status, TrainingLedger, TrainingRecord
+
+WAITING = "waiting for approval"
+
+
+def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion) -> None:
+    """A version is registered and not judged yet; one that was decided on before stays decided on."""
+    known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
+    if known is None or known.status == "fitted" or known.version != version.version:
+        _note(context, storage, version, "fitted")
+
+
+def note_refused(
+    context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: Sequence[CheckOutcome]
+) -> None:
+    """A version failed a blocking gate: the same data and declaration would fail it again, but for a slow moment."""
+    from mlops_assets.decisions.promotion.gates import only_of_the_moment
+
+    if refused := reasons(outcomes):
+        status: Status = "slow" if only_of_the_moment(outcomes) else "refused"
+        _note(context, storage, version, status, "keep", "; ".join(refused))
+
+
+def note_unfit_data(
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    model: Declaration,
+    data_version: str,
+    outcomes: Sequence[CheckOutcome],
+) -> None:
+    """A training set failed a blocking check: nothing is fitted on it."""
+    if refused := reasons(outcomes):
+        record = TrainingRecord(
+            data_version,
+            model.training_version,
+            "refused",
+            context.run_id,
+            _now(),
+            verdict="keep",
+            reason="; ".join(refused),
+            trigger=context.run.tags.get(TRIGGER, ""),
+        )
+        TrainingLedger(storage, model.name).put(record)
+
+
+def note_judged(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, decision: Decision) -> None:
+    """A version was decided on."""
+    _note(context, storage, version, "judged", verdict_of(decision), decision.reason)
+
+
+def verdict_of(decision: Decision) -> str:
+    """The verdict as it is noted: what waits for a person is not promoted yet."""
+    return WAITING if decision.waits else decision.verdict
+
+
+def _note(
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    version: ModelVersion,
+    status: Status,
+    verdict: str = "",
+    reason: str = "",
+) -> None:
+    record = TrainingRecord(
+        version.data_version,
+        version.declaration_version,
+        status,
+        context.run_id,
+        _now(),
+        version.version,
+        verdict,
+        reason,
+        context.run.tags.get(TRIGGER, ""),
+    )
+    TrainingLedger(storage, version.model).put(record)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

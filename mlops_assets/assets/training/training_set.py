@@ -1,0 +1,174 @@
+"""`training_set`: which versions of which batches the next model is trained and judged on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.training.outcome import note_unfit_data
+from mlops_assets.checks import CheckOutcome
+from mlops_assets.declaration import Declaration
+from mlops_assets.errors import TrainingError
+from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
+from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.resources.labels import unready
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
+from mlops_assets.text import shown
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.manifest import Manifest
+
+CHECKS = {
+    "enough_rows": "Both sides of the split have enough labelled rows.",
+    "more_than_one_class": "Both sides hold labels that differ.",
+    "split_in_time": "The holdout lies later than all training rows.",
+    "no_key_overlap": "No row, by its declared key, is on both sides.",
+}
+MIN_TRAIN_ROWS = 30
+MIN_HOLDOUT_ROWS = 20
+
+
+def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
+    """A manifest of batches; the rows stay where they are."""
+    key = asset_key(model.name, "training_set")
+
+    @model_asset(
+        model,
+        "training_set",
+        kinds={"pandas"},
+        code_version=model.training_version,
+        deps=[asset_key(model.name, kind) for kind in ("features", *(["outcomes"] if model.outcomes else []))],
+        description=f"Batches that {model.name} is trained on and, later ones, judged on.",
+        check_specs=check_specs(model.name, "training_set", CHECKS),
+    )
+    def training_set(
+        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        manifest = split(model, mlops_storage, None if champion is None else champion.data_version)
+        mlops_storage.write_json(model.name, "training_set", manifest.version, value=manifest.to_dict())
+        train, holdout = (read(mlops_storage, model, manifest) for read in (read_train, read_holdout))
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(manifest.version),
+            metadata={
+                **metadata(
+                    {
+                        "version": manifest.version,
+                        "train_rows": len(train.y),
+                        "holdout_rows": len(holdout.y),
+                        "train_batches": len(manifest.train),
+                        "holdout_batches": len(manifest.holdout),
+                        "left_out_batches": len(manifest.left_out),
+                        "trained_until": manifest.trained_until,
+                    }
+                ),
+                "batches": table(manifest.table()),
+                "profile": table(_profile(train, holdout)),
+            },
+        )
+        outcomes = split_checks(model, manifest, train, holdout)
+        note_unfit_data(context, mlops_storage, model, manifest.version, outcomes)
+        yield from (check_result(outcome, key) for outcome in outcomes)
+
+    return training_set
+
+
+def split(model: Declaration, storage: Storage, champion: str | None) -> "Manifest":
+    """Split the batches that can be trained on; those that cannot are named with the reason.
+
+    champion: data version of the champion's training set, None without one: the holdout must be later than what it
+    was trained on, and leaves half of what came since to be learnt.
+    """
+    from mlops_assets.modelling.manifest import Manifest
+    from mlops_assets.modelling.splits import split_in_time
+
+    records = BatchLedger(storage, model.name).all()
+    state = [(record, unready(model, record)) for record in records]
+    left_out = tuple((record.batch, why) for record, why in state if why is not None)
+    made = None if champion is None else read_manifest(storage, model.name, champion)
+    after = [] if made is None else [batch.key for batch in made.train]
+    known = [] if made is None else [*after, *(batch.key for batch in made.holdout)]
+    infos = [batch_info(record) for record, why in state if why is None]
+    try:
+        found = split_in_time(infos, model.holdout, model.window, after, known)
+    except TrainingError as error:
+        out = "; ".join(f"{batch}: {why}" for batch, why in left_out[:5])
+        raise TrainingError(f"ModelPipeline {model.name!r}: {error} Batches left out: {out or 'none'}") from error
+    return Manifest(found.train, found.holdout, (*left_out, *found.left_out))
+
+
+def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> list[CheckOutcome]:
+    """Whether a sound model can be fitted and judged on these rows."""
+    return [
+        _enough_rows(train, holdout),
+        _more_than_one_class(model, train, holdout),
+        _split_in_time(model, manifest, train, holdout),
+        _no_key_overlap(model, train, holdout),
+    ]
+
+
+def too_few(train: int, holdout: int) -> str:
+    """What is wrong with so many labelled rows on each side, or ""."""
+    return "" if train >= MIN_TRAIN_ROWS and holdout >= MIN_HOLDOUT_ROWS else _counted(train, holdout)
+
+
+def _counted(train: int, holdout: int) -> str:
+    return (
+        f"{train:,} labelled rows to train on (at least {MIN_TRAIN_ROWS}), "
+        f"{holdout:,} to judge on (at least {MIN_HOLDOUT_ROWS})"
+    )
+
+
+def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
+    rows = len(train.y), len(holdout.y)
+    message = _counted(*rows)
+    if train.known_later:
+        message += f"; {train.known_later:,} labels were not known yet when the holdout begins, and are not trained on"
+    return CheckOutcome("enough_rows", not too_few(*rows), message)
+
+
+def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
+    sides = {"training rows": train.y, "holdout rows": holdout.y}
+    single = [
+        f"all {len(y):,} {side} have {model.target} = {shown(y.iloc[0])}"
+        for side, y in sides.items()
+        if y.nunique() == 1
+    ]
+    message = "; ".join(single) + ": nothing can be learned or judged; widen the window or wait for other labels"
+    return CheckOutcome("more_than_one_class", not single, message if single else "labels differ on both sides")
+
+
+def _split_in_time(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> CheckOutcome:
+    if not model.time:
+        return CheckOutcome("split_in_time", True, f"no time declared: split by batch after {manifest.train[-1].key!r}")
+    last, first = train.about[model.time].max(), holdout.about[model.time].min()
+    said = f"training rows end {last}, the holdout begins {first}".replace(" 00:00:00", "")
+    return CheckOutcome("split_in_time", bool(last <= first), said)
+
+
+def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
+    if not model.key:
+        return CheckOutcome("no_key_overlap", True, "no key declared: rows cannot be told apart")
+    both = holdout.about[model.key].drop_duplicates().merge(train.about[model.key].drop_duplicates(), on=model.key)
+    examples = both.head(5).astype(str).to_dict("records")
+    message = f"{len(both):,} keys are on both sides" + (f", such as {examples[0]}" if examples else "")
+    return CheckOutcome("no_key_overlap", both.empty, message, metadata={"examples": examples} if examples else {})
+
+
+def _profile(train: Rows, holdout: Rows) -> list[dict[str, object]]:
+    """One row for each feature: how it looks on both sides."""
+    return [
+        {
+            "feature": str(name),
+            "type": str(column.dtype),
+            "missing": float(column.isna().mean()),
+            "distinct": int(column.nunique()),
+            "train mean": float(column.mean()) if column.dtype.kind in "iuf" else None,
+            "holdout mean": float(holdout.X[name].mean()) if column.dtype.kind in "iuf" else None,
+        }
+        for name, column in train.X.items()
+    ]

@@ -1,0 +1,24 @@
+"""The history that `champion` shows: every version with what was decided on it and why."""
+
+from mlops_assets.assets.promotion.champion import history_rows
+from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.training_ledger import TrainingRecord
+
+AT = "2024-05-01T10:00:00+00:00"
+
+
+def test_a_version_that_a_gate_refused_is_not_called_not_judged():
+    promoted = {
+        "verdict": "promote",
+        "decided_by": "ada",
+        "reason": "by hand: better",
+        "trained_until": "2024-04-30 10",
+    }
+    versions = [ModelVersion("tides", number, "d", "run", tags) for number, tags in ((3, {}), (2, {}), (1, promoted))]
+    refused = TrainingRecord("d2", "decl", "refused", "run", AT, 2, "keep", "latency: 90 ms for a row")
+    rows = history_rows(versions, [TrainingRecord("d3", "decl", "fitted", "run", AT, 3), refused])
+    assert [(row["version"], row["verdict"], row["reason"]) for row in rows] == [
+        (3, "not judged", ""),
+        (2, "refused", "latency: 90 ms for a row"),
+        (1, "promote by ada", "by hand: better"),
+    ]

@@ -1,0 +1,29 @@
+"""Versions that another tool registered under a model's name: refused by a sentence."""
+
+import pytest
+from mlflow import MlflowClient
+
+from mlops_assets import Folder, ModelPipeline
+from mlops_assets.assets.promotion.alias_state import standing_of
+from mlops_assets.assets.promotion.judge import gates_of, judge
+from mlops_assets.errors import RegistryError
+from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+
+
+def test_a_version_of_another_tool_is_neither_judged_nor_promoted(tmp_path):
+    registry, storage = MlflowRegistry(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"), Storage(root=str(tmp_path))
+    registry.prepare()
+    client = MlflowClient(tracking_uri=registry.tracking_uri, registry_uri=registry.tracking_uri)
+    client.create_registered_model("tides")
+    client.create_model_version("tides", str(tmp_path / "model"), tags={"promotion": "yes", "stage": "prod"})
+    model = ModelPipeline(
+        name="tides", source=Folder(str(tmp_path / "*.csv")), target="y", estimator="sklearn.linear_model.Ridge"
+    )
+    before = standing_of("tides", storage, registry, had_champion=False)
+    assert (before.in_force, before.former) == (None, None)
+    wanted = r"tides version 1 has no tag 'data_version', so another tool registered it"
+    with pytest.raises(RegistryError, match=wanted):
+        judge(model, 1, before, storage, registry)
+    with pytest.raises(RegistryError, match=wanted):
+        gates_of(model, registry.version("tides", 1), storage, registry)
