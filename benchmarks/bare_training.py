@@ -30,7 +30,7 @@ from mlops_assets.modelling.importance import permutation_importance_table
 from mlops_assets.modelling.intervals import intervals
 from mlops_assets.modelling.metrics import metric, scores
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.resources.model_files import TRUSTED_TYPES
+from mlops_assets.resources.mlflow.model_files import TRUSTED_TYPES
 
 NAME, METRICS = "bare", ["log_loss", "roc_auc", "accuracy"]
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 
 HOME = Path(os.environ["OVERHEAD_HOME"])

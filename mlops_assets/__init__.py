@@ -1,8 +1,9 @@
 """A plug-in pack for Dagster: declare a model once, get its production loop as assets."""
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mlops_assets.faces import face
 
 if TYPE_CHECKING:
     from mlops_assets.assets.shared.keys import batches as batches
@@ -33,15 +34,7 @@ _FOUND_IN = {
     "batches": "assets.shared.keys",
 }
 __all__ = sorted(_FOUND_IN)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that the statistics can be used without Dagster."""
-    if name not in _FOUND_IN:
-        raise AttributeError(
-            f"module 'mlops_assets' has no attribute {name!r} (it has: {', '.join(sorted(_FOUND_IN))})"
-        )
-    return getattr(import_module(f"mlops_assets.{_FOUND_IN[name]}"), name)
+__getattr__ = face("mlops_assets", _FOUND_IN)  # so that the statistics can be used without Dagster
 
 
 def __dir__() -> list[str]:

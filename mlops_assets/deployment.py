@@ -16,15 +16,15 @@ from mlops_assets.declared import Declared
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_calls import without_credentials
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.calls import without_credentials
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.scaffolding import DeploymentScaffolder
-from mlops_assets.sensors.alerts import alerts_sensor
-from mlops_assets.sensors.new_data import new_data_sensor
+from mlops_assets.sensors.alerts.sensor import alerts_sensor
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
-from mlops_assets.sensors.retraining import retraining_sensor
-from mlops_assets.sensors.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 
 class SensorRule(Declared):

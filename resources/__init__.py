@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-from mlops_assets.resources.alerts import Alerts
-from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, MlflowRegistry, Storage
 
 HOME = Path(os.environ.get("MLOPS_ASSETS_HOME", Path(__file__).parents[1] / ".mlops")).resolve()
 

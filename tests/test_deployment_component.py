@@ -9,7 +9,7 @@ from dagster_shared.serdes import serialize_value
 from yaml_project import Project
 
 from mlops_assets import Deployment, MlopsAssetsError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 DEPLOYMENT = "mlops_assets.Deployment"
 ENVIRONMENT = (

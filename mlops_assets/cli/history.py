@@ -11,8 +11,8 @@ from mlops_assets.cli.records import not_passed
 from mlops_assets.cli.reigns import Reign, Reigns, reigns_of
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources.champion_record import ChampionRecord, alias_standing, champion_record
-from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.resources.registry_state import REGISTRY_INTACT
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT
 from mlops_assets.sensors.registry_probe import impatient
 
 

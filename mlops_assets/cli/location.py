@@ -16,7 +16,7 @@ from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.output import quietly
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_in
 from mlops_assets.text import listed, shown

@@ -12,7 +12,7 @@ from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.records import Record, materialized, not_passed, observed
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReports, ReportKind
-from mlops_assets.resources.registry_state import REGISTRY_INTACT
+from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 

@@ -11,7 +11,7 @@ import dagster as dg
 from mlops_assets.assets.shared.keys import TRIGGER, asset_key
 from mlops_assets.cli.records import Record, materialized
 from mlops_assets.resources.champion_record import ChampionRecord
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 How = Literal["promotion", "rollback", "approval", "by hand", "unknown"]
 

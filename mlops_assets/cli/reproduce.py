@@ -11,7 +11,7 @@ from mlops_assets.text import shown
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.reproduction import Reproduction
-    from mlops_assets.resources.model_version import ModelVersion
+    from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 Asked = Annotated[
     str,

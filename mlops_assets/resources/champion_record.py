@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 
 from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.errors import DamagedRecordError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.records import record_of
 from mlops_assets.resources.storage import Storage
 

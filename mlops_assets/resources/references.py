@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchRecord
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows
 

@@ -1,7 +1,7 @@
 """Whether the registry answers, asked in a few seconds: a sensor must return while it is down."""
 
 from mlops_assets.errors import RegistryError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 _SECONDS = 3
 

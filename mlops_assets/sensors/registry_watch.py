@@ -16,9 +16,9 @@ from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import check_result
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.resources.registry_state import (
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry_state import (
     REGISTRY_INTACT,
     Finding,
     RegistryState,

@@ -8,10 +8,10 @@ import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline, Search
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
-from mlops_assets.sensors.new_data import new_data_sensor
-from mlops_assets.sensors.retraining import retraining_sensor
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 HOME = Path(os.environ["MLOPS_ASSETS_HOME"])
 STOPPED = dg.DefaultSensorStatus.STOPPED  # a batch waits for a click, and nothing is trained unasked

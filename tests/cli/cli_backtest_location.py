@@ -9,7 +9,7 @@ from synthetic import rows
 
 from mlops_assets import Frame, ModelPipeline
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 
 HOME = os.environ["CLI_HOME"]

@@ -33,7 +33,7 @@ from mlops_assets.cli.doctor.command import at_once
 from mlops_assets.cli.doctor.daemons import schedules, sensors, slots
 from mlops_assets.cli.doctor.findings import Finding, fine
 from mlops_assets.cli.doctor.settings import settings
-from mlops_assets.sensors.retraining import retraining_sensor
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 SHIPPED = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
 

@@ -9,7 +9,7 @@ import pytest
 from mlops_assets.cli.doctor.findings import Finding
 from mlops_assets.cli.doctor.machine import permissions, storage, versions
 from mlops_assets.cli.doctor.mlflow import address, is_loopback
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 
 def by_name(findings) -> dict[str, Finding]:

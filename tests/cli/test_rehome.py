@@ -13,8 +13,8 @@ from synthetic import rows
 
 from mlops_assets.errors import MisplacedArtifactError, RegistryError
 from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.rehoming import REHOMED, misplaced_models, rehome
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.mlflow.rehoming import REHOMED, misplaced_models, rehome
 
 pytestmark = pytest.mark.slow
 PAGE = (REPOSITORY / "docs" / "how-to/moved-home.md").read_text()

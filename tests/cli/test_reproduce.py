@@ -24,7 +24,7 @@ from bike_features import lagged
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 
 HERE = Path(__file__).parent

@@ -9,7 +9,7 @@ from lived import ADA, Lived
 
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
-from mlops_assets.sensors.retraining import retraining_sensor
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 KEYS = {"at", "kind", "decision", "about", "reason", "by", "run_id", "numbers", "evidence"}
 

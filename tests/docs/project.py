@@ -15,7 +15,7 @@ import pytest
 from bikes import write_files
 from pages import REPOSITORY, Block, blocks, not_run
 
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 PYPROJECT = """

@@ -22,7 +22,7 @@ from mlops_assets.assets.shared.keys import KIND, MODEL, TRIGGER, asset_key
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 

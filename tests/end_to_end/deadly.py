@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.training import fit as training
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 POINTS = ("fitted", "registered", "before_alias", "after_alias")
 

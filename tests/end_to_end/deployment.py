@@ -13,7 +13,7 @@ from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import MARK, asset_key, batches
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 
 REPOSITORY = Path(__file__).parents[2]

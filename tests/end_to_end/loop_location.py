@@ -9,10 +9,10 @@ from loop_location_models import FOUND_IN
 
 from mlops_assets import Folder, Gates, ModelPipeline
 from mlops_assets.assets.shared.keys import declared
-from mlops_assets.sensors.new_data import new_data_sensor
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
-from mlops_assets.sensors.retraining import retraining_sensor
-from mlops_assets.sensors.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 from resources import HOME, resources
 
 SECONDS = 5

@@ -13,7 +13,7 @@ from typing import Any
 
 from deployment import Deployment
 
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 DECLARED: dict[str, dict[str, Any]] = {
     "ridge": {},

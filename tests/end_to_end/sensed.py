@@ -8,7 +8,7 @@ from deployment import QUIET, Deployment
 
 from mlops_assets import ModelPipeline
 from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.sensors.new_data import new_data_sensor
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
 
 
 class Project:

@@ -8,9 +8,10 @@ from deployment import QUIET, why
 from synthetic import rows
 
 from mlops_assets.assets.shared.keys import ATTEMPT, batches
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.sensors import attempts, registry_probe
-from mlops_assets.sensors.new_data import new_data_sensor
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.sensors import registry_probe
+from mlops_assets.sensors.new_data import attempts
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
 
 
 class Loop:

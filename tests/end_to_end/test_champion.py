@@ -135,7 +135,7 @@ def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client)
         stored.write_bytes(stored.read_bytes() + b"\0")
         says = "version 2 has changed since it was registered: expected sha256"
     elif what == "pickle":
-        from mlops_assets.resources.model_files import digest_of
+        from mlops_assets.resources.mlflow.model_files import digest_of
 
         marker = folder.parent / "executed"
         (folder / "model.skops").unlink()

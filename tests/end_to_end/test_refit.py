@@ -18,11 +18,11 @@ from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.records import one_record
 from mlops_assets.resources.training_ledger import TrainingLedger
 from mlops_assets.resources.training_rows import read_holdout, read_manifest, read_train
-from mlops_assets.sensors.evidence import Runs, evidence_of
+from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 TREE = {

@@ -14,7 +14,7 @@ from rewind import RewoundDeployment
 from synthetic import rows
 
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_watch import Artifacts, registry_watch_sensor
 
 ADA = {"by": "ada", "reason": "repair"}

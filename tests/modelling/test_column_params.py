@@ -11,7 +11,7 @@ from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.estimators import build
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search import fit, search
-from mlops_assets.resources.model_files import load_model, save_model
+from mlops_assets.resources.mlflow.model_files import load_model, save_model
 
 HISTOGRAM = "sklearn.ensemble.HistGradientBoostingRegressor"
 FOREST = "sklearn.ensemble.RandomForestRegressor"

@@ -16,7 +16,7 @@ from mlops_assets.modelling.reproduction import refit
 from mlops_assets.modelling.search import fit, search
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import Decided
-from mlops_assets.resources.model_files import load_model, save_model
+from mlops_assets.resources.mlflow.model_files import load_model, save_model
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 LABELS = {"text": ("fine", "fraud"), "booleans": (False, True), "numbers": (0, 1), "from one": (1, 2), "signs": (-1, 1)}

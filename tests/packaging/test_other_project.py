@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from clean_project import CleanProject, months_of_rentals, stop, wait_until
 
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 pytestmark = pytest.mark.slow
 

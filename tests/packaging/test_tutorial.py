@@ -14,7 +14,7 @@ from clean_project import REPOSITORY, CleanProject, months_of_rentals, stop, wai
 
 from mlops_assets.assets.shared.keys import KIND, TRIGGER
 from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 

@@ -160,5 +160,7 @@ def test_the_ledger_says_who_was_told_what(tmp_path):
 
 
 def test_importing_the_resource_and_the_sensor_imports_no_apprise():
-    code = "import sys, mlops_assets.resources.alerts, mlops_assets.sensors.alerts; print('apprise' in sys.modules)"
+    code = (
+        "import sys, mlops_assets.resources.alerts, mlops_assets.sensors.alerts.sensor; print('apprise' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import ArtifactError, RegistryError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry, without_credentials
-from mlops_assets.resources.model_files import digest_of, save_model
+from mlops_assets.resources.mlflow.model_files import digest_of, save_model
+from mlops_assets.resources.mlflow.registry import MlflowRegistry, without_credentials
 
 ROWS = pd.DataFrame({"x": np.arange(20.0), "y": np.arange(20.0) % 3})
 
@@ -264,7 +264,7 @@ def test_nothing_is_written_where_the_process_runs(registry, saved, tmp_path, mo
 @pytest.mark.slow
 def test_processes_that_open_a_new_database_at_once_all_find_it_whole(tmp_path):
     code = (
-        "import sys; from mlops_assets.resources.mlflow_registry import MlflowRegistry; "
+        "import sys; from mlops_assets.resources.mlflow.registry import MlflowRegistry; "
         "print(MlflowRegistry(tracking_uri=sys.argv[1]).champion('bikes'))"
     )
     command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'new.db'}"]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mlops_assets.errors import ArtifactError
-from mlops_assets.resources.model_files import digest_of, load_model, save_model
+from mlops_assets.resources.mlflow.model_files import digest_of, load_model, save_model
 
 PAYLOAD = """
 from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 
 from defs.co2_forecast.model import lags, weekly_co2
 from mlops_assets.modelling.estimators import build
-from mlops_assets.resources.model_files import save_model
+from mlops_assets.resources.mlflow.model_files import save_model
 
 TYPES = {
     "as trained": {},

@@ -9,7 +9,7 @@ import pytest
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.resources.batch_ledger import BatchRecord
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.references import Reference, keep_scores, with_scored_since
 from mlops_assets.resources.storage import Storage
 

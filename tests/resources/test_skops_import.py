@@ -5,7 +5,7 @@ import pytest
 
 SAME = """
 import mlflow.sklearn, numpy, scipy.special
-from mlops_assets.resources.skops_import import import_skops
+from mlops_assets.resources.mlflow.skops_import import import_skops
 {ours}
 from skops.io import _trusted_types as trusted, _utils as utils
 searched = [utils.get_public_type_names(module, numpy.ufunc) for module in (numpy, scipy.special)]

@@ -13,10 +13,10 @@ from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import ChampionRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
-from mlops_assets.sensors.alerts import JOB, alerts_sensor
+from mlops_assets.sensors.alerts.sensor import JOB, alerts_sensor
 
 NOW = datetime.now(UTC)
 UI = "http://dagster.example.com"

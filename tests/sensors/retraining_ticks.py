@@ -12,15 +12,16 @@ from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import write_champion_record
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
-from mlops_assets.sensors.retraining import retraining_sensor
-from mlops_assets.sensors.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 CHAMPION = dg.AssetKey(["bike", "champion"])
 NIGHTLY = "0 3 * * *"
+CLOCK = "mlops_assets.sensors.retraining.sensor.datetime"
 
 
 class Ticks:

@@ -9,7 +9,7 @@ from alerts_world import NOW, UI, AlertsWorld
 from webhook import SECRET
 
 from mlops_assets.resources.alert_ledger import AlertLedger
-from mlops_assets.sensors.alerts import JOB, MOST_PER_RUN
+from mlops_assets.sensors.alerts.sensor import JOB, MOST_PER_RUN
 
 
 def test_a_rejected_batch_is_told_once_however_many_ticks_come(world):

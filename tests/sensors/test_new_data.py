@@ -8,7 +8,7 @@ from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder, Frame, ModelPipeline
 from mlops_assets.resources.judges import judged_by
-from mlops_assets.sensors.requests import MOST_PER_TICK
+from mlops_assets.sensors.new_data.requests import MOST_PER_TICK
 
 
 def unreachable():

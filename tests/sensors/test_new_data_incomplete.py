@@ -14,10 +14,10 @@ from mlops_assets import Folder
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.champion_record import write_champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.sensors import attempts as attempts_module
-from mlops_assets.sensors import requests as requests_module
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.sensors.new_data import attempts as attempts_module
+from mlops_assets.sensors.new_data import requests as requests_module
 
 MINUTE, HOUR = 60.0, 3600.0
 

@@ -9,10 +9,10 @@ import pytest
 from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder
-from mlops_assets.sensors import requests as requests_module
-from mlops_assets.sensors import source_memory as memory_module
-from mlops_assets.sensors import vanished as vanished_module
-from mlops_assets.sensors.attempts import Attempts
+from mlops_assets.sensors.new_data import cursor as memory_module
+from mlops_assets.sensors.new_data import requests as requests_module
+from mlops_assets.sensors.new_data import vanished as vanished_module
+from mlops_assets.sensors.new_data.attempts import Attempts
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_outcomes_are_requested_as_runs_of_their_own(make, landing):
 
 
 def test_a_source_that_takes_long_leaves_the_others_to_the_next_tick(make, landing, monkeypatch):
-    from mlops_assets.sensors import new_data as sensor_module
+    from mlops_assets.sensors.new_data import sensor as sensor_module
 
     ticks = make(*(pipeline(name, Folder(str(landing / f"{name}*.csv"))) for name in ("a", "b", "c")))
     for name in ("a", "b", "c"):

@@ -8,8 +8,8 @@ import pytest
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.resources.champion_record import write_champion_record
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
 from mlops_assets.sensors import registry_watch
 

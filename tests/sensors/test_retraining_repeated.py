@@ -109,7 +109,9 @@ def test_a_run_that_hangs_while_a_batch_is_taken_in_holds_a_training_back_for_15
     time.sleep(1.1)  # what was written is old enough for a tick to rely on
     begin, asked = datetime.now(UTC), []
     for minutes in (0, 1, 14, 16):
-        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(begin + timedelta(minutes=minutes)))
+        monkeypatch.setattr(
+            "mlops_assets.sensors.retraining.sensor.datetime", Clock(begin + timedelta(minutes=minutes))
+        )
         asked.append(len(ticks.tick().run_requests))
     assert asked == [0, 0, 0, 1]
 

@@ -14,11 +14,11 @@ from mlops_assets.assets.training.training_set import split
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.champion_record import champion_record, write_champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 from mlops_assets.resources.training_rows import read_manifest
-from mlops_assets.sensors.evidence import Runs, evidence_of
-from mlops_assets.sensors.schedules import retraining_schedules
+from mlops_assets.sensors.retraining.gather import Runs, evidence_of
+from mlops_assets.sensors.retraining.schedules import retraining_schedules
 
 
 @pytest.fixture
@@ -204,7 +204,9 @@ def test_a_failed_training_is_tried_again_up_to_the_limit_with_the_attempt_in_it
     keys = []
     clock = datetime.now(UTC)
     for minutes in (0, 0, 2, 5, 60, 120):  # the second look finds that it has to wait
-        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(clock + timedelta(minutes=minutes)))
+        monkeypatch.setattr(
+            "mlops_assets.sensors.retraining.sensor.datetime", Clock(clock + timedelta(minutes=minutes))
+        )
         for request in ticks.tick().run_requests:
             keys.append(request.run_key.rsplit("/", 1)[1])
             ticks.run(request, dg.DagsterRunStatus.FAILURE)
@@ -288,7 +290,9 @@ def test_a_version_that_was_slow_is_measured_again_a_few_times_and_with_other_da
         ticks.batch(number, drift=False, decay=True)
     asked, clock = [], datetime.now(UTC)
     for minutes in (0, 2, 5, 60, 120):
-        monkeypatch.setattr("mlops_assets.sensors.retraining.datetime", Clock(clock + timedelta(minutes=minutes)))
+        monkeypatch.setattr(
+            "mlops_assets.sensors.retraining.sensor.datetime", Clock(clock + timedelta(minutes=minutes))
+        )
         for request in ticks.tick().run_requests:
             asked.append(request.tags["mlops_assets/trigger"])
             ticks.run(request, dg.DagsterRunStatus.FAILURE)

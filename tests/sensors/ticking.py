@@ -12,9 +12,9 @@ from mlops_assets.assets.shared.keys import MARK, declared
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReport, BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
-from mlops_assets.sensors.new_data import new_data_sensor
+from mlops_assets.sensors.new_data.sensor import new_data_sensor
 
 
 def pipeline(name, source, **declared_):

@@ -16,7 +16,7 @@ from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.rules import Retraining
 from mlops_assets.text import listed

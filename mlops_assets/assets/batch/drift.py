@@ -16,8 +16,8 @@ from mlops_assets.errors import FeaturesError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import BatchReports
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.references import Reference, keep_scores, read_reference, with_scored_since
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_sampled

@@ -9,8 +9,8 @@ from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.batch_ledger import BatchRecord
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_holdout, read_manifest

@@ -27,8 +27,8 @@ from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.batch_reports import ReportKind
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.labels import unusable_outcomes
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import next_label_at, read_labelled
 

@@ -14,8 +14,8 @@ from mlops_assets.assets.shared.metadata import column_schema, link, metadata, p
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_batch
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 WAITING = "waiting"

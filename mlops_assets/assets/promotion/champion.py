@@ -19,9 +19,9 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.champion_record import champion_in_force, champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
-from mlops_assets.resources.registry_state import REGISTRY_INTACT, registry_state
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 

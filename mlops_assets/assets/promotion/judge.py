@@ -17,8 +17,8 @@ from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GAT
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.text import shown

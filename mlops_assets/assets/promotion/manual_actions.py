@@ -13,8 +13,8 @@ from mlops_assets.assets.shared.run_metadata import recorded
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, RegistryError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 

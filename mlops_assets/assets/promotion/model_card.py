@@ -12,8 +12,8 @@ from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_manifest
 

@@ -12,8 +12,8 @@ from mlops_assets.assets.training.outcome import note_judged, note_refused, verd
 from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision, alias_state
 from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
 

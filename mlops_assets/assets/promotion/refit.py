@@ -12,8 +12,8 @@ from mlops_assets.assets.training.gates import artifact_gates, open_case
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.references import IMPORTANCE, store_reference
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train

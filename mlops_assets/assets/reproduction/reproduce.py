@@ -12,8 +12,8 @@ from mlops_assets.assets.reproduction.rows_then_and_now import features_anew, so
 from mlops_assets.assets.training.gates import predictions_digest
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.text import listed

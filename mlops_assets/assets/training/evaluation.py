@@ -24,8 +24,8 @@ from mlops_assets.assets.training.gates import QUALITY_GATES, Case, evaluation_g
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.references import IMPORTANCE
 from mlops_assets.resources.storage import Storage
 

@@ -14,8 +14,8 @@ import dagster as dg
 from mlops_assets.assets.reproduction.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
@@ -112,7 +112,7 @@ def register(
     """Write order: recipe, artifact, then the version with all its tags in one call."""
     from mlops_assets.assets.training.gates import predictions_digest
     from mlops_assets.modelling.predictions import predict
-    from mlops_assets.resources.model_files import save_model
+    from mlops_assets.resources.mlflow.model_files import save_model
 
     told = {
         **tags,

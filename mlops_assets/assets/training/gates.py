@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.assets.training.training_set import split_checks
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 

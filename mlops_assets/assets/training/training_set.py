@@ -14,7 +14,7 @@ from mlops_assets.errors import TrainingError
 from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.labels import unready
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.text import shown

@@ -6,8 +6,8 @@ from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError
 from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.rehoming import misplaced_models
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.mlflow.rehoming import misplaced_models
 from mlops_assets.resources.storage import Storage
 
 

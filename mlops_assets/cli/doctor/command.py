@@ -29,7 +29,7 @@ from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 Probe = Callable[[], Iterable[Finding]]
 

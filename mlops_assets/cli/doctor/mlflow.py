@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.cli.location import missing_database
-from mlops_assets.resources.mlflow_calls import without_credentials
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.calls import without_credentials
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_probe import why_no_answer
 
 _LONGEST_REQUEST = 120

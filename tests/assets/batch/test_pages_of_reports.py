@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from mlops_assets.assets.batch.report import PageConfig, with_page
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 CHAMPION = cast(Any, SimpleNamespace(run_id="run"))
 

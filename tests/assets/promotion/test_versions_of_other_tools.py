@@ -7,7 +7,7 @@ from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.promotion.alias_state import standing_of
 from mlops_assets.assets.promotion.judge import gates_of, judge
 from mlops_assets.errors import RegistryError
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 

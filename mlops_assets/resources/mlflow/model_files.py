@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import ArtifactError
 from mlops_assets.modelling import boosting
-from mlops_assets.resources.skops_import import import_skops
-from mlops_assets.resources.trusted_types import TRUSTED_TYPES
+from mlops_assets.resources.mlflow.skops_import import import_skops
+from mlops_assets.resources.mlflow.trusted_types import TRUSTED_TYPES
 
 if TYPE_CHECKING:
     import pandas as pd

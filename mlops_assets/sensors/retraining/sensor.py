@@ -12,13 +12,13 @@ import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.decisions import observation, recorded_before, training_request
-from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
 from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
+from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 
 _READ = (
     *(("batches",), ("labelled",), ("excluded",), ("champion",), ("trainings",)),

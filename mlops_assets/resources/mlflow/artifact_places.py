@@ -6,7 +6,7 @@ MLflow writes the whole path of a folder into its store, and goes on using it wh
 from pathlib import Path
 from urllib.parse import quote
 
-from mlops_assets.resources.mlflow_calls import local_folder
+from mlops_assets.resources.mlflow.calls import local_folder
 
 
 def declared_folder(address: str, artifact_root: str | None) -> Path | None:

@@ -15,8 +15,8 @@ from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.alert_ledger import AlertLedger
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.alarms import LONGEST, recorded_alarms
-from mlops_assets.sensors.failed_runs import FailedRuns, failed_runs, run_alarms
+from mlops_assets.sensors.alerts.failed_runs import FailedRuns, failed_runs, run_alarms
+from mlops_assets.sensors.alerts.what_to_tell import LONGEST, recorded_alarms
 from mlops_assets.sensors.models import UNFINISHED, models_of
 
 # Dagster warns of a parameter that it passes itself where it gives a sensor's job its resources.

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError, RegistryError
-from mlops_assets.resources.mlflow_calls import (
+from mlops_assets.resources.mlflow.calls import (
     as_version,
     checked_model,
     local_folder,
@@ -21,9 +21,9 @@ from mlops_assets.resources.mlflow_calls import (
     version_tags,
     without_credentials,
 )
-from mlops_assets.resources.mlflow_runs import MlflowRuns
-from mlops_assets.resources.model_files import Serialization, digest_of, load_model, size_of, verify_digest
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_files import Serialization, digest_of, load_model, size_of, verify_digest
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.runs import MlflowRuns
 
 CHAMPION = "champion"
 

@@ -10,13 +10,13 @@ import dagster as dg
 from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
-from mlops_assets.sensors.intake import Wanted
 from mlops_assets.sensors.models import under_way
+from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
+from mlops_assets.sensors.new_data.cursor import MOST_TRIED, Memory, Tried
+from mlops_assets.sensors.new_data.work_list import Wanted
 from mlops_assets.sensors.registry_probe import why_no_answer
-from mlops_assets.sensors.source_memory import MOST_TRIED, Memory, Tried
 
 MOST_PER_TICK = 10
 """Runs of one model that are requested in a tick, less those that are under way."""

@@ -13,14 +13,14 @@ from mlops_assets.assets.batch.upstream_source import look_upstream
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.labels import OutcomesLedger
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.intake import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.new_data.cursor import Memory, look, seen_now
+from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, Probe, Tick, request_runs
+from mlops_assets.sensors.new_data.vanished import report_vanished
+from mlops_assets.sensors.new_data.work_list import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.one_process import in_one_process
-from mlops_assets.sensors.requests import MOST_PER_TICK, Probe, Tick, request_runs
-from mlops_assets.sensors.source_memory import Memory, look, seen_now
-from mlops_assets.sensors.vanished import report_vanished
 from mlops_assets.sources import Folder, Source, UpstreamAsset
 from mlops_assets.sources.batches import Look
 from mlops_assets.text import counted

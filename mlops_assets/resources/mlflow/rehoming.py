@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mlops_assets.errors import RegistryError
-from mlops_assets.resources.artifact_places import artifact_location, elsewhere
 from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow_calls import local_folder
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
+from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere
+from mlops_assets.resources.mlflow.calls import local_folder
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 REHOMED = "mlops_assets.rehomed"

@@ -8,8 +8,8 @@ from typing import Literal
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
 from mlops_assets.resources.champion_record import ChampionRecord, alias_standing
-from mlops_assets.resources.mlflow_registry import MlflowRegistry
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 REGISTRY_INTACT = "registry_intact"
 

@@ -12,7 +12,7 @@ from mlops_assets.resources.alerts import Alert
 from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_ledger import TrainingLedger
-from mlops_assets.sensors.alarms import LONGEST, alarm
+from mlops_assets.sensors.alerts.what_to_tell import LONGEST, alarm
 from mlops_assets.sensors.models import FAILED
 
 _RECENT = timedelta(days=1)

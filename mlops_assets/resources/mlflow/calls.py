@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mlops_assets.errors import ArtifactError, RegistryError
-from mlops_assets.resources.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,8 +10,8 @@ from mlops_assets.assets.shared.keys import TRAINING_ASSETS, asset_key, declared
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.decisions import observation, recorded_before, training_request
-from mlops_assets.sensors.evidence import Runs, evidence_of, runs_of
+from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
+from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 
 # `1-5` and `1,5` are two schedules, so they need two names.
 _IN_CRON = str.maketrans({"*": "x", ",": "and", "-": "to", "/": "by", "#": "nth"})

@@ -11,9 +11,9 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError, RegistryError
-from mlops_assets.resources.artifact_places import declared_folder
-from mlops_assets.resources.mlflow_calls import ENVIRONMENT, alone_on, without_credentials
-from mlops_assets.resources.model_files import configure_mlflow
+from mlops_assets.resources.mlflow.artifact_places import declared_folder
+from mlops_assets.resources.mlflow.calls import ENVIRONMENT, alone_on, without_credentials
+from mlops_assets.resources.mlflow.model_files import configure_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

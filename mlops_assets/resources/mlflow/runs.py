@@ -11,8 +11,8 @@ from urllib.parse import quote
 from pydantic import PrivateAttr
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError
-from mlops_assets.resources.artifact_places import artifact_location, elsewhere, misplaced
-from mlops_assets.resources.mlflow_calls import (
+from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere, misplaced
+from mlops_assets.resources.mlflow.calls import (
     TAG_LENGTH,
     TrialRecord,
     checked_artifact,
@@ -20,7 +20,7 @@ from mlops_assets.resources.mlflow_calls import (
     log_batches,
     log_key,
 )
-from mlops_assets.resources.mlflow_connection import VIEW, MlflowConnection
+from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

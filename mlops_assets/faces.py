@@ -1,0 +1,18 @@
+"""Public names of a package, each imported when it is first asked for (PEP 562)."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def face(package: str, found_in: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package, given the module below it that each public name is found in."""
+
+    def public_name(name: str) -> Any:
+        if name not in found_in:
+            raise AttributeError(
+                f"module {package!r} has no attribute {name!r} (it has: {', '.join(sorted(found_in))})"
+            )
+        return getattr(import_module(f"{package}.{found_in[name]}"), name)
+
+    return public_name

@@ -1,0 +1,1 @@
+"""`retraining`: the evidence of a decision, the decision on record, and the run that it asks for."""
