@@ -40,7 +40,7 @@ def sensors(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, l
     for each in repository.sensor_defs:
         module = getattr(getattr(each, "_raw_fn", None), "__module__", "")
         if module.startswith("mlops_assets.sensors."):
-            ours[module.rsplit(".", 1)[1]] = each
+            ours[module.split(".")[2]] = each
     for what, harm in _NEEDED.items():
         if what not in ours:
             yield fault(f"sensor {what}", "not in the code location", harm, _ADD)
