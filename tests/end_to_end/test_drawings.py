@@ -58,8 +58,8 @@ def lived_without_drawings(deployment: Deployment, name: str, monkeypatch: pytes
     for function in (
         *("resources.evidently_pages.performance_page", "resources.evidently_pages.drift_page"),
         *("modelling.plots.calibration", "modelling.plots.roc_pr", "modelling.plots.importance"),
-        *("assets.datasets.preview", "assets.features.preview", "assets.predictions.preview"),
-        *("assets.model_cards._card", "assets.performance_reports.trend"),
+        *("assets.batch.dataset.preview", "assets.batch.features.preview", "assets.batch.predictions.preview"),
+        *("assets.promotion.model_card._card", "assets.batch.performance.trend"),
     ):
         monkeypatch.setattr(f"mlops_assets.{function}", raises)
     model = deployment.model(name, **CLASSIFIER)

@@ -32,7 +32,7 @@ _TIMELESS = timedelta(days=30)
 
 
 class StoredHistory:
-    """The labelled batches of a model; see `decisions.policy_backtest.History`.
+    """The labelled batches of a model; see `decisions.retraining.backtest.History`.
 
     A model is fitted once, on the training set that the declaration gives as of a batch, with `params` (named as in
     `Pipeline.set_params`) in place of a search, and kept in memory. Nothing is written anywhere.
