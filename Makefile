@@ -42,7 +42,7 @@ setup: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "Installing into .venv ..."
 	$(PYTHON) -m venv .venv && $(BIN)/pip $(QUIETLY) -c constraints.txt uv
-# uv takes a quarter of pip's time; pip does it where only pip knows the way to the packages, such as a mirror.
+# uv takes a third of pip's time. pip installs where only pip knows the way to the packages, such as a mirror.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(WANTED) || $(BIN)/pip $(QUIETLY) $(WANTED)
 	touch $@
 

@@ -1,22 +1,22 @@
-"""Student's t for single numbers, by scipy's own functions: `scipy.stats` takes a hundred times as long for each."""
+"""Student's t for single numbers, by the functions of `scipy.special`: those of `scipy.stats` check each argument."""
 
 
 def quantile(share: float, freedom: float) -> float:
-    """The value that a share of the distribution lies below."""
+    """Return the value that has this share of Student's t distribution below it."""
     from scipy import special
 
     return float(special.stdtrit(freedom, share))
 
 
 def tail(value: float, freedom: float) -> float:
-    """The share of the distribution that lies above a value."""
+    """Return the share of Student's t distribution above a value."""
     from scipy import special
 
     return float(special.stdtr(freedom, -value))
 
 
 def normal_quantile(share: float) -> float:
-    """What `quantile` comes to where the degrees of freedom are many."""
+    """Return the value that has this share of the standard normal distribution below it."""
     from scipy import special
 
     return float(special.ndtri(share))

@@ -1,17 +1,19 @@
 """What README, loop.md and decisions.md show, taken as it stands, and that no page has a block which nobody runs."""
 
+import dagster as dg
 import pytest
 from bikes import hours
 from pages import REPOSITORY, blocks, not_run, pages
 
 from mlops_assets import Folder, Gates, ModelPipeline, Retraining
 
+RIDGE = "sklearn.linear_model.Ridge"
 HERE = "tests/docs/test_readme.py"
 RUN_BY = {
     **{"tutorial.md": "tests/packaging/test_tutorial.py", "how-to/moved-home.md": "tests/cli/test_rehome.py"},
-    **dict.fromkeys(("README.md", "loop.md", "decisions.md"), HERE),
+    **dict.fromkeys(("README.md", "loop.md", "decisions.md", "reference/resources.md"), HERE),
 }
-PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 2}
+PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 2, "reference/resources.md": 1}
 
 
 def python(page: str) -> list[str]:
@@ -47,6 +49,16 @@ def test_the_yaml_of_the_readme_gives_a_model_with_sensors_and_resources(project
     with project.location() as location:
         assert location.registry.champion("bikes") is None
         assert {"new_data", "retraining"} <= {sensor.name for sensor in location.defs.sensors}
+
+
+def test_the_page_on_resources_gives_a_model_all_that_it_needs(tmp_path):
+    (text,) = python("reference/resources.md")
+    page = {}
+    exec(text.replace("/var/lib/mlops", str(tmp_path)), page)
+    model = ModelPipeline(name="of_the_page", source=Folder("*.csv"), target="y", estimator=RIDGE).build_defs()
+    together = dg.Definitions.merge(model, page["deployment"])
+    dg.Definitions.validate_loadable(together)  # a resource that an asset asks for and that is not there is an error
+    assert {sensor.name for sensor in together.sensors} == {"new_data", "retraining", "registry_watch", "alerts"}
 
 
 def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():

@@ -255,7 +255,7 @@ def test_data_that_was_trained_on_is_not_trained_on_again(ticks):
 def test_the_run_of_a_refused_training_set_is_not_carried_on_with_though_it_failed_within_the_second(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
-    tags = {MODEL: "bike", KIND: "training", DATA_VERSION: "of then"}
+    tags = {MODEL: "bike", KIND: "training", DATA_VERSION: "earlier"}
     run = create_run_for_test(ticks.instance, tags=tags, status=dg.DagsterRunStatus.FAILURE)
     ticks.train(status="refused", verdict="keep", version=None, days_ago=1e-5, run_id=run.run_id)
     ticks.batch(4)

@@ -112,8 +112,10 @@ def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout:
 
 
 def too_few(train: int, holdout: int) -> str:
-    """What is wrong with so many labelled rows on each side, or ""."""
-    return "" if train >= MIN_TRAIN_ROWS and holdout >= MIN_HOLDOUT_ROWS else _counted(train, holdout)
+    """Return why so many labelled rows on each side are too few, and what to do; "" if they are enough."""
+    if train >= MIN_TRAIN_ROWS and holdout >= MIN_HOLDOUT_ROWS:
+        return ""
+    return f"{_counted(train, holdout)}; wait for more labelled rows, or declare another holdout"
 
 
 def _counted(train: int, holdout: int) -> str:

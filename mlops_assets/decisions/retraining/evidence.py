@@ -55,8 +55,8 @@ class Evidence:
         last training was made of, and their labelled rows. since_last: those that the last training knew nothing of.
     trained_rows: the most labelled rows that the champion or the last training was fitted on; trainable_rows: those of
         the training set that would be made now.
-    data_version: of the training set that would be made now, or None where there is none. cannot_train: why there is
-        none, or none of enough rows.
+    data_version: of the training set that would be made now; None if no set can be made. cannot_train: why no set can
+        be made, or that its rows are too few; "" if it can be trained on.
     never_trained: no training of the present declaration was ever finished.
     nothing_new: the rows of that set to train on are the champion's, and so is the declaration.
     outcome: the verdict of the same data and declaration, where they were trained before.

@@ -72,12 +72,7 @@ def evidence_of(
     planned, cannot = _planned(model, storage, champion)
     data_version = None if planned is None else planned.version
     failed = runs.failed.get(model.name, [])
-    answering = {each.run_id for each in ended}
-    died = [
-        each
-        for each in failed
-        if each.dagster_run.status == dg.DagsterRunStatus.FAILURE and each.dagster_run.run_id not in answering
-    ]
+    died = _died(failed, ended)
     in_a_row = [each for each in died if not ended or _moment(ended[0]) < each.create_timestamp]
     failures = _failures(failed, data_version, model.training_version)
     training = runs.training.get(model.name, [])
@@ -208,6 +203,13 @@ def _alarms(
     alarm = "drift" if kind == "drift" else "decay"
     told = [(batch, verdict == alarm) for batch, verdict in judged if verdict in (alarm, f"no {alarm}")]
     return Alarms(tuple(batch for batch, _ in told), tuple(flag for _, flag in told))
+
+
+def _died(failed: Sequence[dg.RunRecord], ended: Sequence[TrainingRecord]) -> list[dg.RunRecord]:
+    """Return the failed runs that recorded no final outcome: a run that refuses its training set fails as well."""
+    recorded = {each.run_id for each in ended}
+    runs = [each for each in failed if each.dagster_run.status == dg.DagsterRunStatus.FAILURE]
+    return [each for each in runs if each.dagster_run.run_id not in recorded]
 
 
 def _failures(failed: Sequence[dg.RunRecord], data_version: str | None, declaration: str) -> list[dg.RunRecord]:
