@@ -8,6 +8,7 @@ evidently: its DataDriftPreset on some of the same batches; speed: 1,000,000 row
 """
 
 import argparse
+import json
 import resource
 import sys
 import tempfile
@@ -226,7 +227,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=list(TABLES), default=list(TABLES))
     parser.add_argument("--draws", type=int, default=2_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="a file for the rows of each table")
     asked = parser.parse_args(arguments)
+    tables: dict[str, list[Row]] = {}
     for what in asked.only:
         measure, share, cells = TABLES[what]
         draws = max(round(asked.draws * share), 1)
@@ -234,6 +237,9 @@ def main(arguments: list[str] | None = None) -> None:
         with ProcessPoolExecutor(1 if what == "speed" else asked.processes, mp_context=get_context("spawn")) as pool:
             for row in pool.map(measure, [draws] * len(cells), *zip(*cells, strict=True)):
                 print(" | ".join(f"{name}: {value}" for name, value in row.items()), flush=True)
+                tables.setdefault(what, []).append(row)
+    if asked.json:
+        asked.json.write_text(json.dumps(tables))
 
 
 if __name__ == "__main__":

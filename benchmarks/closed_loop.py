@@ -102,7 +102,8 @@ def main() -> int:
             print(f"  failed: {failure}")
     print("\n" + pd.DataFrame([life.row() for life in lives]).to_string(index=False))
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(life) for life in lives]))
+        whole = [asdict(life) for life in lives]
+        arguments.json.write_text(json.dumps({"lives": [life.row() for life in lives], "whole": whole}))
     return 0
 
 

@@ -6,9 +6,11 @@ sd 1 of the logarithm, judged by their mean; rows are independent or follow an A
 """
 
 import argparse
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,17 +50,25 @@ LOSSES = {
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=5_000)
-    draws = parser.parse_args(arguments).draws
+    parser.add_argument("--json", type=Path, help="a file for the rows of each table")
+    asked = parser.parse_args(arguments)
+    draws = asked.draws
     settings = list(product(LOSSES, (0.0, PHI), HOLDOUTS, BATCHES))
-    show(
+    null = show(
         "Batches like the holdout: % decay (nominal 1%); 2 of 3: % of batches at which 2 of the newest 3 are alarms",
         [false_alarms(*setting, draws) for setting in settings],
     )
-    show("Worse batches: % decay", [power(*setting, draws // 4) for setting in settings if setting[2] == 1_000])
+    worse = [power(*setting, draws // 4) for setting in settings if setting[2] == 1_000]
+    tables = {"null": null, "power": show("Worse batches: % decay", worse)}
+    if asked.json:
+        asked.json.write_text(json.dumps(tables))
 
 
-def show(title: str, rows: Iterable[Row]) -> None:
-    print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False)}", flush=True)
+def show(title: str, rows: Iterable[Row]) -> list[Row]:
+    """Print a table and return its rows."""
+    found = list(rows)
+    print(f"\n{title}\n{pd.DataFrame(found).to_string(index=False)}", flush=True)
+    return found
 
 
 def false_alarms(kind: str, phi: float, holdout: int, batch: int, draws: int, seed: int = SEED) -> Row:

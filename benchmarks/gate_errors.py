@@ -6,6 +6,7 @@ the noise of their 5% bound (0.095 of a standard error) makes 5.08% of a type-I 
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -43,7 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=2_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="a file for the rows of each table")
     asked = parser.parse_args(arguments)
+    tables: dict[str, list[Row]] = {}
     settings = [(name, rows, kind) for kind in KINDS for rows in ROWS for name in (*REGRESSION, *CLASSIFICATION)]
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         null = pool.map(equal_models, *zip(*settings, strict=True), [asked.draws] * len(settings))
@@ -51,17 +54,22 @@ def main(arguments: list[str] | None = None) -> None:
         skewed = pool.map(skewed_errors, *zip(*uneven, strict=True), [asked.draws] * len(uneven))
         power = pool.map(one_point, ROWS * 2, [-0.01] * 3 + [0.01] * 3, [asked.draws] * 6)
         real = pool.map(real_data, ("bike_hourly", "elec2"), [asked.draws // 10] * 2)
-        show("Equal models: % promoted (type-I error, nominal 5%)", null)
-        show("Equal models, few rows carry the difference: % promoted", skewed)
-        show("Accuracy 0.85 against 0.84 or 0.86, disagreeing on 8% of rows: % promoted", power)
+        tables["equal"] = show("Equal models: % promoted (type-I error, nominal 5%)", null)
+        tables["skewed"] = show("Equal models, few rows carry the difference: % promoted", skewed)
+        tables["one point"] = show("Accuracy 0.85 against 0.84 or 0.86, disagreeing on 8% of rows: % promoted", power)
         noise = pool.map(first_of_noise, (2, 10), [asked.draws] * 2)
-        show("A first model of noise, 900 rows: % that beat the baseline `dummy` on 300 rows", noise)
-        show("Real data, models fitted on halves of the months before: % promoted", chain(*real))
-    show("CPU seconds of one comparison, 100,000 rows, 2,000 resamples", seconds())
+        tables["noise"] = show("A first model of noise, 900 rows: % that beat the baseline `dummy` on 300 rows", noise)
+        tables["real"] = show("Real data, models fitted on halves of the months before: % promoted", chain(*real))
+    tables["seconds"] = show("CPU seconds of one comparison, 100,000 rows, 2,000 resamples", seconds())
+    if asked.json:
+        asked.json.write_text(json.dumps(tables))
 
 
-def show(title: str, rows: Iterable[Row]) -> None:
-    print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False)}", flush=True)
+def show(title: str, rows: Iterable[Row]) -> list[Row]:
+    """Print a table and return its rows."""
+    found = list(rows)
+    print(f"\n{title}\n{pd.DataFrame(found).to_string(index=False)}", flush=True)
+    return found
 
 
 def equal_models(name: str, rows: int, kind: str, draws: int, seed: int = SEED) -> Row:

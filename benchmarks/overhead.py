@@ -5,6 +5,7 @@ run and a batch run. Our runs are launched through the webserver's GraphQL, as t
 the run's record says success; bare scripts are timed from start to exit.
 """
 
+import argparse
 import json
 import os
 import socket
@@ -27,6 +28,9 @@ DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: Defaul
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="a file for the rows")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overhead_") as place:
         home = Path(place)
         prepare(home)
@@ -61,6 +65,8 @@ def main() -> None:
                 )
             )
     print(pd.DataFrame(rows).to_string(index=False))
+    if asked.json:
+        asked.json.write_text(json.dumps({"overhead": rows}))
 
 
 def compare(what: str, ours: Callable[[int], object], other: Callable[[int], object]) -> dict[str, object]:
