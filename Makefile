@@ -30,6 +30,9 @@ test-versions: setup ## the lowest and the newest version of each dependency, th
 lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
+figures: setup ## every figure of README, from the recorded output of the benchmarks
+	$(BIN)/python benchmarks/figures.py
+
 docs: setup ## the site of docs/ into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -46,4 +49,4 @@ setup: .venv/.installed
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(WANTED) || $(BIN)/pip $(QUIETLY) $(WANTED)
 	touch $@
 
-.PHONY: demo dev test test-all test-slow test-versions lint docs clean setup
+.PHONY: demo dev test test-all test-slow test-versions lint figures docs clean setup

@@ -69,7 +69,7 @@ class Newcomer:
             wait_until(lambda: self.running.poll() is not None or bool(self.seen_in_the_ui()), "a champion", self.log)
             return ""
         after = self.project.home / "environment"
-        command = step.command.replace("pip install mlops-assets", f"pip install {self.wheel}")
+        command = step.command.replace("mlops_assets-*.whl", str(self.wheel))
         said = self.project.run("bash", "-ec", f"{command}\nenv -0 > {after}")
         self.project.environment = dict(pair.split("=", 1) for pair in after.read_text().split("\0") if pair)
         return said
