@@ -176,10 +176,16 @@ class Location:
             self.instance.report_runless_asset_event(event)
         new = [request for request in result.run_requests or () if request.run_key not in self._asked]
         self._asked |= {request.run_key for request in new}
-        return [self._requested(request) for request in new]
+        return [self._requested(request, name) for request in new]
 
-    def _requested(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        return self._execute(request.asset_selection, request.partition_key, request.tags)
+    def _requested(self, request: dg.RunRequest, sensor: str) -> dg.ExecuteInProcessResult:
+        if request.asset_selection is not None:
+            return self._execute(request.asset_selection, request.partition_key, request.tags)
+        job = self.repository.get_job(request.job_name or self.repository.get_sensor_def(sensor).job_name)
+        config = {**QUIET, **request.run_config}
+        return job.execute_in_process(
+            instance=self.instance, run_config=config, tags=request.tags, raise_on_error=False
+        )
 
     def run(self, *assets: str, batch: str | None = None, **ops: Any) -> dg.ExecuteInProcessResult:
         """One run of assets ("bikes/champion") with their checks, as the UI launches it; `ops` is config by step."""

@@ -117,6 +117,36 @@ def test_a_bound_on_a_function_of_ones_own_is_a_gate(project):
         )
 
 
+def test_a_sensor_of_ones_own_asks_for_a_training_once_for_each_tariff(project):
+    project.follow("how-to/own-sensor.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert location.tick("new_tariff") == []
+        tariff = project.folder / "data/tariff.json"
+        for price in ("2.00", "2.50"):
+            tariff.write_text(price)
+            (run,) = location.tick("new_tariff")
+            assert run.success and run.job_def.name == "bikes_training"
+            assert run.dagster_run.tags["asked_by"] == "a new tariff"
+            assert location.tick("new_tariff") == []
+        assert [version.version for version in location.registry.versions("bikes")] == [1]  # the same data
+
+
+def test_a_rule_of_ones_own_promotes_what_waits_except_during_a_freeze(project):
+    project.follow("how-to/own-decision.md")
+    freeze = project.folder / "data/freeze.txt"
+    freeze.write_text("year's end")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert location.tick("release") == [] and champion(location) is None
+        freeze.unlink()
+        (run,) = location.tick("release")
+        assert run.success and run.job_def.name == "bikes_approve"
+        assert champion(location) == 1
+        assert location.shown("bikes", "champion")["decided_by"] == "release rule"
+        assert location.tick("release") == []
+
+
 def test_rows_are_scored_before_their_labels_are_there(project):
     write_late_labels(project.folder)
     project.follow("how-to/delayed-labels.md")
