@@ -17,6 +17,8 @@ def project(tmp_path, monkeypatch) -> Project:
     return Project(tmp_path, monkeypatch)
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(66)
 def test_row_condition_in_a_suite_is_refused_with_model_and_file(project):
     between = {"column": "x", "min_value": 0, "row_condition": "__import__('os').system('touch owned')"}
     expectation = {"type": "expect_column_values_to_be_between", "kwargs": between}
@@ -30,6 +32,8 @@ def test_row_condition_in_a_suite_is_refused_with_model_and_file(project):
     assert not (project.root / "owned").exists()
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(66)
 def test_row_condition_in_expectations_of_the_file_itself_is_refused_as_well(project):
     good = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0}}
     project.declare("platform", None, "mlops_assets.Deployment")
@@ -43,6 +47,8 @@ def test_row_condition_in_expectations_of_the_file_itself_is_refused_as_well(pro
     assert not (project.root / "owned").exists()
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(66)
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -72,6 +78,8 @@ def test_anchors_may_be_used(project):
     assert {key.path[0] for key in project.defs().resolve_all_asset_keys()} == {"shop_north", "shop_south"}
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(66)
 def test_values_by_the_billion_are_refused_at_once():
     bomb: list[object] = ["x"]
     for _ in range(11):  # what ten anchors of anchors make; Dagster itself walks through those of a file before us
@@ -88,6 +96,7 @@ def test_keys_that_are_no_texts_are_refused(project):
     assert (line, said) == ("1: 2", "ModelPipeline 'shop': the key 1 is no text: write it in quotes")
 
 
+@pytest.mark.promise(6)
 @pytest.mark.parametrize("field", ["estimator", "features", "expectations"])
 @pytest.mark.parametrize(
     "value", ["os.system('touch owned'):x", "lambda: 1", "__import__('os').system:x", "os; import x"]
@@ -102,6 +111,8 @@ def test_names_are_imported_and_never_evaluated(field, value, project):
     assert not (project.root / "owned").exists()
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(68)
 def test_values_that_look_like_code_stay_data(project):
     code = "__import__('os').system('touch owned')"
     written = {"params": {"solver": code}, "where": {"region": code}, "search": {"space": {"solver": [code]}}}
@@ -116,6 +127,8 @@ def test_values_that_look_like_code_stay_data(project):
     assert not (project.root / "owned").exists()
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(68)
 @pytest.mark.parametrize(
     "template",
     [

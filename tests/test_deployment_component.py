@@ -132,6 +132,8 @@ def test_an_empty_environment_variable_is_none(project, monkeypatch):
     )
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 @pytest.mark.parametrize(
     "address", ["http://ada:canary@m:5", "postgresql://ada:canary@db/mlflow", "http://m:5/?token=canary"]
 )

@@ -75,6 +75,8 @@ def seen(text: str) -> str:
     return " ".join(text.replace("\u200b", "").split())
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_markdown_shows_text_as_it_is(text):
     shown = rendered(markdown_text(text))
@@ -84,6 +86,8 @@ def test_markdown_shows_text_as_it_is(text):
     assert cells.elements == [] and seen(cells.text) == seen(f"a b {text} last")
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_pictures_and_links_have_no_element_but_their_own(text):
     assert [tag for tag, _ in rendered(link(text, "http://mlflow").value).elements] == ["a"]
@@ -92,6 +96,7 @@ def test_pictures_and_links_have_no_element_but_their_own(text):
     assert [tag for tag, _ in rendered(trend([1.0, 2.0], 1.5, text).value).elements] == ["img"]
 
 
+@pytest.mark.promise(7)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_alerts_hold_no_link_but_that_to_the_ui(text):
     alert = Alert("drift", "bikes", text, text, "assets/bikes/drift", "key", "2026-01-01T00:00:00+00:00")
@@ -103,6 +108,7 @@ def test_alerts_hold_no_link_but_that_to_the_ui(text):
     assert seen(lines[0]) == seen(text) and seen(alert.title()) == seen(f"[bikes] drift: {text}")
 
 
+@pytest.mark.promise(7)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_descriptions_hold_no_link(text):
     key = dg.AssetKey("m")
@@ -117,6 +123,8 @@ def test_descriptions_hold_no_link(text):
     assert result.metadata["column"].value == text
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_model_card_shows_text_as_it_is(text):
     model = ModelPipeline(

@@ -236,6 +236,8 @@ def test_component_without_attributes_says_what_it_needs(project):
     ]
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 def test_no_password_of_a_source_is_told(project):
     wrong = {"table": "orders", "url": "postgresql://me:s3cret@db/shop", "high_watermark": "id", "limits": "many"}
     for change in ({"source": wrong}, {"segments": [{"name": "n", "source": wrong}]}, {"segments": {"source": wrong}}):

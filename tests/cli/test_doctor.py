@@ -107,6 +107,7 @@ def of_settings(folder: Path, config: dict[str, Any]) -> dict[str, Finding]:
         return {each.name: each for each in settings(instance, ["rentals"])}
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     ("config", "name", "severity", "found"),
     [
@@ -165,6 +166,7 @@ def test_a_limit_of_a_pool_itself_goes_before_the_default(instance: dg.DagsterIn
     assert {each.name: each for each in settings(instance, ["rentals"])}["pool limit"].severity == "fine"
 
 
+@pytest.mark.fault(37)
 def test_a_slot_that_a_dead_run_holds_is_found(instance: dg.DagsterInstance):
     store = instance.event_log_storage
     store.set_concurrency_slots("rentals_champion", 1)

@@ -74,6 +74,7 @@ def on(port: int, expected: tuple[int, ...] = ()) -> list[Finding]:
     return [each for each in exposure(expected) if f"port {port} " in each.found]
 
 
+@pytest.mark.fault(70)
 @pytest.mark.parametrize(("name", "server"), [("mlflow", "MLflow"), ("dagster-webserver", "Dagster")])
 def test_a_server_of_ours_on_all_addresses_is_a_fault(start: Start, name: str, server: str):
     port = start(name)
@@ -111,6 +112,7 @@ def test_what_is_not_ours_is_no_finding(start: Start):
     assert on(port, (port,)) == [] and port in {each.port for each in open_listeners()}
 
 
+@pytest.mark.fault(70)
 @pytest.mark.slow
 def test_the_real_servers_are_found_on_all_addresses_and_not_on_loopback(lived: Lived, tmp_path: Path):
     binaries, store = Path(sys.executable).parent, f"sqlite:///{lived.home / 'mlflow.db'}"

@@ -107,6 +107,8 @@ def test_approval_needs_a_name_a_reason_and_no_hold(model):
     assert approve(model).success and model.champion() == 2
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(62)
 def test_a_changed_artifact_is_not_approved(model):
     assert model.challenge(**POOR).success
     stored = model.registry.artifact(model.registry.version(model.name, 1).run_id, "model") / "model.skops"

@@ -36,6 +36,7 @@ def ends(project: Project, bad: str, reason: str) -> None:
     assert record is not None and reason in "; ".join(record.reasons), record
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize(
     ("ending", "bad", "reason"),
     [
@@ -47,6 +48,7 @@ def test_a_folder(ending, bad, reason, deployment, name, tmp_path):
     ends(Project(deployment, ridge(name, landed(tmp_path, ending, bad))), "b2", reason)
 
 
+@pytest.mark.promise(4)
 def test_an_upstream_asset(deployment, name):
     key, stored = dg.AssetKey([name, "source"]), {}
 
@@ -74,6 +76,7 @@ def test_an_upstream_asset(deployment, name):
     ends(project, "b2", "'z': row 1")
 
 
+@pytest.mark.promise(4)
 def test_a_table(deployment, name, postgres):  # noqa: F811
     engine = sa.create_engine(postgres.url().replace("postgresql:", "postgresql+psycopg:"))
     frame = pd.concat([rows(1), rows(2), rows(3)]).assign(seen="2024-01-01")

@@ -102,6 +102,8 @@ def taken_in(shop: DeployedModel) -> dict[str, dg.ExecuteInProcessResult]:
     return {name: shop.take_in(safe_key(name)) for name in files}
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(1, 2, 3, 6, 8, 10, 11, 12, 13, 16, 19, 20, 21, 22)
 @pytest.mark.parametrize("file", BAD, ids=[name.encode("unicode_escape").decode()[:30] for name in BAD])
 def test_bad_batch_is_rejected_with_the_reason(file, shop, taken_in):
     _, check, says = BAD[file]
@@ -112,6 +114,7 @@ def test_bad_batch_is_rejected_with_the_reason(file, shop, taken_in):
     assert record.status == "rejected" and any(says in reason for reason in record.reasons)
 
 
+@pytest.mark.promise(4)
 def test_good_batches_before_and_after_are_taken_in(shop, taken_in):
     for name, number in (("good-1.csv", 1), ("good-3.csv", 3), ("good-4.csv", 4)):
         assert taken_in[name].success
@@ -120,6 +123,8 @@ def test_good_batches_before_and_after_are_taken_in(shop, taken_in):
         assert record.start == rows(number)["day"].min().isoformat()
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(20, 21)
 def test_the_source_names_every_file_and_stays_in_its_folder(shop, taken_in):
     for entry in shop.landing.iterdir():
         os.utime(entry, (0, 0), follow_symlinks=False)
@@ -130,6 +135,7 @@ def test_the_source_names_every_file_and_stays_in_its_folder(shop, taken_in):
     assert (shop.landing.parent / OUTSIDE).is_file()
 
 
+@pytest.mark.promise(4)
 def test_training_goes_on_with_the_good_batches_and_names_the_others(shop, taken_in):
     result = shop.train()
     assert result.success, failed(result)
@@ -142,6 +148,7 @@ def test_training_goes_on_with_the_good_batches_and_names_the_others(shop, taken
     assert "all values missing: 'z'" in out["null-column.csv"]
 
 
+@pytest.mark.fault(9)
 def test_a_category_never_seen_is_scored_and_its_share_reported(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))
@@ -154,6 +161,7 @@ def test_a_category_never_seen_is_scored_and_its_share_reported(deployment, name
     assert np.isfinite(model.predictions("b4")["score"]).all()
 
 
+@pytest.mark.fault(15)
 def test_labels_of_a_single_class_are_not_trained_on(deployment, name):
     model = deployment.model(
         name,

@@ -25,6 +25,8 @@ def materialized(result):
     return {event.asset_key.path[-1] for event in result.all_events if event.is_step_materialization}
 
 
+@pytest.mark.promise(2, 4)
+@pytest.mark.fault(24)
 def test_the_same_rows_under_another_name_are_recorded_as_a_duplicate_and_not_used_twice(model):
     model.take_in(model.land("a", rows(1)), mark="m1")
     result = model.take_in(model.land("b", rows(1)), mark="m2")
@@ -70,6 +72,8 @@ def meanwhile(monkeypatch, model, writer, batch):
     monkeypatch.setattr(Storage, "write_frame", interleaved)
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(24)
 def test_of_two_runs_with_the_same_rows_at_once_one_gives_way(model, monkeypatch):
     model.land("day-2", rows(1))
     model.land("day-10", rows(1))
@@ -150,6 +154,7 @@ def seen_labels(batch, history):
     return pd.DataFrame({"known": float(history["y"].notna().sum())}, index=batch.index)
 
 
+@pytest.mark.promise(4)
 def test_history_hides_labels_that_became_known_only_after_the_batch_began(deployment, name):
     model = deployment.model(name, features=seen_labels, lookback="3D", known_at="told")
     first = rows(1).assign(told=lambda frame: frame["day"] + pd.Timedelta("2h"))

@@ -59,6 +59,8 @@ def loop(deployment, name):
     return Loop(deployment, deployment.model(name))
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(29)
 @pytest.mark.slow
 def test_a_batch_that_failed_for_want_of_mlflow_waits_and_is_completed_once_it_answers(loop, monkeypatch):
     monkeypatch.setattr(attempts, "FIRST_DELAY_SECONDS", 0.0)

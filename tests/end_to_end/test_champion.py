@@ -30,6 +30,8 @@ def gates(model: DeployedModel) -> dict[str, bool]:
     return {row["gate"]: row["passed"] for row in model.shown("champion")["gates"]}
 
 
+@pytest.mark.promise(1, 5)
+@pytest.mark.fault(45, 47)
 def test_first_model_needs_the_gates_only_then_better_wins_and_worse_does_not(model):
     assert model.train(**POOR).success
     assert model.shown("champion")["reason"] == "first model: all absolute gates passed"
@@ -65,6 +67,8 @@ def test_the_reason_for_a_promotion_outlives_later_runs(model):
     assert told["reason"] in model.shown("model_card")["card"]
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(45)
 def test_equal_model_is_not_promoted(deployment, name):
     forest = {"estimator": "sklearn.ensemble.RandomForestRegressor", "params": {"n_estimators": 10}}
     deployment.model(name, **forest).prepare(b1=rows(1), b2=rows(2))
@@ -76,6 +80,8 @@ def test_equal_model_is_not_promoted(deployment, name):
     assert "the rows do not tell whether it exceeds 0" in shown["reason"]
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(47)
 def test_a_model_that_is_not_good_enough_is_refused_in_a_run_that_goes_well(deployment, name):
     model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
     model.prepare(b1=rows(1), b2=rows(2))
@@ -98,6 +104,8 @@ def test_a_model_that_is_not_good_enough_is_refused_in_a_run_that_goes_well(depl
     assert model.champion() is None
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(57, 58)
 def test_forged_checks_and_tags_do_not_help(deployment, name, client):
     model = deployment.model(name, gates=Gates(maximum={"rmse": 1e-6}))
     model.prepare(b1=rows(1), b2=rows(2))
@@ -112,6 +120,7 @@ def test_forged_checks_and_tags_do_not_help(deployment, name, client):
     assert model.champion() is None
 
 
+@pytest.mark.promise(1)
 def test_changed_predictions_tag_fails_loads_back(model, client):
     assert model.challenge(**POOR).success
     assert model.challenge(**GOOD).success and model.champion() == 2
@@ -122,6 +131,8 @@ def test_changed_predictions_tag_fails_loads_back(model, client):
     assert model.champion() == 1
 
 
+@pytest.mark.promise(1, 6)
+@pytest.mark.fault(62)
 @pytest.mark.parametrize("what", ["bytes", pytest.param("pickle", marks=pytest.mark.slow), "gone"])
 def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client):
     assert model.challenge(**POOR).success
@@ -159,6 +170,8 @@ def test_changed_artifact_is_refused_and_the_champion_stays(what, model, client)
     assert set(model.predictions("b4")["model_version"]) == {1}
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(14)
 def test_model_that_holds_the_answer_is_stopped(deployment, name):
     model = deployment.model(name)
     told = {f"b{number}": rows(number).assign(hint=lambda f: f["y"] * 2 + 1) for number in (1, 2)}
@@ -168,6 +181,8 @@ def test_model_that_holds_the_answer_is_stopped(deployment, name):
     assert model.champion() is None
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(47)
 def test_model_no_better_than_the_baseline_is_refused(deployment, name):
     model = deployment.model(name)
     model.prepare(**{f"b{n}": rows(n).assign(y=np.random.default_rng(90 + n).normal(size=60)) for n in (1, 2)})
@@ -182,6 +197,8 @@ def test_model_no_better_than_the_baseline_is_refused(deployment, name):
     assert model.take_in(model.land("b3", rows(3))).success  # of what follows, nothing runs without a champion
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(56)
 def test_a_challenger_no_better_than_the_baseline_leaves_the_champion_at_work(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))
@@ -197,6 +214,8 @@ def test_a_challenger_no_better_than_the_baseline_leaves_the_champion_at_work(de
     assert record.reason.startswith("beats_baseline: rmse")
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(50)
 def test_champion_of_other_features_is_not_compared(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))

@@ -13,6 +13,8 @@ ONE_TRAINING = Path(__file__).parent / "one_training.py"
 POOR, GOOD = '{"alpha": 1e6}', '{"alpha": 0.1}'
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(44)
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(2))
 def test_better_of_two_trainings_at_once_is_champion(attempt, tmp_path, mlflow_schema):

@@ -45,6 +45,8 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
     assert slots.get_concurrency_info("ridge_champion").claimed_slots == []
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(34)
 def test_killed_before_the_alias_moved(killed):
     model = killed["before"]
     assert model.champion() == 1
@@ -55,6 +57,8 @@ def test_killed_before_the_alias_moved(killed):
     assert model.registry.champion("ridge").promotion > 1
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(34)
 def test_killed_after_the_alias_moved(killed):
     model = killed["after"]
     assert model.champion() == 2

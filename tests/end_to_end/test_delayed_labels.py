@@ -74,6 +74,7 @@ def model(own_deployment: RewoundDeployment, champion: LateModel) -> LateModel:
     return champion
 
 
+@pytest.mark.fault(51)
 def test_performance_fills_in_as_labels_come(model):
     result = model.take_in(model.land("b3", unlabelled(3)))
     assert result.success and len(model.predictions("b3")) == 60
@@ -117,6 +118,8 @@ def test_decay_is_seen_once_enough_labels_are_in(model):
     assert (model.report("b3").verdict, model.report("b3").figures["labelled_share"]) == ("decay", 0.8)
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(51)
 def test_training_waits_for_labels_and_uses_those_that_came_late(model):
     model.prepare(b3=unlabelled(3))
     assert model.tell("o2", labels(3)[:47]).success
@@ -280,6 +283,7 @@ def told_at(frame: pd.DataFrame, after: str) -> pd.DataFrame:
     return frame.assign(seen=lambda told: told["day"] + pd.Timedelta(after))
 
 
+@pytest.mark.promise(4)
 def test_labels_known_only_after_the_holdout_begins_are_not_trained_on(deployment, name):
     """Batch n is of day n, a row each minute from midnight: of b2, 40 labels come in time, 20 only with b3."""
     model = LateModel.of(deployment, name, known_at="seen")

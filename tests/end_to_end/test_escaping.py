@@ -43,6 +43,8 @@ def model(deployment: Deployment) -> DeployedModel:
     return model
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67, 68)
 def test_model_card_shows_text_literally(model):
     card = model.shown("model_card")["card"]
     assert r"Sells &lt;b onclick=alert(1)&gt;more&lt;/b&gt; \| \[click\](javascript:alert(2)) {{7\*7}}" in card.replace(
@@ -53,6 +55,8 @@ def test_model_card_shows_text_literally(model):
     assert artifact.read_text() == card
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("kind", ["drift", "performance"])
 def test_pages_hold_no_element_of_the_data(kind, model):
     page = model.registry.artifact(model.registry.champion(model.name).run_id, f"{kind}/b3.html").read_text()
@@ -63,11 +67,15 @@ def test_pages_hold_no_element_of_the_data(kind, model):
     assert COLUMN not in page and CATEGORY not in page and "<script>alert" not in page
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 def test_drift_names_the_column_as_it_is(model):
     assert model.shown("drift")["verdict"] == "drift"
     assert COLUMN in text_of(model.shown("drift"))
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(67)
 def test_tables_and_plots_of_the_ui_hold_text_as_text(model, deployment):
     """Tables are text to the UI; what it renders as Markdown or SVG must not hold an element of the data."""
     from dagster import MarkdownMetadataValue

@@ -22,6 +22,7 @@ def guards(model: DeployedModel) -> dict[str, str]:
     return {row["guard"]: row["verdict"] for row in model.shown("champion")["guards"]}
 
 
+@pytest.mark.promise(1)
 @pytest.mark.slow
 def test_slice_that_gets_worse_keeps_a_better_challenger_out(deployment: Deployment, name: str):
     model = deployment.model(name, slices=["colour"], drop=["colour"])
@@ -85,6 +86,7 @@ def test_fresh_model_replaces_one_that_it_is_no_worse_than(no_worse_by, champion
     assert f"{no_worse_by:g}, and no more was asked for than not to be worse by that much" in shown["reason"]
 
 
+@pytest.mark.promise(1)
 def test_model_that_is_too_large_is_not_promoted(deployment: Deployment, name: str):
     model = deployment.model(name, gates=Gates(max_size_mb=0.001))
     model.prepare(b1=rows(1), b2=rows(2))

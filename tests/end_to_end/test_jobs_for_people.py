@@ -94,6 +94,8 @@ def test_rollback_without_a_former_champion_says_so(deployment, name):
     assert model.champion() == 1
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(62)
 def test_rollback_refuses_a_changed_artifact(model):
     stored = model.registry.artifact(model.registry.version(model.name, 1).run_id, "model") / "model.skops"
     stored.write_bytes(stored.read_bytes() + b"\0")

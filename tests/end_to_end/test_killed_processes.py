@@ -29,6 +29,8 @@ def assert_whole(loop: Loop, model: str, batches: int) -> None:
         assert (slots.claimed_slots, slots.pending_steps) == ([], []), pool
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(35)
 def test_the_daemon_killed_at_five_points_of_a_tick_of_either_sensor(tmp_path):
     with Loop(tmp_path, ["plain"]) as loop:
         for number in (1, 2):
@@ -48,6 +50,8 @@ def test_the_daemon_killed_at_five_points_of_a_tick_of_either_sensor(tmp_path):
             assert runs == ["SUCCESS"], batch
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(34)
 def test_the_process_of_a_training_killed_at_any_point(tmp_path):
     models = [f"plain_{point}" for point in POINTS]
     with Loop(tmp_path, models) as loop:

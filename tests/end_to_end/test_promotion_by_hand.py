@@ -37,6 +37,7 @@ def test_actions_need_a_name_and_a_reason(model):
     assert model.champion() == 2 and "hold" not in model.registry.champion(model.name).tags
 
 
+@pytest.mark.fault(49)
 def test_rollback_restores_a_former_champion(model):
     assert model.materialize("champion", action="rollback", version=1, **ADA).success
     shown = model.shown("champion")
@@ -54,6 +55,8 @@ def test_rollback_restores_a_former_champion(model):
     assert "did not give version 9" in why(model.materialize("champion", action="rollback", version=9, **ADA))
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(56)
 def test_promotion_by_hand_overrules_the_comparison_not_the_gates(model):
     assert model.challenge(alpha=1e3).success and model.champion() == 2
     assert model.materialize("champion", action="promote", version=3, **ADA).success
@@ -80,6 +83,8 @@ def test_hold_stops_promotions_until_released(deployment, name):
     assert (model.champion(), model.shown("champion")["verdict"]) == (2, "promote")
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(46)
 def test_hold_outlives_a_lost_alias(model, client):
     assert model.materialize("champion", action="hold", **ADA).success
     client.delete_registered_model_alias(model.name, "champion")
@@ -90,6 +95,8 @@ def test_hold_outlives_a_lost_alias(model, client):
     assert model.champion() == 2
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(48)
 def test_alias_moved_outside_is_not_overwritten(model, client):
     client.set_registered_model_alias(model.name, "champion", "1")
     assert model.challenge(alpha=0.2).success
@@ -101,6 +108,8 @@ def test_alias_moved_outside_is_not_overwritten(model, client):
     assert model.champion() == 2 and "moved outside" not in model.shown("champion")["reason"]
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(46)
 def test_deleted_alias_is_lost_until_a_person_restores_it(model, client):
     client.delete_registered_model_alias(model.name, "champion")
     said = why(model.challenge(alpha=0.2))

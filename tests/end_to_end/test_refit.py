@@ -236,6 +236,8 @@ def test_a_refit_that_fails_leaves_the_judged_version_promoted_and_says_why(depl
     assert set(model.predictions("b4")["model_version"]) == {1}
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(34)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_around_the_alias_leaves_it_unmoved_or_fully_moved(deployment, when, monkeypatch):
     model = deployment.model(f"refit_crash_{when}", refit=True)

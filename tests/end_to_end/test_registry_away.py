@@ -31,6 +31,8 @@ def serve_mlflow(home: Path, port: int) -> "subprocess.Popen[bytes]":
         )
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(29, 30)
 def test_the_loop_goes_on_without_mlflow_and_catches_up(tmp_path):
     relay = Relay(free_port())
     loop = Loop(tmp_path, ["plain"], {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{relay.port}"})

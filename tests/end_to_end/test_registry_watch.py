@@ -93,6 +93,8 @@ def test_a_promotion_is_on_record_with_who_and_why(model):
     assert record.as_version(model.name).promotion == 3
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(48)
 def test_an_alias_moved_by_hand_is_told_once_and_does_not_change_what_scores(model, client):
     watch = Watch(model)
     assert watch.states() == [(model.name, True, "sound")]
@@ -116,6 +118,8 @@ def test_an_alias_moved_by_hand_is_told_once_and_does_not_change_what_scores(mod
     assert watch.states() == [(model.name, True, "sound")]
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(46)
 def test_a_lost_alias_is_told_and_the_recorded_champion_scores_on(model, client):
     watch = Watch(model)
     client.delete_registered_model_alias(model.name, "champion")
@@ -127,6 +131,8 @@ def test_a_lost_alias_is_told_and_the_recorded_champion_scores_on(model, client)
     assert watch.states() == [(model.name, True, "sound")]
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(49)
 def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model, client):
     watch = Watch(model)
     client.delete_model_version(model.name, "2")
@@ -147,6 +153,8 @@ def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model
     assert "there is no champion before the present one to go back to" in said
 
 
+@pytest.mark.promise(6, 9)
+@pytest.mark.fault(49, 62)
 def test_a_changed_artifact_stops_scoring_with_the_digest_and_what_to_do(model):
     watch, path = Watch(model), stored(model, 2)
     digest = champion_record(model.storage, model.name).digest
@@ -173,6 +181,8 @@ def test_a_changed_artifact_stops_scoring_with_the_digest_and_what_to_do(model):
     assert {version for version, _ in scored_by(model, 6)} == {1}
 
 
+@pytest.mark.promise(3)
+@pytest.mark.fault(34)
 def test_a_crash_between_the_alias_and_its_record_is_sound_and_finished_by_the_next_step(model, monkeypatch):
     watch = Watch(model)
     assert watch.states() == [(model.name, True, "sound")]
@@ -202,6 +212,7 @@ def test_a_missing_record_is_written_by_a_step_that_keeps(model):
     assert json.loads(path.read_text()) == before
 
 
+@pytest.mark.promise(8)
 def test_a_broken_record_and_a_broken_model_hold_up_no_other(deployment, name, model, client):
     other = deployment.model(f"{name[:50]}_b")
     other.prepare(b1=rows(1), b2=rows(2))
@@ -223,6 +234,8 @@ def black_hole() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(29, 30)
 def test_with_mlflow_away_ticks_end_soon_and_afterwards_all_is_told(model, black_hole, client):
     watch = Watch(model)
     assert watch.states() == [(model.name, True, "sound")]

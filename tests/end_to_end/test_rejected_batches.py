@@ -22,6 +22,7 @@ def roles(model: DeployedModel) -> dict[str, str]:
     return {row["batch"]: row["role"] for row in model.shown("training_set")["batches"]}
 
 
+@pytest.mark.promise(4)
 def test_rejected_batch_stays_out_until_it_is_replaced(model):
     assert model.challenge().success and model.champion() == 1
     assert roles(model) == {"b1": "train", "b2": "holdout", "b3": "out"}
@@ -41,6 +42,7 @@ def test_rejected_batch_stays_out_until_it_is_replaced(model):
     assert roles(model) == {"b1": "train", "b2": "train", "b3": "train", "b4": "holdout"}
 
 
+@pytest.mark.promise(4)
 def test_accepted_batch_that_turns_bad_is_taken_out(model):
     model.prepare(b3=rows(3), b4=rows(4))
     assert not model.take_in(model.land("b4", rows(4).drop(columns="z"))).success
@@ -48,6 +50,7 @@ def test_accepted_batch_that_turns_bad_is_taken_out(model):
     assert roles(model) == {"b1": "train", "b2": "train", "b3": "holdout", "b4": "out"}
 
 
+@pytest.mark.promise(4)
 def test_batch_without_features_is_visibly_waiting(model):
     model.land("b3", rows(3))
     assert model.materialize("dataset", batch="b3").success
@@ -63,6 +66,8 @@ def test_dataset_validated_anew_keeps_the_features_of_the_same_rows(model):
     assert roles(model) == {"b1": "train", "b2": "holdout", "b3": "out"}
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(25)
 def test_file_deleted_before_the_run_says_so_and_comes_back(model):
     model.land("b4", rows(4))
     (model.landing / "b4.csv").unlink()

@@ -17,6 +17,7 @@ from mlops_assets.resources.training_ledger import TrainingLedger
 ONE_TRAINING = Path(__file__).parent / "one_training.py"
 
 
+@pytest.mark.promise(2)
 @pytest.mark.slow
 def test_two_processes_with_stores_of_their_own_give_equal_bytes(tmp_path, mlflow_schema):
     made = []
@@ -41,6 +42,7 @@ def test_two_processes_with_stores_of_their_own_give_equal_bytes(tmp_path, mlflo
     assert versions[0].run_id != versions[1].run_id
 
 
+@pytest.mark.promise(2)
 def test_second_training_finds_the_version_and_another_declaration_makes_one(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))
@@ -91,6 +93,7 @@ def test_version_carries_what_made_it(deployment, name):
     assert len(model.shown("challenger")["trials"]) == 3
 
 
+@pytest.mark.promise(5)
 def test_holdout_is_later_than_anything_either_model_was_trained_on(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))
@@ -114,6 +117,7 @@ def test_too_little_to_train_on_is_said_before_anything_is_fitted(deployment, na
     assert model.registry.versions(name) == []
 
 
+@pytest.mark.promise(4)
 def test_rows_without_labels_are_scored_and_wait(deployment, name):
     model = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2))

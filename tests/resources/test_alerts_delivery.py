@@ -85,6 +85,8 @@ def test_one_service_that_fails_is_named_and_stops_no_other_nor_is_another_told_
     assert (len(webhook.received), len(second.received)) == (1, 1)
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 @pytest.mark.parametrize(
     "url",
     [
@@ -111,6 +113,8 @@ def test_no_part_of_a_url_but_scheme_and_host_is_told(url, alerts_to, caplog, ca
     assert "1 of 1 services: 1: " in said
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 def test_a_delivery_leaves_no_url_in_any_log_and_logging_as_it_was(webhook, alerts_to, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     urllib3 = logging.getLogger("urllib3")

@@ -12,6 +12,7 @@ def ledger(tmp_path):
     return BatchLedger(Storage(root=str(tmp_path)), "bikes")
 
 
+@pytest.mark.fault(26)
 def test_features_of_rows_that_were_replaced_meanwhile_are_refused(ledger):
     old = BatchRecord("a", "accepted", "run", "v1")
     ledger.put(BatchRecord("a", "accepted", "other", "v2"))

@@ -40,6 +40,7 @@ def damage(storage, content, *parts):
     path.write_bytes(content)
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize("content", [*CUT, *(json.dumps(value).encode() for value in MISSHAPED)], ids=lambda c: c[:9])
 def test_one_damaged_record_stops_one_record(storage, content):
     places = [("batches", "may"), ("trainings", "may-decl"), ("reports", "drift", "may")]
@@ -87,6 +88,7 @@ def test_a_batch_that_a_person_took_out_stays_out_where_that_record_is_damaged(s
         assert [each.file for each in damaged_records(storage, "tides")] == ["excluded/may.json"]
 
 
+@pytest.mark.promise(9)
 @pytest.mark.parametrize("content", [*CUT, *(json.dumps(value).encode() for value in MISSHAPED)], ids=lambda c: c[:9])
 def test_a_damaged_record_of_the_champion_is_not_a_model_without_one(storage, content):
     assert champion_record(storage, "tides") is None

@@ -292,6 +292,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.promise(4)
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(events=EVENTS)

@@ -123,6 +123,7 @@ def test_version_is_registered_found_crowned_and_loaded(registry, saved):
     assert registry.load(third) is model  # the same bytes are read once
 
 
+@pytest.mark.promise(2)
 def test_run_has_one_version_however_often_it_is_registered(registry, saved, tmp_path):
     run_id = registry.start_run("once", "train", {})
     first = registry.register("once", saved, run_id, {"a": 1})
@@ -133,6 +134,8 @@ def test_run_has_one_version_however_often_it_is_registered(registry, saved, tmp
         registry.register("once", saved, run_id, {})
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(32)
 def test_answer_lost_after_the_commit_makes_no_second_version(registry, saved, monkeypatch):
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -172,6 +175,8 @@ def test_alias_is_set_again_after_an_integrity_error(registry, saved, monkeypatc
         registry.set_champion("crowd", 1)
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(62, 63)
 def test_changed_missing_and_foreign_artifacts_are_refused(registry, client, saved, tmp_path):
     version = registered(registry, "guarded", saved)
     registry.load(version)  # one that this process holds is verified no less
@@ -213,6 +218,8 @@ def test_links_lead_to_the_ui(registry, client):
     assert registry.version_url("linked", 3) == f"http://127.0.0.1:5000/#/models/linked/versions/3{view}"
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(29, 64)
 def test_closed_port_is_told_without_credentials():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -226,6 +233,8 @@ def test_closed_port_is_told_without_credentials():
     assert "canary" not in str(caught.value) and caught.value.__suppress_context__
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(30)
 def test_server_that_never_answers_is_given_up():
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
@@ -235,6 +244,8 @@ def test_server_that_never_answers_is_given_up():
             silent.versions("any")
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 def test_mlflow_prints_no_address(registry):
     from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
@@ -242,6 +253,8 @@ def test_mlflow_prints_no_address(registry):
     assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()  # against a server it would print user and password
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

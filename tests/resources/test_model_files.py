@@ -136,6 +136,8 @@ def test_digest_covers_names_and_bytes_of_every_file(tmp_path):
         digest_of(tmp_path / "absent")
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(62)
 def test_changed_bytes_are_refused(saved, tmp_path):
     folder = copied(saved, tmp_path / "model")
     digest = digest_of(folder)
@@ -146,6 +148,8 @@ def test_changed_bytes_are_refused(saved, tmp_path):
         load_model(folder, digest, described="artifact of co2 version 3")
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(61)
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -171,6 +175,8 @@ def test_mlmodel_that_is_no_sklearn_model_is_refused(content, saved, tmp_path):
         load_model(folder, digest_of(folder))
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(59)
 def test_pickle_is_refused_unless_declared(foreign, rows, tmp_path):
     marker = tmp_path / "marker"
     digest = save_model(foreign.Payload(str(marker)), tmp_path / "model", rows, serialization="cloudpickle")
@@ -182,6 +188,8 @@ def test_pickle_is_refused_unless_declared(foreign, rows, tmp_path):
     assert marker.exists()  # the payload does fire where pickles are allowed
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(60)
 def test_trusted_types_of_the_artifact_are_not_trusted(foreign, rows, tmp_path):
     import mlflow.sklearn
 

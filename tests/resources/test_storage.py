@@ -66,6 +66,7 @@ def test_rows_are_read_a_few_columns_at_a_time(storage):
     assert storage.has_frame("bike", "features", "b1", "v1") and not storage.has_frame("bike", "features", "b1", "v2")
 
 
+@pytest.mark.fault(3)
 def test_truncated_file_is_told_plainly(storage, frame):
     path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
     path.write_bytes(path.read_bytes()[:60])
@@ -73,6 +74,8 @@ def test_truncated_file_is_told_plainly(storage, frame):
         storage.read_frame("co2", "dataset", "1974", "v1")
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["..", ".", "", "../x", "a/b", "a\nb", "a b", "é", "x" * 201])
 def test_unsafe_name_is_refused(name, storage, frame):
     for arguments in ([name, "k", "b", "v"], ["m", name, "b", "v"], ["m", "k", name, "v"], ["m", "k", "b", name]):
@@ -108,6 +111,7 @@ def test_damaged_json_is_told_plainly(storage):
         storage.read_json("co2", "state")
 
 
+@pytest.mark.fault(33)
 def test_full_disk_leaves_no_file(tmp_path):
     # A limit on file size stands for a full disk: the kernel refuses the write half-way.
     program = """

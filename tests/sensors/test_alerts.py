@@ -141,6 +141,8 @@ def test_without_a_url_the_sensor_says_what_to_set_and_marks_nothing_as_told(wor
     assert world.webhook.titles == ["[bikes] batch rejected: 2012-03"]
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 @pytest.mark.parametrize("status", [200, 500])
 def test_no_secret_of_a_url_is_in_a_request_a_run_or_its_events(status, world):
     world.reject("2012-03")

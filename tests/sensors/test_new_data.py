@@ -48,6 +48,8 @@ def test_a_file_is_taken_in_once_it_was_the_same_at_two_ticks(ticks, folder):
     assert (addition.partitions_def_name, list(addition.partition_keys)) == ("bikes_batches", ["2024-01"])
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(5)
 def test_a_growing_file_waits(ticks, folder):
     write(folder, "2024-01.csv", rows=3)
     ticks.tick()
@@ -69,6 +71,8 @@ def test_what_was_taken_in_is_not_asked_for_again_but_a_changed_file_is(ticks, f
     assert again.run_requests[0].run_key != first.run_requests[0].run_key
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(27)
 def test_requests_a_tick_are_bounded_and_nothing_is_lost(ticks, folder):
     for number in range(25):
         write(folder, f"day-{number}.csv")
@@ -83,6 +87,8 @@ def test_requests_a_tick_are_bounded_and_nothing_is_lost(ticks, folder):
     assert keys(ticks.tick()) == []
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(28)
 def test_a_source_that_fails_holds_up_no_other_model(ticks, folder):
     write(folder, "2024-01.csv")
     ticks.tick()
@@ -99,6 +105,8 @@ def test_runs_under_way_count_towards_the_bound_and_their_batches_wait(ticks, fo
     assert keys(ticks.tick()) == ["day-8", "day-9"]
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(55)
 def test_a_lost_cursor_repeats_nothing_that_is_on_record(ticks, folder):
     write(folder, "2024-01.csv")
     ticks.tick()

@@ -77,6 +77,7 @@ def assets(result):
     return [[key.path[-1] for key in request.asset_selection] for request in result.run_requests]
 
 
+@pytest.mark.promise(4)
 def test_a_failed_run_is_repeated_after_1_2_and_4_minutes_each_attempt_with_a_key_of_its_own(ticks, clock):
     write(ticks.root / "bikes", "a.csv")
     ticks.tick()
@@ -109,6 +110,7 @@ def test_another_champion_scores_at_once_what_the_one_before_could_not(ticks):
     assert keys(ticks.tick()) == ["a"]
 
 
+@pytest.mark.fault(41)
 def test_a_clock_that_was_set_back_a_day_starves_no_batch(ticks, clock):
     write(ticks.root / "bikes", "a.csv")
     ticks.tick()
@@ -118,6 +120,8 @@ def test_a_clock_that_was_set_back_a_day_starves_no_batch(ticks, clock):
     assert keys(ticks.tick()) == ["a"]
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(28)
 def test_a_batch_that_waits_for_its_next_attempt_holds_up_none_behind_it(ticks):
     names = [f"day-{number}" for number in range(30)]
     for name in names:
@@ -247,6 +251,8 @@ def _request_of(ticks, batch):
     return found
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(25)
 def test_a_batch_whose_source_is_gone_goes_on_from_its_stored_rows(ticks):
     marks = taken_in(ticks, "a")
     ticks.put("bikes", "a", marks["a"], features=None)
@@ -287,6 +293,8 @@ def unscored(ticks, model, batch):
     return marks
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("down", ["closed port", pytest.param("black hole", marks=pytest.mark.slow)])
 def test_while_mlflow_is_down_new_data_are_taken_in_and_what_needs_it_waits(ticks, capfd, down):
     unscored(ticks, "bikes", "a")
@@ -328,6 +336,8 @@ class Empty(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(29)
 def test_once_mlflow_is_back_what_waited_is_asked_for(ticks):
     unscored(ticks, "bikes", "a")
     ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{closed_port()}")

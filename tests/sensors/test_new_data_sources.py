@@ -42,6 +42,8 @@ def told(result):
     return {event.partition: event.description for event in result.asset_events}
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(27)
 @pytest.mark.slow
 def test_ten_thousand_files_are_all_taken_in_in_order_with_a_small_cursor(ticks, landing, monkeypatch):
     names = [f"part-{number}" for number in range(10_000)]
@@ -73,6 +75,8 @@ def test_ten_thousand_files_are_all_taken_in_in_order_with_a_small_cursor(ticks,
     print(f"{len(seconds)} ticks, the longest {max(seconds):.1f} s, the last {seconds[-1]:.1f} s")
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(5)
 def test_files_that_never_stop_growing_hold_up_no_other(ticks, landing, monkeypatch):
     monkeypatch.setattr(memory_module, "MOST_FILES", 3)
     taken = []
@@ -85,6 +89,8 @@ def test_files_that_never_stop_growing_hold_up_no_other(ticks, landing, monkeypa
     assert taken[:1] == ["whole"]
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(25)
 def test_a_batch_whose_source_is_gone_is_reported_once_and_once_more_when_it_is_back(ticks, landing):
     write(landing, "a.csv")
     write(landing, "b.csv", rows=5)
@@ -183,6 +189,7 @@ def test_outcomes_are_requested_as_runs_of_their_own(make, landing):
     assert keys(ticks.tick()) == ["2024-01"]
 
 
+@pytest.mark.promise(8)
 def test_a_source_that_takes_long_leaves_the_others_to_the_next_tick(make, landing, monkeypatch):
     from mlops_assets.sensors.new_data import sensor as sensor_module
 

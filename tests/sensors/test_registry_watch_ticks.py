@@ -72,12 +72,15 @@ def test_models_with_a_champion_on_record_are_told_of_once(ticks):
     assert set(json.loads(ticks.cursor)["states"]) == set(NAMES)
 
 
+@pytest.mark.promise(8)
 def test_a_tick_that_is_out_of_time_goes_on_where_it_stopped(ticks, monkeypatch):
     monkeypatch.setattr(registry_watch, "SECONDS_A_TICK", 0.001)  # over once the first of them was looked at
     told = [ticks.tick() for _ in range(3)]
     assert told == [["air"], ["bikes"], ["cars"]]
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(30)
 def test_a_registry_that_does_not_answer_is_asked_once_a_tick_for_another_model_each_time(ticks):
     registry, ticks.registry = ticks.registry, MlflowRegistry(tracking_uri="http://127.0.0.1:9")
     asked = []

@@ -62,6 +62,8 @@ def test_training_sets_that_were_refused_do_not_use_up_the_budget_of_the_first_t
             ticks.train(status="refused", verdict="keep", version=None)
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(54)
 def test_a_key_is_never_used_again_by_a_run_that_trained_on_other_data(ticks):
     """Dagster drops a request whose key it knows, and the sensor would ask for it at every tick."""
     for number in (1, 2, 3):
@@ -72,6 +74,7 @@ def test_a_key_is_never_used_again_by_a_run_that_trained_on_other_data(ticks):
     assert (request.run_key[-2:], again.run_key[-2:]) == ("/1", "/2")
 
 
+@pytest.mark.fault(41)
 def test_the_last_training_is_the_one_written_last_though_the_clock_was_set_back(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)

@@ -68,6 +68,8 @@ def test_each_decision_is_recorded_once_with_its_evidence(ticks):
     assert table == ["fire", "hold"]
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(55)
 def test_a_tick_whose_cursor_was_lost_records_nothing_twice(ticks):
     ticks.batch(1)
     ticks.tick()
@@ -85,6 +87,8 @@ def test_reports_about_an_older_champion_and_batches_that_a_training_knew_do_not
     assert ticks.tick().run_requests == []  # all reports are about version 1
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(52)
 def test_what_a_training_has_answered_to_does_not_ask_for_another(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -187,6 +191,8 @@ def test_rows_that_doubled_ask_for_a_training_and_again_only_when_they_have_doub
     assert request.tags["mlops_assets/trigger"] == "growth"
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(52)
 def test_no_second_training_while_one_is_under_way(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -198,6 +204,8 @@ def test_no_second_training_while_one_is_under_way(ticks):
     assert held["held_back_by"] == "under way" and "under way: run " in held["reason"]
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(54)
 def test_a_failed_training_is_tried_again_up_to_the_limit_with_the_attempt_in_its_key(ticks, monkeypatch):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -231,6 +239,8 @@ def test_a_run_that_dies_changes_what_is_decided_from_though_it_leaves_no_record
     assert ticks.decisions()[0]["held_back_by"] == "wait before retry"
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(29)
 def test_a_registry_that_is_away_costs_no_attempt_and_the_training_comes_when_it_is_back(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -244,6 +254,8 @@ def test_a_registry_that_is_away_costs_no_attempt_and_the_training_comes_when_it
     assert request.run_key.endswith("/1")
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(55)
 def test_data_that_was_trained_on_is_not_trained_on_again(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -274,6 +286,7 @@ def test_too_few_rows_are_waited_for_without_a_run(ticks):
     assert len(ticks.tick().run_requests) == 1
 
 
+@pytest.mark.promise(3)
 def test_a_version_that_was_registered_and_never_judged_is_carried_on_with(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
@@ -313,6 +326,7 @@ def test_batches_that_are_being_taken_in_are_waited_for(ticks):
     assert ticks.decisions()[0]["held_back_by"] == "taking in"
 
 
+@pytest.mark.promise(8)
 def test_a_broken_record_of_one_model_holds_up_no_other(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)

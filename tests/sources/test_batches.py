@@ -10,6 +10,7 @@ from mlops_assets.sources.contents import data_version, parse_times, period_end,
 LATE = pd.Timestamp("2010-12-31 23:59")
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["../x", "a\nb", "n" * 300, "-rf", ".hidden", "\u0430", "a b", "", "x/y", "a\n"])
 def test_unsafe_names_get_a_safe_key_of_their_own(name):
     assert not is_safe(name)

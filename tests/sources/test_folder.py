@@ -23,6 +23,7 @@ def ready(source):
     return list(source.look(source.look({}).seen).ready)
 
 
+@pytest.mark.fault(5)
 def test_a_file_is_ready_once_it_was_the_same_twice(tmp_path):
     put(tmp_path, "a.csv", b"x,y\n")
     source = Folder(str(tmp_path / "*.csv"))
@@ -44,6 +45,7 @@ def test_without_memory_a_file_must_have_been_quiet(tmp_path):
     assert (list(look.ready), [waiting.name for waiting in look.waiting]) == (["old"], ["new.csv"])
 
 
+@pytest.mark.fault(5)
 def test_a_marker_makes_a_file_ready_at_once(tmp_path):
     put(tmp_path, "a.csv")
     put(tmp_path, "a.csv.done", b"")
@@ -53,6 +55,7 @@ def test_a_marker_makes_a_file_ready_at_once(tmp_path):
     assert [(waiting.name, waiting.reason) for waiting in look.waiting] == [("b.csv", "there is no 'b.csv.done' yet")]
 
 
+@pytest.mark.fault(23)
 def test_the_mark_changes_with_a_replacement_of_the_same_size_and_time(tmp_path):
     path = put(tmp_path, "a.csv")
     os.utime(path, (1, 1))
@@ -72,6 +75,8 @@ def test_keys_come_from_names_in_natural_order_and_never_clash(tmp_path):
     assert len(keys) == 5
 
 
+@pytest.mark.promise(8)
+@pytest.mark.fault(27)
 def test_ten_thousand_files_are_looked_at_without_being_opened(tmp_path):
     for number in range(10_000):
         os.mkfifo(tmp_path / f"{number}.csv")  # opening one would block for ever
@@ -131,6 +136,7 @@ def test_a_batch_that_is_gone_says_so(tmp_path):
         Folder(str(tmp_path / "*.csv")).read("a")
 
 
+@pytest.mark.fault(69)
 @pytest.mark.parametrize("path", ["http://x/y.csv", "s3://bucket/*.csv", "file:///etc/passwd", "", "FILE:x"])
 def test_only_paths_of_this_machine_can_be_declared(path):
     with pytest.raises(DeclarationError, match=r"path begins with|names no files"):

@@ -34,6 +34,8 @@ CSV_FAULTS = {
 SMALL = Limits(max_mb=1, max_rows=500, max_columns=20, max_unpacked_mb=5)
 
 
+@pytest.mark.promise(4)
+@pytest.mark.fault(1, 4, 16, 19)
 @pytest.mark.parametrize("name", CSV_FAULTS)
 def test_a_faulty_csv_is_refused_and_the_others_are_read(tmp_path, name):
     content, match = CSV_FAULTS[name]
@@ -46,6 +48,7 @@ def test_a_faulty_csv_is_refused_and_the_others_are_read(tmp_path, name):
     assert source.read("sound").to_dict("list") == {"x": [1, 3], "y": [2, 4]}
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize(
     ("content", "rows"),
     [
@@ -88,6 +91,7 @@ def test_a_declared_dtype_that_does_not_fit_is_named(tmp_path):
         Folder(str(tmp_path / "*.csv"), dtypes={"x": "float64"}).read("a")
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     ("content", "match"),
     [
@@ -123,6 +127,7 @@ def test_parquet_is_read_as_plain_columns(tmp_path):
     assert not isinstance(read["s"].dtype, pd.CategoricalDtype)
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("damage", [lambda b: b[:-50], lambda b: b"no data", lambda b: b[:100] + bytes(300) + b[400:]])
 def test_a_damaged_parquet_is_refused(tmp_path, damage):
     path = tmp_path / "a.parquet"
@@ -132,6 +137,7 @@ def test_a_damaged_parquet_is_refused(tmp_path, damage):
         Folder(str(tmp_path / "*.parquet")).read("a")
 
 
+@pytest.mark.fault(18)
 def test_parquet_bombs_are_refused_before_they_unfold(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -149,6 +155,7 @@ def test_parquet_bombs_are_refused_before_they_unfold(tmp_path):
         Folder(str(tmp_path / "*.parquet"), limits=Limits(max_rows=500)).read("text")
 
 
+@pytest.mark.fault(20, 22)
 def test_what_is_no_file_of_the_folder_is_refused_unopened(tmp_path):
     landing = tmp_path / "landing"
     (landing / "dir.csv").mkdir(parents=True)
@@ -175,6 +182,7 @@ def test_what_is_no_file_of_the_folder_is_refused_unopened(tmp_path):
     assert len(source.read("inside")) == 2
 
 
+@pytest.mark.fault(20)
 def test_a_linked_directory_that_leads_out_is_refused(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.csv").write_bytes(GOOD)
@@ -186,6 +194,8 @@ def test_a_linked_directory_that_leads_out_is_refused(tmp_path):
         source.read(key)
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["-rf.csv", "a\nb.csv", "n" * 200 + ".csv", "\u0430.csv", "a b.csv"])
 def test_unsafe_names_are_refused_and_shown_escaped(tmp_path, name):
     (tmp_path / name).write_bytes(GOOD)

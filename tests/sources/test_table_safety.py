@@ -32,6 +32,8 @@ def orders(database):
     assert sorted(database.all("SELECT id, name FROM orders")) == ROWS
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(65)
 @pytest.mark.parametrize("evil", EVIL)
 def test_no_name_of_a_table_or_column_runs(orders, evil):
     for name, key, declared in (
@@ -47,6 +49,8 @@ def test_no_name_of_a_table_or_column_runs(orders, evil):
                 use()
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(65)
 @pytest.mark.parametrize(
     "key",
     [
@@ -69,6 +73,8 @@ def test_no_name_of_a_partition_runs(orders, key):
         Table("orders", url=orders.url, period="day", time="id").read(key)
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(65)
 def test_a_table_and_a_column_may_be_named_like_an_attack(database):
     database.run('CREATE TABLE "x; DROP TABLE y" ("id"" OR 1=1 --" INTEGER)', "CREATE TABLE y (id INTEGER)")
     database.add("x; DROP TABLE y", [{'id" OR 1=1 --': 4}])
@@ -78,6 +84,7 @@ def test_a_table_and_a_column_may_be_named_like_an_attack(database):
     assert database.tables() == ["x; DROP TABLE y", "y"]
 
 
+@pytest.mark.promise(6)
 @pytest.mark.parametrize(
     "query",
     [
@@ -180,6 +187,8 @@ def everything_told(use):
     return "".join(traceback.format_exception(raised.value)) + str(raised.value) + heard.getvalue()
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 @pytest.mark.parametrize(
     "url",
     [
@@ -225,6 +234,8 @@ def test_a_wrong_declaration_is_told_without_the_password(declare):
     assert CANARY not in everything_told(lambda: declare(f"postgresql://me:{CANARY}@host/shop"))
 
 
+@pytest.mark.promise(7)
+@pytest.mark.fault(64)
 def test_a_declared_table_shows_its_password_nowhere():
     source = Table("orders", url=f"postgresql://me:{CANARY}@host/shop", high_watermark="id")
     shown = [repr(source), str(source), source.describe(), str(source.model_dump()), source.model_dump_json()]

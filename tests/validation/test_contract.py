@@ -43,6 +43,7 @@ def test_a_good_batch_passes_every_check(schema):
     assert found["time_valid"].metadata["last"] == "2024-01-03T00:00:00+00:00"
 
 
+@pytest.mark.fault(2)
 def test_no_rows_fail_everything_that_looks_at_rows():
     found = judged(batch().iloc[:0])
     assert failed(found) == set(contract_names()) - {"columns"}
@@ -54,6 +55,7 @@ def test_no_columns_at_all_fail_without_a_crash():
     assert "row_count" in failed(judged(pd.DataFrame(), schema=None))
 
 
+@pytest.mark.fault(6)
 def test_a_missing_column_is_named_and_later_checks_say_that_they_could_not_look():
     found = judged(batch(price=..., id=..., day=...))
     assert found["columns"].message.startswith("missing: 'id', 'day', 'price'; the batch has 'color', 'y'")
@@ -62,6 +64,7 @@ def test_a_missing_column_is_named_and_later_checks_say_that_they_could_not_look
     assert failed(found) == set(contract_names()) - {"row_count"}
 
 
+@pytest.mark.fault(7)
 def test_extra_columns_are_accepted_or_rejected_as_declared():
     assert "1 more accepted: 'new'" in judged(batch(new=1))["columns"].message
     assert "not expected: 'new'" in judged(batch(new=1), extra_columns="reject")["columns"].message
@@ -69,6 +72,7 @@ def test_extra_columns_are_accepted_or_rejected_as_declared():
     assert failed(judged(batch(new=np.inf))) == set()
 
 
+@pytest.mark.fault(7)
 def test_the_order_of_columns_does_not_matter():
     assert failed(judged(batch()[["y", "color", "price", "day", "id"]])) == set()
 
@@ -78,6 +82,7 @@ def test_a_column_that_appears_twice_fails():
     assert judged(frame)["columns"].message == "more than once: 'price'"
 
 
+@pytest.mark.fault(12)
 def test_text_in_a_number_column_fails_with_the_value_and_its_row():
     found = judged(batch(price=["1.5", "n/a\n", "2"]))
     assert failed(found) == {"dtypes"}
@@ -102,6 +107,7 @@ def test_types_are_compared_by_kind(column, values, message):
     assert message is None or outcome.message.startswith(message)
 
 
+@pytest.mark.fault(8)
 def test_an_all_null_column_fails_but_labels_may_come_later():
     found = judged(batch(price=[None] * 3, y=[None] * 3))
     assert failed(found) == {"non_null"}
@@ -115,6 +121,7 @@ def test_the_limit_of_missing_values_can_be_declared():
     assert failed(judged(batch(), max_missing=0.4)) == set()
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308, 1e299])
 def test_infinite_values_fail_in_features_and_label(value):
     found = judged(batch(price=[1.0, value, None], y=[0, 1, value]))
@@ -124,10 +131,12 @@ def test_infinite_values_fail_in_features_and_label(value):
     assert found["finite"].metadata["not_finite"] == 2
 
 
+@pytest.mark.fault(10)
 def test_infinity_written_as_text_fails():
     assert failed(judged(batch(price=["1", "inf", "2"]))) == {"finite"}
 
 
+@pytest.mark.fault(11)
 def test_repeated_and_missing_keys_fail_with_their_rows():
     found = judged(batch(id=[7, 8, 7]))
     assert found["key_unique"].message == "2 rows share their key 'id': 7 (row 1), 7 (row 3)"
@@ -136,6 +145,7 @@ def test_repeated_and_missing_keys_fail_with_their_rows():
     assert judged(batch(), key=())["key_unique"].message == "no key declared"
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize(
     ("days", "message"),
     [

@@ -151,6 +151,8 @@ def test_what_cannot_be_used_is_refused_with_its_place(tmp_path, item, message):
     assert str(caught.value).startswith(f"{path}: expectation 2") and message in str(caught.value)
 
 
+@pytest.mark.promise(6)
+@pytest.mark.fault(66)
 @pytest.mark.parametrize(
     ("text", "message"),
     [

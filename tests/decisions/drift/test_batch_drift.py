@@ -58,6 +58,7 @@ def test_categories_booleans_and_codes_are_compared_by_their_shares():
     assert codes.features[0].verdict == "no drift"
 
 
+@pytest.mark.fault(9)
 def test_a_category_never_seen_is_counted():
     batch = mixed(1_000)
     batch.loc[DRAW.permutation(1_000)[:250], "weather"] = "snow"
@@ -76,6 +77,7 @@ def test_missing_values_are_an_entry_of_their_own():
     assert missing.note == "0.0% missing in the reference, 40.0% in the batch"
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(
     ("change", "note"),
     [
@@ -220,6 +222,7 @@ def test_an_all_null_column_is_unknown_and_its_missing_share_drifts():
     assert [row["verdict"] for row in report.table()] == ["drift", "unknown"]
 
 
+@pytest.mark.fault(10)
 def test_infinite_values_do_not_stop_the_rest():
     batch = mixed(500)
     batch.loc[0, "temp"] = np.inf

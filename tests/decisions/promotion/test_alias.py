@@ -69,6 +69,8 @@ def test_with_a_sound_champion_the_comparison_decides(comparison, verdict, moves
     assert (decision.verdict, decision.moves, decision.reason) == (verdict, moves, comparison.reason)
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(47)
 def test_the_first_model_needs_its_gates_only():
     assert decide(PASSED, "none", "", None).moves
     refused = decide(FAILED, "none", "", None)
@@ -76,11 +78,15 @@ def test_the_first_model_needs_its_gates_only():
     assert refused.reason == "gates not passed: rmse is 9, at most 5"
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(56)
 @pytest.mark.parametrize("state", ["none", "sound", "lost", "moved by hand"])
 def test_no_state_moves_the_alias_past_a_failed_gate(state):
     assert not decide(FAILED, state, "", BETTER).moves
 
 
+@pytest.mark.promise(9)
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(("state", "said"), [("lost", "alias is gone"), ("moved by hand", "moved outside")])
 def test_an_alias_that_a_hand_touched_is_left_to_a_hand(state, said):
     decision = decide(PASSED, state, "", BETTER)
@@ -94,6 +100,7 @@ def test_a_hold_keeps_the_verdict_and_stops_the_move():
     assert "held by ana: audit" in decision.reason
 
 
+@pytest.mark.promise(5)
 def test_no_comparison_is_no_evidence():
     decision = decide(PASSED, "sound", "", None, "the champion cannot score these features")
     assert (decision.verdict, decision.moves) == ("inconclusive", False)

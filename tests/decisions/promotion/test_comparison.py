@@ -29,6 +29,8 @@ def test_a_better_model_is_promoted_with_its_gain_in_the_units_of_the_metric():
     assert verdict.reason.startswith("rmse improves by 0.5003; the improvement lies between")
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(45)
 def test_a_worse_an_equal_and_a_slightly_better_model_are_kept_out():
     draw = np.random.default_rng(0)
     errors, y = draw.normal(size=2_000), np.zeros(2_000)
@@ -57,6 +59,8 @@ def test_greater_is_better_for_metrics_that_say_so():
         assert compare(y, better, worse, metric(name)).verdict == "keep"
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(45)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_is_never_promoted(bad):
     good = np.random.default_rng(0).normal(size=100)
@@ -238,6 +242,7 @@ digest = hashlib.sha256(json.dumps(found).encode()).hexdigest()
 """
 
 
+@pytest.mark.promise(5)
 def test_the_same_evidence_gives_the_same_bytes_in_any_process():
     here: dict = {}
     exec(EVIDENCE, here)

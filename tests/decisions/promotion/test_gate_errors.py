@@ -15,6 +15,8 @@ def margin(percent, draws):
     return 2 * (percent * (100 - percent) / draws) ** 0.5
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(45)
 @pytest.mark.parametrize(
     ("name", "rows", "kind"),
     [
@@ -42,6 +44,8 @@ def test_few_rows_that_carry_the_difference_promote_no_more(kind):
     assert better["promoted"] >= better["paired t"] - 3
 
 
+@pytest.mark.promise(5)
+@pytest.mark.fault(45)
 def test_a_model_that_is_a_point_worse_is_not_promoted():
     assert GATE["one_point"](1_000, -0.01, FEW)["promoted"] <= 0.5 + margin(0.5, FEW)
     # 200 rows cannot do that: a test at 5% sees a difference of half a standard error in 1 to 4% of cases

@@ -24,6 +24,8 @@ def test_loads_back(difference, rows, passed):
     assert loads_back(difference, rows).passed is passed
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(10, 45)
 @pytest.mark.parametrize("bad", [NAN, INF])
 def test_what_is_not_finite_never_passes(bad):
     outcomes = [
@@ -80,6 +82,8 @@ def test_quality_keeps_its_bounds():
     assert not quality({}, {}, {}).passed
 
 
+@pytest.mark.promise(1)
+@pytest.mark.fault(57)
 def test_all_pass_counts_what_is_missing_as_failed():
     good, bad = CheckOutcome("a", True, "fine"), CheckOutcome("b", False, "poor")
     warned = CheckOutcome("c", False, "odd", severity="warn")
@@ -110,6 +114,7 @@ def test_honest_features_raise_no_suspicion():
     assert leakage(X, pd.cut(number + noise, 3, labels=list("xyz")).astype(str), "multiclass").passed
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("target", "problem", "leak"),
     [

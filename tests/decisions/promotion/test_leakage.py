@@ -18,6 +18,7 @@ def suspicions(X, y):
     return telling_features(X, y, "regression", 0.999, 0.9999)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("target", "parts"),
     [

@@ -23,6 +23,7 @@ def bookings(days, a_day=40):
     return pd.concat(of_day, ignore_index=True)
 
 
+@pytest.mark.fault(11)
 def test_planted_copies_are_counted_and_shown():
     train, holdout = continuous(1_000), continuous(200)
     holdout.iloc[[3, 50, 51, 120]] = train.iloc[[7, 800, 801, 12]].to_numpy()

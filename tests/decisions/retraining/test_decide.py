@@ -121,6 +121,8 @@ def test_a_hold_ends(change, declared):
     assert decide(replace(ASKED, **change), **declared).fire
 
 
+@pytest.mark.promise(2)
+@pytest.mark.fault(54)
 def test_a_failed_training_is_repeated_whatever_cool_down_and_budget_say():
     failed = replace(
         CALM, unfinished="run 1 failed", failures=1, last_failure=NOW - timedelta(seconds=90), since_last=0,
@@ -140,6 +142,7 @@ def test_the_rows_of_the_champion_are_not_trained_on_again_but_what_was_begun_is
     assert decide(replace(ASKED, nothing_new=True, unfinished="run 1 failed")).fire
 
 
+@pytest.mark.fault(41)
 def test_a_clock_that_was_set_back_starves_nothing():
     ahead = NOW + timedelta(days=1)
     failed = replace(CALM, unfinished="run 1 failed", failures=1, last_failure=ahead)
@@ -187,11 +190,13 @@ def test_the_decision_knows_when_it_will_change_by_itself():
     assert decide(CALM).again_at is None
 
 
+@pytest.mark.fault(53)
 @given(st.lists(st.booleans(), max_size=12), st.integers(1, 4), st.integers(0, 4))
 def test_confirmed_counts_the_newest(flags, k, more):
     assert confirmed(flags, k, k + more) == (sum(flags[-(k + more) :]) >= k)
 
 
+@pytest.mark.fault(52, 53)
 @given(
     st.lists(st.integers(0, 400), max_size=12),
     st.integers(1, 4),
