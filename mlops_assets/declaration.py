@@ -189,7 +189,7 @@ class Declaration(Declared):
 
     @field_validator("lookback")
     @classmethod
-    def _lookback_is_aduration_text(cls, lookback: str | None) -> str | None:
+    def _lookback_is_a_duration(cls, lookback: str | None) -> str | None:
         return None if lookback is None else duration_text(lookback)
 
     @field_validator("window", "holdout")

@@ -94,7 +94,7 @@ class Drift(Declared):
 
     @field_validator("period")
     @classmethod
-    def _period_is_aduration_text(cls, period: str) -> str:
+    def _period_is_a_duration(cls, period: str) -> str:
         return duration_text(period)
 
 
