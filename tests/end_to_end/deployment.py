@@ -23,13 +23,13 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Deployment:
     """An instance with this repository's dagster.yaml, and the resources of this repository below `home`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, registry: MlflowRegistry | None = None) -> None:
         (home / "dagster").mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster")
         self.home = home
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
         self.storage = Storage(root=str(home / "storage"))
-        self.registry = MlflowRegistry(
+        self.registry = registry or MlflowRegistry(
             tracking_uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "artifacts")
         )
         self.resources = {

@@ -81,6 +81,7 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         with ENVIRONMENT:
             os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(self.timeout_seconds)
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
+            os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"  # a server could ask for an hour
         from mlflow import MlflowClient
 
         if self.address in _PREPARED:

@@ -1,0 +1,110 @@
+"""An HTTP proxy before a real server that answers some requests with an error, late, or not at all."""
+
+import http.client
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+LOST = 0
+"""The status of an answer that the server gave and that never arrives."""
+
+
+@dataclass
+class Fault:
+    """What becomes of requests whose method and path match: `status` and `headers` in place of the server's answer.
+
+    `times`: how many requests of each path are met by it. `late`: seconds that the answer takes after the server has
+    done what it was asked.
+    """
+
+    wanted: str
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    late: float = 0.0
+    times: float = 1
+    met: dict[str, int] = field(default_factory=dict)
+
+    def meets(self, request: str) -> bool:
+        """Whether this request is met by it; counted."""
+        if not re.search(self.wanted, request) or self.met.get(request, 0) >= self.times:
+            return False
+        self.met[request] = self.met.get(request, 0) + 1
+        return True
+
+
+class FaultyProxy:
+    """Passes everything on to a port of this machine, but for the faults it was given; counts what it was asked."""
+
+    def __init__(self, to_port: int) -> None:
+        self.to_port, self.faults, self.asked = to_port, list[Fault](), list[str]()
+        self._released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def break_with(self, *faults: Fault) -> None:
+        """From now on these faults and no others; none makes it whole. Answers that are late are given up."""
+        self._released.set()
+        self._released = threading.Event()
+        self.faults, self.asked = list(faults), []
+
+    def stop(self) -> None:
+        """Close the port."""
+        self.break_with()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, wanted: str) -> int:
+        """How many requests came whose method and path match."""
+        return sum(bool(re.search(wanted, request)) for request in self.asked)
+
+    def _handler(proxy) -> type[BaseHTTPRequestHandler]:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _handle(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                request = f"{self.command} {self.path.partition('?')[0]}"
+                proxy.asked.append(request)
+                released = proxy._released
+                fault = next((each for each in proxy.faults if each.meets(request)), None)
+                if fault is not None and fault.status:
+                    return self._answer(fault.status, fault.headers, b'{"error_code": "INTERNAL_ERROR"}')
+                status, headers, content = proxy._passed_on(self.command, self.path, dict(self.headers), body)
+                if fault is not None and fault.late:
+                    released.wait(fault.late)
+                if fault is not None and (fault.status == LOST or fault.late):
+                    self.close_connection = True
+                    return None
+                return self._answer(status, headers, content)
+
+            def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None: ...
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+
+        return Handler
+
+    def _passed_on(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        server = http.client.HTTPConnection("127.0.0.1", self.to_port, timeout=60)
+        server.request(method, path, body, headers)
+        answer = server.getresponse()
+        content = answer.read()
+        server.close()
+        return answer.status, dict(answer.getheaders()), content
