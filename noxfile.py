@@ -10,7 +10,11 @@ TOOLS = ["pytest", "pytest-xdist", "hypothesis"]
 """What runs the tests, at any version: that is not what they are about."""
 
 PROOFS = {
-    "dagster": ["tests/test_component.py", "tests/test_component_schema.py", "tests/sensors/test_one_process.py"],
+    "dagster": [
+        "tests/components/test_component.py",
+        "tests/components/test_component_schema.py",
+        "tests/sensors/test_one_process.py",
+    ],
     "mlflow, scikit-learn, skops": ["tests/end_to_end/test_champion.py", "tests/resources/test_model_files.py"],
     "great-expectations": ["tests/resources/test_great_expectations.py"],
     "evidently, matplotlib": ["tests/end_to_end/test_ui_metadata.py"],
@@ -23,7 +27,7 @@ PROOFS = {
 }
 """Tests that use a dependency as the pack does: few, since each session installs and runs all of them."""
 
-SHORT = ["tests/test_component.py", "tests/resources/test_model_files.py", "tests/cli/test_help.py"]
+SHORT = ["tests/components/test_component.py", "tests/resources/test_model_files.py", "tests/cli/test_help.py"]
 """What the other Pythons run: a declaration, a model stored and loaded back, the command line."""
 
 nox.options.download_python = "never"

@@ -7,9 +7,9 @@ from mlops_assets.faces import face
 
 if TYPE_CHECKING:
     from mlops_assets.assets.shared.keys import batches as batches
-    from mlops_assets.deployment import Deployment as Deployment
+    from mlops_assets.components.deployment import Deployment as Deployment
+    from mlops_assets.components.model_pipeline import ModelPipeline as ModelPipeline
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
-    from mlops_assets.pipeline import ModelPipeline as ModelPipeline
     from mlops_assets.rules import Drift as Drift
     from mlops_assets.rules import Gates as Gates
     from mlops_assets.rules import Retraining as Retraining
@@ -26,8 +26,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 _FOUND_IN = {
-    "Deployment": "deployment",
-    "ModelPipeline": "pipeline",
+    "Deployment": "components.deployment",
+    "ModelPipeline": "components.model_pipeline",
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "rules"),
     **dict.fromkeys(("Folder", "Frame", "Limits", "Table", "UpstreamAsset"), "sources"),
     "MlopsAssetsError": "errors",

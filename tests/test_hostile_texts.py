@@ -12,7 +12,7 @@ from mlops_assets.assets.shared.keys import check_specs
 from mlops_assets.assets.shared.metadata import check_result, image, link, markdown_text
 from mlops_assets.assets.shared.sparklines import trend
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.pipeline import ModelPipeline
+from mlops_assets.components.model_pipeline import ModelPipeline
 from mlops_assets.resources.alerts import Alert
 from mlops_assets.sources.folder import Folder
 from mlops_assets.text import inert

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, RootModel
 
-from mlops_assets.component_templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
+from mlops_assets.components.templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
 from mlops_assets.declared import DeclaredWrongly, Problem, title
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.text import shown

@@ -20,13 +20,13 @@ from mlops_assets.assets.shared.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_
 from mlops_assets.assets.training.challenger import challenger_asset
 from mlops_assets.assets.training.evaluation import evaluation_asset
 from mlops_assets.assets.training.training_set import training_set_asset
-from mlops_assets.component_schema import ModelAttributes
-from mlops_assets.component_tree import refuse_second_of_a_name
-from mlops_assets.component_yaml import attributes_of, by_line
+from mlops_assets.components.defs_yaml import attributes_of, by_line
+from mlops_assets.components.scaffolding import ModelScaffolder
+from mlops_assets.components.schema import ModelAttributes
+from mlops_assets.components.tree import refuse_second_of_a_name
 from mlops_assets.declaration import Declaration
 from mlops_assets.declared import DeclaredWrongly, Problem, title
 from mlops_assets.errors import DeclarationError, ExpectationsError, MlopsAssetsError
-from mlops_assets.scaffolding import ModelScaffolder
 from mlops_assets.segments import segment_fields
 from mlops_assets.text import shown
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from yaml_project import MINIMAL, Project, of_yaml
 
 from mlops_assets import Folder, Frame, ModelPipeline, Table, UpstreamAsset
-from mlops_assets.component_schema import model_schema
+from mlops_assets.components.schema import model_schema
 
 FUNCTIONS = """
 def lags(batch, history):

@@ -9,9 +9,10 @@ import dagster as dg
 from pydantic import BaseModel, Field, RootModel
 from pydantic.json_schema import JsonSchemaValue
 
-from mlops_assets.component_schema import fields_schema, mapping
-from mlops_assets.component_tree import models_beside
-from mlops_assets.component_yaml import attributes_of, by_line
+from mlops_assets.components.defs_yaml import attributes_of, by_line
+from mlops_assets.components.scaffolding import DeploymentScaffolder
+from mlops_assets.components.schema import fields_schema, mapping
+from mlops_assets.components.tree import models_beside
 from mlops_assets.declared import Declared
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.resources.alerts import Alerts
@@ -19,7 +20,6 @@ from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.calls import without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import BatchFiles, Storage
-from mlops_assets.scaffolding import DeploymentScaffolder
 from mlops_assets.sensors.alerts.sensor import alerts_sensor
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
