@@ -24,14 +24,26 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def fields_of(dotted: str) -> str:
-    """A row for each declared field: its name, type, default and what it means."""
-    module, _, name = dotted.rpartition(".")
-    declared: type[BaseModel] = getattr(import_module(module), name)
+    """Return a row for each declared field: its name, type, default and what it means.
+
+    `mlops_assets.Deployment.storage` names the fields of what the field `storage` holds.
+    """
+    declared = declared_class(dotted)
     rows = [
         (_code(field), _code(type_text(info.annotation)), _default(info), info.description or "")
         for field, info in declared.model_fields.items()
     ]
     return _table(("field", "type", "default", "what it means"), rows)
+
+
+def declared_class(dotted: str) -> type[BaseModel]:
+    """Return the class of a public name, or of a field of one."""
+    path = dotted.split(".")
+    first = next(number for number, name in enumerate(path) if name[:1].isupper())
+    declared: type[BaseModel] = getattr(import_module(".".join(path[:first])), path[first])
+    for field in path[first + 1 :]:
+        declared = typing.cast(type[BaseModel], declared.model_fields[field].annotation)
+    return declared
 
 
 def type_text(annotation: Any) -> str:

@@ -5,7 +5,7 @@ import re
 from importlib import import_module
 
 import pytest
-from pages import blocks, pages
+from pages import REPOSITORY, blocks, pages
 
 PUBLIC = {"mlops_assets", "mlops_assets.errors", "mlops_assets.resources", "mlops_assets.sensors"}
 
@@ -27,6 +27,25 @@ def test_pages_import_public_names_only(page):
             for module, name in imports(block.text):
                 assert module in PUBLIC, f"{block.place}: {module} is private"
                 assert not name or hasattr(import_module(module), name), f"{block.place}: {module} has no {name}"
+
+
+@pytest.mark.parametrize("folder", ["defs", "examples", "resources", "sensors"])
+def test_models_and_wiring_import_public_names_only(folder):
+    for file in (REPOSITORY / folder).rglob("*.py"):
+        for module, name in imports(file.read_text()):
+            assert module in PUBLIC, f"{file}: {module} is private"
+            assert not name or hasattr(import_module(module), name), f"{file}: {module} has no {name}"
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_reference_asks_for_public_names_only(page):
+    text = pages()[page].read_text()
+    asked = re.findall(r"^(?:::: |<!-- fields: )(mlops_assets[\w.]*)", text, re.MULTILINE)
+    for dotted in asked:
+        module = max((name for name in PUBLIC if f"{dotted}.".startswith(f"{name}.")), key=len)
+        first = dotted.removeprefix(module).strip(".").partition(".")[0]
+        assert not first or first in dir(import_module(module)) or hasattr(import_module(module), first), dotted
+        assert module != "mlops_assets" or first in import_module(module).__all__, f"{page}: {dotted} is private"
 
 
 def test_the_page_names_every_public_module():
