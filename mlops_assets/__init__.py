@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from mlops_assets.assets.shared.keys import batches as batches
     from mlops_assets.components.deployment import Deployment as Deployment
     from mlops_assets.components.model_pipeline import ModelPipeline as ModelPipeline
+    from mlops_assets.declaration import Drift as Drift
+    from mlops_assets.declaration import Gates as Gates
+    from mlops_assets.declaration import Retraining as Retraining
+    from mlops_assets.declaration import Search as Search
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
-    from mlops_assets.rules import Drift as Drift
-    from mlops_assets.rules import Gates as Gates
-    from mlops_assets.rules import Retraining as Retraining
-    from mlops_assets.rules import Search as Search
     from mlops_assets.sources import Folder as Folder
     from mlops_assets.sources import Frame as Frame
     from mlops_assets.sources import Limits as Limits
@@ -28,7 +28,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 _FOUND_IN = {
     "Deployment": "components.deployment",
     "ModelPipeline": "components.model_pipeline",
-    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "rules"),
+    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
     **dict.fromkeys(("Folder", "Frame", "Limits", "Table", "UpstreamAsset"), "sources"),
     "MlopsAssetsError": "errors",
     "batches": "assets.shared.keys",

@@ -10,8 +10,8 @@ from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, RootModel
 
 from mlops_assets.components.templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
-from mlops_assets.declared import DeclaredWrongly, Problem, title
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
+from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
 MOST_VALUES = 500_000

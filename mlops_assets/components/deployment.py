@@ -13,7 +13,6 @@ from mlops_assets.components.defs_yaml import attributes_of, by_line
 from mlops_assets.components.scaffolding import DeploymentScaffolder
 from mlops_assets.components.schema import fields_schema, mapping
 from mlops_assets.components.tree import models_beside
-from mlops_assets.declared import Declared
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -25,6 +24,7 @@ from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
+from mlops_assets.strict_model import Declared
 
 
 class SensorRule(Declared):

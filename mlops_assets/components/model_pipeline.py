@@ -25,9 +25,9 @@ from mlops_assets.components.scaffolding import ModelScaffolder
 from mlops_assets.components.schema import ModelAttributes
 from mlops_assets.components.tree import refuse_second_of_a_name
 from mlops_assets.declaration import Declaration
-from mlops_assets.declared import DeclaredWrongly, Problem, title
+from mlops_assets.declaration.segments import segment_fields
 from mlops_assets.errors import DeclarationError, ExpectationsError, MlopsAssetsError
-from mlops_assets.segments import segment_fields
+from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlops_assets.declared import DeclaredWrongly, Problem, title
+from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
 POST_PROCESSING = "post_processing"

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 
 _SIGNS = ("monotonic_cst", "monotone_constraints")
 _GROUPS = ("interaction_cst", "interaction_constraints")

@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.boosting import settled
-from mlops_assets.modelling.dotted import called
-from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.preprocessing import params_of, steps_for
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.thresholds import Decided, decided
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, reason, shown
 
 
 def build(

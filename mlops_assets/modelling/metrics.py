@@ -9,12 +9,11 @@ import pandas as pd
 
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling import ranking
-from mlops_assets.modelling.messages import did_you_mean
 from mlops_assets.modelling.own_metrics import is_own, own_metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.ranking import Ranking
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 
 _EPS = float(np.finfo(np.float64).eps)
 

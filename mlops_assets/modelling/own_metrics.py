@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_assets.callables import EXPECTED, refuse_foreign, refuse_standard_library
+from mlops_assets.dotted import resolve
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.dotted import resolve
 from mlops_assets.text import shown
 
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 
 
 def full_name(name: str, pipeline: Any) -> str:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import FeaturesError, TrainingError
-from mlops_assets.modelling.messages import reason
-from mlops_assets.text import shown
+from mlops_assets.text import reason, shown
 
 
 @dataclass(frozen=True)

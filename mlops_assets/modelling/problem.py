@@ -5,8 +5,7 @@ from typing import Literal
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.modelling.messages import did_you_mean
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 
 Problem = Literal["regression", "binary", "multiclass"]
 

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import reason
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.own_metrics import OwnMetric
 from mlops_assets.modelling.predictions import Predictions
-from mlops_assets.text import shown
+from mlops_assets.text import reason, shown
 
 
 @cache

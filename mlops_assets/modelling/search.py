@@ -13,13 +13,12 @@ import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.modelling.column_params import speaks_of_columns
-from mlops_assets.modelling.messages import did_you_mean, reason
 from mlops_assets.modelling.metrics import METRICS, suited
 from mlops_assets.modelling.own_metrics import is_own
 from mlops_assets.modelling.parameter_names import full_name
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search_space import Space, as_space, candidates, combinations
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, reason, shown
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 Method = Literal["grid", "random", "halving", "optuna"]

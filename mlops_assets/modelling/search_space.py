@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from mlops_assets.dotted import resolve
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.dotted import resolve
 from mlops_assets.modelling.estimators import build
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.search import fit

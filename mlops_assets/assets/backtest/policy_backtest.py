@@ -14,11 +14,11 @@ from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, model_asset
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
+from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.resources.champion_record import champion_in_force
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.rules import Retraining
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:

@@ -98,7 +98,7 @@ def _rows_digest(rows: Rows) -> str:
 
 def _function(model: Declaration) -> Any:
     """The estimator where its source is the user's own; scikit-learn's is told by its version."""
-    from mlops_assets.modelling.dotted import resolve
+    from mlops_assets.dotted import resolve
 
     found = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
     return None if (getattr(found, "__module__", None) or "").startswith("sklearn.") else found

@@ -123,7 +123,7 @@ class Refitting:
 def _is_of_sklearn(name: str) -> bool:
     from sklearn.base import BaseEstimator
 
-    from mlops_assets.modelling.dotted import resolve
+    from mlops_assets.dotted import resolve
 
     if not name.startswith("sklearn."):
         return False

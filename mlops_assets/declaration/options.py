@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from mlops_assets.declared import Declared, WrongField
+from mlops_assets.strict_model import Declared, WrongField
 
 _DURATION = re.compile(r"\d+(min|h|D|W)")
 

@@ -1,8 +1,5 @@
 """What an engineer declares of a model: data, features, estimator, gates. Importing it imports nothing heavy."""
 
-import hashlib
-import inspect
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,14 +9,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlops_assets.callables import refuse_standard_library
-from mlops_assets.declared import Declared, WrongField
+from mlops_assets.declaration.options import Drift, Gates, Retraining, Search, duration_text
+from mlops_assets.declaration.versions import digest_of_features, digest_of_training
+from mlops_assets.dotted import called, refuse_unknown_package
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.dotted import called, refuse_unknown_package
-from mlops_assets.modelling.own_metrics import OwnMetric, is_own, own_metric
-from mlops_assets.modelling.recipe import text_of
-from mlops_assets.rules import Drift, Gates, Retraining, Search, duration_text
+from mlops_assets.modelling.own_metrics import is_own, own_metric
 from mlops_assets.sources import Source
 from mlops_assets.sources.written import source_of
+from mlops_assets.strict_model import Declared, WrongField
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -253,28 +250,12 @@ class Declaration(Declared):
     @property
     def training_version(self) -> str:
         """16 hex digits that change when, on the same data, another model would be fitted."""
-        fields = {field: _plain(getattr(self, field)) for field in (*_FIT_FIELDS, *self._where_used, *self._decided)}
-        own = [_plain_metric(own_metric(name)) for name in self.metrics if is_own(name)]
-        return _digest({**fields, "own_metrics": own} if own else fields)
+        return digest_of_training(self)
 
     @property
     def features_version(self) -> str:
         """16 hex digits that change when the features of the same rows would be others."""
-        return _digest(
-            [
-                _plain(getattr(self, field))
-                for field in ("features", "lookback", "drop", "target", "key", "time", "known_at", *self._where_used)
-            ]
-        )
-
-    @property
-    def _where_used(self) -> tuple[str, ...]:
-        """A field that is not used changes no version: models would be trained anew for nothing."""
-        return tuple(field for field in ("group", "where") if getattr(self, field))
-
-    @property
-    def _decided(self) -> tuple[str, ...]:
-        return tuple(field for field in ("threshold", "calibrate") if getattr(self, field) is not None)
+        return digest_of_features(self)
 
     @property
     def not_features(self) -> list[str]:
@@ -286,45 +267,3 @@ class Declaration(Declared):
     def suite_path(self) -> Path | None:
         """The suite file, or None when expectations are given as objects, by a function, or not at all."""
         return Path(self.expectations) if isinstance(self.expectations, str | Path) else None
-
-
-_FIT_FIELDS = (
-    *("target", "estimator", "params", "problem", "time", "key", "drop", "features", "lookback", "search", "window"),
-    *("holdout", "metrics", "seed", "serialization", "known_at", "label_share"),
-)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON; a function as its name and source, so that editing its body changes the digest."""
-    if isinstance(value, Declared):
-        return {field: _plain(getattr(value, field)) for field in type(value).model_fields}
-    if callable(value):
-        return [getattr(value, "__qualname__", repr(value)), _source(value)]
-    return value
-
-
-def _plain_metric(own: OwnMetric) -> Any:
-    """A metric of one's own as JSON, with its source; that of a library's function is the library's matter."""
-    package = own.name.replace(":", ".").partition(".")[0]
-    theirs = own.function.__module__.partition(".")[0] != package
-    options = sorted((name, text_of(value)) for name, value in own.options.items())
-    code = own.function.__qualname__ if theirs else _plain(own.function)
-    return [own.name, code, options, own.greater_is_better, own.by_probability]
-
-
-def _source(function: Callable[..., Any], seen: frozenset[str] = frozenset()) -> list[str]:
-    """The source of a function and of the functions of its own module that it calls."""
-    try:
-        sources = [inspect.getsource(function)]
-    except (OSError, TypeError) as error:
-        raise DeclarationError(f"{function!r} has no source to take a version from; use a plain function") from error
-    code = getattr(function, "__code__", None)
-    for name in sorted(set(code.co_names) - seen) if code else ():
-        called = getattr(function, "__globals__", {}).get(name)
-        if inspect.isfunction(called) and called.__module__ == function.__module__:
-            sources += _source(called, seen | {name, function.__name__})
-    return sources

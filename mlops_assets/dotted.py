@@ -8,8 +8,7 @@ from typing import Any
 
 from mlops_assets.callables import EXPECTED, refuse_foreign, refuse_standard_library
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.messages import did_you_mean, reason
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, reason, shown
 
 
 def resolve(dotted: str) -> Any:

@@ -1,0 +1,6 @@
+"""What an engineer declares of a model: its fields, their options, and the versions that come of them."""
+
+from mlops_assets.declaration.model import Declaration
+from mlops_assets.declaration.options import Drift, Gates, Retraining, Search
+
+__all__ = ["Declaration", "Drift", "Gates", "Retraining", "Search"]
