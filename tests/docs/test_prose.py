@@ -13,7 +13,7 @@ DIALECT = re.compile(
 LONGEST = 35
 """Words of a sentence. The rule says 25; lists of things in one sentence are longer."""
 
-PAGES = {**pages(), "CONTRIBUTING.md": REPOSITORY / "CONTRIBUTING.md", "SECURITY.md": REPOSITORY / "SECURITY.md"}
+PAGES = {**pages(), **{name: REPOSITORY / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}}
 
 
 def prose(page: str) -> str:
