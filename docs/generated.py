@@ -1,4 +1,4 @@
-"""What the site says of fields, assets, checks, jobs and commands, taken from the code when it is built.
+"""Tables of fields, assets, checks, jobs and commands, taken from the code when the site is built.
 
 A page asks for a table by a line such as `<!-- fields: mlops_assets.Gates -->`.
 """
@@ -19,7 +19,7 @@ _ASKED = re.compile(r"^<!-- (fields|assets|checks|jobs|commands)(?:: (\S+))? -->
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """MkDocs' hook: each page with its tables."""
+    """Replace what a page asks for by tables: MkDocs' hook."""
     return _ASKED.sub(lambda asked: _TABLES[asked[1]](*([asked[2]] if asked[2] else [])), markdown)
 
 
@@ -47,7 +47,7 @@ def declared_class(dotted: str) -> type[BaseModel]:
 
 
 def type_text(annotation: Any) -> str:
-    """A type as a reader would write it: `list[str]`, `"grid" | "random"`, `Folder | Frame`."""
+    """Return a type as a reader would write it: `list[str]`, `"grid" | "random"`, `Folder | Frame`."""
     if annotation is type(None):
         return "None"
     if annotation is SecretStr:
@@ -74,7 +74,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def assets_of_a_model() -> str:
-    """A row for each asset of a model with everything declared."""
+    """Return a row for each asset of a model with everything declared."""
     rows = [
         (_code(spec.key.path[-1]), "by batch" if spec.partitions_def else "", _sentence(spec.description))
         for asset in _example().assets or ()
@@ -84,7 +84,7 @@ def assets_of_a_model() -> str:
 
 
 def checks_of_a_model() -> str:
-    """A row for each check of a model whose suite has one expectation."""
+    """Return a row for each check of a model whose suite has one expectation."""
     specs = [spec for asset in _example().assets or () for spec in asset.check_specs]
     rows = [
         (_code(spec.asset_key.path[-1]), _code(spec.name), "yes" if spec.blocking else "", _sentence(spec.description))
@@ -94,13 +94,13 @@ def checks_of_a_model() -> str:
 
 
 def jobs_of_a_model() -> str:
-    """A row for each job of a model with everything declared."""
+    """Return a row for each job of a model with everything declared."""
     rows = [(_code(job.name), _sentence(job.description)) for job in _example().jobs or ()]
     return _table(("job", "what it does"), sorted(rows))
 
 
 def commands() -> str:
-    """Each command of `mlops-assets` with its arguments and options."""
+    """Return each command of `mlops-assets` with its arguments and options."""
     import typer
 
     from mlops_assets.cli.main import app
@@ -129,7 +129,7 @@ def _given(default: Any) -> str:
 
 
 def _example() -> Any:
-    """The definitions of a model that declares what gives assets and jobs of their own."""
+    """Return the definitions of a model that declares everything that adds assets or jobs."""
     from mlops_assets import Folder, ModelPipeline
 
     return ModelPipeline(
@@ -148,7 +148,7 @@ def _sentence(text: str | None) -> str:
 
 
 def _code(text: str) -> str:
-    """Code in a cell of a table, whose end is a bar everywhere else."""
+    """Return code for a cell of a table, where a bar would end the cell."""
     return f"<code>{html.escape(text).replace('|', '&#124;')}</code>"
 
 
