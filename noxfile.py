@@ -22,7 +22,7 @@ PROOFS = {
     "scipy": ["tests/decisions/drift/test_batch_drift.py"],
     "sqlalchemy, psycopg": ["tests/sources/test_table_batches.py"],
     "typer, rich": ["tests/cli/test_help.py", "tests/cli/test_history.py"],
-    "optuna": ["tests/modelling/test_search.py"],
+    "optuna": ["tests/modelling/fitting/test_search.py"],
     "apprise": ["tests/resources/test_alerts_delivery.py"],
 }
 """Tests that use a dependency as the pack does: few, since each session installs and runs all of them."""

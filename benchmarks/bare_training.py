@@ -25,10 +25,10 @@ from sklearn.preprocessing import StandardScaler
 
 from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.leakage import telling_features
-from mlops_assets.modelling import plots
-from mlops_assets.modelling.importance import permutation_importance_table
-from mlops_assets.modelling.intervals import intervals
+from mlops_assets.modelling.feature_worth.importance import permutation_importance_table
 from mlops_assets.modelling.metrics import metric, scores
+from mlops_assets.modelling.metrics.intervals import intervals
+from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.resources.mlflow.model_files import TRUSTED_TYPES
 

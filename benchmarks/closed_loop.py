@@ -227,8 +227,8 @@ def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, flo
 
 def fit(model: Declaration, rows: Rows) -> Any:
     """Search and fit as the step `challenger` does."""
-    from mlops_assets.modelling import search as searching
-    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.fitting import search as searching
+    from mlops_assets.modelling.fitting.estimators import build
     from mlops_assets.modelling.problem import problem_of
     from mlops_assets.modelling.splits import time_folds
 

@@ -23,7 +23,7 @@ from sklearn.linear_model import Ridge
 
 from mlops_assets.decisions.promotion.comparison import Verdict, compare
 from mlops_assets.decisions.promotion.gates import beats_baseline
-from mlops_assets.modelling.baselines import baselines
+from mlops_assets.modelling.fitting.baselines import baselines
 from mlops_assets.modelling.metrics import Metric, metric
 from mlops_assets.modelling.predictions import Predictions, predict
 

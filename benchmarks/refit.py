@@ -108,7 +108,7 @@ def lived(model: Declaration, storage: Storage, training_set: str) -> Life:
 
 def fitted(model: Declaration, storage: Storage, known: Sequence[BatchInfo]) -> tuple[Any, Any, float]:
     """The version of that day, its refit, and how far apart they are on the holdout."""
-    from mlops_assets.modelling.distances import distances
+    from mlops_assets.modelling.feature_worth.distances import distances
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.problem import problem_of
     from mlops_assets.modelling.reproduction import refit
@@ -127,9 +127,9 @@ def fitted(model: Declaration, storage: Storage, known: Sequence[BatchInfo]) -> 
 
 def searched(model: Declaration, rows: Rows) -> dict[str, Any]:
     """The parameters that the declared search finds."""
-    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.fitting.estimators import build
+    from mlops_assets.modelling.fitting.search import search
     from mlops_assets.modelling.problem import problem_of
-    from mlops_assets.modelling.search import search
     from mlops_assets.modelling.splits import time_folds
 
     if model.search is None:

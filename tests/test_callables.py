@@ -9,8 +9,8 @@ import pytest
 from mlops_assets import Frame, Gates, ModelPipeline
 from mlops_assets.callables import _home_of_package, home_of
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.estimators import build
-from mlops_assets.modelling.own_metrics import own_metric
+from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.metrics.own import own_metric
 from mlops_assets.sources.frame_batches import look
 
 FOREIGN = [

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.estimators import build
+from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.problem import problem_of
 from mlops_assets.validation.contract import contract_checks
 from mlops_assets.validation.plain_columns import plain_columns, with_faults

@@ -13,7 +13,7 @@ from mlops_assets.declaration.options import Drift, Gates, Retraining, Search, d
 from mlops_assets.declaration.versions import digest_of_features, digest_of_training
 from mlops_assets.dotted import called, refuse_unknown_package
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.own_metrics import is_own, own_metric
+from mlops_assets.modelling.metrics.own import is_own, own_metric
 from mlops_assets.sources import Source
 from mlops_assets.sources.written import source_of
 from mlops_assets.strict_model import Declared, WrongField

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.own_metrics import OwnMetric, is_own, own_metric
+from mlops_assets.modelling.metrics.own import OwnMetric, is_own, own_metric
 from mlops_assets.modelling.recipe import text_of
 from mlops_assets.strict_model import Declared
 

@@ -1,0 +1,1 @@
+"""Metrics, estimators, searches, features and predictions: plain functions over frames."""

@@ -206,9 +206,9 @@ def refit(
     """Fit with the parameters that a search found, as the search itself does at its end; nothing is searched."""
     from sklearn.base import clone
 
-    from mlops_assets.modelling.estimators import build
-    from mlops_assets.modelling.parameter_names import full_names
-    from mlops_assets.modelling.search import fit
+    from mlops_assets.modelling.fitting.estimators import build
+    from mlops_assets.modelling.fitting.parameter_names import full_names
+    from mlops_assets.modelling.fitting.search import fit
 
     pipeline = build(estimator, given, X, problem, seed, y, by)
     if found:

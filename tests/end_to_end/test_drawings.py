@@ -57,7 +57,11 @@ def raises(*_args, **_named):
 def lived_without_drawings(deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch) -> DeployedModel:
     for function in (
         *("resources.evidently_pages.performance_page", "resources.evidently_pages.drift_page"),
-        *("modelling.plots.calibration", "modelling.plots.roc_pr", "modelling.plots.importance"),
+        *(
+            "modelling.plots.model_plots.calibration",
+            "modelling.plots.model_plots.roc_pr",
+            "modelling.plots.model_plots.importance",
+        ),
         *("assets.batch.dataset.preview", "assets.batch.features.preview", "assets.batch.predictions.preview"),
         *("assets.promotion.model_card._card", "assets.batch.performance.trend"),
     ):

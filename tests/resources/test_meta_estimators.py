@@ -26,9 +26,9 @@ from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.modelling.estimators import build
+from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.fitting.search import fit
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.modelling.search import fit
 from mlops_assets.resources.mlflow.model_files import load_model, save_model
 
 TREE, BRANCHES = DecisionTreeClassifier(max_depth=3), DecisionTreeRegressor(max_depth=3)

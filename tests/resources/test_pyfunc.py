@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from defs.co2_forecast.model import lags, weekly_co2
-from mlops_assets.modelling.estimators import build
+from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.resources.mlflow.model_files import save_model
 
 TYPES = {

@@ -7,7 +7,7 @@ import pytest
 from types_of_columns import HOURS, NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 from mlops_assets.checks import reasons
-from mlops_assets.modelling.estimators import build
+from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.sources import Folder, Frame
 from mlops_assets.sources.contents import data_version
 from mlops_assets.validation.plain_columns import plain_columns

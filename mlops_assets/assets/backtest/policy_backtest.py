@@ -170,7 +170,7 @@ def recommend(
 
 def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a fitted Pipeline has for searched parameters, named as in `Pipeline.set_params`."""
-    from mlops_assets.modelling.parameter_names import full_name
+    from mlops_assets.modelling.fitting.parameter_names import full_name
 
     known, full = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
     return {name: known[name] for name in full if name in known}
@@ -259,7 +259,7 @@ def _decisions(result: "PolicyResult") -> list[dict[str, Any]]:
 
 
 def _plots(found: Recommended) -> dict[str, Any]:
-    from mlops_assets.modelling.policy_plots import age_curve, cost_and_quality, quality_over_time
+    from mlops_assets.modelling.plots.policy_plots import age_curve, cost_and_quality, quality_over_time
 
     results, oracle = found.backtest.results, found.backtest.oracle
     lines = {each.name: each.losses for each in results if each.name in (*_PLOTTED, found.winner.name)}

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from mlops_assets.decisions.drift.batch_drift import Pair
     from mlops_assets.decisions.retraining.backtest import Arrival
+    from mlops_assets.modelling.fitting.search import SearchResult
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.metrics import Metric
     from mlops_assets.modelling.predictions import Predictions
     from mlops_assets.modelling.problem import Problem
-    from mlops_assets.modelling.search import SearchResult
 
 _TIMELESS = timedelta(days=30)
 """Batches without a time are taken to come this far apart, so that no budget holds them back."""
@@ -90,7 +90,7 @@ class StoredHistory:
 
     def searched(self, position: int) -> "SearchResult":
         """The declared search, made once on the training set as of a position."""
-        from mlops_assets.modelling.search import search
+        from mlops_assets.modelling.fitting.search import search
         from mlops_assets.modelling.splits import time_folds
 
         rows, wanted = read_train(self._storage, self._model, self._manifest(position)), self._model.search
@@ -207,7 +207,7 @@ class StoredHistory:
 
     def _fitted(self, model: int) -> tuple[Any, float]:
         """The model, None where none can be fitted, and the seconds; positions with the same batches share it."""
-        from mlops_assets.modelling.search import fit
+        from mlops_assets.modelling.fitting.search import fit
 
         manifest = self._manifest(model)
         trained_on = tuple(each.key for each in manifest.train)
@@ -223,7 +223,7 @@ class StoredHistory:
 
     def _pipeline(self, rows: Rows) -> Any:
         from mlops_assets.assets.training.fit import decided_by
-        from mlops_assets.modelling.estimators import build
+        from mlops_assets.modelling.fitting.estimators import build
         from mlops_assets.modelling.problem import problem_of
 
         model = self._model
@@ -266,7 +266,7 @@ def as_loss(metric: "Metric", value: float) -> float:
     """
     if not metric.greater_is_better:
         return value
-    from mlops_assets.modelling.own_metrics import is_own
+    from mlops_assets.modelling.metrics.own import is_own
 
     return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
 

@@ -170,7 +170,7 @@ def _evidence(found: "Verdict") -> dict[str, Any]:
 
 
 def _comparison_plot(found: "Verdict") -> dg.MarkdownMetadataValue:
-    from mlops_assets.modelling.plots import comparison
+    from mlops_assets.modelling.plots.model_plots import comparison
 
     return image(comparison(found.differences, found.low, found.high), "improvement over the champion")
 

@@ -136,7 +136,7 @@ def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[
 
 def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
     """Row positions of each slice of the holdout."""
-    from mlops_assets.modelling.intervals import rows_by_value
+    from mlops_assets.modelling.metrics.intervals import rows_by_value
 
     return {
         f"{column} = {shown(value)}": rows

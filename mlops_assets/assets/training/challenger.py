@@ -82,7 +82,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
 def _metadata(
     trained: Trained, case: Case, baselines: "dict[str, Predictions]", registry: MlflowRegistry
 ) -> dict[str, Any]:
-    from mlops_assets.modelling.plots import search_trials
+    from mlops_assets.modelling.plots.model_plots import search_trials
 
     version = trained.version
     y = case.holdout.y.to_numpy()

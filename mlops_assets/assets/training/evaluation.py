@@ -32,7 +32,7 @@ from mlops_assets.resources.storage import Storage
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_assets.modelling.feature_worth import FeatureTest
+    from mlops_assets.modelling.feature_worth.worth import FeatureTest
     from mlops_assets.modelling.predictions import Predictions
 
 SLICES = "slices.json"
@@ -101,7 +101,7 @@ def champion_predictions(
 
 def _figures(model: Declaration, case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
     """The figures to follow over time as plain numbers, then tables with intervals and by slice."""
-    from mlops_assets.modelling.intervals import by_slice, intervals
+    from mlops_assets.modelling.metrics.intervals import by_slice, intervals
 
     names = [metric.name for metric in case.metrics]
     found = {f"challenger v{case.version.version}": intervals(case.holdout.y, case.predictions, names, seed=model.seed)}
@@ -143,7 +143,7 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
 
 
 def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[str, Callable[[], bytes]]:
-    from mlops_assets.modelling import plots
+    from mlops_assets.modelling.plots import model_plots as plots
 
     y = case.holdout.y
     found: dict[str, Callable[[], bytes]] = {}

@@ -12,8 +12,8 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.text import listed, shown
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.feature_effects import Effect
-    from mlops_assets.modelling.feature_worth import FeatureTest
+    from mlops_assets.modelling.feature_worth.effects import Effect
+    from mlops_assets.modelling.feature_worth.worth import FeatureTest
     from mlops_assets.modelling.metrics import Metric
 
 FEATURE_CHECKS = {
@@ -28,7 +28,7 @@ _NOT_ASKED = (
 
 def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[FeatureTest]":
     """Each feature of the challenger tested on its holdout, the one that matters most first."""
-    from mlops_assets.modelling.feature_worth import feature_tests
+    from mlops_assets.modelling.feature_worth.worth import feature_tests
     from mlops_assets.statistics.groups import Groups
 
     train, holdout = ((rows.X, rows.y) for rows in (case.train, case.holdout))
@@ -61,7 +61,7 @@ def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
     """The features by permutation importance, with their 95% intervals."""
     import pandas as pd
 
-    from mlops_assets.modelling import plots
+    from mlops_assets.modelling.plots import model_plots as plots
 
     single = [test for test in tests if len(test.columns) == 1]
     drawn = pd.DataFrame(

@@ -20,10 +20,10 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
+    from mlops_assets.modelling.fitting.search import SearchResult, Trial
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.problem import Problem
     from mlops_assets.modelling.recipe import Recipe
-    from mlops_assets.modelling.search import SearchResult, Trial
     from mlops_assets.modelling.thresholds import Decided
 
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
@@ -128,10 +128,10 @@ def register(
 def _fitted(
     model: Declaration, rows: Rows, overrides: Mapping[str, Any], context: dg.AssetExecutionContext
 ) -> "SearchResult":
-    from mlops_assets.modelling.estimators import build
+    from mlops_assets.modelling.fitting.estimators import build
+    from mlops_assets.modelling.fitting.search import SearchResult, fit, search
     from mlops_assets.modelling.metrics import default_metrics
     from mlops_assets.modelling.problem import problem_of
-    from mlops_assets.modelling.search import SearchResult, fit, search
     from mlops_assets.modelling.splits import time_folds
 
     problem = problem_of(rows.y, model.problem)

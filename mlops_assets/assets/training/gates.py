@@ -79,7 +79,7 @@ def baseline_predictions(
     model: Declaration, case: Case, names: Collection[str] = BASELINES
 ) -> "dict[str, Predictions]":
     """What the baselines say of the holdout."""
-    from mlops_assets.modelling.baselines import baselines
+    from mlops_assets.modelling.fitting.baselines import baselines
 
     train, holdout = case.train, case.holdout
     return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, model.seed, names)
@@ -107,7 +107,7 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
 def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
     from mlops_assets.decisions.promotion.gates import agrees, latency, loads_back, size
-    from mlops_assets.modelling.distances import distances
+    from mlops_assets.modelling.feature_worth.distances import distances
     from mlops_assets.modelling.predictions import predict
 
     refit = bool(case.version.refit_of)

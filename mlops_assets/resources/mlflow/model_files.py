@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import ArtifactError
-from mlops_assets.modelling import boosting
+from mlops_assets.modelling.fitting import boosting
 from mlops_assets.resources.mlflow.skops_import import import_skops
 from mlops_assets.resources.mlflow.trusted_types import TRUSTED_TYPES
 

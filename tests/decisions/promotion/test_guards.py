@@ -4,8 +4,8 @@ import pytest
 
 from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.guards import guarded, guards
-from mlops_assets.modelling.intervals import rows_by_value
 from mlops_assets.modelling.metrics import metric
+from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
 
 RMSE, MAE = metric("rmse"), metric("mae")

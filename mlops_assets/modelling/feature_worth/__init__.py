@@ -1,0 +1,1 @@
+"""What each feature is worth: importance, refits without it, what it costs."""

@@ -1,0 +1,90 @@
+"""The fitted model's own parameters fitted anew on fewer columns: what is lost without a feature, and it alone."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.modelling.feature_worth.cost import milliseconds
+from mlops_assets.modelling.feature_worth.effects import Effect, difference, score
+from mlops_assets.modelling.fitting.search import fit
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import predict
+from mlops_assets.statistics.groups import Groups
+
+
+@dataclass(frozen=True)
+class Refits:
+    """By columns, as tuples: the metric `alone`, what is lost `without` them, the milliseconds of 1,000 rows that
+    they take, and why a fit `failed`. `alone` has single columns only."""
+
+    alone: Mapping[tuple[str, ...], Effect]
+    without: Mapping[tuple[str, ...], Effect]
+    milliseconds: Mapping[tuple[str, ...], float]
+    failed: Mapping[tuple[str, ...], str]
+
+
+def refits(
+    fitted: Any,
+    train: tuple[pd.DataFrame, pd.Series],
+    holdout: tuple[pd.DataFrame, pd.Series],
+    metric: Metric,
+    sets: Sequence[tuple[str, ...]],
+    groups: Groups | None = None,
+) -> Refits:
+    """Fit on `train` with all columns, without each of `sets`, and on each single column; judge on `holdout` (m,).
+
+    All are fitted on the same n rows, and losses are taken in pairs. Their intervals are widened by sqrt(1 + m / n),
+    since other training rows would have given other models (Nadeau & Bengio 2003, "Inference for the generalization
+    error"). `groups` are those of the rows to
+    judge on.
+    """
+    y = np.asarray(holdout[1])
+    everything = list(train[0].columns)
+    whole = fit(with_columns(fitted, everything), *train)
+    said, took = predict(whole, holdout[0]), milliseconds(whole, holdout[0])
+    widened = float(np.sqrt(1.0 + len(y) / len(train[1])))
+    alone: dict[tuple[str, ...], Effect] = {}
+    without: dict[tuple[str, ...], Effect] = {}
+    times: dict[tuple[str, ...], float] = {}
+    failed: dict[tuple[str, ...], str] = {}
+    for columns in sets:
+        others = [name for name in everything if name not in columns]
+        try:
+            if others:
+                part = holdout[0][others]
+                less = fit(with_columns(fitted, others), train[0][others], train[1])
+                without[columns] = difference(metric, y, said, predict(less, part), groups, widened)
+                times[columns] = took - milliseconds(less, part)
+            if len(columns) == 1:
+                single = fit(with_columns(fitted, columns), train[0][list(columns)], train[1])
+                alone[columns] = score(metric, y, predict(single, holdout[0][list(columns)]), groups)
+        except MlopsAssetsError as reason:  # such as a Pipeline of the user's that needs a certain column
+            failed[columns] = str(reason)
+    return Refits(alone, without, times, failed)
+
+
+def with_columns(fitted: Any, columns: Collection[str]) -> Any:
+    """The model unfitted, with its parameters; a ColumnTransformer in it picks only these of the columns it names."""
+    from sklearn.base import clone
+    from sklearn.compose import ColumnTransformer
+
+    model = clone(fitted)
+    parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
+    for part in parts:
+        if isinstance(part, ColumnTransformer):
+            chosen = [(name, step, _named(picked, columns)) for name, step, picked in part.transformers]
+            part.transformers = [each for each in chosen if not (isinstance(each[2], list | str) and not each[2])]
+    return model
+
+
+def _named(picked: Any, columns: Collection[str]) -> Any:
+    """What a transformer picks, less what is not among the columns; a selector that names nothing stays as it is."""
+    if isinstance(picked, str):
+        return picked if picked in columns else ""
+    if isinstance(picked, list | tuple | pd.Index | np.ndarray) and all(isinstance(name, str) for name in picked):
+        return [name for name in picked if name in columns]
+    return picked

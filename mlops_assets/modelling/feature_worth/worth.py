@@ -1,0 +1,150 @@
+"""Whether each feature earns its place: what is lost without it, what it tells alone, and what it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.modelling.feature_worth.bins import bin_means
+from mlops_assets.modelling.feature_worth.correlations import correlated_groups
+from mlops_assets.modelling.feature_worth.cost import bytes_a_row
+from mlops_assets.modelling.feature_worth.effects import Effect, score
+from mlops_assets.modelling.feature_worth.importance import permutation_importances
+from mlops_assets.modelling.feature_worth.refitted import Refits, refits
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import predict
+from mlops_assets.modelling.problem import Problem
+from mlops_assets.statistics.groups import Groups
+from mlops_assets.statistics.holm import holm_adjusted
+
+MOST_ROWS = 5_000
+"""Newest rows of either side that features are tested on."""
+
+_ALPHA = 0.025
+_LEAST_EFFECT = 0.001  # of the metric: a copy that changes a penalty a little is certain and of no concern
+
+Verdict = Literal["earns", "replaceable", "earns nothing", "harms", "not known"]
+
+
+@dataclass(frozen=True)
+class FeatureTest:
+    """One feature, or a group of correlated ones, which is tested like one.
+
+    `importance`: loss of the metric when its values are shuffled. `alone`: the metric of this feature alone, None for
+    a group. `without`: loss of the metric when the model is fitted without it, None where that was not asked for,
+    leaves no column, or failed (`failed` says why). `group`: number of the group of correlated features. `missing`:
+    share from 0 to 1. `bytes`: of memory for a row. `milliseconds`: that 1,000 predictions take less without it.
+    """
+
+    columns: tuple[str, ...]
+    importance: Effect
+    std: float
+    alone: Effect | None
+    without: Effect | None
+    group: int | None
+    missing: float
+    bytes: float
+    milliseconds: float | None = None
+    failed: str = ""
+    verdict: Verdict = "not known"
+
+    @property
+    def effect(self) -> Effect:
+        """What the verdict rests on first: the loss without it where that is known, else the importance."""
+        return self.without or self.importance
+
+
+def feature_tests(
+    fitted: Any,
+    train: tuple[pd.DataFrame, pd.Series],
+    holdout: tuple[pd.DataFrame, pd.Series],
+    problem: Problem,
+    metric: Metric,
+    seed: int,
+    ablation: bool = False,
+    groups: Groups | None = None,
+) -> list[FeatureTest]:
+    """Test each feature of a fitted model, and each group of correlated ones, the one that matters most first.
+
+    train, holdout: X (rows, columns) and y (rows,), in order of time; the newest 5,000 rows of each are used.
+    groups: those of the holdout's rows, such as customers. With `ablation` the model is fitted anew without and with
+    only each feature; else `alone` is from `bin_means`.
+
+    harms: the model is better without it, p at most 0.025 after Holm over the features (1979): to throw a feature out
+    is a claim. earns: the interval of its own loss is above zero; no correction, since to keep one too many costs
+    little. Neither for less than a thousandth of the metric. replaceable: the model uses it, or its group earns, but
+    the others can take its place. earns nothing: nothing was shown of it. not known: the metric tells no interval.
+    What is judged is the loss without it where the model was fitted anew, else the importance, which cannot see what
+    a feature does wrong in training only.
+    """
+    train, judged = _newest(train), _newest(holdout)
+    newest = None if groups is None else groups.take(np.arange(len(holdout[1]) - len(judged[1]), len(holdout[1])))
+    correlated = correlated_groups(train[0])
+    sets = [*((str(name),) for name in train[0].columns), *(tuple(group) for group in correlated)]
+    importances = permutation_importances(fitted, *holdout, metric.name, sets, seed, groups=groups)
+    found = refits(fitted, train, judged, metric, sets, newest) if ablation else Refits({}, {}, {}, {})
+    cost = bytes_a_row(train[0])
+    number = {name: position for position, group in enumerate(correlated, start=1) for name in group}
+    tests = [
+        FeatureTest(
+            columns,
+            importance.effect,
+            importance.std,
+            found.alone.get(columns) if ablation else _alone(columns, train, judged, problem, metric, newest),
+            found.without.get(columns),
+            number.get(columns[0]),
+            float(train[0][list(columns)].isna().to_numpy().mean()),
+            sum(cost[name] for name in columns),
+            found.milliseconds.get(columns),
+            found.failed.get(columns, ""),
+        )
+        for columns, importance in zip(sets, importances, strict=True)
+    ]
+    least = _LEAST_EFFECT * abs(metric.function(np.asarray(judged[1]), predict(fitted, judged[0])))
+    return sorted(_judged(tests, least), key=lambda test: -np.nan_to_num(test.effect.value, nan=-np.inf))
+
+
+def _judged(tests: Sequence[FeatureTest], least: float) -> list[FeatureTest]:
+    """The tests with their verdicts, effects under `least` counting for nothing."""
+    p = np.array([test.effect.p_harms for test in tests])
+    single = np.array([len(test.columns) == 1 for test in tests])
+    p[single] = holm_adjusted(p[single])
+    earning = {test.group for test in tests if len(test.columns) > 1 and _shown(test.effect, least)}
+    return [
+        replace(test, verdict=_verdict(test, float(harm), least, test.group in earning))
+        for test, harm in zip(tests, p, strict=True)
+    ]
+
+
+def _verdict(test: FeatureTest, p_harms: float, least: float, group_earns: bool) -> Verdict:
+    if np.isnan(test.effect.low):
+        return "not known"
+    if p_harms <= _ALPHA and test.effect.value <= -least:
+        return "harms"
+    if _shown(test.effect, least):
+        return "earns"
+    return "replaceable" if _shown(test.importance, least) or group_earns else "earns nothing"
+
+
+def _shown(effect: Effect, least: float) -> bool:
+    return effect.low > 0 and effect.value >= least
+
+
+def _alone(
+    columns: tuple[str, ...],
+    train: tuple[pd.DataFrame, pd.Series],
+    holdout: tuple[pd.DataFrame, pd.Series],
+    problem: Problem,
+    metric: Metric,
+    groups: Groups | None,
+) -> Effect | None:
+    if len(columns) > 1:
+        return None
+    said = bin_means(train[0][columns[0]], train[1], holdout[0][columns[0]], problem)
+    return score(metric, np.asarray(holdout[1]), said, groups)
+
+
+def _newest(part: tuple[pd.DataFrame, pd.Series]) -> tuple[pd.DataFrame, pd.Series]:
+    return part[0].iloc[-MOST_ROWS:], part[1].iloc[-MOST_ROWS:]

@@ -1,0 +1,1 @@
+"""How an estimator is built, searched and fitted; baselines that it must beat."""

@@ -1,0 +1,114 @@
+"""From a declared estimator, a name or a function, to one sklearn Pipeline that holds its preprocessing."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from mlops_assets.dotted import called
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.fitting.boosting import settled
+from mlops_assets.modelling.fitting.preprocessing import params_of, steps_for
+from mlops_assets.modelling.problem import Problem
+from mlops_assets.modelling.thresholds import Decided, decided
+from mlops_assets.text import did_you_mean, reason, shown
+
+
+def build(
+    estimator: str | Callable[..., Any],
+    params: Mapping[str, Any],
+    X: pd.DataFrame,
+    problem: Problem,
+    seed: int,
+    y: pd.Series | None = None,
+    by: Decided | None = None,
+) -> Any:
+    """An unfitted Pipeline of the steps "preprocess" and "model" for the columns of `X` (n, columns).
+
+    `estimator` is a dotted name, a class or a function that returns an estimator; a Pipeline that it returns is
+    used as it is. Every `random_state` that is None becomes `seed`. Columns are picked by name, so their order does
+    not matter when scoring and others are ignored. Numbers and booleans: kept, with NaN, for estimators that take NaN;
+    else filled with the median and scaled. Text and categories: one-hot, where categories seen fewer than 10 times or
+    beyond 30 share a column; for histogram gradient boosting ordinal codes, unknown ones as NaN, and a step "varying"
+    that drops columns without two values. Parameters that speak of columns, such as `monotonic_cst`, go by name.
+    `by`, with the labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold.
+    Raises `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
+    """
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
+    built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
+    _fits_problem(built, problem, name)
+    pipeline = built if isinstance(built, Pipeline) else _pipeline(X, built, seed)
+    if by is not None and by.anything and y is not None:
+        step, last = pipeline.steps[-1]
+        pipeline = clone(pipeline).set_params(**{step: decided(last, by, problem, y)})
+    unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
+    return pipeline.set_params(**unseeded) if unseeded else pipeline
+
+
+def _pipeline(X: pd.DataFrame, estimator: Any, seed: int) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    *before, (name, last) = steps_for(X, estimator)
+    return Pipeline([*before, (name, settled(last, seed))])
+
+
+def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
+    if not callable(factory):
+        raise DeclarationError(
+            f"estimator {shown(name)} is a {type(factory).__name__}; expected a class or a function."
+        )
+    known = _parameters(factory)
+    if known is not None and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for param in params:
+            if param not in known:
+                hint = did_you_mean(param, known)
+                raise DeclarationError(f"estimator {shown(name)} takes no parameter {shown(param)}. {hint}")
+    try:
+        built = factory(**params)
+    except Exception as error:  # the factory is the user's
+        raise DeclarationError(f"estimator {shown(name)} could not be built: {reason(error)}.") from error
+    if not _is_estimator(built):
+        raise DeclarationError(
+            f"estimator {shown(name)} gave a {type(built).__name__}; expected an object with fit and predict."
+        )
+    return built
+
+
+def _is_estimator(built: Any) -> bool:
+    """Whether it can be fitted and will predict; a stacking estimator shows `predict` only once it is fitted."""
+    from sklearn.base import is_classifier, is_regressor
+
+    if inspect.isclass(built) or not hasattr(built, "fit"):
+        return False
+    if hasattr(built, "predict"):
+        return True
+    return hasattr(built, "__sklearn_tags__") and bool(is_classifier(built) or is_regressor(built))
+
+
+def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
+    try:
+        return inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        # Some callables written in C do not tell.
+        return None
+
+
+def _fits_problem(built: Any, problem: Problem, name: str) -> None:
+    from sklearn.base import is_classifier, is_regressor
+
+    if not hasattr(built, "__sklearn_tags__"):
+        return
+    if (problem == "regression" and is_classifier(built)) or (problem != "regression" and is_regressor(built)):
+        kind = "classifier" if problem == "regression" else "regressor"
+        raise DeclarationError(
+            f"estimator {shown(name)} is a {kind}, but the target poses a {problem} problem. Declare an estimator "
+            "for it, or the problem if it was inferred wrongly."
+        )
+
+
+def _is_unseeded(key: str, value: Any) -> bool:
+    return value is None and (key == "random_state" or key.endswith("__random_state"))

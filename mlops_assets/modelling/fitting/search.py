@@ -1,0 +1,276 @@
+"""Fit a Pipeline, or search its parameters first; every trial is kept with its score or its reason."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.modelling.fitting.column_params import speaks_of_columns
+from mlops_assets.modelling.fitting.parameter_names import full_name
+from mlops_assets.modelling.fitting.search_space import Space, as_space, candidates, combinations
+from mlops_assets.modelling.metrics import METRICS, suited
+from mlops_assets.modelling.metrics.own import is_own
+from mlops_assets.modelling.predictions import predict
+from mlops_assets.text import did_you_mean, reason, shown
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+Method = Literal["grid", "random", "halving", "optuna"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of parameters: mean score over the folds (higher is better, NaN if it failed) and its spread."""
+
+    number: int
+    params: dict[str, Any]
+    score: float
+    std: float
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The Pipeline fitted on all rows with the best params, those params, and all trials."""
+
+    model: Any
+    params: dict[str, Any]
+    trials: tuple[Trial, ...]
+
+
+def fit(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
+    """Fit the Pipeline on all rows of `X` (n, columns) and `y` (n,) and return it; `TrainingError` says why not."""
+    try:
+        return _fitted(pipeline, X, y)
+    except Exception as error:  # estimators raise whatever they like on data they dislike
+        numbers = X.select_dtypes(include="number").astype("float64")
+        infinite = [name for name in numbers.columns if np.isinf(numbers[name]).any()]
+        where = f" Columns with infinite values: {shown(infinite)}." if infinite else ""
+        raise TrainingError(
+            f"fitting {_name(pipeline)} on {len(X):,} rows x {X.shape[1]} columns failed: {reason(error)}.{where}"
+        ) from error
+
+
+def search(
+    pipeline: Any,
+    X: pd.DataFrame,
+    y: pd.Series,
+    folds: Folds,
+    space: Mapping[str, Sequence[Any] | Mapping[str, Any]],
+    method: Method,
+    trials: int,
+    scoring: str,
+    seed: int,
+    n_jobs: int = 1,
+    progress: Callable[[Trial], None] | None = None,
+) -> SearchResult:
+    """Try parameters on the folds, then fit the best on all rows.
+
+    space: for each parameter of the estimator (or "step__parameter") a list of values, or a range
+        {"low", "high", "log"?, "step"?}; integer bounds give integers, both bounds included.
+    method: "grid" tries all combinations (at most `trials`), "random" draws `trials`, "halving" starts `trials` on
+        few rows and keeps the best third on three times as many (Jamieson & Talwalkar 2016), "optuna" proposes
+        `trials` by TPE (Bergstra et al. 2011).
+    scoring: a metric of ours ("rmse"; a smaller error counts as higher), a scorer of sklearn, or one's own.
+    progress: called with each trial when it is done, in order; for "halving" after all are done.
+
+    Ties go to the earlier trial, NaN never wins. Runs through joblib, so its backends apply. Raises
+    `DeclarationError` for a space that cannot be tried, `TrainingError` with the first reason if all trials fail.
+    """
+    if not space or trials < 1:
+        raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
+    if method not in _METHODS:
+        raise DeclarationError(f"search method {shown(method)} is not known. {did_you_mean(str(method), _METHODS)}")
+    for name in filter(speaks_of_columns, space):
+        raise DeclarationError(
+            f"search: {name!r} speaks of columns and cannot be searched. Give it in `params`, by name."
+        )
+    full_names = {name: full_name(name, pipeline) for name in space}
+    task = _Task(pipeline, X, y, folds, _scorer(scoring), full_names)
+    done = []
+    for rung, trial in _METHODS[method](task, as_space(space), trials, seed, n_jobs):
+        done.append((rung, trial))
+        if progress is not None:
+            progress(trial)
+    sound = [(rung, trial) for rung, trial in done if trial.error is None]
+    if not sound:
+        raise TrainingError(
+            f"all {len(done)} trials of {_name(pipeline)} failed; the first: {done[0][1].error}. "
+            "Correct the search space, the features or the estimator."
+        )
+    best = max(sound, key=lambda each: (each[0], each[1].score, -each[1].number))[1]
+    return SearchResult(fit(task.with_params(best.params), X, y), best.params, tuple(trial for _, trial in done))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that a trial needs, so that it can be sent to another process."""
+
+    pipeline: Any
+    X: pd.DataFrame
+    y: pd.Series
+    folds: Folds
+    score: Callable[[Any, pd.DataFrame, pd.Series], float]
+    full_names: Mapping[str, str]
+
+    def with_params(self, params: Mapping[str, Any]) -> Any:
+        from sklearn.base import clone
+
+        return clone(self.pipeline).set_params(**{self.full_names[name]: value for name, value in params.items()})
+
+
+# Each gives (rung, trial); only trials of the highest rung, which saw the most rows, compare.
+_Rungs = Iterator[tuple[int, Trial]]
+
+
+def _grid(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+    every = combinations(space)
+    if every is None:
+        endless = [name for name, of in space.items() if of.listed() is None]
+        raise DeclarationError(f"a grid cannot list {shown(endless)}: give lists, a step, or method='random'.")
+    if len(every) > trials:
+        raise DeclarationError(
+            f"the grid has {len(every):,} combinations, more than trials={trials}. "
+            "Raise trials, or use method='random'."
+        )
+    return _all_of(task, every, n_jobs)
+
+
+def _random(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+    return _all_of(task, candidates(space, trials, seed), n_jobs)
+
+
+def _all_of(task: _Task, every: Sequence[dict[str, Any]], n_jobs: int) -> _Rungs:
+    import joblib
+    from joblib.parallel import get_active_backend
+
+    # Trials are reported while others run, except by backends (Ray's) that give results at the end only.
+    stream = n_jobs == 1 or get_active_backend()[0].supports_return_generator
+    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator" if stream else "list")
+    yield from ((0, trial) for trial in run(joblib.delayed(_try)(task, *each) for each in enumerate(every)))
+
+
+def _try(task: _Task, number: int, params: dict[str, Any]) -> Trial:
+    begin = time.perf_counter()
+    nan = float("nan")
+    found = []
+    try:
+        for train, test in task.folds:
+            model = _fitted(task.with_params(params), task.X.iloc[train], task.y.iloc[train])
+            found.append(task.score(model, task.X.iloc[test], task.y.iloc[test]))
+    except DeclarationError:
+        raise
+    except Exception as error:  # a failed trial is a result, with its reason
+        return Trial(number, params, nan, nan, time.perf_counter() - begin, reason(error))
+    seconds = time.perf_counter() - begin
+    if not np.isfinite(found).all():
+        return Trial(number, params, nan, nan, seconds, f"the score is not finite in a fold: {shown(found)}")
+    return Trial(number, params, float(np.mean(found)), float(np.std(found)), seconds)
+
+
+def _halving(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    drawn = candidates(space, trials, seed)
+    grid = [{task.full_names[name]: [value] for name, value in params.items()} for params in drawn]
+    halving = HalvingGridSearchCV(
+        task.pipeline,
+        grid,
+        scoring=task.score,
+        cv=list(task.folds),
+        min_resources="exhaust",
+        refit=False,
+        random_state=seed,
+        n_jobs=n_jobs,
+    )
+    failures = _fit_keeping_reasons(halving, task)
+    results = pd.DataFrame(halving.cv_results_)
+    for number, params in enumerate(drawn):
+        wanted = {task.full_names[name]: value for name, value in params.items()}
+        last = results[[given == wanted for given in results["params"]]].iloc[-1]
+        score, std = float(last["mean_test_score"]), float(last["std_test_score"])
+        seconds = len(task.folds) * float(last["mean_fit_time"] + last["mean_score_time"])
+        error = None if math.isfinite(score) else failures or "the score is not finite"
+        yield int(last["iter"]), Trial(number, params, score if error is None else math.nan, std, seconds, error)
+
+
+def _optuna(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise DeclarationError("search method 'optuna' needs optuna: pip install 'mlops_assets[optuna]'.") from error
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    finally:
+        optuna.logging.set_verbosity(level)
+    for number in range(trials):
+        proposed = study.ask()
+        trial = _try(task, number, {name: of.suggest(name, proposed) for name, of in space.items()})
+        if trial.error is None:
+            study.tell(proposed, trial.score)
+        else:
+            study.tell(proposed, state=optuna.trial.TrialState.FAIL)
+        yield 0, trial
+
+
+_METHODS: dict[str, Callable[[_Task, Space, int, int, int], _Rungs]] = {
+    "grid": _grid,
+    "random": _random,
+    "halving": _halving,
+    "optuna": _optuna,
+}
+
+
+def _fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
+    with warnings.catch_warnings():
+        # Of columns without any value, which the step "varying" is there to drop.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn\.feature_selection")
+        return pipeline.fit(X, y)
+
+
+def _fit_keeping_reasons(halving: Any, task: _Task) -> str | None:
+    """Fit sklearn's search; what it says of failed fits comes back as one line instead of a warning."""
+    from sklearn.exceptions import FitFailedWarning
+
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", FitFailedWarning)
+            halving.fit(task.X, task.y)
+    except ValueError as error:
+        why = shown(str(error).strip().splitlines()[-1])
+        raise TrainingError(f"all trials of {_name(task.pipeline)} failed; the first: {why}.") from error
+    failed = [str(each.message) for each in caught if issubclass(each.category, FitFailedWarning)]
+    return failed[0].strip().splitlines()[-1][:300] if failed else None
+
+
+def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if scoring in METRICS or is_own(scoring):
+        return partial(_score, scoring)
+    if scoring not in get_scorer_names():
+        hint = did_you_mean(str(scoring), [*METRICS, *get_scorer_names()])
+        raise DeclarationError(f"scoring {shown(scoring)} is neither a metric nor a scorer of sklearn. {hint}")
+    scorer: Callable[[Any, pd.DataFrame, pd.Series], float] = get_scorer(scoring)
+    return scorer
+
+
+def _score(name: str, model: Any, X: pd.DataFrame, y: pd.Series) -> float:
+    predictions = predict(model, X)
+    chosen = suited(predictions, [name])[0]
+    value = float(chosen.function(np.asarray(y), predictions))
+    return value if chosen.greater_is_better else -value
+
+
+def _name(pipeline: Any) -> str:
+    return type(pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline).__name__

@@ -1,0 +1,204 @@
+"""The metrics of the pack, and what each becomes row by row."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.metrics import ranking
+from mlops_assets.modelling.metrics.definition import Metric, Reweighted
+from mlops_assets.modelling.metrics.ranking import Ranking
+from mlops_assets.modelling.predictions import Predictions
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+def probabilities(predictions: Predictions) -> np.ndarray:
+    if predictions.probability is None:
+        raise DeclarationError(
+            "a metric needs probabilities, and the estimator has no predict_proba. "
+            "Use the metrics accuracy or f1, or an estimator that gives probabilities."
+        )
+    return predictions.probability
+
+
+def _classes(predictions: Predictions) -> np.ndarray:
+    if predictions.classes is None:
+        raise DeclarationError("a metric of classification needs classes, and the model does regression.")
+    return predictions.classes
+
+
+def _difference(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    return np.asarray(predictions.value, dtype=np.float64) - y.astype(np.float64)
+
+
+def _squared(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(_difference(y, predictions) ** 2)
+
+
+def _absolute(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    return np.asarray(np.abs(_difference(y, predictions)))
+
+
+def _relative(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    return np.asarray(_absolute(y, predictions) / np.maximum(np.abs(y.astype(np.float64)), _EPS))
+
+
+def _r2(y: np.ndarray, predictions: Predictions) -> float:
+    if len(y) < 2:
+        return float("nan")
+    residual = float(_squared(y, predictions).sum())
+    total = float(((y.astype(np.float64) - y.astype(np.float64).mean()) ** 2).sum())
+    if total == 0.0 and not np.isnan(residual):
+        return 1.0 if residual == 0.0 else 0.0
+    return 1.0 - residual / total if total else float("nan")
+
+
+def class_numbers(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Return the position (n,) of each label among the model's classes; -1 for a class that it does not know."""
+    return np.asarray(pd.Index(_classes(predictions)).get_indexer(pd.Index(y)))
+
+
+def _surprise(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    number = class_numbers(y, predictions)
+    given = probabilities(predictions)[np.arange(len(y)), np.maximum(number, 0)]
+    return np.asarray(-np.log(np.clip(np.where(number < 0, 0.0, given), _EPS, 1.0 - _EPS)))
+
+
+def _brier(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    number, probability = class_numbers(y, predictions), probabilities(predictions)
+    truth = number[:, None] == np.arange(probability.shape[1])
+    loss = ((probability - truth) ** 2).sum(axis=1) + (number < 0)
+    return np.asarray(loss / 2 if probability.shape[1] == 2 else loss)
+
+
+def _wrong(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    return np.asarray(predictions.value != y, dtype=np.float64)
+
+
+def _class_counts(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Columns (n, 2 k): for each class that F1 is taken of, whether it was said rightly, then truth + said."""
+    classes = _classes(predictions)
+    labels = classes[-1:] if len(classes) == 2 else np.unique(np.concatenate([y, predictions.value]))
+    truth, said = (values[:, None] == labels for values in (y, predictions.value))
+    return np.concatenate([truth & said, truth.astype(np.float64) + said], axis=1)
+
+
+def _f1_from_means(means: np.ndarray) -> np.ndarray:
+    right, total = np.split(means, 2, axis=1)
+    there = total > 0.0
+    each = np.where(there, 2.0 * right / np.where(there, total, 1.0), 0.0)
+    return np.asarray(each.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+
+
+def _error_and_spread(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+    """Columns (n, 3): squared error, the label from the mean of all, and its square."""
+    centred = y.astype(np.float64) - y.astype(np.float64).mean()
+    return np.column_stack([_squared(y, predictions), centred, centred**2])
+
+
+def _r2_from_means(means: np.ndarray) -> np.ndarray:
+    residual, centre, square = means.T
+    total = square - centre**2
+    varies = total > 1e-12 * square
+    constant = np.where(residual == 0.0, 1.0, np.where(np.isnan(residual), np.nan, 0.0))
+    return np.asarray(np.where(varies, 1.0 - residual / np.where(varies, total, 1.0), constant))
+
+
+def _influence_of_means(
+    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray], from_means: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray, Predictions], np.ndarray]:
+    """Influence by leaving out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
+
+    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        columns = np.asarray(row_statistics(y, predictions), dtype=np.float64)
+        rows = len(columns)
+        mean = columns.mean(axis=0)
+        without = from_means(mean + (mean - columns) / (rows - 1))
+        return np.asarray((rows - 1) * (from_means(mean[None])[0] - without))
+
+    return influence
+
+
+def _of_rows(
+    name: str,
+    kind: Literal["regression", "classification"],
+    row_loss: Callable[[np.ndarray, Predictions], np.ndarray],
+    from_mean: Callable[[np.ndarray], np.ndarray] = lambda mean: mean,
+    greater_is_better: bool = False,
+    needs_probability: bool = False,
+) -> Metric:
+    def statistics(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        return row_loss(y, predictions)[:, None]
+
+    def from_means(means: np.ndarray) -> np.ndarray:
+        return from_mean(means[:, 0])
+
+    own = _of_means(name, kind, statistics, from_means, greater_is_better)
+    return replace(own, row_loss=row_loss, from_mean=from_mean, needs_probability=needs_probability)
+
+
+def _of_means(
+    name: str,
+    kind: Literal["regression", "classification"],
+    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray],
+    from_means: Callable[[np.ndarray], np.ndarray],
+    greater_is_better: bool = True,
+) -> Metric:
+    def function(y: np.ndarray, predictions: Predictions) -> float:
+        return float(from_means(row_statistics(y, predictions).mean(axis=0)[None])[0]) if len(y) else float("nan")
+
+    return Metric(
+        name,
+        greater_is_better,
+        kind,
+        function,
+        row_statistics=row_statistics,
+        from_means=from_means,
+        influence=_influence_of_means(row_statistics, from_means),
+    )
+
+
+def _of_ranking(name: str, of_two: Callable[[np.ndarray, np.ndarray], Ranking]) -> Metric:
+    """A ranking for two classes; for more, the mean over one class against the rest."""
+
+    def rankings(y: np.ndarray, predictions: Predictions) -> list[Ranking]:
+        probability, classes = probabilities(predictions), _classes(predictions)
+        columns = [1] if len(classes) == 2 else range(len(classes))
+        return [of_two(y == classes[column], probability[:, column]) for column in columns]
+
+    def reweighted(y: np.ndarray, predictions: Predictions) -> Reweighted:
+        each = rankings(y, predictions)
+        return lambda weights: np.asarray(np.mean([one.weighted(weights) for one in each], axis=0))
+
+    def function(y: np.ndarray, predictions: Predictions) -> float:
+        return float(reweighted(y, predictions)(np.ones((1, len(y))))[0])
+
+    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        return np.asarray(np.mean([one.influence for one in rankings(y, predictions)], axis=0))
+
+    return Metric(
+        name, True, "classification", function, reweighted=reweighted, influence=influence, needs_probability=True
+    )
+
+
+METRICS: dict[str, Metric] = {
+    each.name: each
+    for each in (
+        # a mean of squares may come out a hair below 0 from differences of sums
+        _of_rows("rmse", "regression", _squared, lambda mean: np.sqrt(np.maximum(mean, 0.0))),
+        _of_rows("mae", "regression", _absolute),
+        _of_rows("mape", "regression", _relative),
+        replace(_of_means("r2", "regression", _error_and_spread, _r2_from_means), function=_r2),
+        _of_rows("log_loss", "classification", _surprise, needs_probability=True),
+        _of_rows("brier", "classification", _brier, needs_probability=True),
+        _of_rows("accuracy", "classification", _wrong, lambda mean: 1.0 - mean, greater_is_better=True),
+        _of_means("f1", "classification", _class_counts, _f1_from_means),
+        _of_ranking("roc_auc", ranking.roc_auc),
+        _of_ranking("average_precision", ranking.average_precision),
+    )
+}

@@ -1,0 +1,64 @@
+"""Metrics by the names that a declaration gives them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.metrics.built_in import METRICS, probabilities
+from mlops_assets.modelling.metrics.definition import Metric
+from mlops_assets.modelling.metrics.own import is_own, own_metric
+from mlops_assets.modelling.metrics.scorers import metric_of_own, scorer_metric
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.modelling.problem import Problem
+from mlops_assets.text import did_you_mean, shown
+
+TWO_CLASSES_ONLY = {"precision", "recall", "jaccard", "positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
+"""Scorers of sklearn that take one of two classes for the positive one."""
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name: one of ours, any scorer of sklearn (`sklearn.metrics.get_scorer_names()`), or the
+    user's own ('package.module:name').
+
+    The others are computed anew for each resample, so comparisons and intervals draw fewer; see `modelling.scorers`.
+    `DeclarationError` with the nearest name if there is none.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    found = metric_of_own(own_metric(name)) if is_own(name) else scorer_metric(name)
+    if found is None:
+        raise DeclarationError(f"metric {shown(name)} is not known. {did_you_mean(str(name), METRICS)}")
+    return found
+
+
+def default_metrics(problem: Problem) -> tuple[str, ...]:
+    """The metrics of a problem, the one to decide by first."""
+    if problem == "regression":
+        return ("rmse", "mae", "r2")
+    return ("log_loss", "roc_auc", "accuracy") if problem == "binary" else ("log_loss", "accuracy")
+
+
+def scores(y: np.ndarray | pd.Series, predictions: Predictions, names: Sequence[str]) -> dict[str, float]:
+    """Each metric over all rows of `y` (n,); `DeclarationError` if one does not suit the predictions."""
+    labels = np.asarray(y)
+    return {chosen.name: float(chosen.function(labels, predictions)) for chosen in suited(predictions, names)}
+
+
+def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
+    """The metrics of these names, all of which can be computed from such predictions; else `DeclarationError`."""
+    kind = "regression" if predictions.classes is None else "classification"
+    chosen = [metric(name) for name in names]
+    for each in chosen:
+        if each.kind not in (kind, None):
+            known = [other.name for other in METRICS.values() if other.kind == kind]
+            raise DeclarationError(f"metric {each.name!r} is for {each.kind}, the model does {kind}. Use {known}.")
+        if each.needs_probability:
+            probabilities(predictions)
+        if each.name in TWO_CLASSES_ONLY and predictions.classes is not None and len(predictions.classes) != 2:
+            raise DeclarationError(
+                f"metric {each.name!r} is for two classes, the model has {len(predictions.classes)}. "
+                f"Use {each.name + '_macro'!r} or 'balanced_accuracy'."
+            )
+    return chosen
