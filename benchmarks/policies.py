@@ -68,7 +68,7 @@ def example(name: str) -> Declaration:
 def stored(model: Declaration, home: Path) -> Storage:
     """All batches of the model's source with their features, as `dataset` and `features` store them."""
     from mlops_assets.modelling.features import compute
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.schema import normalise
 
     storage = Storage(root=str(home))

@@ -11,7 +11,7 @@ from mlops_assets.callables import _home_of_package, home_of
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.metrics.own import own_metric
-from mlops_assets.sources.frame_batches import look
+from mlops_assets.sources.frame.look import look
 
 FOREIGN = [
     ("subprocess", "call", "is of Python's standard library"),

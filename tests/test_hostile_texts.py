@@ -14,7 +14,7 @@ from mlops_assets.assets.shared.sparklines import trend
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.components.model_pipeline import ModelPipeline
 from mlops_assets.resources.alerts import Alert
-from mlops_assets.sources.folder import Folder
+from mlops_assets.sources.folder.source import Folder
 from mlops_assets.text import inert
 
 HOSTILE = [

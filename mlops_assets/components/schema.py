@@ -8,7 +8,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.sources.written import FIRST_ARGUMENTS, KINDS
+from mlops_assets.sources.yaml_form import FIRST_ARGUMENTS, KINDS
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
 _SOURCE = "Its kind comes first: folder, frame, table (or query) or asset; a text alone is the glob of a folder."

@@ -15,7 +15,7 @@ from mlops_assets.dotted import called, refuse_unknown_package
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.metrics.own import is_own, own_metric
 from mlops_assets.sources import Source
-from mlops_assets.sources.written import source_of
+from mlops_assets.sources.yaml_form import source_of
 from mlops_assets.strict_model import Declared, WrongField
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")

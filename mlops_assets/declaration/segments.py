@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlops_assets.sources.written import KINDS
+from mlops_assets.sources.yaml_form import KINDS
 from mlops_assets.strict_model import Declared, DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 

@@ -149,14 +149,14 @@ class BatchLedger:
 
 def in_time(record: BatchRecord) -> tuple[str, Any]:
     """What sorts records by time where it is known, else by batch key."""
-    from mlops_assets.sources.batches import natural_order
+    from mlops_assets.sources.keys import natural_order
 
     return record.start or "", natural_order(record.batch)
 
 
 def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
     """The accepted batch among `alike`, all of the same rows, before which `batch` gives way, or None."""
-    from mlops_assets.sources.batches import natural_order
+    from mlops_assets.sources.keys import natural_order
 
     accepted = [each.batch for each in alike if each.status == "accepted"]
     others = [other for other in accepted if other != batch]

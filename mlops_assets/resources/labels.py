@@ -51,7 +51,7 @@ class OutcomesLedger:
 
     def all(self) -> list[OutcomesRecord]:
         """All records, in natural order of their batches."""
-        from mlops_assets.sources.batches import natural_order
+        from mlops_assets.sources.keys import natural_order
 
         found = all_records(self._storage, OutcomesRecord, self._model, "outcomes_batches")
         return [found[batch] for batch in sorted(found, key=natural_order)]
@@ -129,7 +129,7 @@ def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
 def _label(model: Declaration, storage: Storage, record: BatchRecord, state: State) -> bool:
     """Store the labels that follow from `state` and point to them; whether that changed anything."""
     from mlops_assets.resources.outcome_frames import LABEL, as_keys, join
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.schema import kind_of
 
     keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import MlopsAssetsError, SourceError
-from mlops_assets.sources.contents import parse_times
+from mlops_assets.sources.times import parse_times
 from mlops_assets.text import shown
 from mlops_assets.validation.contract import contract_checks
 from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbers, numbers

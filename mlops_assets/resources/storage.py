@@ -222,7 +222,7 @@ class BatchFiles(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         import pandas as pd
 
-        from mlops_assets.sources.contents import data_version
+        from mlops_assets.sources.data_version import data_version
 
         if obj is None:
             return

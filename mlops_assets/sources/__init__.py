@@ -1,10 +1,10 @@
 """Where batches come from: what there is, what is ready, and one batch read with care."""
 
-from mlops_assets.sources.folder import Folder
-from mlops_assets.sources.frame import Frame
+from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.frame.source import Frame
 from mlops_assets.sources.limits import Limits
-from mlops_assets.sources.table import Table
-from mlops_assets.sources.upstream_asset import UpstreamAsset
+from mlops_assets.sources.table.source import Table
+from mlops_assets.sources.upstream.source import UpstreamAsset
 
 Source = Folder | Frame | Table | UpstreamAsset
 

@@ -12,7 +12,7 @@ from deployment import DeployedModel, Deployment, failed, why
 from synthetic import rows
 
 from mlops_assets import Folder, Limits
-from mlops_assets.sources.batches import safe_key
+from mlops_assets.sources.keys import safe_key
 
 
 def with_value(column: str, row: int, value: object) -> pd.DataFrame:

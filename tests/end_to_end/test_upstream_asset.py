@@ -12,7 +12,7 @@ from synthetic import rows
 
 from mlops_assets import Frame, Limits, UpstreamAsset
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.sources.batches import safe_key
+from mlops_assets.sources.keys import safe_key
 
 
 class Lake(dg.ConfigurableIOManager):

@@ -25,8 +25,8 @@ from mlops_assets.resources.labels import (
 from mlops_assets.resources.outcome_frames import tidy
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import read_holdout, read_labelled, read_train
-from mlops_assets.sources.batches import natural_order
-from mlops_assets.sources.contents import data_version
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.sources.keys import natural_order
 from mlops_assets.validation.schema import Schema
 
 FIRST = pd.Timestamp("2024-01-01")

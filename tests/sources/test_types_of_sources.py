@@ -14,7 +14,7 @@ from mlops_assets.assets.batch import upstream_source as upstream_batches
 from mlops_assets.checks import reasons
 from mlops_assets.errors import SourceError, SourceUnavailableError, TrainingError
 from mlops_assets.sources import Folder, Frame, Table
-from mlops_assets.sources.contents import data_version
+from mlops_assets.sources.data_version import data_version
 
 GAPS = [False, True]
 POSTGRES = {

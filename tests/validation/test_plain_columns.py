@@ -9,7 +9,7 @@ from types_of_columns import HOURS, NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_ba
 from mlops_assets.checks import reasons
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.sources import Folder, Frame
-from mlops_assets.sources.contents import data_version
+from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.plain_columns import plain_columns
 from mlops_assets.validation.schema import kind_of, normalise, schema_of
 

@@ -92,7 +92,7 @@ def _take_in(
 
     The outcomes come back, with a failed one where another batch that was accepted meanwhile holds other kinds.
     """
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     if frame is None or reasons(outcomes):
         return None, outcomes
@@ -132,7 +132,7 @@ def _reject(
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why, and keep the rows apart for a person to look at."""
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     rows, version = 0, None
     if frame is not None:

@@ -170,7 +170,7 @@ def _row(made: BatchEstimate) -> Mapping[str, Any]:
 
 def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequence[BatchEstimate]:
     """All estimates of the same metric, of any champion, up to this batch, which is the last."""
-    from mlops_assets.sources.batches import natural_order
+    from mlops_assets.sources.keys import natural_order
 
     kept = all_records(storage, BatchEstimate, model.name, _FOLDER).values()
     before = [

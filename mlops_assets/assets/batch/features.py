@@ -45,7 +45,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         from mlops_assets.modelling.features import compute
-        from mlops_assets.sources.contents import data_version
+        from mlops_assets.sources.data_version import data_version
 
         ledger = BatchLedger(mlops_storage, model.name)
         record = ledger.accepted(context.partition_key)
@@ -121,7 +121,7 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
     """Of which rows (n,) the label was known at a moment; not of those that do not say since when."""
     import pandas as pd
 
-    from mlops_assets.sources.contents import parse_times
+    from mlops_assets.sources.times import parse_times
 
     if known_at not in rows.columns:
         return pd.Series(False, index=rows.index)

@@ -117,7 +117,7 @@ def _reject(
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why, and keep the rows apart for a person to look at; what the batch said before counts no longer."""
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     rows, version = 0, None
     if frame is not None:
@@ -138,7 +138,7 @@ def _accept(
     context: dg.AssetExecutionContext,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     from mlops_assets.resources.outcome_frames import tidy
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(frame[[*model.key, model.target]])

@@ -229,7 +229,7 @@ def _performance_metadata(
 
 def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
     """The metric over this batch and those before it, each as it was measured last."""
-    from mlops_assets.sources.batches import natural_order
+    from mlops_assets.sources.keys import natural_order
 
     measured = {context.partition_key: here}
     for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:

@@ -49,7 +49,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.MaterializeResult[Any]]:
         from mlops_assets.modelling.predictions import predict
-        from mlops_assets.sources.contents import data_version
+        from mlops_assets.sources.data_version import data_version
 
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         note = partial(record_report, context, mlops_storage, model, "predictions", record)

@@ -9,7 +9,8 @@ import dagster as dg
 
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
 from mlops_assets.sources import Source, UpstreamAsset
-from mlops_assets.sources.batches import RUNNING, Look, Waiting, natural_order, safe_key
+from mlops_assets.sources.keys import natural_order, safe_key
+from mlops_assets.sources.look import RUNNING, Look, Waiting
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_batch(source: Source, batch: str, context: dg.AssetExecutionContext) ->
     """
     if not isinstance(source, UpstreamAsset):
         return source.read(batch)
-    from mlops_assets.sources.frame_batches import divided, refuse, timed
+    from mlops_assets.sources.rows import divided, refuse, timed
 
     partition = _partition_of(source, batch, context.instance)
     try:
@@ -191,8 +192,9 @@ def _look_at_periods(
 ) -> Look:
     import pandas as pd
 
-    from mlops_assets.sources.contents import data_version, periods_over
-    from mlops_assets.sources.frame_batches import divided
+    from mlops_assets.sources.data_version import data_version
+    from mlops_assets.sources.periods import periods_over
+    from mlops_assets.sources.rows import divided
 
     assert source.period is not None and context.repository_def is not None
     place = (source.key, source.period, str(source.time))

@@ -91,7 +91,7 @@ def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRe
 
 def _rows_digest(rows: Rows) -> str:
     """Hex digits that change with the features, the labels and their order."""
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     return f"{data_version(rows.X)}-{data_version(rows.y.to_frame())}"
 

@@ -89,7 +89,7 @@ def features_anew(
     `FeaturesError` where the function fails.
     """
     from mlops_assets.modelling.features import compute
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     ledger, changed = BatchesThen(storage, model.name, manifest), {}
     infos: dict[str, BatchInfo] = {}
@@ -117,7 +117,7 @@ def _unlike(then: "pd.DataFrame", now: "pd.DataFrame") -> list[str]:
 
 def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -> tuple[str, int | None]:
     """The version that a stored frame has by its content, and its rows."""
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
 
     if not storage.has_frame(model, kind, batch, version):
         return "gone", None
@@ -130,7 +130,7 @@ def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -
 
 def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
     """The versions that the rows of the source would get, as they are and with the recorded types."""
-    from mlops_assets.sources.contents import data_version
+    from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.plain_columns import plain_columns
     from mlops_assets.validation.schema import Schema, normalise
     from mlops_assets.validation.where import rows_of

@@ -28,7 +28,7 @@ def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
 
 
 def _role(table: Table) -> Finding:
-    from mlops_assets.sources.table_rights import more_than_select
+    from mlops_assets.sources.table.rights import more_than_select
 
     name = f"role of {table.title}"
     try:

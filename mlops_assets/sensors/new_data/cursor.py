@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from mlops_assets.sources import Folder, Frame, Source, Table
-from mlops_assets.sources.batches import Look
+from mlops_assets.sources.look import Look
 
 MOST_FILES = 200
 MOST_PERIOD_FILES = 500

@@ -22,7 +22,7 @@ from mlops_assets.sensors.new_data.vanished import report_vanished
 from mlops_assets.sensors.new_data.work_list import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sources import Folder, Source, UpstreamAsset
-from mlops_assets.sources.batches import Look
+from mlops_assets.sources.look import Look
 from mlops_assets.text import counted
 
 MOST_SECONDS = 25.0

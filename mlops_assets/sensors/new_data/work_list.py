@@ -16,7 +16,7 @@ from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.records import log_damage
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.training_rows import batches_of_manifest
-from mlops_assets.sources.batches import RUNNING, Look
+from mlops_assets.sources.look import RUNNING, Look
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""The version of the content of rows, as a hash."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.util import hash_pandas_object
+
+from mlops_assets.text import cell_text
+
+
+def data_version(frame: pd.DataFrame) -> str:
+    """16 hex digits from column names, dtypes, values and their order; the index does not count.
+
+    Text counts as one dtype, however pandas stores it, so that versions survive a change of pandas.
+    """
+    digest = hashlib.sha256(f"{len(frame)} rows".encode())
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        label = "text" if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O" else str(dtype)
+        digest.update(f"|{name!r}:{label}".encode("utf-8", "surrogatepass"))
+    if frame.shape[1]:
+        digest.update(_hashes(frame).astype("<u8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
+    """A number for each row; cells that cannot be hashed, such as lists, count by their text."""
+    try:
+        if not any(_says_its_address(column) for _, column in frame.items()):
+            return hash_pandas_object(frame, index=False).to_numpy()
+    except Exception:  # cells are objects of any library; such a batch is rejected later, with its row
+        pass
+    texts = {
+        place: [cell_text(value).encode("utf-8", "backslashreplace").decode() for value in frame.iloc[:, place]]
+        for place in range(frame.shape[1])
+    }
+    return hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
+
+
+def _says_its_address(column: pd.Series) -> bool:
+    """Whether some cells have a text that differs each time that they are made."""
+    return column.dtype == object and any(_has_no_text(kind) for kind in set(map(type, column)))
+
+
+def _has_no_text(kind: Any) -> bool:
+    return kind.__repr__ is object.__repr__

@@ -1,0 +1,89 @@
+"""Which batches of a `Folder` are ready."""
+
+import hashlib
+import time as clock
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mlops_assets.errors import SourceError, SourceUnavailableError
+from mlops_assets.sources.folder.files import files_of, periods_of
+from mlops_assets.sources.folder.listing import Found
+from mlops_assets.sources.folder.opening import SlowFileError
+from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.look import RUNNING, Look, Period, Waiting
+from mlops_assets.sources.periods import periods_over
+
+LOOK_SECONDS = 8.0
+"""After so long a look leaves the files that it did not come to for the next one, which knows the others already."""
+
+FILE_SECONDS = 20.0
+"""A file that takes longer to be divided by period waits, so that no look is held up: Dagster ends a tick after 60."""
+
+_QUIET_SECONDS = 10.0
+
+
+def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
+    """Which batches are ready; without a period no file is opened.
+
+    `seen` is what the last look gave. Without it, a file is ready 10 s after its last change. `now` is in UTC
+    without a zone; the default is the clock.
+    """
+    now = pd.Timestamp(clock.time(), unit="s") if now is None else now
+    try:
+        files, waiting = files_of(folder)
+    except OSError as problem:
+        return Look({}, (Waiting(folder.path, f"the folder cannot be listed: {problem.strerror}"),), {})
+    stable = []
+    for file in files:
+        reason = _unstable(folder, file, seen, now)
+        if reason:
+            waiting.append(Waiting(file.shown, reason))
+        else:
+            stable.append(file)
+    marks = {file.key: file.mark for file in files}
+    if folder.period is None:
+        return Look({file.key: file.mark for file in stable}, tuple(waiting), marks)
+    ready, running = _look_at_periods(folder, stable, folder.period, now)
+    return Look(ready, (*waiting, *running), marks)
+
+
+def _unstable(folder: Folder, file: Found, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
+    if file.done or not file.regular:
+        return None
+    if folder.marker:
+        return f"there is no {file.name.rpartition('/')[2] + '.done'!r:.80} yet"
+    if seen is None:
+        quiet = now.timestamp() - file.modified >= _QUIET_SECONDS
+        return None if quiet else f"changed less than {_QUIET_SECONDS:.0f} s ago"
+    if file.key not in seen:
+        return "new: read when the next look finds it unchanged"
+    return None if seen[file.key] == file.mark else "changed since the last look"
+
+
+def _look_at_periods(
+    folder: Folder, files: list[Found], period: Period, now: pd.Timestamp
+) -> tuple[dict[str, str], list[Waiting]]:
+    """The periods that are over, then the files that cannot be divided, as batches of their own."""
+    marks: dict[str, list[str]] = {}
+    broken: dict[str, str] = {}
+    slow: list[Waiting] = []
+    ends = clock.monotonic() + LOOK_SECONDS
+    for number, file in enumerate(files):
+        if clock.monotonic() > ends:
+            raise SourceUnavailableError(
+                f"Folder {folder.path!r}: {number:,} of {len(files):,} files were divided by {period} in "
+                f"{LOOK_SECONDS:.0f} s. The next look goes on; nothing needs to be done."
+            )
+        periods = periods_of(folder, file, period, FILE_SECONDS)
+        if isinstance(periods, SlowFileError):
+            slow.append(Waiting(file.shown, str(periods)))
+            continue
+        if isinstance(periods, SourceError):
+            broken[f"file-{file.key}"] = file.mark
+            continue
+        for key in periods:
+            marks.setdefault(key, []).append(f"{file.key} {file.mark}")
+    over, running = periods_over(marks, period, now)
+    ready = {key: hashlib.blake2b("\n".join(sorted(marks[key])).encode(), digest_size=8).hexdigest() for key in over}
+    return {**ready, **broken}, [*slow, *(Waiting(key, RUNNING) for key in running)]

@@ -1,0 +1,1 @@
+"""A Python callable as a source."""

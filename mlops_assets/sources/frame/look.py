@@ -1,0 +1,30 @@
+"""Which batches of a `Frame` are ready."""
+
+import time as clock
+
+import pandas as pd
+
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.sources.frame.batches import batches_of
+from mlops_assets.sources.frame.source import Frame
+from mlops_assets.sources.look import RUNNING, Look, Waiting
+from mlops_assets.sources.periods import periods_over
+
+
+def look(source: Frame, now: pd.Timestamp | None) -> Look:
+    """Which batches are ready, each marked with its data version. SourceError when the callable fails.
+
+    `seen` is not needed: what a callable returns is whole. `now` is in UTC without a zone.
+    """
+    now = pd.Timestamp(clock.time(), unit="s") if now is None else now
+    marks: dict[str, str] = {}
+    clashes = []
+    for key, batch in batches_of(source):
+        if key in marks:
+            clashes.append(Waiting(key, "yielded twice: the first is taken; expected each key once"))
+        else:
+            marks[key] = data_version(batch)
+    if source.period is None:
+        return Look(marks, tuple(clashes), {})
+    over, running = periods_over(marks, source.period, now)
+    return Look({key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running), {})

@@ -1,0 +1,17 @@
+"""One batch of a `Frame` read."""
+
+import pandas as pd
+
+from mlops_assets.errors import SourceError
+from mlops_assets.sources.frame.batches import batches_of
+from mlops_assets.sources.frame.source import Frame
+
+
+def read(source: Frame, key: str) -> pd.DataFrame:
+    """All rows of a batch; SourceError when it is not there, too large or of an unsafe name."""
+    for name, batch in batches_of(source, only=key):
+        if name == key:
+            return batch
+    raise SourceError(
+        f"{source.title}: batch {key!r:.120}: the callable no longer gives it. Mend it, or give up the batch."
+    )

@@ -1,0 +1,33 @@
+"""What one look at a source finds: which batches are ready, and what waits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Period = Literal["day", "week", "month", "quarter", "year"]
+
+Recall = Literal["nothing", "files", "batches"]
+"""What a source must be told at each look: nothing, its files as they were before, or its batches so far."""
+
+RUNNING = "period not over"
+"""Why a period waits that may still get rows."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that is there and is not a batch yet, with the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a source found.
+
+    `ready` maps each batch key to a cheap mark that changes when the batch may have changed; its order is the
+    order of the batches. `seen` is to be handed to the next look; it is plain JSON.
+    """
+
+    ready: dict[str, str]
+    waiting: tuple[Waiting, ...]
+    seen: dict[str, str]

@@ -1,0 +1,107 @@
+"""Read a column as times, and refuse a value that is not one, or that can be read in two ways."""
+
+import re
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from mlops_assets.errors import SourceError
+
+_DAY_OR_MONTH = r"\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?:\D|$)"
+
+
+def parse_times(values: pd.Series, time_format: str | None = None) -> pd.Series:
+    """A column as datetimes in microseconds (in UTC where it has a zone); SourceError naming the first bad value.
+
+    Without a format, a value such as 01/02/2024 is refused: it is a day of January or of February, and what pandas
+    takes it for depends on the first value of the column.
+    """
+    try:
+        return _parsed_times(_of_numpy(values), time_format)
+    except SourceError:
+        raise
+    except Exception as problem:  # cells are objects of any library, whose methods may raise anything
+        raise SourceError(
+            f"column {values.name!r:.80} of type {values.dtype!s:.40} cannot be read as times "
+            f"({type(problem).__name__}: {problem!s:.120}); expected values such as 2011-01-31T17:00:00. Correct them"
+        ) from None
+
+
+def _of_numpy(values: pd.Series) -> pd.Series:
+    """A column of Arrow as pandas holds it otherwise; Arrow lacks some of what is asked of a column below."""
+    if not isinstance(values.dtype, pd.ArrowDtype):
+        return values
+    import pyarrow as pa
+
+    return pd.Series(pa.array(values.array).to_pandas(), name=values.name).set_axis(values.index)
+
+
+def _parsed_times(values: pd.Series, time_format: str | None) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return _plain_times(values)
+    text = values
+    if pd.api.types.is_numeric_dtype(values):
+        there = values.dropna()
+        whole = bool(((there % 1 == 0) & (there.abs() < 2**63)).all())
+        text = values.astype("Int64").astype("string") if whole else values.astype("string")
+    if time_format is None:
+        _refuse_two_ways(text)
+    parsed = _first_that_parses(text, time_format).mask(
+        text.isin(["now", "today"])
+    )  # pandas takes these for the time it is
+    bad = (parsed.isna() & values.notna()).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise SourceError(
+            f"column {values.name!r:.80} holds {values.iloc[row]!r:.80} in data row {row + 1}, which is not a time "
+            f"{f'of the format {time_format!r:.40}' if time_format else 'as the others are'}; expected one format "
+            "throughout, such as 2011-01-31 or 2011-01-31T17:00:00. Correct the values"
+        )
+    return _plain_times(parsed)
+
+
+def _plain_times(times: pd.Series) -> pd.Series:
+    """One unit, and one zone where there are zones, so that batches can be put together."""
+    microseconds: pd.Series = times.dt.as_unit("us")
+    return microseconds if times.dt.tz is None else microseconds.dt.tz_convert("UTC")
+
+
+def _refuse_two_ways(text: pd.Series) -> None:
+    there = text.reset_index(drop=True).dropna().astype(str)
+    suspects = there[there.str.match(_DAY_OR_MONTH)]
+    for row, value in zip(suspects.index.tolist(), suspects, strict=True):
+        found = re.match(_DAY_OR_MONTH, value)
+        assert found is not None
+        one, other = int(found.group(1)), int(found.group(2))
+        if (one != other and max(one, other) <= 12) or len(found.group(3)) == 2:
+            raise SourceError(
+                f"column {text.name!r:.80} holds {value!r:.40} in data row {row + 1}, which can be read in two ways, "
+                "by month or by day first. Write times as 2024-02-01, or declare time_format, such as '%d/%m/%Y', if "
+                "it is the column of time of a Folder"
+            )
+
+
+def _first_that_parses(text: pd.Series, time_format: str | None = None) -> pd.Series:
+    """The reading with the fewest unparsed values; formats differ in what they allow within one column."""
+    best: pd.Series | None = None
+    iso = {"format": "ISO8601"}
+    readings: tuple[dict[str, Any], ...] = ({}, iso, {"utc": True}, {**iso, "utc": True})
+    if time_format is not None:
+        readings = ({"format": time_format}, {"format": time_format, "utc": True})
+    for options in readings:
+        try:
+            with warnings.catch_warnings():
+                # pandas warns before it guesses value by value, which fills what is missing from today's date
+                warnings.simplefilter("error", UserWarning)
+                # Of days first it warns in Cython, where an error would be printed and not raised.
+                warnings.filterwarnings("ignore", message="Parsing dates in")
+                parsed: pd.Series = pd.to_datetime(text, errors="coerce", **options)
+        except (ValueError, TypeError, OverflowError, UserWarning):
+            continue
+        if not pd.api.types.is_datetime64_any_dtype(parsed):
+            continue
+        if not bool((parsed.isna() & text.notna()).any()):
+            return parsed
+        best = parsed if best is None else best
+    return best if best is not None else pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")

@@ -1,0 +1,1 @@
+"""An asset of the project as a source."""
