@@ -40,7 +40,7 @@ def reproduce(
     Rows, parameters and seed are those recorded; code and packages those of now. Nothing is searched or written.
     Exit code 1 where predictions differ.
     """
-    from mlops_assets.assets.reproduction.reproduce import reproduce as fitted_again
+    from mlops_assets.reproduction.reproduce import reproduce as fitted_again
 
     name, wanted = _parsed(asked)
     with located(module, python_file, directory) as location:

@@ -3,8 +3,8 @@
 from deployment import failed, why
 from synthetic import rows
 
-from mlops_assets.assets.reproduction.reproduce import reproduce
 from mlops_assets.modelling.recipe import digest_of
+from mlops_assets.reproduction.reproduce import reproduce
 
 FOREST = "sklearn.ensemble.RandomForestRegressor"
 

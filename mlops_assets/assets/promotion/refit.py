@@ -5,10 +5,10 @@ from dataclasses import replace
 import dagster as dg
 
 from mlops_assets.assets.promotion.judge import Judgement, Refit
-from mlops_assets.assets.reproduction.recipe import TRAIN, recipe_of, stored_recipe
-from mlops_assets.assets.reproduction.refit_by_recipe import Refitting
 from mlops_assets.assets.training.fit import register, run_of, tags_of
 from mlops_assets.assets.training.gates import artifact_gates, open_case
+from mlops_assets.assets.training.recipe import TRAIN, recipe_of, stored_recipe
+from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError

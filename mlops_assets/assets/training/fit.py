@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets.reproduction.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
+from mlops_assets.assets.training.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
 from mlops_assets.resources.mlflow.model_version import ModelVersion

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.assets.reproduction.recipe import HOLDOUT, TRAIN, recipe_of_tags, stored_recipe
-from mlops_assets.assets.reproduction.refit_by_recipe import Refitting
-from mlops_assets.assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
 from mlops_assets.assets.training.gates import predictions_digest
+from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, stored_recipe
+from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
+from mlops_assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage

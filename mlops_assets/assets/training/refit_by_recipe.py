@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.assets.reproduction.recipe import recipe_of
+from mlops_assets.assets.training.recipe import recipe_of
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
 from mlops_assets.resources.training_rows import Rows

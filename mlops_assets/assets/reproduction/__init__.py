@@ -1,1 +1,0 @@
-"""A version fitted again from what was recorded of it."""
