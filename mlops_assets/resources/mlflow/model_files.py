@@ -70,7 +70,8 @@ def save_model(
     default the installed versions of scikit-learn, pandas, numpy, the serializer and the boosting library in use.
     `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
 
-    Raises `ArtifactError`, naming the types, if skops cannot store the model; `folder` is then removed.
+    Raises `ArtifactError`, naming the types, if skops cannot store the model, or what the machine says if it cannot
+    write; `folder` is then removed.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ArtifactError(f"model folder {folder} is not empty: give a new folder")
@@ -94,8 +95,10 @@ def save_model(
             or [*_installed_requirements(serialization), *boosting.requirements(model)],
             skops_trusted_types=sorted({*TRUSTED_TYPES, *trusted}) if serialization == "skops" else None,
         )
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if (full := _of_the_machine(error)) is not None:
+            raise ArtifactError(f"{folder} cannot be written: {full.strerror}. Look at space and rights") from error
         if serialization != "skops":
             raise ArtifactError(f"{type(model).__name__} cannot be saved with {serialization}: {error}") from error
         raise ArtifactError(_why_skops_refuses(model, trusted)) from error
@@ -151,6 +154,14 @@ def _file_names(folder: Path) -> list[str]:
 
 def _installed_requirements(serialization: Serialization) -> list[str]:
     return [f"{name}=={installed_version(name)}" for name in ("scikit-learn", serialization, "pandas", "numpy")]
+
+
+def _of_the_machine(error: BaseException) -> OSError | None:
+    """What the machine refused, where that is why MLflow failed: it takes a full disk for an untrusted type."""
+    found: BaseException | None = error
+    while found is not None and not (isinstance(found, OSError) and found.errno):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:

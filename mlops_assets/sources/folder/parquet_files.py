@@ -7,6 +7,7 @@ import pandas as pd
 from mlops_assets.errors import SourceError
 from mlops_assets.sources.folder.csv_files import refuse_repeated, require_column
 from mlops_assets.sources.folder.opening import Format
+from mlops_assets.sources.folder.parquet_pages import unpacked_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,7 @@ def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) 
         stream.seek(0)
         file = pq.ParquetFile(stream, read_dictionary=texts)
         _refuse_footer(file, fmt)
+        _refuse_unpacked(unpacked_size(stream, file.metadata, fmt.limits.max_unpacked_mb * 1e6), fmt)
         names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
         refuse_repeated(names)
         for column in columns or []:
