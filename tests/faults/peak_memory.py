@@ -3,6 +3,7 @@
 Prints what reading said and by how many MB the peak of the process's memory grew while it read.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -18,9 +19,8 @@ def peak() -> float:
 
 
 if __name__ == "__main__":
-    import pandas as pd  # noqa: F401
-    import pyarrow.compute
-    import pyarrow.parquet  # noqa: F401
+    for module in ("pandas", "pyarrow.compute", "pyarrow.parquet"):  # what they take is not of the file
+        importlib.import_module(module)
 
     pattern, batch, *limits = sys.argv[1:]
     source = Folder(pattern, limits=Limits(**(json.loads(limits[0]) if limits else {})))
