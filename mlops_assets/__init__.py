@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from mlops_assets.sources import Folder as Folder
     from mlops_assets.sources import Frame as Frame
     from mlops_assets.sources import Limits as Limits
+    from mlops_assets.sources import Look as Look
+    from mlops_assets.sources import Source as Source
     from mlops_assets.sources import Table as Table
     from mlops_assets.sources import UpstreamAsset as UpstreamAsset
+    from mlops_assets.sources import Waiting as Waiting
 
 # What the pack ships sends nothing home; the packages read these when they are first imported.
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -29,7 +32,7 @@ _FOUND_IN = {
     "Deployment": "components.deployment",
     "ModelPipeline": "components.model_pipeline",
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
-    **dict.fromkeys(("Folder", "Frame", "Limits", "Table", "UpstreamAsset"), "sources"),
+    **dict.fromkeys(("Folder", "Frame", "Limits", "Look", "Source", "Table", "UpstreamAsset", "Waiting"), "sources"),
     "MlopsAssetsError": "errors",
     "batches": "assets.shared.keys",
 }

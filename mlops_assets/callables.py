@@ -23,6 +23,7 @@ EXPECTED = {
     "metric": "a function (y_true, y_pred) -> float of which less is better, or what make_scorer of sklearn.metrics "
     "makes of a function",
     "frame": "a function of your own project that returns a DataFrame or yields (key, DataFrame)",
+    "source": "a class of your own that derives from mlops_assets.Source",
 }
 """For each kind of field, what its dotted names may stand for."""
 

@@ -1,6 +1,7 @@
 """The base of everything an engineer declares: frozen, strict, and clear about what is wrong."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ class Declared(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise DeclaredWrongly(title(type(self).__name__, values), _problems(type(self), error)) from None
+            raise DeclaredWrongly(self._title(type(self).__name__, values), _problems(type(self), error)) from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -54,6 +55,15 @@ class Declared(BaseModel):
             if not isinstance(name, str):
                 raise WrongField(str(info.field_name), f"{info.field_name}: the name {shown(name)} is no text")
         return value
+
+    @classmethod
+    def _title(cls, kind: str, values: Mapping[str, Any]) -> str:
+        return title(kind, values)
+
+
+def without_address(text: str) -> str:
+    """Return a text without what follows "://": it may be the URL of a database with its password."""
+    return re.sub(r"://\S*", "://***", text)
 
 
 def title(kind: str, values: Mapping[str, Any]) -> str:
@@ -110,5 +120,5 @@ def _meant(name: str, fields: Sequence[str]) -> str:
 
 
 def _got(value: Any) -> str:
-    """The value where it is a plain one; a mapping may hold an address with a password."""
-    return f"a {type(value).__name__}" if isinstance(value, Mapping) else shown(value)
+    """The value where it is a plain one, without an address that may hold a password."""
+    return f"a {type(value).__name__}" if isinstance(value, Mapping) else without_address(shown(value))

@@ -180,5 +180,5 @@ def test_a_project_that_was_installed_from_a_file_is_the_users_own(package, orig
 
 def test_frame_calls_its_own_functions_only():
     assert Frame("no.such:thing").name == "no.such:thing"
-    with pytest.raises(DeclarationError, match="Frame: load: 'os:getcwd' is of Python's standard library"):
+    with pytest.raises(DeclarationError, match="Frame 'os:getcwd': load: 'os:getcwd' is of Python's standard library"):
         Frame("os:getcwd")

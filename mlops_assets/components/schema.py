@@ -8,10 +8,13 @@ from pydantic import BaseModel, RootModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.sources.yaml_form import FIRST_ARGUMENTS, KINDS
+from mlops_assets.sources.yaml_form import KINDS
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
-_SOURCE = "Its kind comes first: folder, frame, table (or query) or asset; a text alone is the glob of a folder."
+_SOURCE = (
+    "Its kind comes first: folder, frame, table (or query), asset, or type, the dotted name of a class of your own "
+    "with its options; a text alone is the glob of a folder."
+)
 _SEGMENTS = (
     "Many models from one file: each segment has a name, usually a `where`, and any other field in place of that of "
     "all; mappings are merged. Its model is called <name>_<segment>."
@@ -102,8 +105,19 @@ def _source() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for kind, source in KINDS.items():
         own = fields_schema(source)
-        fields |= {name: own[name] for name in own if name not in fields and name != FIRST_ARGUMENTS[kind]}
-        fields[kind] = {**own[FIRST_ARGUMENTS[kind]]}
+        fields |= {name: own[name] for name in own if name not in fields and name != source.first_field()}
+        fields[kind] = {**own[source.first_field()]}
     fields["asset"] |= {"type": ["string", "array"], "items": {"type": "string"}}
     first = {kind: fields.pop(kind) for kind in KINDS}
-    return {"additionalProperties": False, "type": ["object", "string", "null"], "properties": {**first, **fields}}
+    own = {"type": "string", "description": "Dotted name of a class of your own; what stands beside it are its fields."}
+    ours = {
+        **first,
+        **fields,
+    }  # their rules do not hold for a class of one's own, which may have a field of such a name
+    told = {name: {"description": field["description"]} for name, field in ours.items()}
+    return {
+        "type": ["object", "string", "null"],
+        "properties": {"type": own, **told},
+        "if": {"required": ["type"]},
+        "else": {"additionalProperties": False, "properties": ours},
+    }

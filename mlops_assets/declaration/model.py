@@ -233,9 +233,9 @@ class Declaration(Declared):
             if isinstance(extent, str) and not self.time:
                 raise WrongField(field, f"{extent!r} is a duration: declare `time`, or give a number of batches")
         for name, source in (("source", self.source), ("outcomes", self.outcomes)):
-            if source is not None and source.period is not None and source.time is None:
+            if source is not None and source.divided_by is not None and source.time is None:
                 raise WrongField(
-                    name, f"{name}: period {source.period!r} needs `time`, the column that divides the rows"
+                    name, f"{name}: period {source.divided_by!r} needs `time`, the column that divides the rows"
                 )
         return self
 

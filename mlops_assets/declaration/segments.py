@@ -100,7 +100,7 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(common)
     for name, value in own.items():
         merged[name] = value
-        before = _written(common.get(name))
+        before = common.get(name) if name in _SOURCES else _written(common.get(name))
         if isinstance(before, Mapping) and isinstance(value, Mapping) and not _other_kind(name, before, value):
             merged[name] = _merged(before, value)
     return merged
@@ -115,5 +115,5 @@ def _other_kind(name: str, before: Mapping[str, Any], value: Mapping[str, Any]) 
     """Whether a source is replaced by one of another kind: then nothing of it remains."""
     if name not in _SOURCES:
         return False
-    own = [kind for kind in (*KINDS, "query") if kind in value]
-    return bool(own) and own[0] not in before
+    own = [kind for kind in ("type", *KINDS, "query") if kind in value]
+    return bool(own) and (own[0] not in before or (own[0] == "type" and value["type"] != before["type"]))

@@ -9,7 +9,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sources import UpstreamAsset
+from mlops_assets.sources.reading import read
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def source_differences(
     """Batches whose rows in the source are others now, and a note of those that the source cannot give."""
     from mlops_assets.modelling.reproduction import Difference
 
-    if isinstance(model.source, UpstreamAsset):
+    if model.source.asset_key is not None:
         return [], [f"not compared with the source: only a run can read it. {model.source.describe()}"]
     found: list[Difference] = []
     unread: dict[str, str] = {}
@@ -135,8 +135,7 @@ def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> lis
     from mlops_assets.validation.schema import Schema, normalise
     from mlops_assets.validation.where import rows_of
 
-    assert not isinstance(model.source, UpstreamAsset)  # only a run can read it
-    frame, _ = plain_columns(rows_of(model.source.read(batch), model.where), unused(model))
+    frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
     if model.outcomes is not None and model.target in frame.columns:
         frame = frame.drop(columns=model.target)
     recorded = storage.read_json(model.name, "schema")

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.sources import Frame, Source
 
 _FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_columns", "known_at")
 
@@ -20,18 +19,12 @@ def judged_by(model: Declaration, learnt_anew: int) -> str:
     fields = {name: getattr(model, name) for name in _FIELDS}
     if model.optional:
         fields["optional"] = model.optional
-    judges = [_options(model.source), fields, model.outcomes is not None, _suite(model)]
+    judges = [model.source.digest_of(), fields, model.outcomes is not None, _suite(model)]
     if model.features is not None:  # then columns may be of times, which no estimator takes as they are
         judges.append("features")
     if learnt_anew:
         judges.append(learnt_anew)
     return hashlib.sha256(json.dumps(judges, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _options(source: Source) -> Any:
-    """What is declared of a source; defaults are left out, so that a new option changes nothing."""
-    load = source.name if isinstance(source, Frame) else ""  # the callable itself has no text that all processes share
-    return type(source).__name__, load, source.model_dump(exclude_defaults=True, exclude={"load"})
 
 
 def _suite(model: Declaration) -> str:

@@ -1,12 +1,12 @@
-"""How large a batch may be before it is refused unread."""
+"""The largest batch that is read."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mlops_assets.strict_model import Declared
 
 
-class Limits(BaseModel):
+class Limits(Declared):
     """The largest batch that is read. Each limit is checked before the batch is read whole."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_mb: float = Field(default=512.0, gt=0, description="Largest file on disk, in MB (1,000,000 bytes).")
     max_rows: int = Field(default=5_000_000, gt=0, description="Most rows of one file or frame.")

@@ -1,12 +1,9 @@
 """What one look at a source finds: which batches are ready, and what waits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Period = Literal["day", "week", "month", "quarter", "year"]
-
-Recall = Literal["nothing", "files", "batches"]
-"""What a source must be told at each look: nothing, its files as they were before, or its batches so far."""
 
 RUNNING = "period not over"
 """Why a period waits that may still get rows."""
@@ -25,9 +22,11 @@ class Look:
     """What one look at a source found.
 
     `ready` maps each batch key to a cheap mark that changes when the batch may have changed; its order is the
-    order of the batches. `seen` is to be handed to the next look; it is plain JSON.
+    order of the batches. `seen` is for `Source.keep`. Where `listed` is False the source could not be listed, and
+    nothing follows from what is absent.
     """
 
     ready: dict[str, str]
-    waiting: tuple[Waiting, ...]
-    seen: dict[str, str]
+    waiting: tuple[Waiting, ...] = ()
+    seen: dict[str, str] = field(default_factory=dict)
+    listed: bool = True

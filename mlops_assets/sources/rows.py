@@ -1,7 +1,7 @@
 """What holds for the rows of every source: divided by period, times as times, and no more than is allowed."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -9,14 +9,11 @@ from mlops_assets.errors import DeclarationError, SourceError
 from mlops_assets.sources.keys import is_safe
 from mlops_assets.sources.look import Period
 from mlops_assets.sources.periods import period_keys
+from mlops_assets.sources.source import Source
 from mlops_assets.sources.times import parse_times
 
-if TYPE_CHECKING:
-    from mlops_assets.sources.frame.source import Frame
-    from mlops_assets.sources.upstream.source import UpstreamAsset
 
-
-def divided(source: "Frame | UpstreamAsset", frame: Any, period: Period) -> Iterator[tuple[str, pd.DataFrame]]:
+def divided(source: Source, frame: Any, period: Period) -> Iterator[tuple[str, pd.DataFrame]]:
     """The rows of each period of a frame, with its key."""
     if source.time is None:
         raise DeclarationError(f"{source.title}: period={period!r} needs time, the column to divide the rows by.")
@@ -43,7 +40,7 @@ def divided(source: "Frame | UpstreamAsset", frame: Any, period: Period) -> Iter
         yield key, whole[keys == key].reset_index(drop=True)
 
 
-def timed(source: "Frame | UpstreamAsset", name: str, batch: pd.DataFrame) -> pd.DataFrame:
+def timed(source: Source, name: str, batch: pd.DataFrame) -> pd.DataFrame:
     """The batch with its column of time as datetimes, where it has it."""
     if source.time is None or source.time not in batch:
         return batch
@@ -53,7 +50,7 @@ def timed(source: "Frame | UpstreamAsset", name: str, batch: pd.DataFrame) -> pd
         raise SourceError(f"{source.title}: batch {name!r}: {problem}.") from None
 
 
-def refuse(source: "Frame | UpstreamAsset", name: str, batch: pd.DataFrame) -> None:
+def refuse(source: Source, name: str, batch: pd.DataFrame) -> None:
     """SourceError where a batch has an unsafe key, or more rows or columns than its source allows."""
     if not is_safe(name):
         raise SourceError(

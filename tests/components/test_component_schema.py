@@ -28,7 +28,16 @@ def test_schema_has_a_description_and_the_default_of_every_field_and_the_names_t
     assert fields["pages"]["else"]["enum"] == ["on_alarm", "always", "never"]
     retraining = fields["retraining"]["else"]["properties"]
     assert retraining["timezone"]["default"] == "UTC" and retraining["confirm"]["default"] == [2, 3]
-    assert set(fields["source"]["properties"]) >= {"folder", "frame", "table", "asset", "query", "url", "period"}
+    assert set(fields["source"]["properties"]) >= {
+        "folder",
+        "frame",
+        "table",
+        "asset",
+        "query",
+        "url",
+        "period",
+        "type",
+    }
     assert "name" in fields["segments"]["items"]["required"]
 
 
@@ -43,6 +52,8 @@ def test_schema_has_a_description_and_the_default_of_every_field_and_the_names_t
         ({"gates": {"min_gian": 1}}, "Additional properties are not allowed ('min_gian' was unexpected)"),
         ({"gates": {"beats": ["dumy"]}}, "'dumy' is not one of ['dummy', 'previous', 'linear']"),
         ({"source": {"foldr": "x"}}, "Additional properties are not allowed ('foldr' was unexpected)"),
+        ({"source": {"type": "shop.Bucket", "prefix": "x", "period": 7}}, None),
+        ({"source": {"type": 7}}, "7 is not of type 'string'"),
         ({"where": {"region": {"not": "north"}}}, "is not of type 'string', 'integer', 'number', 'boolean', 'array'"),
         ({"segments": []}, "[] should be non-empty"),
         ({"segments": [{"where": {"region": "north"}}]}, "'name' is a required property"),

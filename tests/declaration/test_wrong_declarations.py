@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 }
 ABSENT = object()
 HOLDOUT = "holdout: Input should be a valid integer or a valid number or a valid string (got [1])"
-SOURCES = "expected the glob of a folder, or one of {folder: data/*.csv}, {frame: package.module:function}"
+SOURCES = "the glob of a folder, or one of {folder: data/*.csv}, {frame: package.module:function}"
 
 
 def case(change: dict[str, Any], line: str, says: str) -> Any:
@@ -79,20 +79,26 @@ def project(tmp_path, monkeypatch) -> Project:
         case(
             {"expectations": "/no/such/suite.yaml"}, "expectations: /no/such/suite.yaml", "expectations: /no/such/suite"
         ),
-        case({"source": None}, "source: null", f"source: a NoneType is no source; {SOURCES}"),
-        case({"source": 7}, "source: 7", f"source: a int is no source; {SOURCES}"),
-        case({"source": {"foldr": "x"}}, "source:", f"source: its kind is missing (found: 'foldr'); {SOURCES}"),
-        case({"source": {}}, "source: {}", f"source: its kind is missing (found: nothing); {SOURCES}"),
+        case({"source": None}, "source: null", f"source: expected a source, got NoneType; write {SOURCES}"),
+        case({"source": 7}, "source: 7", f"source: expected a source, got int; write {SOURCES}"),
+        case(
+            {"source": {"foldr": "x"}}, "source:", f"source: its kind is missing (found: 'foldr'); expected {SOURCES}"
+        ),
+        case({"source": {}}, "source: {}", f"source: its kind is missing (found: nothing); expected {SOURCES}"),
         case(
             {"source": {"folder": "a", "table": "b"}},
             "source:",
             "source: has two kinds, 'folder' and 'table'; expected",
         ),
-        case({"source": {"folder": "a", "perod": "day"}}, "source:", "source: Folder 'a': perod: Extra inputs are not"),
+        case(
+            {"source": {"folder": "a", "perod": "day"}},
+            "perod: day",
+            "source: has no field 'perod'; did you mean 'period'?",
+        ),
         case(
             {"source": {"folder": "a", "period": "hour"}},
-            "source:",
-            "source: Folder 'a': period: Input should be 'day'",
+            "period: hour",
+            "source: period: Input should be 'day'",
         ),
         case(
             {"source": {"folder": "a", "period": "day"}},
@@ -104,17 +110,17 @@ def project(tmp_path, monkeypatch) -> Project:
             "outcomes:",
             "outcomes: period 'day' needs `time`, the column that",
         ),
-        case({"source": "s3://bucket/*.csv"}, "source: s3://bucket/*.csv", "source: Folder: path begins with 's3:'"),
+        case({"source": "s3://bucket/*.csv"}, "source: s3://bucket/*.csv", "source: path: begins with 's3:'"),
         case(
             {"source": {"table": "orders", "url": "$U"}},
             "source:",
-            "source: Table 'orders': what a batch is is not decl",
+            "source: it is not declared what a batch is: declare",
         ),
-        case({"source": {"asset": "lake//x"}}, "source:", "source: UpstreamAsset: 'lake//x' is no key of an asset"),
+        case({"source": {"asset": "lake//x"}}, "source:", "source: key: is not the key of an asset; expected one such"),
         case(
             {"outcomes": {"folder": "late/*.csv"}}, "outcomes:", "outcomes needs `key`, the columns by which labels are"
         ),
-        case({"outcomes": 7, "key": ["id"]}, "outcomes: 7", f"outcomes: a int is no source; {SOURCES}"),
+        case({"outcomes": 7, "key": ["id"]}, "outcomes: 7", f"outcomes: expected a source, got int; write {SOURCES}"),
         case({"metrics": ["nowhere:cost"]}, "metrics:", "metrics: 'nowhere:cost': no module 'nowhere'. Install it, or"),
         case(
             {"metrics": ["numpy:pi"]},
@@ -219,7 +225,7 @@ def test_parts_that_are_declared_alone_name_themselves():
         Gates(min_gian=1)
     with pytest.raises(MlopsAssetsError, match=r"^Search: trials: Input should be greater than or equal to 1"):
         Search({"alpha": [1]}, trials=0)
-    with pytest.raises(MlopsAssetsError, match=r"^Folder 'a': perod: Extra inputs are not permitted"):
+    with pytest.raises(MlopsAssetsError, match=r"^Folder 'a': has no field 'perod'; did you mean 'period'"):
         Folder("a", perod="day")
 
 

@@ -27,6 +27,15 @@ def write_files(folder: Path) -> None:
         pd.concat(frames.values(), ignore_index=True).reset_index(names="id").to_sql("rentals", database, index=False)
 
 
+def write_journals(folder: Path) -> None:
+    """data/journal/2024-01.jsonl to 2024-05.jsonl: the same rentals as lines of JSON."""
+    journals = folder / "data" / "journal"
+    journals.mkdir(parents=True)
+    for month in MONTHS:
+        rows = hours(month, "north", "south")
+        rows.to_json(journals / f"2024-{month:02d}.jsonl", orient="records", lines=True, date_format="iso")
+
+
 def write_late_labels(folder: Path) -> None:
     """data/trips without labels, data/labels with those of all months but the last, known a week after the month."""
     for name in ("trips", "labels"):

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from bikes import write_late_labels
+from bikes import write_journals, write_late_labels
 from pages import blocks
 from project import Location
 
@@ -189,11 +189,19 @@ def test_a_person_goes_back_to_a_former_champion(project):
 
 def test_each_kind_of_source_gives_a_champion(project, monkeypatch):
     monkeypatch.setenv("WAREHOUSE_URL", f"sqlite:///{project.folder / 'warehouse.db'}")
+    write_journals(project.folder)
     project.follow("how-to/own-source.md")
+    models = ("bikes", "trips", "rides", "hires")  # of the last two, one is declared in YAML
     with project.location() as location:
         assert failures(location.left_to_itself()) == []
-        assert (champion(location, "bikes"), champion(location, "trips")) == (1, 1)
-        assert location.instance.get_dynamic_partitions("bikes_batches") == MONTHS
+        assert [champion(location, model) for model in models] == [1, 1, 1, 1]
+        for model in ("bikes", "rides", "hires"):
+            assert location.instance.get_dynamic_partitions(f"{model}_batches") == MONTHS
+        (project.folder / "data/journal/2024-06.jsonl").write_text("not JSON\n")
+        assert [
+            "the journal of 2024-06 is not JSON lines" in failure for failure in failures(location.left_to_itself())
+        ] == [True, True]
+        assert location.left_to_itself() == []
 
 
 def test_a_project_needs_no_python(project):

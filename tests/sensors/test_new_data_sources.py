@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from ticking import Ticks, keys, pipeline, write
 
-from mlops_assets import Folder
-from mlops_assets.sensors.new_data import cursor as memory_module
+from mlops_assets import Folder, Look, Source
 from mlops_assets.sensors.new_data import requests as requests_module
 from mlops_assets.sensors.new_data import vanished as vanished_module
 from mlops_assets.sensors.new_data.attempts import Attempts
+from mlops_assets.sources.folder import memory as memory_module
 
 
 @pytest.fixture
@@ -105,6 +105,34 @@ def test_a_batch_whose_source_is_gone_is_reported_once_and_once_more_when_it_is_
     (landing / "a.csv").write_bytes(content)
     assert told(ticks.tick()) == {"a": "Its source is back."}
     assert told(ticks.tick()) == {}
+
+
+class Broken(Source):
+    """A source of one's own that fails in the way that it was declared with."""
+
+    how: str
+
+    def look(self, seen):
+        if self.how == "raises":
+            raise OSError("no route to host")
+        return None if self.how == "gives nothing" else Look({"../up": "1", "one": "2"})
+
+    def read(self, key):
+        raise AssertionError("a tick reads no batch")
+
+
+def test_a_source_of_ones_own_that_fails_is_logged_and_holds_up_no_other(make, landing, capfd):
+    write(landing, "a.csv")
+    models = [
+        pipeline(f"broken{number}", Broken(how)) for number, how in enumerate(["raises", "gives nothing", "unsafe"])
+    ]
+    ticks = make(*models, pipeline("sound", Folder(str(landing / "*.csv"))))
+    assert keys(ticks.tick(), "broken2") == ["one"]
+    assert keys(ticks.tick(), "sound") == ["a"]
+    log = capfd.readouterr().err
+    assert "broken0: SourceUnavailableError: Broken 'raises': test_new_data_sources.Broken.look raised OSError" in log
+    assert "Broken.look: expected a Look, got a NoneType" in log
+    assert "broken2: '../up' waits: its key is unsafe" in log
 
 
 def test_a_folder_that_cannot_be_listed_makes_no_batch_vanish(ticks, landing):

@@ -10,7 +10,6 @@ import pytest
 from types_of_columns import NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 from mlops_assets import UpstreamAsset
-from mlops_assets.assets.batch import upstream_source as upstream_batches
 from mlops_assets.checks import reasons
 from mlops_assets.errors import SourceError, SourceUnavailableError, TrainingError
 from mlops_assets.sources import Folder, Frame, Table
@@ -111,14 +110,13 @@ def test_a_folder_of_parquet(kind, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(TYPES.keys() - NOT_PARQUET))
-def test_an_upstream_asset_that_is_a_table_of_arrow(kind, monkeypatch):
+def test_an_upstream_asset_that_is_a_table_of_arrow(kind):
     """A DataFrame comes through as it is; `test_plain_columns` has those."""
     value = pa.Table.from_pandas(both(kind), preserve_index=False)
-    monkeypatch.setattr(upstream_batches, "_partition_of", lambda *_: None)
-    context = SimpleNamespace(instance=None, load_asset_value=lambda *_, **__: value)
-    source = UpstreamAsset("lake/rentals", time="whole" if kind in ("naive", "date") else None)
+    assets = SimpleNamespace(newest=lambda _: None, materialised=lambda _: {"one": "1"}, load=lambda *_: value)
+    source = UpstreamAsset("lake/rentals", time="whole" if kind in ("naive", "date") else None).within(assets)
     try:
-        read = upstream_batches.read_batch(source, "one", context)
+        read = source.read("one")
     except SourceError as refusal:  # by pandas, which does not know its own names of nested types
         assert kind in ("arrow list", "arrow map", "arrow struct") and "to_pandas() of its value" in str(refusal)
         return

@@ -13,7 +13,6 @@ from mlops_assets.resources.column_kinds import DATASET, kinds_for, stored_datas
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.storage import Storage
 from mlops_assets.resources.suites import Suite
-from mlops_assets.sources import Folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,9 +91,7 @@ def _judged(
 
 def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
     """The columns whose kind was inferred from the text of a CSV file."""
-    if not isinstance(model.source, Folder) or model.source.path.endswith(".parquet"):
-        return set()
-    return {str(name) for name in frame.columns if name not in model.source.dtypes}
+    return model.source.inferred(map(str, frame.columns))
 
 
 def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:

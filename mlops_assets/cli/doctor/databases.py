@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from mlops_assets.cli.doctor.findings import Finding, advice, fine
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import SourceUnavailableError
-from mlops_assets.sources import Table
+from mlops_assets.sources import Source
 from mlops_assets.text import shown
 
 _WHY = (
@@ -18,21 +18,19 @@ _MEND = "connect as a role that may only SELECT: CREATE ROLE reader LOGIN PASSWO
 def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
     """The role of each table or query on PostgreSQL that a model reads rows or outcomes from."""
     tables = {
-        (source.url.get_secret_value(), source.title): source
+        (source.database, source.title): source
         for model in models
         for source in (model.source, model.outcomes)
-        if isinstance(source, Table)
+        if source is not None and source.database is not None
     }
     for table in tables.values():
         yield _role(table)
 
 
-def _role(table: Table) -> Finding:
-    from mlops_assets.sources.table.rights import more_than_select
-
+def _role(table: Source) -> Finding:
     name = f"role of {table.title}"
     try:
-        rights = more_than_select(table)
+        rights = table.excess_rights()
     except SourceUnavailableError as error:
         return advice(name, str(error), "Whether the role may do more than SELECT is not known.")
     if not rights:

@@ -4,25 +4,26 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.batch.outcomes import outcome_batches
-from mlops_assets.assets.batch.upstream_source import look_upstream
+from mlops_assets.assets.batch.upstream_source import in_sensor
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.labels import OutcomesLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_of
-from mlops_assets.sensors.new_data.cursor import Memory, look, seen_now
+from mlops_assets.sensors.new_data.cursor import Memory, known_of, seen_now
 from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, Probe, Tick, request_runs
 from mlops_assets.sensors.new_data.vanished import report_vanished
 from mlops_assets.sensors.new_data.work_list import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.one_process import in_one_process
-from mlops_assets.sources import Folder, Source, UpstreamAsset
-from mlops_assets.sources.look import Look
+from mlops_assets.sources import Look, Source
+from mlops_assets.sources.reading import look
 from mlops_assets.text import counted
 
 MOST_SECONDS = 25.0
@@ -115,18 +116,13 @@ def _look(
     tick: Tick,
 ) -> Look | None:
     """What a source has; None, and a log line, where it cannot be told."""
+    asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))
     try:
-        if source.recall == "batches":  # also those that were asked for and are not on record yet
-            asked = tick.context.instance.get_dynamic_partitions(str(partitions.name))
-            marks = {**dict.fromkeys(asked, ""), **marks}
-        if isinstance(source, UpstreamAsset):
-            found = look_upstream(source, tick.context, marks)
-        else:
-            found = look(source, memory, marks)
+        there = in_sensor(source, tick.context)
+        found = look(there, there.recall(known_of(memory, marks, memory.tried, asked)))
     except Exception as error:  # a source is the user's code: it may raise anything, and must not stop the others
         tick.context.log.error(f"{model.name}: {type(error).__name__}: {error}")
         return None
     for waiting in found.waiting[:MOST_PER_TICK]:
         tick.context.log.info(f"{model.name}: {waiting.name!r} waits: {waiting.reason}")
-    unlisted = isinstance(source, Folder) and any(each.name == source.path for each in found.waiting)
-    return None if unlisted else found
+    return found if found.listed else None

@@ -111,7 +111,7 @@ def wanted_outcomes(found: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
 def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | None:
     """Accepted batches that the source neither has nor is getting; None where this look cannot tell."""
     waiting = {each.name for each in found.waiting}
-    if model.source.period is not None and any(each.reason != RUNNING for each in found.waiting):
+    if model.source.divided_by is not None and any(each.reason != RUNNING for each in found.waiting):
         return None  # there are files whose periods are not known yet
     there = found.ready.keys() | found.seen.keys() | waiting
     return [batch for batch, each in known.records.items() if each.status == "accepted" and batch not in there]

@@ -33,7 +33,7 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp | Non
     try:
         files, waiting = files_of(folder)
     except OSError as problem:
-        return Look({}, (Waiting(folder.path, f"the folder cannot be listed: {problem.strerror}"),), {})
+        return Look({}, (Waiting(folder.path, f"the folder cannot be listed: {problem.strerror}"),), listed=False)
     stable = []
     for file in files:
         reason = _unstable(folder, file, seen, now)

@@ -1,6 +1,7 @@
 """Which batches of a `Frame` are ready."""
 
 import time as clock
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -11,11 +12,8 @@ from mlops_assets.sources.look import RUNNING, Look, Waiting
 from mlops_assets.sources.periods import periods_over
 
 
-def look(source: Frame, now: pd.Timestamp | None) -> Look:
-    """Which batches are ready, each marked with its data version. SourceError when the callable fails.
-
-    `seen` is not needed: what a callable returns is whole. `now` is in UTC without a zone.
-    """
+def look(source: Frame, _: Mapping[str, str] | None = None, now: pd.Timestamp | None = None) -> Look:
+    """Return which batches are ready, each marked with its data version. SourceError when the callable fails."""
     now = pd.Timestamp(clock.time(), unit="s") if now is None else now
     marks: dict[str, str] = {}
     clashes = []

@@ -1,46 +1,42 @@
 """A Python callable as a source: it returns a DataFrame to be divided by period, or yields batches with their keys."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, field_validator
 
 from mlops_assets.callables import refuse_standard_library
 from mlops_assets.errors import DeclarationError
-from mlops_assets.sources.declared_fields import SourceDeclarationError, declaration_error
-from mlops_assets.sources.limits import Limits
-from mlops_assets.sources.look import Look, Period, Recall
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlops_assets.sources.built_in import BuiltIn
+from mlops_assets.sources.source import Known
+from mlops_assets.strict_model import WrongField
 
 
-class Frame(BaseModel):
+class Frame(BuiltIn):
     """The batches that a callable gives. It is called at each look and at each read, and must be cheap enough for that.
 
     With `period`, it returns one DataFrame, and a batch is all rows of a period. Without, it yields (key, DataFrame).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-    recall: ClassVar[Recall] = "nothing"
+    kind: ClassVar[str] = "frame"
+    each: ClassVar[str] = "each frame that it yields is a batch"
 
     load: Callable[[], Any] | str = Field(
         description="The callable, or its dotted name ('package.module:function'), imported when it is first needed."
     )
-    period: Period | None = Field(default=None, description="A batch is all rows of such a period.")
-    time: str | None = Field(default=None, description="Column that says when a row happened; needed with `period`.")
-    limits: Limits = Field(default=Limits(), description="The largest batch that is taken.")
 
     def __init__(self, load: Callable[[], Any] | str | None = None, /, **options: Any) -> None:
+        super().__init__(load, **options)
+
+    @field_validator("load")
+    @classmethod
+    def _is_not_of_the_standard_library(cls, load: Any) -> Any:
         try:
-            super().__init__(**(options if load is None else {"load": load, **options}))
-        except ValidationError as problem:
-            raise declaration_error("Frame", options.get("load", load), problem) from None
-        if isinstance(self.load, str):
-            try:
-                refuse_standard_library(self.load, "frame")
-            except DeclarationError as problem:
-                raise SourceDeclarationError(f"Frame: load: {problem}") from None
+            if isinstance(load, str):
+                refuse_standard_library(load, "frame")
+        except DeclarationError as error:
+            raise WrongField("load", f"load: {error}") from None
+        return load
 
     @property
     def name(self) -> str:
@@ -51,30 +47,13 @@ class Frame(BaseModel):
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """The source as messages name it."""
         return f"Frame {self.name!r}"
 
-    def with_time(self, name: str | None) -> "Frame":
-        """The same source with the model's column of time, where it declares none itself."""
-        return self if self.time is not None or name is None else self.model_copy(update={"time": name})
+    def recall(self, known: Known) -> Mapping[str, str]:
+        """Return nothing: what a callable returns is whole."""
+        return {}
 
-    def describe(self) -> str:
-        """One sentence on what a batch is."""
-        if self.period is None:
-            return f"Frame {self.name!r}: each frame that it yields is a batch."
-        return f"Frame {self.name!r}: all rows of one {self.period} of {self.time!r} are a batch."
-
-    def look(self, seen: Mapping[str, str] | None = None, now: "pd.Timestamp | None" = None) -> Look:
-        """Which batches are ready, each marked with its data version. SourceError when the callable fails.
-
-        `seen` is not needed: what a callable returns is whole. `now` is in UTC without a zone.
-        """
-        from mlops_assets.sources.frame.look import look
-
-        return look(self, now)
-
-    def read(self, key: str) -> "pd.DataFrame":
-        """All rows of a batch; SourceError when it is not there, too large or of an unsafe name."""
-        from mlops_assets.sources.frame.read import read
-
-        return read(self, key)
+    def digest_of(self) -> Any:
+        """Return what is declared, with the callable by its name: its code is not known without running it."""
+        return "Frame", self.name, self.model_dump(exclude_defaults=True, exclude={"load"})

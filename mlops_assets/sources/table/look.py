@@ -22,9 +22,10 @@ MOST_NEW = 50
 _TOLERANCE = pd.Timedelta(days=1)
 
 
-def look(table: Table, seen: Mapping[str, str], now: pd.Timestamp | None) -> Look:
+def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
     """Which batches are ready; `seen` has the marks of those known so far. SourceUnavailableError without an answer."""
     now = pd.Timestamp(clock.time(), unit="s") if now is None else now
+    seen = seen or {}
     require_time(table)
     with reading(table, LOOK_SECONDS) as connection:
         rows = relation(connection, table)

@@ -2,14 +2,12 @@
 
 import re
 
-from mlops_assets.sources.declared_fields import SourceDeclarationError, masked
-
 _NOT_SQL = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|DROP|CREATE|ALTER|TRUNCATE|GRANT|REVOKE|INTO)\b", re.IGNORECASE)
 
 
 def single_select(query: str) -> str:
-    """The query without a last ";"; SourceDeclarationError where it is more, or other, than one SELECT.
+    """Return the query without a last ";"; ValueError where it is more, or other, than one SELECT.
 
     The database holds it too: the query runs as a sub-select in a transaction that cannot write.
     """
@@ -17,15 +15,15 @@ def single_select(query: str) -> str:
     code = _NOT_SQL.sub(" ", query)
     first = re.match(r"[\s(]*(\w*)", code)
     if first is None or first.group(1).upper() not in ("SELECT", "WITH"):
-        raise _refused(query, "does not begin with SELECT or WITH")
+        raise _refused("does not begin with SELECT or WITH")
     if ";" in code:
-        raise _refused(query, "holds ';' and more after it")
+        raise _refused("holds ';' and more after it")
     if "\0" in query:
-        raise _refused(query, "holds a NUL")
+        raise _refused("holds a NUL")
     if word := _WRITES.search(code):
-        raise _refused(query, f"holds {word.group().upper()} (quote it where it is the name of a column)")
+        raise _refused(f"holds {word.group().upper()} (quote it where it is the name of a column)")
     return query
 
 
-def _refused(query: str, why: str) -> SourceDeclarationError:
-    return SourceDeclarationError(f"Table: query {masked(query)} {why}; expected one single SELECT that only reads.")
+def _refused(why: str) -> ValueError:
+    return ValueError(f"{why}; expected one single SELECT that only reads")

@@ -1,64 +1,53 @@
 """An asset that the project already has as a source: its materialisation drives ours."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
-from mlops_assets.sources.declared_fields import SourceDeclarationError, declaration_error
-from mlops_assets.sources.limits import Limits
-from mlops_assets.sources.look import Period, Recall
+from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.sources.assets import Assets
+from mlops_assets.sources.built_in import BuiltIn
 
 
-class UpstreamAsset(BaseModel):
+class UpstreamAsset(BuiltIn):
     """An asset of the same code location that gives DataFrames, loaded through its own IO manager.
 
     Where it is partitioned, each materialised partition is a batch. Else each materialisation is one or, with
     `period`, a batch is all rows of a period.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    recall: ClassVar[Recall] = "batches"
+    kind: ClassVar[str] = "asset"
+    each: ClassVar[str] = "each materialised partition, or without partitions each materialisation, is a batch"
 
     key: str = Field(description="Key of the asset: 'lake/rentals', or its parts as a list.")
-    period: Period | None = Field(
-        default=None, description="A batch is all rows of such a period; for an asset without partitions."
-    )
-    time: str | None = Field(default=None, description="Column that says when a row happened; needed with `period`.")
-    limits: Limits = Field(default=Limits(), description="The largest batch that is taken.")
+    _assets: Assets | None = PrivateAttr(None)
 
     def __init__(self, key: str | list[str] | None = None, /, **options: Any) -> None:
-        try:
-            super().__init__(**(options if key is None else {"key": key, **options}))
-        except ValidationError as problem:
-            raise declaration_error("UpstreamAsset", options.get("key", key), problem) from None
+        super().__init__(key, **options)
 
     @field_validator("key", mode="before")
     @classmethod
-    def _one_text(cls, key: Any) -> Any:
+    def _is_one_text(cls, key: Any) -> Any:
         if isinstance(key, list | tuple) and key and all(isinstance(part, str) for part in key):
             key = "/".join(key)
         if isinstance(key, str) and not all(part.strip() for part in key.split("/")):
-            raise SourceDeclarationError(
-                f"UpstreamAsset: {key!r:.80} is no key of an asset; expected one such as 'lake/rentals'."
-            )
+            raise ValueError("is not the key of an asset; expected one such as 'lake/rentals'")
         return key
 
     @property
-    def parts(self) -> list[str]:
-        """The parts of the key."""
-        return self.key.split("/")
+    def asset_key(self) -> str:
+        """The asset that the source reads."""
+        return self.key
+
+    def within(self, assets: Assets) -> Self:
+        """Return the source with access to the assets of the project."""
+        source = self.model_copy()
+        source._assets = assets
+        return source
 
     @property
-    def title(self) -> str:
-        """How messages name it."""
-        return f"UpstreamAsset {self.key!r:.120}"
-
-    def with_time(self, name: str | None) -> "UpstreamAsset":
-        """The same asset with the model's column of time, where it declares none itself."""
-        return self if self.time is not None or name is None else self.model_copy(update={"time": name})
-
-    def describe(self) -> str:
-        """One sentence on what a batch is."""
-        if self.period is None:
-            return f"{self.title}: each materialised partition, or without partitions each materialisation, is a batch."
-        return f"{self.title}: all rows of one {self.period} of {self.time!r} are a batch."
+    def assets(self) -> Assets:
+        """The assets of the project; SourceUnavailableError outside of a sensor or run of Dagster."""
+        if self._assets is None:
+            raise SourceUnavailableError(f"{self.title}: only a sensor or a run of Dagster can read it.")
+        return self._assets

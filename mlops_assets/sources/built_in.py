@@ -1,0 +1,61 @@
+"""What the four sources of the pack share: `look` and `read` in a module of their own, imported when first needed."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from mlops_assets.sources.look import Look, Period
+from mlops_assets.sources.source import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READ_BY = {
+    "folder": "mlops_assets.sources.folder",
+    "frame": "mlops_assets.sources.frame",
+    "table": "mlops_assets.sources.table",
+    "asset": "mlops_assets.sources.upstream",
+}
+"""The package of each kind, whose modules `look` and `read` have a function of that name."""
+
+
+class BuiltIn(Source):
+    """A source of the pack, whose rows may be divided by period."""
+
+    kind: ClassVar[str]
+    each: ClassVar[str]
+
+    period: Period | None = Field(default=None, description="A batch is all rows of such a period.")
+
+    def __init__(self, first: Any = None, /, **options: Any) -> None:
+        super().__init__(first, **options)
+
+    def look(self, seen: Mapping[str, str] | None = None, now: "pd.Timestamp | None" = None) -> Look:
+        """Return which batches are ready.
+
+        `seen` is what `recall` returned. `now` is in UTC without a zone; the default is the clock.
+        """
+        look: Look = import_module(f"{READ_BY[self.kind]}.look").look(self, seen, now)
+        return look
+
+    def read(self, key: str) -> "pd.DataFrame":
+        """Return all rows of a batch; SourceError says which batch, what is wrong and what to do."""
+        frame: pd.DataFrame = import_module(f"{READ_BY[self.kind]}.read").read(self, key)
+        return frame
+
+    def describe(self) -> str:
+        """Return one sentence on what a batch is."""
+        if self.period is None:
+            return f"{self.title}: {self.each}."
+        return f"{self.title}: all rows of one {self.period} of {self.time!r} are a batch."
+
+    @property
+    def divided_by(self) -> Period | None:
+        """The period that rows are divided by."""
+        return self.period
+
+    def digest_of(self) -> Any:
+        """Return what is declared; a default is left out, so that a new option changes nothing."""
+        return type(self).__name__, "", self.model_dump(exclude_defaults=True)

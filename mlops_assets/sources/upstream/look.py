@@ -1,0 +1,99 @@
+"""Which batches of an `UpstreamAsset` are ready: what was materialised."""
+
+import difflib
+import re
+import time
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mlops_assets.errors import DeclarationError, SourceUnavailableError
+from mlops_assets.sources.assets import Assets, Materialization
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.sources.keys import natural_order, safe_key
+from mlops_assets.sources.look import RUNNING, Look, Period, Waiting
+from mlops_assets.sources.periods import periods_over
+from mlops_assets.sources.rows import divided
+from mlops_assets.sources.upstream.source import UpstreamAsset
+from mlops_assets.sources.upstream.value import load
+from mlops_assets.text import listed
+
+_MATERIALIZATION = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,20}\Z", re.ASCII)
+_REPLACED = "replaced"
+
+_Divided = tuple[Materialization, dict[str, str]]
+_DIVIDED: dict[tuple[str, ...], _Divided] = {}
+"""The periods of the newest materialisation of each asset that a sensor of this process loaded, and their marks."""
+
+
+def look(source: UpstreamAsset, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
+    """Return which batches an asset gives; their marks change with each materialisation.
+
+    `seen` has the marks of the batches known so far. SourceUnavailableError where there is no such asset; nothing is
+    loaded, except with `period` where the asset was materialised anew.
+    """
+    assets, seen = source.assets, seen or {}
+    newest = assets.newest(source.key)
+    defined = assets.is_defined(source.key)
+    if newest is None and not defined:
+        raise SourceUnavailableError(_unknown(source, assets))
+    if newest is None:
+        return Look({}, (Waiting(source.key, "was never materialised"),))
+    partitions = assets.partitions(source.key) if defined else None
+    marks = assets.materialised(source.key)
+    if partitions is not None or (marks and not defined):
+        if source.period is not None:
+            raise DeclarationError(f"{source.title}: is partitioned, and each partition is a batch. Leave out period.")
+        ordered = (
+            sorted(marks, key=natural_order) if partitions is None else [key for key in partitions if key in marks]
+        )
+        return _look_at_partitions({key: marks[key] for key in ordered})
+    if source.period is not None:
+        return _look_at_periods(source, newest, source.period, now)
+    latest = key_of(newest)
+    replaced = [key for key in seen if is_materialization(key) and key != latest]
+    ready = {key: seen[key] or _REPLACED for key in sorted(replaced)}
+    return Look({**ready, latest: str(newest.storage_id)})
+
+
+def key_of(newest: Materialization) -> str:
+    """Return the batch key of a materialisation of an asset without partitions."""
+    moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(newest.timestamp))
+    return f"{moment}-{newest.run_id[:8] or newest.storage_id}"
+
+
+def is_materialization(key: str) -> bool:
+    """Return whether a batch key is one that `key_of` returns."""
+    return bool(_MATERIALIZATION.match(key))
+
+
+def _unknown(source: UpstreamAsset, assets: Assets) -> str:
+    others = sorted(assets.keys())
+    close = difflib.get_close_matches(source.key, others, n=1, cutoff=0.5)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return (
+        f"{source.title}: there is no such asset in this code location, and none was ever materialised in another"
+        f"{meant} (assets: {listed(others, 10)}). Correct the key, or declare the asset."
+    )
+
+
+def _look_at_partitions(marks: Mapping[str, str]) -> Look:
+    ready: dict[str, str] = {}
+    clashes = []
+    for partition, mark in marks.items():
+        key = safe_key(partition)
+        if key in ready:
+            clashes.append(Waiting(partition, f"its key {key!r} is that of another partition; rename it"))
+        else:
+            ready[key] = mark
+    return Look(ready, tuple(clashes))
+
+
+def _look_at_periods(source: UpstreamAsset, newest: Materialization, period: Period, now: pd.Timestamp | None) -> Look:
+    place = (source.key, period, str(source.time))
+    known, marks = _DIVIDED.get(place, (None, {}))
+    if known != newest:
+        marks = {key: data_version(rows) for key, rows in divided(source, load(source, None, None), period)}
+        _DIVIDED[place] = newest, marks
+    over, running = periods_over(marks, period, pd.Timestamp(time.time(), unit="s") if now is None else now)
+    return Look({key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running))
