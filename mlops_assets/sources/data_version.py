@@ -11,7 +11,7 @@ from mlops_assets.text import cell_text
 
 
 def data_version(frame: pd.DataFrame) -> str:
-    """16 hex digits from column names, dtypes, values and their order; the index does not count.
+    """Return 16 hex digits from column names, dtypes, values and their order; the index does not count.
 
     Text counts as one dtype, however pandas stores it, so that versions survive a change of pandas.
     """
@@ -25,7 +25,7 @@ def data_version(frame: pd.DataFrame) -> str:
 
 
 def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
-    """A number for each row; cells that cannot be hashed, such as lists, count by their text."""
+    """Return a number for each row; cells that cannot be hashed, such as lists, count by their text."""
     try:
         if not any(_says_its_address(column) for _, column in frame.items()):
             return hash_pandas_object(frame, index=False).to_numpy()
@@ -39,7 +39,7 @@ def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
 
 
 def _says_its_address(column: pd.Series) -> bool:
-    """Whether some cells have a text that differs each time that they are made."""
+    """Return whether some cells have a text that differs each time that they are made."""
     return column.dtype == object and any(_has_no_text(kind) for kind in set(map(type, column)))
 
 

@@ -7,23 +7,23 @@ _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name is safe as a path and as a partition key: [A-Za-z0-9._-], 1 to 100 long, no leading "." or "-"."""
+    """Return whether a name is safe as path and partition key: 1 to 100 of [A-Za-z0-9._-], no leading "." or "-"."""
     return bool(_SAFE.match(name))
 
 
 def safe_key(name: str) -> str:
-    """The name itself where it is safe, else a readable part of it with 8 hex digits of its SHA-256."""
+    """Return the name itself where it is safe, else a readable part of it with 8 hex digits of its SHA-256."""
     return name if is_safe(name) else hashed_key(name)
 
 
 def hashed_key(name: str) -> str:
-    """A safe key that tells names apart which would look alike once made safe."""
+    """Return a safe key that tells names apart which would look alike once made safe."""
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:60].strip("-") or "batch"
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{slug}-{digest[:8]}"
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort key under which "batch-2" comes before "batch-10"."""
+    """Return the sort key under which "batch-2" comes before "batch-10"."""
     parts = re.split(r"([0-9]+)", name)
     return [(0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part]

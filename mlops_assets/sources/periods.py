@@ -13,7 +13,7 @@ _FUTURE_TOLERANCE = pd.Timedelta(days=1)
 
 
 def period_key(time: pd.Timestamp, period: Period) -> str:
-    """The period that a moment lies in: "2011-01-31", "2011-W05" (ISO), "2011-01", "2011-Q1" or "2011"."""
+    """Return the period that a moment lies in: "2011-01-31", "2011-W05" (ISO), "2011-01", "2011-Q1" or "2011"."""
     if period == "week":
         year, week, _ = time.isocalendar()
         return f"{year:04d}-W{week:02d}"
@@ -23,27 +23,27 @@ def period_key(time: pd.Timestamp, period: Period) -> str:
 
 
 def period_keys(times: pd.Series, period: Period) -> "np.ndarray[Any, Any]":
-    """`period_key` of each moment, shape (rows,). Times with a zone are taken in UTC; none may be missing."""
+    """Return the `period_key` of each moment, shape (rows,); with a zone, in UTC. None may be missing."""
     moments = times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
     codes, days = pd.factorize(moments.dt.normalize())
     return np.array([period_key(pd.Timestamp(day), period) for day in days], dtype=object)[codes]
 
 
 def period_start(key: str, period: Period) -> pd.Timestamp:
-    """The first moment of a period, from its key."""
+    """Return the first moment of a period, from its key."""
     if period == "week":
         return pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1)
     return pd.Period(key.replace("-Q", "Q"), freq=_FREQUENCY[period]).start_time
 
 
 def period_end(moment: str | pd.Timestamp, period: Period) -> pd.Timestamp:
-    """The first moment after a period, given its key or any moment in it."""
+    """Return the first moment after a period, given its key or any moment in it."""
     key = moment if isinstance(moment, str) else period_key(moment, period)
     return pd.Period(period_start(key, period), freq=_FREQUENCY[period]).end_time.ceil("D")
 
 
 def periods_over(keys: Collection[str], period: Period, now: pd.Timestamp) -> tuple[list[str], list[str]]:
-    """Periods that are over and those that are not, each in order of time.
+    """Return the periods that are over and those that are not, each in order of time.
 
     A period is over when a row of a later period exists or its end has passed. A period that begins more than a
     day from now shows a wrong timestamp: it counts as over, so that a check can reject it, and as no evidence

@@ -14,7 +14,7 @@ from mlops_assets.sources.times import parse_times
 
 
 def divided(source: Source, frame: Any, period: Period) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each period of a frame, with its key."""
+    """Yield the rows of each period of a frame, with its key."""
     if source.time is None:
         raise DeclarationError(f"{source.title}: period={period!r} needs time, the column to divide the rows by.")
     if not isinstance(frame, pd.DataFrame):
@@ -41,7 +41,7 @@ def divided(source: Source, frame: Any, period: Period) -> Iterator[tuple[str, p
 
 
 def timed(source: Source, name: str, batch: pd.DataFrame) -> pd.DataFrame:
-    """The batch with its column of time as datetimes, where it has it."""
+    """Return the batch with its column of time as datetimes, where it has it."""
     if source.time is None or source.time not in batch:
         return batch
     try:
@@ -51,7 +51,7 @@ def timed(source: Source, name: str, batch: pd.DataFrame) -> pd.DataFrame:
 
 
 def refuse(source: Source, name: str, batch: pd.DataFrame) -> None:
-    """SourceError where a batch has an unsafe key, or more rows or columns than its source allows."""
+    """Raise SourceError where a batch has an unsafe key, or more rows or columns than its source allows."""
     if not is_safe(name):
         raise SourceError(
             f"{source.title}: batch key {name!r:.80} is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' "

@@ -79,7 +79,7 @@ class Source(Declared):
         return f"{self.title}: each key that it gives is a batch."
 
     def recall(self, known: Known) -> Mapping[str, str]:
-        """Return what `look` is told as `seen`."""
+        """Return what `look` gets as `seen`."""
         return {**dict.fromkeys(known.asked(), ""), **known.marks}
 
     def keep(self, look: Look, known: Known) -> tuple[dict[str, str], str]:
@@ -146,7 +146,7 @@ SHARED = ("time", "limits", "period")
 
 
 def _code(kind: type[Source]) -> list[str]:
-    """The name of a class, and a digest of its source and that of the classes between it and `Source`."""
+    """Return the name of a class, and a digest of its source and that of the classes between it and `Source`."""
     digest = hashlib.sha256()
     for part in kind.__mro__[: kind.__mro__.index(Source)]:
         with suppress(OSError, TypeError):  # a class that was made in an interactive session has no file
@@ -155,7 +155,7 @@ def _code(kind: type[Source]) -> list[str]:
 
 
 def _plain(value: Any) -> str:
-    """An option as text that is the same in all processes."""
+    """Return an option as text that is the same in all processes."""
     if callable(value):
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

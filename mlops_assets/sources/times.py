@@ -12,7 +12,7 @@ _DAY_OR_MONTH = r"\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?:\D|$)"
 
 
 def parse_times(values: pd.Series, time_format: str | None = None) -> pd.Series:
-    """A column as datetimes in microseconds (in UTC where it has a zone); SourceError naming the first bad value.
+    """Return a column as datetimes in microseconds (in UTC where it has a zone); SourceError names the first bad value.
 
     Without a format, a value such as 01/02/2024 is refused: it is a day of January or of February, and what pandas
     takes it for depends on the first value of the column.
@@ -29,7 +29,7 @@ def parse_times(values: pd.Series, time_format: str | None = None) -> pd.Series:
 
 
 def _of_numpy(values: pd.Series) -> pd.Series:
-    """A column of Arrow as pandas holds it otherwise; Arrow lacks some of what is asked of a column below."""
+    """Return a column of Arrow as pandas holds it otherwise; Arrow lacks some of what is asked of a column below."""
     if not isinstance(values.dtype, pd.ArrowDtype):
         return values
     import pyarrow as pa
@@ -62,7 +62,7 @@ def _parsed_times(values: pd.Series, time_format: str | None) -> pd.Series:
 
 
 def _plain_times(times: pd.Series) -> pd.Series:
-    """One unit, and one zone where there are zones, so that batches can be put together."""
+    """Return times in one unit, and one zone where there are zones, so that batches can be put together."""
     microseconds: pd.Series = times.dt.as_unit("us")
     return microseconds if times.dt.tz is None else microseconds.dt.tz_convert("UTC")
 
@@ -83,7 +83,7 @@ def _refuse_two_ways(text: pd.Series) -> None:
 
 
 def _first_that_parses(text: pd.Series, time_format: str | None = None) -> pd.Series:
-    """The reading with the fewest unparsed values; formats differ in what they allow within one column."""
+    """Return the reading with the fewest unparsed values; formats differ in what they allow within one column."""
     best: pd.Series | None = None
     iso = {"format": "ISO8601"}
     readings: tuple[dict[str, Any], ...] = ({}, iso, {"utc": True}, {**iso, "utc": True})

@@ -41,45 +41,45 @@ class Scan:
     delimiter: str | None = None
 
     def format(self, fmt: Format) -> Format:
-        """The format with the file's own delimiter."""
+        """Return the format with the file's own delimiter."""
         return fmt if self.delimiter is None else replace(fmt, delimiter=self.delimiter)
 
 
 def read_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
-    """All rows of the file; SourceError naming what is wrong with it and where."""
+    """Return all rows of the file; SourceError says what is wrong with it and where."""
     scan = scan_csv(stream, zipped, fmt)
     return _checked(_parse(stream, zipped, fmt, scan), scan, scan.format(fmt))
 
 
 def read_csv_column(stream: BinaryIO, zipped: bool, fmt: Format, column: str) -> pd.Series:
-    """One column of the file as text, of shape (rows,)."""
+    """Return one column of the file as text, of shape (rows,)."""
     scan = scan_csv(stream, zipped, fmt)
     require_column(scan.header, column)
     return _parse(stream, zipped, fmt, scan, usecols=[column], dtype=str)[column]
 
 
 def read_csv_text(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
-    """All rows of the file, each value as the text that stands there."""
+    """Return all rows of the file, each value as the text that stands there."""
     scan = scan_csv(stream, zipped, fmt)
     text = _parse(stream, zipped, fmt, scan, dtype=str, na_values=[], keep_default_na=False)
     return _checked(text, scan, scan.format(fmt))
 
 
 def infer_types(text: pd.DataFrame, fmt: Format) -> pd.DataFrame:
-    """The same rows as if they alone stood in a file: what other rows hold does not change a type."""
+    """Return the same rows as if they alone stood in a file: what other rows hold does not change a type."""
     buffer = io.BytesIO(text.to_csv(index=False, sep=fmt.delimiter, lineterminator="\n").encode(fmt.encoding))
     return _parse(buffer, False, fmt, None)
 
 
 def require_column(columns: Sequence[str], column: str) -> None:
-    """SourceError unless the column is there."""
+    """Raise SourceError unless the column is there."""
     if column not in columns:
         there = f"{list(columns)[:8]!r:.200}"
         raise SourceError(f"has no column {column!r:.80}; found {there}. Correct the header, or the name declared")
 
 
 def scan_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> Scan:
-    """One pass in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
+    """Check in one pass, in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
     records, head, tail, own = Records(fmt.delimiter), "", "", None
     for text in _decoded(_unpacked(stream, zipped, fmt), fmt):
         if not head and (first := _SEPARATOR.match(text)):
@@ -181,7 +181,7 @@ def _header(head: str, fmt: Format) -> list[str]:
 
 
 def _refuse_title(head: str, header: list[str], fmt: Format) -> None:
-    """SourceError where a title stands above the header: one cell, or one and blank ones, and names in the next line.
+    """Raise SourceError where a title stands above the header: one cell and perhaps blank ones, then a line of names.
 
     Blank cells of a header alone do not tell: an index that was written with the rows has an empty name.
     """
@@ -210,7 +210,7 @@ def _is_number(cell: str) -> bool:
 
 
 def refuse_repeated(columns: Sequence[str]) -> None:
-    """SourceError when two columns bear one name."""
+    """Raise SourceError when two columns bear one name."""
     repeated = (
         sorted({name for name in columns if list(columns).count(name) > 1}) if len({*columns}) < len(columns) else []
     )
@@ -219,7 +219,7 @@ def refuse_repeated(columns: Sequence[str]) -> None:
 
 
 def _fields(text: str, delimiter: str) -> list[str]:
-    """The fields of the first record."""
+    """Return the fields of the first record."""
     try:
         return next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter), [])
     except csv.Error as problem:

@@ -18,7 +18,7 @@ class Records:
         self._quoted, self._closed, self._last, self._length = False, False, "", 0
 
     def take(self, text: str) -> None:
-        """The next part of the text."""
+        """Take the next part of the text."""
         for place, part in enumerate(text.split('"')):
             if place:
                 self._quote()
@@ -57,6 +57,6 @@ class Records:
 
 
 def _first_end(text: str) -> int:
-    """Where the first line ends (its length if nowhere)."""
+    """Return where the first line ends (its length if nowhere)."""
     ends = [place for place in (text.find("\n"), text.find("\r")) if place >= 0]
     return min(ends, default=len(text))

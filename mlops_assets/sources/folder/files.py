@@ -16,7 +16,7 @@ from mlops_assets.sources.times import parse_times
 
 
 def files_of(folder: Folder) -> tuple[list[Found], list[Waiting]]:
-    """The files, each with a key of its own, and those that cannot have one."""
+    """Return the files, each with a key of its own, and those that cannot have one."""
     if folder.period is not None and folder.time is None:
         raise DeclarationError(
             f"Folder {folder.path!r}: period={folder.period!r} needs time, the column to divide the rows by."
@@ -56,7 +56,7 @@ def periods_of(
 def _periods_in(
     path: str, mark: str, root: str, fmt: Format, unsafe: bool, time: str, period: Period, seconds: float | None
 ) -> tuple[str, ...] | SourceError:
-    """The periods in a file, remembered for as long as its mark stays; the reason, where it cannot be divided."""
+    """Return the periods in a file, kept for as long as its mark stays; the reason, where it cannot be divided."""
     try:
         times = _load_times(path, root, fmt, unsafe, time, seconds)
     except SourceError as problem:
@@ -69,7 +69,7 @@ def _periods_in(
 
 
 def _load_times(path: str, root: str, fmt: Format, unsafe: bool, time: str, seconds: float | None) -> pd.Series:
-    """The column of time, with no value missing."""
+    """Return the column of time, with no value missing."""
     with open_for(path, root, fmt.limits, seconds) as stream:
         refuse_name(path, unsafe)
         if path.endswith(".parquet"):

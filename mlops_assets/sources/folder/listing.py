@@ -33,7 +33,7 @@ class Found:
 
 
 def fixed_root(pattern: str) -> tuple[str, list[str]]:
-    """The leading folders of a glob that hold no wildcard, and the parts that follow."""
+    """Return the leading folders of a glob that hold no wildcard, and the parts that follow."""
     parts = pattern.replace(os.sep, "/").split("/")
     wild = [index for index, part in enumerate(parts) if any(sign in part for sign in "*?[")]
     cut = min(wild[0] if wild else len(parts) - 1, len(parts) - 1)
@@ -43,7 +43,7 @@ def fixed_root(pattern: str) -> tuple[str, list[str]]:
 
 
 def list_files(pattern: str) -> list[Found]:
-    """Everything that the glob names, in natural order of the names; OSError when its root cannot be listed.
+    """Return all that the glob names, in natural order of the names; OSError when its root cannot be listed.
 
     Hidden names and `.done` markers are left out. Pipes, devices and links are listed, so that reading refuses them
     with a reason; so is a directory that is named like a file of data.
@@ -92,7 +92,7 @@ def _below(
 
 
 def is_inside(path: str, root: str) -> bool:
-    """Whether a path, with all links followed, lies below a root that is a real path."""
+    """Return whether a path, with all links followed, lies below a root that is a real path."""
     return os.path.realpath(path).startswith(root.rstrip("/") + "/")
 
 
@@ -120,7 +120,7 @@ def _found(entry: "os.DirEntry[str]", name: str, done: bool, suffix: str, nested
 
 
 def _key(stem: str, nested: bool) -> str:
-    """One key for each name: folders are joined by "--", and a part that holds it already is hashed."""
+    """Return one key for each name: folders are joined by "--", and a part that holds it already is hashed."""
     if not nested:
         return safe_key(stem)
     parts = stem.split("/")

@@ -24,7 +24,7 @@ _QUIET_SECONDS = 10.0
 
 
 def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
-    """Which batches are ready; without a period no file is opened.
+    """Return which batches are ready; without a period no file is opened.
 
     `seen` is what the last look gave. Without it, a file is ready 10 s after its last change. `now` is in UTC
     without a zone; the default is the clock.
@@ -64,7 +64,7 @@ def _unstable(folder: Folder, file: Found, seen: Mapping[str, str] | None, now: 
 def _look_at_periods(
     folder: Folder, files: list[Found], period: Period, now: pd.Timestamp
 ) -> tuple[dict[str, str], list[Waiting]]:
-    """The periods that are over, then the files that cannot be divided, as batches of their own."""
+    """Return the periods that are over, then the files that cannot be divided, as batches of their own."""
     marks: dict[str, list[str]] = {}
     broken: dict[str, str] = {}
     slow: list[Waiting] = []

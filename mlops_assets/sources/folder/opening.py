@@ -49,17 +49,17 @@ class _Bounded(io.BufferedReader):
         self._ends, self._seconds, self.is_late = time.monotonic() + seconds, seconds, False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file; SlowFileError when it is too late."""
+        """Read as any file does; SlowFileError when it is too late."""
         self._in_time()
         return super().read(size)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """As `read`."""
+        """Read as `read` does."""
         self._in_time()
         return super().read1(size)
 
     def readinto(self, buffer: Any, /) -> int:
-        """As `read`."""
+        """Read as `read` does."""
         self._in_time()
         return super().readinto(buffer)
 
@@ -71,7 +71,7 @@ class _Bounded(io.BufferedReader):
 
 @contextmanager
 def open_for(path: str, root: str, limits: Limits, seconds: float | None) -> Iterator[BinaryIO]:
-    """The file, of which a read raises SlowFileError once `seconds` are over, whatever a parser makes of that."""
+    """Open the file; a read raises SlowFileError once `seconds` are over, whatever a parser makes of that."""
     with open_file(path, root, limits, seconds) as stream:
         try:
             yield stream
@@ -82,7 +82,7 @@ def open_for(path: str, root: str, limits: Limits, seconds: float | None) -> Ite
 
 
 def open_file(path: str, root: str, limits: Limits, seconds: float | None = None) -> BinaryIO:
-    """The file, open for reading; SourceError with the reason where it is not to be read.
+    """Open the file; SourceError with the reason where it must not be read.
 
     Pipes and devices are not opened at all. A link is followed only to a place below `root`. After `seconds` a read
     raises SlowFileError.

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def read_parquet(stream: BinaryIO, fmt: Format) -> pd.DataFrame:
-    """All rows of the file; SourceError naming what is wrong with it."""
+    """Return all rows of the file; SourceError says what is wrong with it."""
     return to_pandas(read_table(stream, fmt), fmt)
 
 
 def read_parquet_column(stream: BinaryIO, fmt: Format, column: str) -> pd.Series:
-    """One column of the file, of shape (rows,)."""
+    """Return one column of the file, of shape (rows,)."""
     return to_pandas(read_table(stream, fmt, [column]), fmt)[column]
 
 
 def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) -> "pa.Table":
-    """The rows as an Arrow table with text as plain text, whatever encoding the file uses for it.
+    """Return the rows as an Arrow table with text as plain text, whatever encoding the file uses for it.
 
     A dictionary of a few long strings unpacks to rows x length: text is read as a dictionary first, and its decoded
     size counted, before it is unpacked.
@@ -55,7 +55,7 @@ def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) 
 
 
 def to_pandas(table: "pa.Table", fmt: Format) -> pd.DataFrame:
-    """The table as a DataFrame without an index, in the declared dtypes."""
+    """Return the table as a DataFrame without an index, in the declared dtypes."""
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     try:
         return frame.astype({name: dtype for name, dtype in fmt.dtypes if name in frame})
@@ -66,7 +66,7 @@ def to_pandas(table: "pa.Table", fmt: Format) -> pd.DataFrame:
 
 
 def _refuse_footer(file: Any, fmt: Format) -> None:
-    """Limits of rows, columns and unpacked size; run-length encoding makes a constant column nearly free on disk."""
+    """Refuse too many rows, columns or unpacked bytes: run-length encoding makes a constant column nearly free."""
     footer, limits = file.metadata, fmt.limits
     for what, found, most in (
         ("rows", footer.num_rows, limits.max_rows),

@@ -13,7 +13,7 @@ _UNPACKED, _PACKED = 2, 3  # the numbers of these fields of a page's header
 
 
 def unpacked_size(stream: BinaryIO, footer: Any, most: float) -> int:
-    """Bytes that the pages of all columns unpack to; counting ends where there are more than `most`.
+    """Return the bytes that the pages of all columns unpack to; counting ends where there are more than `most`.
 
     Raise `ValueError` where a header is damaged.
     """
@@ -44,7 +44,7 @@ def _of_column(stream: BinaryIO, start: int, end: int, most: float) -> int:
 
 
 def _fields(stream: BinaryIO, depth: int) -> dict[int, int]:
-    """The integers of a struct by the number of their field; what else it holds is skipped."""
+    """Return the integers of a struct by the number of their field; what else it holds is skipped."""
     found: dict[int, int] = {}
     number = 0
     while head := _byte(stream):

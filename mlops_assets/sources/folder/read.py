@@ -15,7 +15,7 @@ from mlops_assets.sources.times import parse_times
 
 
 def read(folder: Folder, key: str) -> pd.DataFrame:
-    """All rows of a batch; SourceError naming the batch, the file, what is wrong and what to do."""
+    """Return all rows of a batch; SourceError says which batch and file, what is wrong and what to do."""
     try:
         files, _ = files_of(folder)
     except OSError as problem:

@@ -16,7 +16,7 @@ from mlops_assets.sources.rows import divided, refuse, timed
 
 
 def batches_of(source: Frame, only: str | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each batch with its safe key; a batch that must not be used raises once it is the one asked for."""
+    """Yield each batch with its safe key; a batch that must not be used raises once it is the one asked for."""
     try:
         result = _callable(source)()
         if source.period is not None:

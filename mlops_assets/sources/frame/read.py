@@ -8,10 +8,10 @@ from mlops_assets.sources.frame.source import Frame
 
 
 def read(source: Frame, key: str) -> pd.DataFrame:
-    """All rows of a batch; SourceError when it is not there, too large or of an unsafe name."""
+    """Return all rows of a batch; SourceError when it is not there, too large or of an unsafe name."""
     for name, batch in batches_of(source, only=key):
         if name == key:
             return batch
     raise SourceError(
-        f"{source.title}: batch {key!r:.120}: the callable no longer gives it. Mend it, or give up the batch."
+        f"{source.title}: batch {key!r:.120}: the callable no longer gives it. Correct it, or give up the batch."
     )

@@ -24,7 +24,7 @@ _SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
 
 @contextmanager
 def reading(table: Table, seconds: float | None = None) -> Iterator[sa.Connection]:
-    """A transaction that cannot write and is rolled back; what goes wrong in it is a `SourceUnavailableError`."""
+    """Open a transaction that cannot write and is rolled back; what goes wrong in it is a `SourceUnavailableError`."""
     url = _url(table)
     engine = _engine(table, url)
     try:
@@ -86,7 +86,7 @@ def _url(table: Table) -> sa.URL:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         raise SourceUnavailableError(
-            f"{table.title}: url is no URL of SQLAlchemy; expected one such as "
+            f"{table.title}: url is not a URL of SQLAlchemy; expected one such as "
             "'postgresql://user:password@host:5432/database' or 'sqlite:///folder/file.db', with special characters of "
             "the password percent-encoded."
         ) from None
@@ -116,7 +116,7 @@ def _engine(table: Table, url: sa.URL) -> sa.Engine:
         ) from None
     except sa.exc.NoSuchModuleError:
         raise SourceUnavailableError(
-            f"{table.title}: SQLAlchemy knows no {url.drivername!r:.80}. Correct the url, or install its dialect."
+            f"{table.title}: SQLAlchemy does not know {url.drivername!r:.80}. Correct the url, or install its dialect."
         ) from None
     except (sa.exc.ArgumentError, TypeError, ValueError):
         raise SourceUnavailableError(
@@ -154,7 +154,7 @@ def _place(table: Table, url: sa.URL) -> str:
 
 
 def _reason(problem: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
-    """What the database said, in one line, without SQL, bound values and whatever is secret in the URL."""
+    """Return what the database said, in one line, without SQL, bound values and whatever is secret in the URL."""
     if not isinstance(problem, sa.exc.DBAPIError):
         return f"SQLAlchemy raised {type(problem).__name__}. Correct the declaration."
     said = next((line.strip() for line in str(problem.orig).splitlines() if line.strip()), "")

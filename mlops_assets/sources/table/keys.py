@@ -1,4 +1,4 @@
-"""Batch keys of a high watermark: `<from>--<to>`, from which alone it can be told which rows a batch has."""
+"""Batch keys of a high watermark: `<from>--<to>`, which say by themselves which rows a batch has."""
 
 import re
 from datetime import datetime
@@ -13,13 +13,13 @@ _MOMENT = re.compile(r"\d{8}T\d{6}\.\d{6}\Z", re.ASCII)
 
 
 def span_key(span: Span) -> str:
-    """The key of a batch, safe as a path; in natural order keys are in the order of their rows."""
+    """Return the key of a batch, safe as a path; in natural order keys are in the order of their rows."""
     low, high = span
     return f"{_START if low is None else _text(low)}--{_text(high)}"
 
 
 def key_span(key: str) -> Span | None:
-    """The rows of a batch; None where it is no key that `span_key` gives."""
+    """Return the rows of a batch; None where the key is not one that `span_key` returns."""
     low, _, high = key.partition("--")
     try:
         span = (None if low == _START else _value(low), _value(high))

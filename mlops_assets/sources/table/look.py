@@ -23,7 +23,7 @@ _TOLERANCE = pd.Timedelta(days=1)
 
 
 def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
-    """Which batches are ready; `seen` has the marks of those known so far. SourceUnavailableError without an answer."""
+    """Return which batches are ready; `seen` has the marks on record. SourceUnavailableError without an answer."""
     now = pd.Timestamp(clock.time(), unit="s") if now is None else now
     seen = seen or {}
     require_time(table)
@@ -35,7 +35,7 @@ def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp | None)
 
 
 def require_time(table: Table) -> None:
-    """DeclarationError where rows are to be divided by period and no column says when they happened."""
+    """Raise DeclarationError where rows are to be divided by period and no column says when they happened."""
     if table.period is not None and table.time is None:
         raise DeclarationError(
             f"{table.title}: period={table.period!r} needs time, the column to divide the rows by: declare it here or "
@@ -91,7 +91,7 @@ def _order(span: Span) -> tuple[Value, bool, Value]:
 def _new_spans(
     connection: sa.Connection, rows: Relation, by: Axis, known: list[Span], high: Value, most: int
 ) -> Iterator[Span]:
-    """Spans of at most `most` rows each that have all rows which no known span has."""
+    """Yield spans of at most `most` rows each that have all rows which no known span has."""
     if isinstance(high, int):
         high = max(high, 0)  # a key says no number below 0; rows there are in the first batch
     made = 0
@@ -104,7 +104,7 @@ def _new_spans(
 
 
 def _gaps(known: list[Span], high: Value) -> Iterator[Span]:
-    """What lies between the known spans and above them, up to the highest value."""
+    """Yield what lies between the known spans and above them, up to the highest value."""
     top: Value | None = None
     for low, end in sorted(known, key=lambda span: (span[0] is not None, span[0] or span[1], span[1])):
         if low is not None and (top is None or low > top):  # type: ignore[operator]

@@ -21,7 +21,7 @@ FIRST, END = datetime(1700, 1, 1), datetime(2200, 1, 1)
 
 
 def within(axis: Axis, span: Span, period: bool) -> sa.ColumnElement[bool]:
-    """Rows of a span: from < x <= to; of a period: from <= x < to. Times begin in the year 1700."""
+    """Return the condition for rows of a span (from < x <= to) or a period (from <= x < to), from 1700 on."""
     low, high = span
     column = axis.expression
     upper = column < axis.bound(high) if period else column <= axis.bound(high)
@@ -33,7 +33,7 @@ def within(axis: Axis, span: Span, period: bool) -> sa.ColumnElement[bool]:
 
 
 def extremes(connection: sa.Connection, rows: Relation, name: str) -> tuple[Axis, Value | None, Value | None]:
-    """A column as SQL to compare, its least and its greatest value; None where it has none."""
+    """Return a column as SQL to compare, its least and its greatest value; None where it has none."""
     by = axis(connection, name, times_as_text=False)
     asked = _least_and_greatest(rows, by)
     try:
@@ -52,7 +52,7 @@ def _least_and_greatest(rows: Relation, by: Axis) -> "sa.Select[tuple[Any, Any]]
 
 
 def outside(connection: sa.Connection, rows: Relation, by: Axis) -> Waiting:
-    """The rows that are in no batch, since their time lies outside of the years that rows are divided by."""
+    """Return how many rows are in no batch, since their time lies outside of the years that rows are divided by."""
     inside = within(by, (FIRST, END), period=True)
     count = connection.scalar(sa.select(sa.func.count()).select_from(rows.rows).where(sa.not_(inside)))
     years = f"{FIRST.year} to {END.year - 1}"
@@ -62,7 +62,7 @@ def outside(connection: sa.Connection, rows: Relation, by: Axis) -> Waiting:
 
 
 def without(connection: sa.Connection, rows: Relation, by: Axis) -> list[Waiting]:
-    """The rows that are in no batch, since they have no value to divide them by."""
+    """Return how many rows are in no batch, since they have no value to divide them by."""
     missing = sa.select(sa.func.count()).select_from(rows.rows).where(by.expression.is_(None))
     count = connection.scalar(missing) or 0
     what = "time that can be read" if by.text else "value"
@@ -73,7 +73,7 @@ def without(connection: sa.Connection, rows: Relation, by: Axis) -> list[Waiting
 def marks(
     connection: sa.Connection, rows: Relation, by: Axis, spans: Sequence[Span], sharper: str | None, period: bool
 ) -> Mapping[Span, str]:
-    """The mark of each span that has rows. `sharper` is another column whose extremes count."""
+    """Return the mark of each span that has rows. `sharper` is another column whose extremes count."""
     ordered = sorted(spans, key=lambda span: span[1])
     found: dict[Span, str] = {}
     for start in range(0, len(ordered), _CHUNK):
@@ -96,7 +96,7 @@ def marks(
 
 
 def _part(by: Axis, spans: Sequence[Span], first: int, period: bool) -> sa.ColumnElement[Any]:
-    """Which span a row is in, NULL for none: halved, so that each row takes a few comparisons and not one for each."""
+    """Return which span a row is in, NULL for none: halved, so that each row takes a few comparisons."""
     if len(spans) == 1:
         return sa.case((within(by, spans[0], period), sa.literal_column(str(first))))
     half = len(spans) // 2

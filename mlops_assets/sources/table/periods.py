@@ -22,7 +22,7 @@ _Moments = tuple[datetime, datetime]
 def look_at_periods(
     table: Table, connection: sa.Connection, rows: Relation, seen: Mapping[str, str], now: pd.Timestamp
 ) -> Look:
-    """All periods that are over, each with its mark; those that wait, and rows without a time that can be."""
+    """Return all periods that are over, each with its mark; those that wait, and rows without a time that can be."""
     name, period = str(table.time), table.period
     assert period is not None  # else a batch is what is above a watermark
     by, low, high = extremes(connection, rows, name)
@@ -56,7 +56,7 @@ def look_at_periods(
 
 
 def is_period(key: str, period: Period) -> bool:
-    """Whether a batch key is that of a period of this kind, written as we write it."""
+    """Return whether a batch key is that of a period of this kind, written as we write it."""
     try:
         return FIRST <= period_start(key, period) < END and _key(_span(key, period), period) == key
     except (ValueError, OverflowError, AttributeError):  # the last: pandas reads some texts as no time
@@ -72,7 +72,7 @@ def _key(span: _Moments, period: Period) -> str:
 
 
 def _between(known: Iterable[str], first: datetime, last: datetime, period: Period) -> Iterator[_Moments]:
-    """The times of whole periods between the first and the last row that no known period has."""
+    """Yield the times of whole periods between the first and the last row that no known period has."""
     start, _ = _span(period_key(pd.Timestamp(first), period), period)
     _, end = _span(period_key(pd.Timestamp(last), period), period)
     for low, high in [*(_span(key, period) for key in known), (end, end)]:
@@ -82,7 +82,7 @@ def _between(known: Iterable[str], first: datetime, last: datetime, period: Peri
 
 
 def _parts(span: _Moments, period: Period) -> list[_Moments]:
-    """A span in up to 100 parts of whole periods."""
+    """Return a span in up to 100 parts of whole periods."""
     low, high = pd.Timestamp(span[0]), pd.Timestamp(span[1])
     moments = [low + (high - low) * step / _PARTS for step in range(_PARTS)]
     cuts = sorted({period_start(period_key(moment, period), period) for moment in moments} | {high})

@@ -27,8 +27,11 @@ _PART = 20_000
 
 
 def read(table: Table, key: str) -> pd.DataFrame:
-    """All rows of a batch in order of time, else of the watermark. SourceError where the batch is none, has no rows or
-    too many; SourceUnavailableError where the database does not give them."""
+    """Return all rows of a batch in order of time, else of the watermark.
+
+    SourceError where there is no such batch, or it has no rows or too many; SourceUnavailableError where the database
+    does not answer.
+    """
     require_time(table)
     span = _span(table, key)
     with reading(table) as connection:
@@ -50,12 +53,14 @@ def _span(table: Table, key: str) -> Span:
     if table.period is not None:
         if is_period(key, table.period):
             return period_start(key, table.period).to_pydatetime(), period_end(key, table.period).to_pydatetime()
-        raise SourceError(f"{table.title}: batch {key!r:.120}: is no {table.period}; expected a key that a look gave.")
+        raise SourceError(
+            f"{table.title}: batch {key!r:.120}: is not a {table.period}; expected a key that a look returned."
+        )
     span = key_span(key)
     if span is None:
         raise SourceError(
-            f"{table.title}: batch {key!r:.120}: is no '<from>--<to>' of {table.high_watermark!r:.80}; expected a key "
-            "that a look gave."
+            f"{table.title}: batch {key!r:.120}: is not '<from>--<to>' of {table.high_watermark!r:.80}; expected a key "
+            "that a look returned."
         )
     return span
 
@@ -103,7 +108,7 @@ def _fetch(table: Table, key: str, connection: sa.Connection, asked: "sa.Select[
 def _parts(
     table: Table, key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]"
 ) -> Iterator[Sequence[sa.Row[Any]]]:
-    """The rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
+    """Yield the rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
     try:  # the first rows are fetched when it is executed
         result = connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
         yield from result.partitions(_PART)
@@ -116,7 +121,7 @@ def _parts(
 
 
 def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of Python objects as a kind of pandas, where it is one throughout."""
+    """Return a column of Python objects as a kind of pandas, where it is one throughout."""
     kinds = {type(value) for value in values.dropna()}
     if kinds and kinds <= {Decimal, int, float}:
         return values.astype("float64")
@@ -134,7 +139,7 @@ def _as_text(value: Any) -> str:
 
 
 def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
-    """All columns of times as datetimes: those that are, that the database says are, and that divide the rows."""
+    """Return columns of times as datetimes: those that are, that the database says are, and that divide the rows."""
     times = {name for name in frame if pd.api.types.is_datetime64_any_dtype(frame[name])}
     times |= rows.dated | ({table.time} & set(frame.columns))
     if table.high_watermark is not None and pd.api.types.is_string_dtype(frame[table.high_watermark]):
@@ -143,7 +148,7 @@ def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
 
 
 def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """In order of time, and where times are equal in an order that the same rows always have: a database has none."""
+    """Return the rows in order of time; where times are equal, in an order that the same rows always have."""
     by = table.time if table.time in frame.columns else table.high_watermark
     order = np.lexsort((hash_pandas_object(frame, index=False).to_numpy(), frame[by].to_numpy()))
     return frame.iloc[order].reset_index(drop=True)

@@ -32,7 +32,7 @@ _RIGHTS = sa.text(
 
 
 def more_than_select(table: Table) -> list[str]:
-    """What the role may do beyond SELECT: on the table, or for a query on any relation; empty for other databases.
+    """Return what the role may do beyond SELECT, on the table or for a query on any relation of PostgreSQL.
 
     Raises `SourceUnavailableError`, without a password, where the database does not answer.
     """

@@ -38,7 +38,7 @@ class Axis:
     beyond: bool = False
 
     def bound(self, value: Value) -> sa.ColumnElement[Any]:
-        """A bound as a bound parameter."""
+        """Return a value as a bound parameter."""
         if not isinstance(value, datetime):
             return sa.literal(value, sa.BigInteger())
         if self.text:
@@ -46,7 +46,7 @@ class Axis:
         return sa.literal(value, sa.DateTime())
 
     def value(self, raw: Any) -> Value:
-        """A whole number, or a moment in UTC without a zone, from what the driver gives."""
+        """Return a whole number, or a moment in UTC without a zone, from what the driver gives."""
         try:
             raw = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
             if isinstance(raw, datetime):
@@ -69,7 +69,7 @@ class Axis:
 
 
 def axis(connection: sa.Connection, column: str, times_as_text: bool) -> Axis:
-    """A column as SQL to compare; as milliseconds where it holds times as text, which only SQLite can compare."""
+    """Return a column as SQL to compare; as milliseconds where it holds times as text, as on SQLite."""
     if times_as_text and connection.dialect.name == "sqlite":
         moment = sa.func.strftime("%Y-%m-%d %H:%M:%f", sa.column(column))
         # SQLite also takes 'now' for a time, the day of which changes at each look, and '10:30' for one of 2000.
@@ -79,7 +79,7 @@ def axis(connection: sa.Connection, column: str, times_as_text: bool) -> Axis:
 
 
 def relation(connection: sa.Connection, table: Table) -> Relation:
-    """The table or query, once the database has said that it and its columns are there; else what there is instead."""
+    """Return the table or query; SourceUnavailableError names what there is where it or a column is missing."""
     found = _declared_query(connection, table) if table.query is not None else _declared_table(connection, table)
     time = table.time if table.period is not None else None
     for field, name in (("time", time), ("high_watermark", table.high_watermark)):

@@ -35,8 +35,8 @@ def partition_of(source: UpstreamAsset, key: str) -> str | None:
         return found[0]
     if newest is None or not is_materialization(key):
         raise SourceError(
-            f"{source.title}: batch {key!r:.120}: is no partition that was materialised. Materialise it, or give the "
-            "batch up."
+            f"{source.title}: batch {key!r:.120}: is not a materialised partition. Materialise it, or "
+            "give the batch up."
         )
     if key != (latest := key_of(newest)):
         raise SourceError(

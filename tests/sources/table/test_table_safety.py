@@ -67,10 +67,10 @@ def test_no_name_of_a_table_or_column_runs(orders, evil):
 )
 def test_no_name_of_a_partition_runs(orders, key):
     source = Table("orders", url=orders.url, high_watermark="id")
-    with pytest.raises(SourceError, match="is no '<from>--<to>' of 'id'; expected a key that a look gave"):
+    with pytest.raises(SourceError, match="is not '<from>--<to>' of 'id'; expected a key that a look returned"):
         source.read(key)
     assert list(source.look({key: "mark"}).ready) == ["0-start--000002"]
-    with pytest.raises(SourceError, match="is no day; expected a key that a look gave"):
+    with pytest.raises(SourceError, match="is not a day; expected a key that a look returned"):
         Table("orders", url=orders.url, period="day", time="id").read(key)
 
 
