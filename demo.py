@@ -14,7 +14,7 @@ import dagster as dg
 
 from definitions import defs
 from mlops_assets.assets.shared.keys import MARK, asset_key, batches, declared
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.records.batches import BatchLedger
 from resources import HOME, resources
 
 PLAN = {"co2_forecast": (19, 12, 13), "doctor_visits": (10, 11)}

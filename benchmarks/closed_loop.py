@@ -31,9 +31,9 @@ from daemon import Loop  # noqa: E402
 
 from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
-from mlops_assets.resources.batch_ledger import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.rows import Rows  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
-from mlops_assets.resources.training_rows import Rows  # noqa: E402
 
 FIRST = {
     "bike_demand": 12,
@@ -193,7 +193,7 @@ def told(loop: Loop, model: str, batches: list[str], with_rivals: bool, defaults
 
 def after(storage: Storage, model: str, data_version: str) -> str:
     """The newest batch that a training knew."""
-    from mlops_assets.resources.training_rows import read_manifest
+    from mlops_assets.records.rows import read_manifest
 
     return read_manifest(storage, model, data_version).holdout[-1].key
 
@@ -204,7 +204,7 @@ def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, flo
     from mlops_assets.modelling.metrics import metric
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.splits import split_in_time
-    from mlops_assets.resources.training_rows import read_holdout, read_train
+    from mlops_assets.records.rows import read_holdout, read_train
 
     infos = [batch_info(each) for each in BatchLedger(storage, model.name).all() if each.status == "accepted"]
     score = metric(model.metrics[0]).function

@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 
 HOME = Path(os.environ["OVERHEAD_HOME"])
 JOB = json.loads((HOME / "job.json").read_text())

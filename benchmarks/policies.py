@@ -25,7 +25,7 @@ sys.path[:0] = [str(REPOSITORY)]
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, Recommended, recommend  # noqa: E402
 from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord  # noqa: E402
+from mlops_assets.records.batches import BatchLedger, BatchRecord  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
 
 EXAMPLES = ("bike_demand", "electricity", "hotel_cancellations")

@@ -30,9 +30,9 @@ from policies import EXAMPLES, example, stored  # noqa: E402
 
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.modelling.splits import BatchInfo, split_in_time  # noqa: E402
-from mlops_assets.resources.batch_ledger import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.rows import Rows, read_holdout, read_train  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_train  # noqa: E402
 
 DEFAULTS = {"window": None, "holdout": None}
 

@@ -47,3 +47,15 @@ class MisplacedArtifactError(MissingArtifactError):
 
 class DamagedRecordError(MlopsAssetsError):
     """A record in storage cannot be read: it is cut, misshaped, or its file is closed to us."""
+
+
+class RecordsError(MlopsAssetsError):
+    """The database of records does not answer, or a newer release wrote it."""
+
+
+class StaleRecordError(RecordsError):
+    """A record was written by another process since it was read."""
+
+
+class SupersededError(MlopsAssetsError):
+    """A promotion comes too late: another one was begun since it was decided on, or its run has ended."""

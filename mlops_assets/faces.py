@@ -13,6 +13,7 @@ def face(package: str, found_in: Mapping[str, str]) -> Callable[[str], Any]:
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r} (it has: {', '.join(sorted(found_in))})"
             )
-        return getattr(import_module(f"{package}.{found_in[name]}"), name)
+        module = found_in[name]
+        return getattr(import_module(module if module.startswith("mlops_assets.") else f"{package}.{module}"), name)
 
     return public_name

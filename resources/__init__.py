@@ -7,9 +7,12 @@ from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, Mlflow
 
 HOME = Path(os.environ.get("MLOPS_ASSETS_HOME", Path(__file__).parents[1] / ".mlops")).resolve()
 
+_ROOT = os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))
+_DATABASE = "$MLOPS_ASSETS_DATABASE" if os.environ.get("MLOPS_ASSETS_DATABASE") else f"sqlite:///{HOME / 'records.db'}"
+
 resources = {
-    "mlops_storage": Storage(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
-    "mlops_batches": BatchFiles(root=os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))),
+    "mlops_storage": Storage(root=_ROOT, database=_DATABASE),
+    "mlops_batches": BatchFiles(root=_ROOT, database=_DATABASE),
     "mlflow_registry": MlflowRegistry(
         tracking_uri="$MLFLOW_TRACKING_URI"
         if os.environ.get("MLFLOW_TRACKING_URI")

@@ -10,7 +10,7 @@ from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.shared.metadata import metadata
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.records.batches import BatchLedger
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import inert
 

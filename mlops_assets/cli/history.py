@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located, missing_database
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
 from mlops_assets.cli.records import not_passed
-from mlops_assets.cli.reigns import Reign, Reigns, reigns_of
+from mlops_assets.cli.reigns import Reign, reigns_of
+from mlops_assets.decisions.promotion.alias import alias_state
 from mlops_assets.errors import RegistryError
-from mlops_assets.resources.champion_record import ChampionRecord, alias_standing, champion_record
-from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT
+from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.sensors.registry_probe import impatient
 
 
@@ -22,7 +22,6 @@ class Registry:
 
     state: str
     alias: int | None = None
-    versions: Sequence[ModelVersion] = ()
     away: str = ""
 
 
@@ -36,35 +35,35 @@ def history(
     """Show which version was champion when, by whom or by what, with its metric, and what is not on record."""
     with located(module, python_file, directory) as location:
         location.model(model)
-        record = champion_record(location.storage, model)
-        registry = _registry(location, model, record)
-        known = reigns_of(location.instance, model, registry.versions, record)
+        ledger = PromotionLedger(location.storage, model)
+        record, registry = ledger.champion(), _registry(location, model, ledger)
+        reigns = reigns_of(location.instance, model, ledger.all())
         told = {
             "model": model,
             "champion": None if record is None else record.version,
             "alias": registry.alias,
             "registry": registry.state,
-            "reigns": [each.to_json() for each in known.reigns],
+            "reigns": [each.to_json() for each in reigns],
             "found": _found(location, model),
-            "unknown": _unknown(model, registry, known),
+            "unknown": _unknown(model, registry),
         }
     if as_json:
         say_json(told)
     else:
-        _show(told, known.reigns)
+        _show(told, reigns)
 
 
-def _registry(location: Location, model: str, record: ChampionRecord | None) -> Registry:
+def _registry(location: Location, model: str, ledger: PromotionLedger) -> Registry:
     registry = impatient(location.registry)
     if missing := missing_database(registry):
         return Registry("unknown", away=f"MLflow has no database at {missing}")
     try:
         with quietly():
-            alias, versions = registry.champion(model), registry.versions(model)
-            state = alias_standing(registry, record, alias, model)
+            alias = registry.champion(model)
     except RegistryError as error:
         return Registry("unknown", away=str(error))
-    return Registry(state, None if alias is None else alias.version, versions)
+    state = alias_state(alias, ledger.champion(), ledger.under_way())
+    return Registry(state, None if alias is None else alias.version)
 
 
 def _found(location: Location, model: str) -> list[dict[str, Any]]:
@@ -79,7 +78,7 @@ def _found(location: Location, model: str) -> list[dict[str, Any]]:
     return found
 
 
-def _unknown(model: str, registry: Registry, known: Reigns) -> list[str]:
+def _unknown(model: str, registry: Registry) -> list[str]:
     """What cannot be told, and why."""
     said = []
     if registry.away:
@@ -91,12 +90,6 @@ def _unknown(model: str, registry: Registry, known: Reigns) -> list[str]:
         )
     if registry.state == "lost":
         said.append(f"who removed the alias of {model}, and when exactly: MLflow keeps no history of aliases")
-    if known.lost:
-        said.append(
-            f"{known.lost} earlier promotions: their runs were deleted from Dagster, their versions' tags reused"
-        )
-    if any(each.how == "unknown" for each in known.reigns):
-        said.append("how the versions that were only found in force became champion")
     return said
 
 

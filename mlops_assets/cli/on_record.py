@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
 import dagster as dg
 
+from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.records import Record, materialized, not_passed, observed
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.batch_reports import BatchReports, ReportKind
-from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.reports import BatchReports, ReportKind
+from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger
 
 Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
 
@@ -137,14 +137,16 @@ def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["d
 
 def _batches(storage: Storage, model: str) -> Iterator[OnRecord]:
     """Batches that are not trained on: rejected, duplicates, or taken out by a person."""
-    for batch, each in BatchLedger(storage, model).records().items():
+    ledger = BatchLedger(storage, model)
+    for batch, each in ledger.records().items():
         if each.status != "accepted":
-            at, reason = _written(storage, model, "batches", batch), "; ".join(each.reasons)
-            yield OnRecord(at, "batch", each.status, f"batch {batch}", reason, run_id=each.run_id)
-        if each.excluded:
-            by, _, reason = each.excluded.partition(": ")
-            at = _written(storage, model, "excluded", batch)
-            yield OnRecord(at, "batch", "excluded", f"batch {batch}", reason, by)
+            reason = "; ".join(each.reasons)
+            yield OnRecord(ledger.written(batch), "batch", each.status, f"batch {batch}", reason, run_id=each.run_id)
+        if each.excluded is not None:
+            excluded = each.excluded
+            yield OnRecord(
+                ledger.excluded_at(batch), "batch", "excluded", f"batch {batch}", excluded.reason, excluded.by
+            )
 
 
 def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
@@ -153,8 +155,3 @@ def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
         told = each.metadata
         about = f"alias: {told.get('alias', 'unknown')}"
         yield OnRecord(each.at, "registry", str(told.get("state", "failed")), about, told["description"], "unknown")
-
-
-def _written(storage: Storage, model: str, *parts: str) -> datetime:
-    """When a record without a moment in it was written."""
-    return datetime.fromtimestamp(storage.changed(model, *parts) / 1e9, UTC)

@@ -10,7 +10,7 @@ from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.text import counted
 
 if TYPE_CHECKING:
-    from mlops_assets.resources.mlflow.rehoming import Move
+    from mlops_assets.cli.rehoming import Move
 
 
 def rehome(
@@ -26,8 +26,8 @@ def rehome(
     Says what names another folder, exit code 1. With --by and --reason it is changed, and who did it stays as a tag of
     each experiment. No file is moved, and another store or a remote root is left as it is.
     """
-    from mlops_assets.resources.mlflow.rehoming import misplaced_models
-    from mlops_assets.resources.mlflow.rehoming import rehome as mended
+    from mlops_assets.cli.rehoming import misplaced_models
+    from mlops_assets.cli.rehoming import rehome as mended
 
     by, reason = by.strip(), reason.strip()
     if bool(by) != bool(reason):

@@ -7,6 +7,8 @@ import typer
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, located
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
@@ -69,20 +71,19 @@ def _parsed(asked: str) -> tuple[str, str]:
 
 def _version(location: Location, name: str, wanted: str) -> "ModelVersion":
     if wanted == "champion":
-        found = location.registry.champion(name)
+        found = champion_of(location.storage, name)
         if found is None:
-            raise MlopsAssetsError(
-                f"{name} has no champion: no version has the alias `champion`; name one by its number"
-            )
+            raise MlopsAssetsError(f"{name} has no champion: no promotion is on record; name a version by its number")
         return found
     versions = location.registry.versions(name)
     if not versions:
         raise MlopsAssetsError(f"{name} has no version in the registry: train it first")
+    own = OwnVersions(name, location.storage, location.registry)
     if wanted == "latest":
-        return versions[0]
+        return own.of(versions[0])
     for version in versions:
         if version.version == int(wanted):
-            return version
+            return own.of(version)
     raise MlopsAssetsError(
         f"{name} has no version {wanted} (it has {', '.join(str(each.version) for each in versions[:20])})"
     )

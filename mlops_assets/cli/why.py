@@ -9,7 +9,7 @@ from rich.console import Console
 from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
 from mlops_assets.cli.on_record import OnRecord, decisions
 from mlops_assets.cli.output import AsJson, console, literal, say_json, table
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.sensors.stillborn_runs import stillborn_runs
 from mlops_assets.text import number
 
@@ -40,10 +40,10 @@ def why(
 
 def _champion(location: Location, model: str) -> dict[str, Any] | None:
     """The champion that was decided on last; the registry is not asked, so that it may be away."""
-    record = champion_record(location.storage, model)
+    record = PromotionLedger(location.storage, model).champion()
     if record is None:
         return None
-    return {"version": record.version, "since": record.since, "by": record.by, "reason": record.reason}
+    return {"version": record.version, "since": record.done, "by": record.by, "reason": record.reason}
 
 
 def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnRecord]) -> None:
@@ -59,8 +59,9 @@ def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnReco
     rows = [(f"{each.at:%Y-%m-%d %H:%M}", each.kind, each.decision, each.about, _why(each)) for each in found]
     screen.print(table(("when (UTC)", "kind", "decision", "about", "why"), rows))
     for kind in ("verdict", "retraining"):
-        newest = next((each for each in found if each.kind == kind and any(each.evidence.values())), None)
-        if newest is not None:
+        told = [each for each in found if each.kind == kind and any(each.evidence.values())]
+        compared = [each for each in told if each.evidence.get("comparison")]  # a rollback compares nothing
+        for newest in (compared or told)[:1]:
             _show_evidence(screen, newest)
 
 

@@ -14,11 +14,12 @@ from mlops_assets.components.scaffolding import DeploymentScaffolder
 from mlops_assets.components.schema import fields_schema, mapping
 from mlops_assets.components.tree import models_beside
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.calls import without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.sensor import alerts_sensor
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
@@ -48,6 +49,11 @@ class StorageRule(Declared):
 
     root: str | None = Field(
         None, description="Folder; else $MLOPS_ASSETS_STORAGE, else `storage` in `home`. All runs must reach it."
+    )
+    database: str | None = Field(
+        None,
+        description="Database of records: `$NAME`, an environment variable with its URL (PostgreSQL, or SQLite on a "
+        "local disk); else $MLOPS_ASSETS_DATABASE, else SQLite in `home`.",
     )
 
 
@@ -131,10 +137,11 @@ class Deployment(Declared, dg.Component):
         home = (project / Path(self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops").expanduser()).resolve()
         named = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
         root = str(project / Path(named).expanduser())
+        database = _database(self.storage.database) or f"sqlite:///{home / 'records.db'}"
         mlflow = self.mlflow
         return {
-            "mlops_storage": Storage(root=root),
-            "mlops_batches": BatchFiles(root=root),
+            "mlops_storage": Storage(root=root, database=database),
+            "mlops_batches": BatchFiles(root=root, database=database),
             "mlflow_registry": MlflowRegistry(
                 tracking_uri=_address(mlflow.tracking_uri) or f"sqlite:///{home / 'mlflow.db'}",
                 artifact_root=_place(mlflow.artifact_root, project) or str(home / "mlartifacts"),
@@ -184,6 +191,16 @@ def _address(declared: str | None) -> str:
         )
     found = os.environ.get("MLFLOW_TRACKING_URI", "")
     return declared or (found if without_credentials(found) == found else "$MLFLOW_TRACKING_URI")
+
+
+def _database(declared: str | None) -> str:
+    """Return the database of records as Dagster may show it: one with credentials by its environment variable."""
+    if declared and without_credentials(declared) != declared:
+        raise DeclarationError(
+            f"storage.database holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
+            "shows it: set the environment variable MLOPS_ASSETS_DATABASE, or write `$NAME` for another one"
+        )
+    return declared or ("$MLOPS_ASSETS_DATABASE" if os.environ.get("MLOPS_ASSETS_DATABASE") else "")
 
 
 def _place(named: str | None, project: Path) -> str | None:

@@ -11,11 +11,11 @@ from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, 
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
+from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from mlops_assets.assets.batch.features import earlier_rows, known_features, lea
 from mlops_assets.assets.batch.intake import unused
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.column_kinds import DATASET, recorded_kinds
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.reading import read
 from mlops_assets.text import listed
@@ -132,14 +133,14 @@ def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> lis
     """The versions that the rows of the source would get, as they are and with the recorded types."""
     from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.plain_columns import plain_columns
-    from mlops_assets.validation.schema import Schema, normalise
+    from mlops_assets.validation.schema import normalise
     from mlops_assets.validation.where import rows_of
 
     frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
     if model.outcomes is not None and model.target in frame.columns:
         frame = frame.drop(columns=model.target)
-    recorded = storage.read_json(model.name, "schema")
-    normal = normalise(frame, Schema.from_dict(recorded)) if recorded else frame
+    recorded = recorded_kinds(storage, model.name, DATASET)
+    normal = normalise(frame, recorded) if recorded else frame
     return [data_version(frame), data_version(normal)]
 
 

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from mlops_assets.faces import face
 
 if TYPE_CHECKING:
+    from mlops_assets.records.frames import BatchFiles as BatchFiles
     from mlops_assets.resources.alerts import Alerts as Alerts
     from mlops_assets.resources.great_expectations import GreatExpectations as GreatExpectations
     from mlops_assets.resources.mlflow.registry import MlflowRegistry as MlflowRegistry
-    from mlops_assets.resources.storage import BatchFiles as BatchFiles
     from mlops_assets.resources.storage import Storage as Storage
 
 _FOUND_IN = {
     "Alerts": "alerts",
     "GreatExpectations": "great_expectations",
     "MlflowRegistry": "mlflow.registry",
-    "BatchFiles": "storage",
+    "BatchFiles": "mlops_assets.records.frames",
     "Storage": "storage",
 }
 __all__ = sorted(_FOUND_IN)

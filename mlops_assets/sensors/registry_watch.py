@@ -12,19 +12,20 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.assets.shared.metadata import check_result
-from mlops_assets.errors import RegistryError
-from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.mlflow.registry_state import (
+from mlops_assets.assets.promotion.registry_state import (
     REGISTRY_INTACT,
     Finding,
     RegistryState,
     artifact_finding,
     registry_state,
 )
+from mlops_assets.assets.shared.keys import asset_key
+from mlops_assets.assets.shared.metadata import check_result
+from mlops_assets.errors import RegistryError
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.typed import store_of
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.evaluated import newest_passed
 from mlops_assets.sensors.models import models_of
@@ -67,12 +68,17 @@ def registry_watch_sensor(
         events: list[dg.AssetCheckEvaluation] = []
         last = cursor.get("last", "")
         look = partial(_state, storage=mlops_storage, registry=registry, artifacts=artifacts)
-        for model, state in _states(context, names, last, look):
-            last = model
-            if state is not None and (states.get(model) != state.digest or _other_on_record(context.instance, state)):
-                context.log.info(f"{model}: {state.state}: {state.reason}")
-                events.append(_evaluation(state))
-                states[model] = state.digest
+        with store_of(mlops_storage).at_once():
+            for model, state in _states(context, names, last, look):
+                last = model
+                if (
+                    state is not None
+                    and state.news
+                    and (states.get(model) != state.digest or _other_on_record(context.instance, state))
+                ):
+                    context.log.info(f"{model}: {state.state}: {state.reason}")
+                    events.append(_evaluation(state))
+                    states[model] = state.digest
         told = {
             "states": {model: states[model] for model in names if model in states},
             "copied": {model: artifacts.copied[model] for model in names if model in artifacts.copied},
@@ -151,9 +157,8 @@ def _written(folder: Path) -> str:
     return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()
 
 
-def _state(model: str, storage: Storage, registry: MlflowRegistry, artifacts: Artifacts) -> RegistryState | None:
-    record = champion_record(storage, model)
-    return None if record is None else registry_state(registry, record, model, artifacts.look)
+def _state(model: str, storage: Storage, registry: MlflowRegistry, artifacts: Artifacts) -> RegistryState:
+    return registry_state(registry, PromotionLedger(storage, model), model, artifacts.look)
 
 
 def _other_on_record(instance: dg.DagsterInstance, state: RegistryState) -> bool:

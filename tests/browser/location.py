@@ -7,9 +7,10 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline, Search
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
 

@@ -8,9 +8,10 @@ import pandas as pd
 from synthetic import rows
 
 from mlops_assets import Frame, ModelPipeline
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 
 HOME = os.environ["CLI_HOME"]
 

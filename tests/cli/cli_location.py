@@ -6,10 +6,11 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.sensor import alerts_sensor
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor

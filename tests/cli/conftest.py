@@ -11,7 +11,7 @@ from lived import ADA, Lived, environment, lived_at
 from deployment import REPOSITORY, Deployment
 from synthetic import rows
 
-from mlops_assets.resources.mlflow.rehoming import rehome
+from mlops_assets.cli.rehoming import rehome
 
 
 @pytest.fixture(scope="session")

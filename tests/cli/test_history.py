@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
 
 KEYS = {
-    *("version", "since", "until", "how", "by", "reason", "known_from", "run_id", "launched_by", "version_before"),
+    *("number", "version", "since", "until", "how", "by", "reason", "run_id", "launched_by", "version_before"),
     *("metric", "value", "refit_of"),
 }
 
@@ -30,7 +30,7 @@ def test_each_reign_has_its_beginning_its_end_who_made_it_and_its_metric(lived: 
     assert all(set(each) == KEYS for each in found["reigns"])
     back, second, first = found["reigns"]
     assert [each["version"] for each in found["reigns"]] == [1, 2, 1]
-    assert [each["how"] for each in found["reigns"]] == ["rollback", "promotion", "promotion"]
+    assert [each["how"] for each in found["reigns"]] == ["rollback", "evidence", "first"]
     assert [each["by"] for each in found["reigns"]] == ["ada", "mlops_assets", "mlops_assets"]
     assert back["reason"] == f"rollback: {ADA['reason']}" and back["until"] is None
     assert (first["until"], second["until"]) == (second["since"], back["since"])
@@ -86,15 +86,16 @@ def test_an_alias_moved_by_hand_is_no_reign_and_who_moved_it_is_not_known(copied
     assert "names version 2 (moved by hand)" in text and "not known: who moved the alias" in text
 
 
-def test_what_dagster_has_forgotten_is_told_from_the_registry(copied: Lived, monkeypatch: pytest.MonkeyPatch, tmp_path):
+def test_what_dagster_has_forgotten_is_on_record(copied: Lived, monkeypatch: pytest.MonkeyPatch, tmp_path):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "empty"))
     found = told(copied)
-    back, second = found["reigns"]
-    assert (back["version"], back["how"], back["by"], back["known_from"]) == (1, "rollback", "ada", "registry")
-    assert (second["version"], second["how"], second["known_from"]) == (2, "promotion", "registry")
-    assert second["until"] == back["since"] and back["launched_by"] == "unknown" and back["value"] is None
-    assert [each.split(":")[0] for each in found["unknown"]] == ["1 earlier promotions"]
+    back, second, first = found["reigns"]
+    assert (back["version"], back["how"], back["by"]) == (1, "rollback", "ada")
+    assert [each["number"] for each in found["reigns"]] == [3, 2, 1]
+    assert second["until"] == back["since"] and back["value"] is None
+    assert back["launched_by"] == "unknown: Dagster has no such run any more"
+    assert (first["version_before"], found["unknown"]) == (None, [])
 
 
 def test_a_registry_that_is_away_leaves_what_dagster_knows(lived: Lived, monkeypatch: pytest.MonkeyPatch):

@@ -11,10 +11,10 @@ from lived import Lived, lived_at
 from mlflow import MlflowClient
 from synthetic import rows
 
+from mlops_assets.cli.rehoming import REHOMED, misplaced_models, rehome
 from mlops_assets.errors import MisplacedArtifactError, RegistryError
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.mlflow.rehoming import REHOMED, misplaced_models, rehome
 
 pytestmark = pytest.mark.slow
 PAGE = (REPOSITORY / "docs" / "how-to/moved-home.md").read_text()
@@ -62,7 +62,8 @@ def test_moved_home_is_told_and_mended_by_one_command(copied: Lived, monkeypatch
     noted = json.loads(client.get_experiment_by_name("rentals").tags[REHOMED])
     assert (noted["by"], noted["reason"], noted["from"]) == ("ada", "moved to a larger disk", str(old / "rentals"))
     assert doctor(moved)["artifacts"] == ("fine", f"lie below {declared} ")
-    assert champion_record(moved.model.storage, "rentals").source.startswith(declared.as_uri().replace(" ", "%20"))
+    champion = PromotionLedger(moved.model.storage, "rentals").champion()
+    assert champion.source.startswith(declared.as_uri().replace(" ", "%20"))
     assert moved.model.materialize("predictions", batch="b3").success
     moved.model.prepare(b5=rows(5))
     trained = moved.model.challenge(alpha=0.5)

@@ -25,7 +25,8 @@ from bike_features import lagged
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.records.frames import BatchFiles
+from mlops_assets.resources.storage import Storage
 
 HERE = Path(__file__).parent
 bike = ModelPipeline(

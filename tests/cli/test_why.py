@@ -5,10 +5,11 @@ from datetime import datetime
 
 import dagster as dg
 import pytest
+from ledger_rows import put_value, spoil
 from lived import ADA, Lived
 
-from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
 KEYS = {"at", "kind", "decision", "about", "reason", "by", "run_id", "numbers", "evidence"}
@@ -105,19 +106,19 @@ def test_an_excluded_batch_is_told_with_who_took_it_out(copied: Lived):
 
 def test_damaged_records_are_skipped_and_that_of_the_champion_ends_in_one_line(copied: Lived):
     storage = copied.model.storage
-    storage.path_of("rentals", "batches", "b1").write_text('{"batch": "b1", "sta')
-    storage.write_json("rentals", "trainings", "d-v", value={"status": "judged"})
+    spoil(storage, "rentals", "batches", "b1", '{"batch": "b1", "sta')
+    put_value(storage, "rentals", "trainings", "d-v", {"status": "judged"})
     before = told(copied, "--last", "50")
     assert before["champion"]["version"] == 1 and before["decisions"]
     for content in ("{", "null", "[]"):
-        storage.path_of("rentals", "champion").write_text(content)
+        spoil(storage, "rentals", "promotions", "000001", content)
         for command in ("why", "history"):
             said = copied.run(command, "rentals")
-            assert said.code == 2 and "champion.json" in said.err and "Traceback" not in said.err
+            assert said.code == 2 and "rentals/promotions/000001" in said.err and "Traceback" not in said.err
     findings = json.loads(copied.run("doctor", "--json").out)["findings"]
     named = {each["name"] for each in findings if each["severity"] == "fault"}
-    files = ("champion.json", "batches/b1.json", "trainings/d-v.json")
-    assert {f"record rentals/{file}" for file in files} <= named
+    keys = ("promotions/000001", "batches/b1", "trainings/d-v")
+    assert {f"record rentals/{key}" for key in keys} <= named
 
 
 def test_a_person_reads_who_decided_what_and_why(lived: Lived):

@@ -263,7 +263,7 @@ def test_what_is_wrong_elsewhere_is_told_as_it_would_be_without_a_deployment(pro
         ),
         ({"mlflow": {"retries": "x"}}, "retries: x", "Deployment: mlflow: retries: Input should be a valid integer"),
         ({"mlflow": "http://m"}, "mlflow: http://m", "Deployment: mlflow: Input should be a valid dictionary"),
-        ({"storage": {"path": "x"}}, "path: x", "Deployment: storage: has no field 'path' (fields: root)"),
+        ({"storage": {"path": "x"}}, "path: x", "Deployment: storage: has no field 'path' (fields: root, database)"),
     ],
 )
 def test_wrong_deployment_is_one_clear_error(attributes, line, says, project):

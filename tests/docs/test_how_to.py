@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bikes import write_journals, write_late_labels
+from ledger_rows import latest
 from pages import blocks
 from project import Location
 
@@ -69,7 +70,7 @@ def test_a_rare_class_is_found_by_a_tuned_threshold(project):
         assert failures(location.left_to_itself()) == []
         assert champion(location, "fraud") == 1
         assert location.run("fraud/predictions", batch=MONTHS[-1]).success
-        version = location.storage.latest_version("fraud", "predictions", MONTHS[-1])
+        version = latest(location.storage, "fraud", "predictions", MONTHS[-1])
         said = location.storage.read_frame("fraud", "predictions", MONTHS[-1], version)
     found = said[said["prediction"] == "fraud"]
     assert 0.5 < len(found) / (rows["label"] == "fraud").sum() < 2 and found["score"].min() < 0.4

@@ -19,12 +19,12 @@ from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from relay import free_port
 
 from mlops_assets.assets.shared.keys import KIND, MODEL, TRIGGER, asset_key
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -178,7 +178,7 @@ class Loop:
 
     def recorded_champion(self, model: str) -> int | None:
         """The champion by the pack's own record."""
-        record = champion_record(self.storage, model)
+        record = PromotionLedger(self.storage, model).champion()
         return None if record is None else record.version
 
     def training_runs(self, model: str) -> list[dg.DagsterRun]:

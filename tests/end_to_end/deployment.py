@@ -11,10 +11,11 @@ import pandas as pd
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import MARK, asset_key, batches
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.frames import BatchFiles, latest_versions
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 
 REPOSITORY = Path(__file__).parents[2]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -114,7 +115,7 @@ class DeployedModel:
 
     def predictions(self, batch: str) -> pd.DataFrame:
         """The stored scores of a batch."""
-        version = self.storage.latest_version(self.name, "predictions", batch)
+        version = latest_versions(self.storage, self.name, "predictions", [batch])[batch]
         assert version is not None, f"{batch} was never scored"
         return self.storage.read_frame(self.name, "predictions", batch, version)
 

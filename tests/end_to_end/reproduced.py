@@ -1,6 +1,7 @@
 """What the tests of reproduced versions share: a model with a version, the refit, and a past that was another."""
 
 from deployment import failed, why
+from ledger_rows import put_value, value_of
 from synthetic import rows
 
 from mlops_assets.modelling.recipe import digest_of
@@ -26,7 +27,7 @@ def again(model, **options):
 def stored(model, kind, batch):
     """The path of a stored frame as the newest version's manifest names it."""
     version = model.registry.versions(model.name)[0]
-    manifest = model.storage.read_json(model.name, "training_set", version.tags["data_version"])
+    manifest = model.storage.read_document(model.name, "training_set", version.tags["data_version"])
     named = {each["key"]: each["version"].split("-") for role in ("train", "holdout") for each in manifest[role]}
     part = {"dataset": 0, "features": 1, "labels": 2}[kind]
     return model.home / "storage" / model.name / kind / batch / f"{named[batch][part]}.parquet", named[batch][part]
@@ -35,10 +36,10 @@ def stored(model, kind, batch):
 def then(model, **changed):
     """Let the recipe of the newest version tell of another past."""
     version = model.registry.versions(model.name)[0]
-    recipe = model.storage.read_json(model.name, "recipes", version.tags["recipe"])
+    recipe = value_of(model.storage, model.name, "recipes", version.tags["recipe"])["recipe"]
     for name, values in changed.items():
         recipe[name] = {**recipe[name], **values}
-    model.storage.write_json(model.name, "recipes", digest_of(recipe), value=recipe)
+    put_value(model.storage, model.name, "recipes", digest_of(recipe), {"recipe": recipe})
     model.registry.tag(model.name, version.version, {"recipe": digest_of(recipe)})
 
 

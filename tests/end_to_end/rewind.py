@@ -27,7 +27,9 @@ class RewoundDeployment(Deployment):
                 path.unlink()
         for kept in self._copy.rglob("*"):
             path = self.home / kept.relative_to(self._copy)
-            if kept.suffix == ".db":
+            if kept.name == "records.db":  # as a backup is restored: nothing keeps a connection to it
+                _replaced(kept, path)
+            elif kept.suffix == ".db":
                 _copied(kept, path)
             elif kept.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,3 +43,11 @@ class RewoundDeployment(Deployment):
 def _copied(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
+
+
+def _replaced(source: Path, target: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        target.with_name(target.name + suffix).unlink(missing_ok=True)
+    new = target.with_suffix(".new")
+    shutil.copy2(source, new)
+    new.replace(target)

@@ -7,7 +7,7 @@ import pandas as pd
 from deployment import QUIET, Deployment
 
 from mlops_assets import ModelPipeline
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.records.batches import BatchLedger
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 
 HOME = Path(os.environ["SERVED_HOME"])
 DECLARED = {"time": "day", "key": ["id"], "target": "y", "estimator": "sklearn.linear_model.Ridge", "pages": "never"}

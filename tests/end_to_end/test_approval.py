@@ -2,10 +2,13 @@
 
 import pytest
 from deployment import DeployedModel, Deployment, why
+from ledger_rows import latest
 from synthetic import rows
 
-from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.requests import Requests, Waiting
+from mlops_assets.records.trainings import TrainingLedger
+from mlops_assets.records.versions import OwnVersions
 
 POOR, GOOD, BETTER = {"alpha": 1e4}, {"alpha": 30.0}, {"alpha": 0.1}
 ADA = {"by": "ada", "reason": "read the evaluation"}
@@ -19,7 +22,8 @@ def model(deployment: Deployment, name: str) -> DeployedModel:
 
 
 def waiting(model: DeployedModel) -> list[int]:
-    return [each.version for each in model.registry.versions(model.name) if each.tags.get("waiting")]
+    found = Requests(model.storage, model.name).waiting()
+    return [] if found is None else [found.version]
 
 
 def verdicts(model: DeployedModel) -> dict[int | None, str]:
@@ -38,12 +42,12 @@ def test_the_first_model_waits_without_failing_the_training_and_is_approved_by_n
     assert shown["reason"] == (
         f"first model: all absolute gates passed; waits for approval: launch the job {model.name}_approve"
     )
-    assert champion_record(model.storage, model.name) is None
+    assert PromotionLedger(model.storage, model.name).champion() is None
     assert model.take_in(model.land("b4", rows(4))).success  # not scored, and no failure
-    assert model.storage.latest_version(model.name, "predictions", "b4") is None
+    assert latest(model.storage, model.name, "predictions", "b4") is None
 
     assert approve(model).success
-    shown, record = model.shown("champion"), champion_record(model.storage, model.name)
+    shown, record = model.shown("champion"), PromotionLedger(model.storage, model.name).champion()
     assert (model.champion(), waiting(model), shown["version"], shown["decided_by"]) == (1, [], 1, "ada")
     assert shown["reason"] == "approved: read the evaluation; first model: all absolute gates passed"
     assert "waiting_for_approval" not in shown
@@ -89,7 +93,8 @@ def test_what_waits_is_judged_against_the_champion_of_the_day(model):
     assert model.materialize("champion", action="promote", version=4, by="bo", reason="urgent").success
     assert (model.champion(), waiting(model)) == (4, [])
 
-    model.registry.tag(model.name, 2, {"waiting": "approval"})  # as a crash before the tag was cleared leaves it
+    digest = OwnVersions(model.name, model.storage, model.registry).version(2).digest
+    Requests(model.storage, model.name).put_waiting(Waiting(2, digest, 1))  # as a crash before it was cleared leaves it
     said = why(approve(model))
     assert "version 2 is not made champion: " in said
     assert (model.champion(), waiting(model)) == (4, [])
@@ -114,4 +119,4 @@ def test_a_changed_artifact_is_not_approved(model):
     stored = model.registry.artifact(model.registry.version(model.name, 1).run_id, "model") / "model.skops"
     stored.write_bytes(stored.read_bytes() + b"\0")
     assert "version 1 has changed since it was registered" in why(approve(model))
-    assert model.champion() is None and champion_record(model.storage, model.name) is None
+    assert model.champion() is None and PromotionLedger(model.storage, model.name).champion() is None

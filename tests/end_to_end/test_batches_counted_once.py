@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 from deployment import checks, plain, why
+from ledger_rows import value_of
 from synthetic import rows
 
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.reports import BatchReports
 from mlops_assets.resources.storage import Storage
 
 
@@ -177,4 +178,4 @@ def test_with_outcomes_a_label_in_the_source_is_left_out(deployment, name, tmp_p
     stored = model.storage.read_frame(model.name, "dataset", "a", str(record.version))
     assert "y" not in stored.columns
     assert record.labelled == 0
-    assert "y" not in model.storage.read_json(model.name, "schema")["columns"]
+    assert "y" not in value_of(model.storage, model.name, "column_kinds", "dataset")["columns"]

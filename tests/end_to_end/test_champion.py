@@ -4,12 +4,13 @@ import dagster as dg
 import numpy as np
 import pytest
 from deployment import DeployedModel, Deployment, failed, why
+from ledger_rows import put_value, value_of
 from mlflow import MlflowClient
 from synthetic import rows
 
 from mlops_assets import Gates
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.records.trainings import TrainingLedger
 
 POOR, GOOD = {"alpha": 1e4}, {"alpha": 0.1}
 
@@ -121,14 +122,23 @@ def test_forged_checks_and_tags_do_not_help(deployment, name, client):
 
 
 @pytest.mark.promise(1)
-def test_changed_predictions_tag_fails_loads_back(model, client):
+def test_a_version_that_predicts_otherwise_than_recorded_fails_loads_back_and_tags_change_nothing(model, client):
     assert model.challenge(**POOR).success
     assert model.challenge(**GOOD).success and model.champion() == 2
-    model.registry.set_champion(model.name, 1)
-    client.set_model_version_tag(model.name, "2", "holdout_predictions", "0" * 64)
+    assert model.materialize("champion", action="rollback", version=1, by="ada", reason="complaints").success
+    run_id = model.registry.version(model.name, 2).run_id
+    recorded = value_of(model.storage, model.name, "registrations", run_id)
+    otherwise = {**recorded, "tags": {**recorded["tags"], "holdout_predictions": "0" * 64}}
+    put_value(model.storage, model.name, "registrations", run_id, otherwise)
     assert model.materialize("champion").success
     assert "gates not passed: loads_back: the loaded model predicts differently" in model.shown("champion")["reason"]
     assert model.champion() == 1
+
+    put_value(model.storage, model.name, "registrations", run_id, recorded)
+    for tag in ("holdout_predictions", "digest", "data_version"):
+        client.set_model_version_tag(model.name, "2", tag, "0" * 64)
+    assert model.materialize("champion").success
+    assert (model.champion(), model.shown("champion")["verdict"]) == (2, "promote")
 
 
 @pytest.mark.promise(1, 6)

@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 from deployment import QUIET
+from ledger_rows import latest
 from synthetic import rows
 from yaml_project import Project
 
@@ -52,9 +53,7 @@ def test_two_segments_of_one_file_get_champions_of_their_own_from_a_sensor_and_j
             frames = [
                 defs.resources["mlops_storage"].read_frame(f"bike_{colour}", "dataset", f"b{number}", version)
                 for number in (1, 2, 3)
-                if (
-                    version := defs.resources["mlops_storage"].latest_version(f"bike_{colour}", "dataset", f"b{number}")
-                )
+                if (version := latest(defs.resources["mlops_storage"], f"bike_{colour}", "dataset", f"b{number}"))
             ]
             assert len(frames) == 3 and {*frames[0]["colour"], *frames[2]["colour"]} == {colour}
 

@@ -14,9 +14,9 @@ from mlops_assets.assets.batch import outcomes as outcomes_step
 from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import MARK
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord
-from mlops_assets.resources.training_rows import read_holdout, read_manifest, read_train
+from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord
+from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.rows import read_holdout, read_manifest, read_train
 
 FEW = "{} are needed, since labels that come first are not like those that come late"
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from deployment import DeployedModel, Deployment, checks, failed
+from ledger_rows import value_of
 from synthetic import rows
 from test_delayed_labels import LateModel
 
@@ -58,7 +59,7 @@ def test_a_batch_without_labels_has_an_estimate_and_later_what_came_of_it(model)
     assert row["realised"] == pytest.approx(realised, rel=1e-3)
     assert row["held"] == ("yes" if low <= realised <= high else "no")
     assert f"and came to {realised:.4g}" in shown["estimated_without_labels"]
-    kept = model.storage.read_json(model.name, "estimates", "b3")
+    kept = value_of(model.storage, model.name, "estimates", "b3")
     assert (kept["value"], kept["realised"], kept["model_version"]) == (value, realised, 1)
 
     said = failed(model.take_in(model.land("b4", unlabelled(4))))["no_decay"]
@@ -73,12 +74,12 @@ def test_an_estimate_is_of_the_champion_in_force(deployment, name):
     assert model.tell("o1", labels(1, 2)).success
     assert model.challenge(C=1e-4).success and model.champion() == 1
     assert model.take_in(model.land("b3", unlabelled(3))).success
-    first = model.storage.read_json(model.name, "estimates", "b3")
+    first = value_of(model.storage, model.name, "estimates", "b3")
     assert model.materialize("performance", batch="b3").success
-    assert model.storage.read_json(model.name, "estimates", "b3") == first
+    assert value_of(model.storage, model.name, "estimates", "b3") == first
     assert model.challenge(C=1.0).success and model.champion() == 2
     assert model.materialize("performance", batch="b3").success
-    second = model.storage.read_json(model.name, "estimates", "b3")
+    second = value_of(model.storage, model.name, "estimates", "b3")
     assert (first["model_version"], second["model_version"]) == (1, 2)
     assert second["value"] < first["value"]
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from deployment import checks, failed
+from ledger_rows import value_of
 from synthetic import rows
 
 
@@ -21,7 +22,7 @@ def test_features_are_tested_by_importance_unless_refits_are_asked_for(deploymen
     assert "judged by permutation importance only" in check.description
     assert checks(result)["no_overlap"].passed
 
-    stored = model.storage.read_json(name, "importance", model.registry.champion(name).digest)
+    stored = value_of(model.storage, name, "importance", model.registry.champion(name).digest)["values"]
     assert set(stored) == set(table) and stored["x"] > 2 and abs(stored["z"]) < 0.1
 
     result = model.materialize("evaluation", ablation=True)

@@ -9,8 +9,8 @@ from deployment import QUIET, DeployedModel, plain, why
 from synthetic import rows
 
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
-from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.training_rows import read_manifest
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.rows import read_manifest
 from mlops_assets.text import inert
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
@@ -79,7 +79,7 @@ def test_rollback_goes_to_the_champion_before_and_the_card_follows(model):
     assert "action 'rollback' needs `by` (who) and `reason` (why): open the launchpad" in said and model.champion() == 2
     assert launch(model, "rollback", **ADA).success
     assert (model.champion(), model.shown("champion")["version_before"]) == (1, 2)
-    assert champion_record(model.storage, model.name).by == "ada"
+    assert PromotionLedger(model.storage, model.name).champion().by == "ada"
     card = model.shown("model_card")
     assert card["version"] == 1 and "by ada" in card["card"] and "complaints since Monday" in card["card"]
     assert launch(model, "rollback", version=2, **ADA).success and model.champion() == 2
@@ -117,7 +117,7 @@ def test_batches_are_scored_again_by_the_present_champion(model):
 def test_a_batch_is_taken_out_of_training_with_who_and_why_scored_on_and_put_back(model):
     said = why(launch(model, "exclude", batch="b1", by="ada"))
     assert "fill in `by` (who) and `reason` (why) in the launchpad" in said and f"{model.name}_exclude" in said
-    assert model.record("b1").excluded == ""
+    assert model.record("b1").excluded is None
     assert "batch 'b9' was never taken in" in why(launch(model, "exclude", batch=model._known("b9"), **ADA))
 
     assert launch(model, "exclude", batch="b1", by="ada", reason="broken <b>scale</b>").success

@@ -7,6 +7,8 @@ from daemon import Loop, wait_until
 from deadly import POINTS
 from synthetic import rows
 
+from mlops_assets.records.promotions import PromotionLedger
+
 pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 TICK = ("TICK_CREATED", "TICK_HELD", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")
 """Where Dagster's own daemon lets itself be killed in a tick that requests a run."""
@@ -20,10 +22,11 @@ def assert_whole(loop: Loop, model: str, batches: int) -> None:
     assert versions == Counter(training.data_version for training in trainings)
     assert loop.newest_data_version(model) == trainings[-1].data_version
     assert set(loop.taken_in(model)) == {f"b{number}" for number in range(1, batches + 1)}
-    promoted = [version for version in loop.registry.versions(model) if version.promotion]
+    promotions = PromotionLedger(loop.storage, model).all()
+    assert all(each.done or each.abandoned for each in promotions)
+    assert [each.number for each in promotions] == list(range(len(promotions), 0, -1))
     champion = loop.registry.champion(model)
-    assert champion is not None and champion.promotion == max(version.promotion for version in promoted)
-    assert champion.intended == champion.promotion and loop.recorded_champion(model) == champion.version
+    assert champion is not None and loop.recorded_champion(model) == champion.version
     for pool in (f"{model}_champion", f"{model}_training"):
         slots = loop.instance.event_log_storage.get_concurrency_info(pool)
         assert (slots.claimed_slots, slots.pending_steps) == ([], []), pool

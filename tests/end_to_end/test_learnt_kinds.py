@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 from deployment import QUIET, checks, failed, why
+from ledger_rows import put_value, value_of
 from synthetic import rows
 
 from mlops_assets.assets.batch import dataset as datasets
-from mlops_assets.resources.column_kinds import learnt_anew
+from mlops_assets.records.column_kinds import learnt_anew
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources import Folder
 
@@ -29,7 +30,7 @@ def test_first_batch_that_is_nearly_numbers_is_rejected_and_the_next_one_learnt_
         "source, or the column as text by `dtypes` of the source"
     )
     assert model.take_in(model.land("b2", with_x(2, numbers(2)))).success
-    assert model.storage.read_json(name, "schema")["origins"]["x"] == "b2"
+    assert value_of(model.storage, name, "column_kinds", "dataset")["origins"]["x"] == "b2"
     result = model.take_in(model.land("b3", with_x(3, ["red", "blue"] * 50)))
     assert failed(result)["dtypes"].startswith("'x': expected number as in batch 'b2', got text: 'red' (row 1)")
     assert model.take_in(model.land("b1", with_x(1, numbers(1)))).success
@@ -78,7 +79,7 @@ def test_kinds_are_those_of_the_rows_of_the_model(deployment, name):
     model = deployment.model(name, where={"colour": "blue"})
     result = model.take_in(model.land("b1", frame))
     assert result.success and checks(result)["dtypes"].passed
-    assert model.storage.read_json(name, "schema")["columns"]["x"] == "number"
+    assert value_of(model.storage, name, "column_kinds", "dataset")["columns"]["x"] == "number"
 
 
 def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
@@ -87,8 +88,9 @@ def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
     for number in (1, 2, 3):
         assert model.take_in(model.land(f"b{number}", with_x(number, numbers(number))), mark="1").success
     suite = path.read_text()
-    schema = model.storage.read_json(name, "schema")
-    model.storage.write_json(name, "schema", value={"columns": {**schema["columns"], "x": "text"}, "origins": {}})
+    schema = value_of(model.storage, name, "column_kinds", "dataset")
+    kinds = {**schema, "columns": {**schema["columns"], "x": "text"}, "origins": {}}
+    put_value(model.storage, name, "column_kinds", "dataset", kinds)
     rejected = model.take_in(model.land("b4", with_x(4, numbers(4))), mark="1")
     assert "'x': expected text, got number" in failed(rejected)["dtypes"]
     before = judged_by(model.pipeline, learnt_anew(model.storage, name))
@@ -98,7 +100,7 @@ def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
     assert f"fill in `by` (who) and `reason` (why) in the launchpad of {name}_relearn" in why(unsigned)
     asked = {"ops": {f"{name}__relearn": {"config": {"by": "kim", "reason": "a blank in the first file"}}}}
     assert job.execute_in_process(instance=model.instance, run_config={**asked, **QUIET}).success
-    learnt = model.storage.read_json(name, "schema")
+    learnt = value_of(model.storage, name, "column_kinds", "dataset")
     assert (learnt["columns"]["x"], learnt["origins"]["x"], learnt["generation"]) == ("number", "b1", 1)
     assert path.read_text() == suite  # the same three batches
     assert judged_by(model.pipeline, learnt_anew(model.storage, name)) != before  # so the sensor asks for b4 once more

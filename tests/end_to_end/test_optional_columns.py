@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from deployment import checks, failed, why
+from ledger_rows import value_of
 from reproduced import again as reproduced
 from synthetic import rows
 
@@ -26,7 +27,7 @@ def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
     assert whole.success, why(whole)
     for number in (2, 3):
         assert model.take_in(model.land(f"b{number}", with_flag(number))).success
-    assert model.storage.read_json(name, "schema")["columns"]["late"] == "null"
+    assert value_of(model.storage, name, "column_kinds", "dataset")["columns"]["late"] == "null"
     asked = [each.kwargs["column"] for each in load_suite(suite) if each.type == "expect_column_values_to_not_be_null"]
     assert "x" in asked and not {*asked} & {*OPTIONAL}
     trained = model.train()
@@ -42,7 +43,7 @@ def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
         assert len(model.predictions(batch)) == 120 and model.predictions(batch)["prediction"].notna().all()
     stored = model.storage.read_frame(name, "dataset", "b4", str(model.record("b4").version))
     assert pd.api.types.is_string_dtype(stored["colour"]) or stored["colour"].dtype == object
-    kinds = model.storage.read_json(name, "schema")
+    kinds = value_of(model.storage, name, "column_kinds", "dataset")
     assert (kinds["columns"]["late"], kinds["origins"]["late"]) == ("text", "b4")
     assert {each: kinds["columns"][each] for each in ("z", "colour", "flag")} == {
         "z": "number",

@@ -16,12 +16,13 @@ from mlops_assets.cli.reigns import reigns_of
 from mlops_assets.decisions.performance.estimated import estimate
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.requests import Requests
+from mlops_assets.records.rows import read_holdout, read_manifest, read_train
+from mlops_assets.records.trainings import TrainingLedger
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.records import one_record
-from mlops_assets.resources.training_ledger import TrainingLedger
-from mlops_assets.resources.training_rows import read_holdout, read_manifest, read_train
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
@@ -87,7 +88,7 @@ def test_the_refit_is_the_same_recipe_on_all_rows_and_becomes_champion(refitted)
         (1, "promote"),
     ]
     assert ledger(refitted) == {1: ("judged", "promote")}
-    assert champion_record(refitted.storage, refitted.name).version == 2
+    assert PromotionLedger(refitted.storage, refitted.name).champion().version == 2
 
 
 def test_what_serves_is_the_refit_and_what_it_is_held_against_is_what_the_judged_version_said(refitted):
@@ -100,7 +101,7 @@ def test_what_serves_is_the_refit_and_what_it_is_held_against_is_what_the_judged
     assert seen != figures["holdout_accuracy"]
 
     assert refitted.shown("drift")["reference_rows"] == 270
-    kept = one_record(refitted.storage, BatchEstimate, refitted.name, "estimates", "b4")
+    kept = Records(refitted.storage, refitted.name, "estimates", BatchEstimate).get("b4")
     X = refitted.storage.read_frame(refitted.name, "features", "b4", refitted.record("b4").features)
     y, unseen = held_out.y.to_numpy(), predict(judged, held_out.X)
     found = estimate("accuracy", y, unseen, predict(made, X))
@@ -108,9 +109,9 @@ def test_what_serves_is_the_refit_and_what_it_is_held_against_is_what_the_judged
 
 
 def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitted):
-    record, versions = champion_record(refitted.storage, refitted.name), refitted.registry.versions(refitted.name)
-    (reign,) = reigns_of(refitted.instance, refitted.name, versions, record).reigns
-    assert (reign.version, reign.refit_of, reign.how, reign.metric) == (2, 1, "promotion", "accuracy")
+    promotions = PromotionLedger(refitted.storage, refitted.name).all()
+    (reign,) = reigns_of(refitted.instance, refitted.name, promotions)
+    assert (reign.version, reign.refit_of, reign.how, reign.metric) == (2, 1, "first", "accuracy")
     assert reign.value == refitted.shown("challenger")["holdout_accuracy"]
     (told,) = [
         each for each in decisions(refitted.instance, refitted.storage, refitted.name, 50) if each.kind == "verdict"
@@ -180,7 +181,7 @@ def test_a_person_approves_what_was_judged_and_its_refit_becomes_champion(deploy
     assert model.challenge().success and (model.champion(), numbers(model)) == (None, [1])
     assert model.materialize("champion", action="approve", **ADA).success
     assert (model.champion(), numbers(model), ledger(model)) == (2, [2, 1], {1: ("judged", "promote")})
-    assert not any(each.tags.get("waiting") for each in model.registry.versions(model.name))
+    assert Requests(model.storage, model.name).waiting() is None
     assert model.registry.champion(model.name).tags["decided_by"] == "ada"
 
 
@@ -253,10 +254,10 @@ def test_a_crash_around_the_alias_leaves_it_unmoved_or_fully_moved(deployment, w
     assert not model.challenge().success
     monkeypatch.undo()
     assert (model.champion(), numbers(model)) == (None if when == "before" else 2, [2, 1])
-    assert champion_record(model.storage, model.name) is None
+    assert PromotionLedger(model.storage, model.name).champion() is None
 
     assert model.materialize("champion").success
     assert (model.champion(), numbers(model), ledger(model)) == (2, [2, 1], {1: ("judged", "promote")})
-    record = champion_record(model.storage, model.name)
+    record = PromotionLedger(model.storage, model.name).champion()
     assert (record.version, record.as_version(model.name).judged.version) == (2, 1)
-    assert model.registry.version(model.name, 2).promotion > 0
+    assert record.number == (2 if when == "before" else 1)

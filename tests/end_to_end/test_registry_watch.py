@@ -9,11 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from deployment import DeployedModel, checks, plain, why
+from ledger_rows import champion_version, latest, put_value, spoil, value_of
 from mlflow import MlflowClient
 from rewind import RewoundDeployment
 from synthetic import rows
 
-from mlops_assets.resources.champion_record import champion_in_force, champion_record
+from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_watch import Artifacts, registry_watch_sensor
 
@@ -77,20 +78,23 @@ def scored_by(model: DeployedModel, number: int) -> set[tuple[int, str]]:
 
 
 def recorded(model: DeployedModel) -> set[tuple[int, str]]:
-    record = champion_record(model.storage, model.name)
+    record = PromotionLedger(model.storage, model.name).champion()
     return {(record.version, record.digest[:12])}
 
 
 def test_a_promotion_is_on_record_with_who_and_why(model):
-    record, tags = champion_record(model.storage, model.name), model.registry.champion(model.name).tags
+    record, tags = PromotionLedger(model.storage, model.name).champion(), model.registry.champion(model.name).tags
     assert (record.version, record.digest, record.by) == (2, tags["digest"], "mlops_assets")
     assert record.reason == tags["reason"] and record.reason.startswith("rmse improves by 2.")
-    assert (record.since, record.as_version(model.name).promotion) == (tags["decided_at"], 2)
+    assert (record.number, record.how, record.against, tags["promotion"]) == (2, "evidence", 1, "2")
+    assert tags["decided_at"] <= record.intended <= record.done and len(record.evidence) == 64
     assert record.data_version == tags["data_version"]
     assert model.materialize("champion", action="rollback", **ADA).success
-    record = champion_record(model.storage, model.name)
+    record = PromotionLedger(model.storage, model.name).champion()
     assert (record.version, record.by, record.reason) == (1, "ada", "rollback: repair")
-    assert record.as_version(model.name).promotion == 3
+    assert (record.number, record.how, record.against) == (3, "rollback", 2)
+    first = PromotionLedger(model.storage, model.name).all()[-1]
+    assert (first.number, first.version, first.how, first.against) == (1, 1, "first", None)
 
 
 @pytest.mark.promise(9)
@@ -139,7 +143,11 @@ def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model
     (event,) = watch.tick()
     assert plain(event.metadata)["state"] == "version deleted" and "no longer in the registry" in event.description
     assert "batches go on being scored by version 2, by its digest" in event.description
-    assert scored_by(model, 4) == recorded(model) == {(2, champion_record(model.storage, model.name).digest[:12])}
+    assert (
+        scored_by(model, 4)
+        == recorded(model)
+        == {(2, PromotionLedger(model.storage, model.name).champion().digest[:12])}
+    )
 
     client.set_registered_model_alias(model.name, "champion", "1")  # once the newest promotion that is left
     assert watch.states() == [(model.name, False, "moved by hand")]
@@ -148,7 +156,7 @@ def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model
 
     assert model.materialize("champion", action="rollback", **ADA).success
     assert model.champion() == 1 and watch.states() == [(model.name, True, "sound")]
-    assert champion_record(model.storage, model.name).as_version(model.name).promotion == 3
+    assert PromotionLedger(model.storage, model.name).champion().number == 3
     said = why(model.materialize("champion", action="rollback", **ADA))
     assert "there is no champion before the present one to go back to" in said
 
@@ -157,7 +165,7 @@ def test_a_deleted_version_scores_on_from_its_run_until_a_person_goes_back(model
 @pytest.mark.fault(49, 62)
 def test_a_changed_artifact_stops_scoring_with_the_digest_and_what_to_do(model):
     watch, path = Watch(model), stored(model, 2)
-    digest = champion_record(model.storage, model.name).digest
+    digest = PromotionLedger(model.storage, model.name).champion().digest
     watch.tick()
     content = path.read_bytes()
     path.write_bytes(content + b"\0")
@@ -167,7 +175,7 @@ def test_a_changed_artifact_stops_scoring_with_the_digest_and_what_to_do(model):
     said = why(model.take_in(model.land("b4", rows(4))))
     assert f"artifact of {model.name} version 2 has changed since it was registered" in said
     assert f"expected sha256 {digest[:12]}.." in said and "Restore the artifact, or train and register" in said
-    assert model.storage.latest_version(model.name, "predictions", "b4") is None
+    assert latest(model.storage, model.name, "predictions", "b4") is None
 
     path.write_bytes(content)
     assert watch.states() == [(model.name, True, "sound")]
@@ -192,24 +200,15 @@ def test_a_crash_between_the_alias_and_its_record_is_sound_and_finished_by_the_n
         raise KeyboardInterrupt
 
     with monkeypatch.context() as crash:
-        crash.setattr("mlops_assets.assets.promotion.promote.write_champion_record", dies)
+        crash.setattr(PromotionLedger, "finish", dies)
         assert not model.materialize("champion", action="promote", version=3, by="ada", reason="season").success
-    assert (model.champion(), champion_record(model.storage, model.name).version) == (3, 2)
+    assert (model.champion(), champion_version(model.storage, model.name)) == (3, 2)
     assert [state for _, _, state in watch.states()] == ["sound"]
-    assert champion_in_force(model.registry, model.storage, model.name).version == 3
+    assert scored_by(model, 4) == recorded(model)  # by version 2: the promotion of 3 is not done
     assert checks(model.materialize("champion"))["registry_intact"].passed
-    record = champion_record(model.storage, model.name)
-    assert (record.version, record.as_version(model.name).promotion) == (3, 3)
+    record = PromotionLedger(model.storage, model.name).champion()
+    assert (record.version, record.number, record.how) == (3, 3, "by hand")
     assert (record.by, record.reason) == ("ada", "by hand: season")
-
-
-def test_a_missing_record_is_written_by_a_step_that_keeps(model):
-    path = Path(model.storage.root, model.name, "champion.json")
-    before = json.loads(path.read_text())
-    path.unlink()
-    assert model.materialize("champion").success
-    assert model.shown("champion")["verdict"] == "keep"
-    assert json.loads(path.read_text()) == before
 
 
 @pytest.mark.promise(8)
@@ -218,12 +217,11 @@ def test_a_broken_record_and_a_broken_model_hold_up_no_other(deployment, name, m
     other.prepare(b1=rows(1), b2=rows(2))
     assert other.challenge(alpha=0.1).success
     watch = Watch(model, other)
-    path = Path(model.storage.root, model.name, "champion.json")
-    content = path.read_text()
-    path.write_text("{")
+    sound = value_of(model.storage, model.name, "promotions", "000001")
+    spoil(model.storage, model.name, "promotions", "000001")
     client.delete_registered_model_alias(other.name, "champion")
     assert watch.states() == [(other.name, False, "alias lost")]
-    path.write_text(content)
+    put_value(model.storage, model.name, "promotions", "000001", sound)
     assert watch.states() == [(model.name, True, "sound")]
 
 

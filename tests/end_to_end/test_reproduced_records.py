@@ -1,6 +1,7 @@
 """What was recorded of a version besides its rows and code, and is not as it was, is named."""
 
 import pytest
+from ledger_rows import put_value, value_of
 from mlflow import MlflowClient
 from reproduced import FOREST, again, named, then
 from sklearn.linear_model import Ridge
@@ -122,11 +123,12 @@ def test_version_that_another_tool_registered_is_refused(deployed):
 def test_recipe_that_was_changed_or_is_gone_is_refused(deployed):
     model = deployed()
     digest = model.registry.versions(model.name)[0].tags["recipe"]
-    path = model.home / "storage" / model.name / "recipes" / f"{digest}.json"
-    path.write_text(path.read_text().replace('"seed": "0"', '"seed": "7"'))
-    with pytest.raises(TrainingError, match="was changed since it was written: restore the file"):
+    recorded = value_of(model.storage, model.name, "recipes", digest)
+    recorded["recipe"]["fields"]["seed"] = "7"
+    put_value(model.storage, model.name, "recipes", digest, recorded)
+    with pytest.raises(TrainingError, match="was changed since it was written: restore the database"):
         again(model)
-    path.unlink()
+    put_value(model.storage, model.name, "recipes", digest, None)
     with pytest.raises(TrainingError, match="is gone, so it is not known what to fit"):
         again(model)
 

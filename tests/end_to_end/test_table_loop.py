@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from deployment import Deployment, why
+from ledger_rows import latest
 from sensed import Project, ridge
 from synthetic import rows
 
@@ -46,7 +47,7 @@ def test_rows_of_a_table_become_a_champion(deployment: Deployment, name: str, wa
     assert champion is not None and champion.version == 1
     warehouse.add(rows(3))
     assert project.take_in() == ["002059--003059"]
-    assert deployment.storage.latest_version(name, "predictions", "002059--003059") is not None
+    assert latest(deployment.storage, name, "predictions", "002059--003059") is not None
 
 
 def test_rows_that_come_while_a_batch_is_under_way_are_in_another(

@@ -12,7 +12,7 @@ from reproduced import again as reproduced
 from synthetic import rows
 
 from mlops_assets import Search
-from mlops_assets.resources.training_ledger import TrainingLedger
+from mlops_assets.records.trainings import TrainingLedger
 
 ONE_TRAINING = Path(__file__).parent / "one_training.py"
 

@@ -12,10 +12,11 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets import Folder, ModelPipeline
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors import (
     alerts_sensor,
     new_data_sensor,

@@ -9,7 +9,7 @@ import pytest
 from webhook import SECRET, Webhook
 
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.alert_ledger import AlertLedger
+from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError, plain_text
 from mlops_assets.resources.storage import Storage
 

@@ -107,10 +107,6 @@ def test_version_is_registered_found_crowned_and_loaded(registry, saved):
     assert [version.version for version in registry.versions("forecast")] == [3, 2, 1]
     assert first.digest == digest_of(saved) == first.tags["digest"]
     assert registry.version("forecast", 2) == second
-    assert registry.find("forecast", data_version="d2") == third
-    assert registry.find("forecast", data_version="d1", note="it's 5% `odd`") == first
-    assert registry.find("forecast", data_version="d1", note="other's") is None
-    assert registry.find("forecast", data_version="d9") is None
     assert registry.champion("forecast") is None  # the model exists, the alias does not
     registry.set_champion("forecast", 1)
     registry.set_champion("forecast", 2)

@@ -6,9 +6,11 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from ledger_rows import latest
 
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.records.frames import BatchFiles, keep_frame
+from mlops_assets.resources.storage import Storage
 
 
 @pytest.fixture
@@ -38,14 +40,14 @@ def test_frame_comes_back_as_it_was_without_its_index(storage, frame):
 
 
 def test_version_is_written_once_and_latest_follows_the_last_write(storage, frame):
-    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    path = keep_frame(storage, "co2", "dataset", "1974", "v1", frame)
     before = path.stat().st_mtime_ns, path.read_bytes()
-    storage.write_frame("co2", "dataset", "1974", "v2", frame)
-    assert storage.latest_version("co2", "dataset", "1974") == "v2"
-    storage.write_frame("co2", "dataset", "1974", "v1", frame.head(1))
+    keep_frame(storage, "co2", "dataset", "1974", "v2", frame)
+    assert latest(storage, "co2", "dataset", "1974") == "v2"
+    keep_frame(storage, "co2", "dataset", "1974", "v1", frame.head(1))
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
-    assert storage.latest_version("co2", "dataset", "1974") == "v1"
-    assert storage.latest_version("co2", "dataset", "1975") is None
+    assert latest(storage, "co2", "dataset", "1974") == "v1"
+    assert latest(storage, "co2", "dataset", "1975") is None
 
 
 def test_missing_frame_and_column_are_named(storage, frame):
@@ -82,7 +84,7 @@ def test_unsafe_name_is_refused(name, storage, frame):
         with pytest.raises(MlopsAssetsError, match="cannot be part of a path"):
             storage.write_frame(*arguments, frame)
     with pytest.raises(MlopsAssetsError, match="cannot be part of a path"):
-        storage.read_json("m", name)
+        storage.read_document("m", "k", name)
 
 
 def test_column_of_mixed_types_is_named(storage, frame):
@@ -90,25 +92,20 @@ def test_column_of_mixed_types_is_named(storage, frame):
         storage.write_frame("co2", "dataset", "1974", "v1", frame.assign(odd=pd.Series([1, "a"], [7, 9], dtype=object)))
     with pytest.raises(MlopsAssetsError, match="Duplicate column names"):
         storage.write_frame("co2", "dataset", "1974", "v1", pd.concat([frame, frame], axis=1))
-    assert storage.latest_version("co2", "dataset", "1974") is None
+    assert latest(storage, "co2", "dataset", "1974") is None
 
 
-def test_json_is_replaced_and_listed(storage):
-    assert storage.read_json("co2", "decisions", "b") is None
-    assert storage.list_json("co2", "decisions") == {}
-    storage.write_json("co2", "decisions", "b", value={"n": 1})
-    storage.write_json("co2", "decisions", "b", value={"n": 2})
-    storage.write_json("co2", "decisions", "a", value=[None, 0.5])
-    assert storage.list_json("co2", "decisions") == {"a": [None, 0.5], "b": {"n": 2}}
+def test_a_document_is_written_once(storage):
+    assert storage.read_document("co2", "training_set", "v1") is None
+    path = storage.write_document("co2", "training_set", "v1", {"n": 1})
+    storage.write_document("co2", "training_set", "v1", {"n": 2})
+    assert storage.read_document("co2", "training_set", "v1") == {"n": 1}
+    assert path == storage.document_path("co2", "training_set", "v1")
     with pytest.raises(MlopsAssetsError, match="not a plain JSON value"):
-        storage.write_json("co2", "decisions", "b", value={"n": frozenset()})
-    assert storage.read_json("co2", "decisions", "b") == {"n": 2}
-
-
-def test_damaged_json_is_told_plainly(storage):
-    storage.write_json("co2", "state", value=1).write_text("{")
+        storage.write_document("co2", "training_set", "v2", {"n": frozenset()})
+    path.write_text("{")
     with pytest.raises(MlopsAssetsError, match="cannot be read as JSON"):
-        storage.read_json("co2", "state")
+        storage.read_document("co2", "training_set", "v1")
 
 
 @pytest.mark.fault(33)
@@ -137,8 +134,8 @@ def test_batch_files_hand_batches_to_an_asset(storage, tmp_path):
     batches = dg.DynamicPartitionsDefinition(name="co2_batches")
     seen: dict[str, list[float]] = {}
     for batch, value in (("1974", 1.0), ("1975", 2.0)):
-        storage.write_frame("co2", "dataset", batch, "old", pd.DataFrame({"x": [0.0], "y": [0.0]}))
-        storage.write_frame("co2", "dataset", batch, "new", pd.DataFrame({"x": [value], "y": [value]}))
+        keep_frame(storage, "co2", "dataset", batch, "old", pd.DataFrame({"x": [0.0], "y": [0.0]}))
+        keep_frame(storage, "co2", "dataset", batch, "new", pd.DataFrame({"x": [value], "y": [value]}))
     ours = dg.AssetSpec(["co2", "dataset"], partitions_def=batches).with_io_manager_key("io_manager")
 
     @dg.asset(partitions_def=batches, ins={"dataset": dg.AssetIn(["co2", "dataset"])})
@@ -160,7 +157,7 @@ def test_batch_files_hand_batches_to_an_asset(storage, tmp_path):
     resources = {"io_manager": BatchFiles(root=storage.root)}
     one = dg.materialize([ours, doubled], instance=instance, partition_key="1975", resources=resources)
     assert one.success
-    version = storage.latest_version("assets", "doubled", "1975")
+    version = latest(storage, "assets", "doubled", "1975")
     assert storage.read_frame("assets", "doubled", "1975", str(version))["x"].tolist() == [4.0]
     assert dg.materialize([ours, total, last], instance=instance, resources=resources).success
     assert seen == {"total": [1.0, 2.0], "last": [1.0, 2.0]}
@@ -182,4 +179,4 @@ def test_where_nothing_can_be_written_the_error_names_the_file(tmp_path):
     with pytest.raises(
         MlopsAssetsError, match=r"b\.json cannot be written: Not a directory\. Look at space and rights"
     ):
-        Storage(root=str(tmp_path / "root")).write_json("co2", "batches", "b", value={})
+        Storage(root=str(tmp_path / "root")).write_document("co2", "training_set", "b", {})

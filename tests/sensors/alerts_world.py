@@ -5,17 +5,19 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import DagsterEvent, DagsterEventType
+from ledger_rows import promote
 from webhook import Webhook
 
 from mlops_assets import Folder, ModelPipeline
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.frames import BatchFiles
+from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.alerts import Alerts
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import ChampionRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.sensor import JOB, alerts_sensor
 
 NOW = datetime.now(UTC)
@@ -104,8 +106,8 @@ class AlertsWorld:
             reports.put(kind, BatchReport(f"b{number}", "v1-f", version, verdict, f"p of b{number}", "run", at))
 
     def crown(self, version=4):
-        record = ChampionRecord(version, "d", "r", "s", NOW.isoformat(), "us", "why", {"data_version": "x"})
-        self.storage.write_json("bikes", "champion", value=record.__dict__)
+        version = ModelVersion("bikes", version, "d", "r", {"data_version": "x"}, 0, "s")
+        promote(self.storage, version, by="us", reason="why")
 
     def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes", run_id="run"):
         at = at or NOW + timedelta(seconds=version)

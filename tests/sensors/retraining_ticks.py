@@ -4,18 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
+from ledger_rows import promote
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import declared
 from mlops_assets.assets.training.training_set import split
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import write_champion_record
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.frames import BatchFiles
+from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
 
@@ -80,7 +81,7 @@ class Ticks:
         """What a finished training leaves: its manifest, its record and, if promoted, the champion's record."""
         model = declared("bike")
         manifest = split(model, self.storage, None)
-        self.storage.write_json("bike", "training_set", manifest.version, value=manifest.to_dict())
+        self.storage.write_document("bike", "training_set", manifest.version, manifest.to_dict())
         at = datetime.now(UTC) - timedelta(days=days_ago)
         known = manifest.version, model.training_version
         record = TrainingRecord(*known, status, run_id, at.isoformat(), version, verdict, "better", "decay")
@@ -88,7 +89,7 @@ class Ticks:
         if verdict == "promote":
             tags = {"data_version": known[0], "declaration_version": known[1]}
             made = ModelVersion("bike", version, "digest", "mlrun", tags, int(at.timestamp() * 1000), "source")
-            write_champion_record(self.storage, made, at.isoformat(), "mlops_assets", "better")
+            promote(self.storage, made, by="mlops_assets", reason="better")
         return known
 
     def run(self, request, status):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from alerts_world import NOW, UI
+from ledger_rows import spoil
 
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
 
@@ -159,14 +160,14 @@ def test_a_record_that_cannot_be_read_is_told_once_and_holds_up_no_other_alert(w
     world.crown(4)
     world.report("drift", "drift")
     world.reject("bad")
-    (world.storage.path_of("bikes", "batches", "bad")).write_text("{")
-    (world.storage.path_of("bikes", "champion")).write_text("[]")
+    spoil(world.storage, "bikes", "batches", "bad")
+    spoil(world.storage, "bikes", "promotions", "000001", "[]")
     world.judge(3, "waiting for approval")
     for _ in range(3):
         world.tell()
     assert sorted(world.webhook.titles) == [
         "[bikes] approval: version 3 waits for a person's approval",
-        "[bikes] record cannot be read: batches/bad.json",
-        "[bikes] record cannot be read: champion.json",
+        "[bikes] record cannot be read: batches/bad",
+        "[bikes] record cannot be read: promotions/000001",
     ]
-    assert "bad.json cannot be read as JSON" in "".join(body["message"] for body in world.webhook.received)
+    assert "record bikes/batches/bad in" in "".join(body["message"] for body in world.webhook.received)

@@ -6,9 +6,11 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 from alerts_world import NOW, UI, AlertsWorld
+from ledger_rows import put_value
 from webhook import SECRET
 
-from mlops_assets.resources.alert_ledger import AlertLedger
+from mlops_assets.records.alerts import AlertLedger
+from mlops_assets.records.typed import store_of
 from mlops_assets.sensors.alerts.sensor import JOB, MOST_PER_RUN
 
 
@@ -112,10 +114,10 @@ def test_one_alert_that_is_refused_stops_no_other_and_is_named(world):
 
 def test_a_model_whose_records_cannot_be_read_holds_up_no_other(world):
     world.reject("2012-03", model="rides")
-    world.storage.write_json("bikes", "alerts", "x", value={})
+    put_value(world.storage, "bikes", "alerts", "x", {})
     world.tell()
     assert sorted(world.webhook.titles) == [
-        "[bikes] record cannot be read: alerts/x.json",
+        "[bikes] record cannot be read: alerts/x",
         "[rides] batch rejected: 2012-03",
     ]
 
@@ -154,7 +156,7 @@ def test_no_secret_of_a_url_is_in_a_request_a_run_or_its_events(status, world):
     run = world.instance.get_run_by_id(result.run_id)
     assert len(events) > 5
     assert SECRET not in "".join(map(repr, [request, run, world.cursor, *events]))
-    assert SECRET not in json.dumps(world.storage.list_json("bikes", "alerts"))
+    assert SECRET not in json.dumps([row.text for row in store_of(world.storage).since("alerts", {"bikes": 0})])
 
 
 def test_a_new_alert_does_not_wait_for_many_that_could_not_be_sent(world, tmp_path):

@@ -8,12 +8,12 @@ from socket import create_server, socket
 
 import dagster as dg
 import pytest
+from ledger_rows import promote, put_value, spoil, value_of
 from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import write_champion_record
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.new_data import attempts as attempts_module
@@ -70,7 +70,7 @@ def report(ticks, kind, batch, identity, version=7):
 
 def champion(ticks, version):
     made = ModelVersion("bikes", version, "digest", "run", {"data_version": "d"}, 0, "source")
-    write_champion_record(ticks.storage, made, "2024-01-01", "a person", "rollback")
+    promote(ticks.storage, made, by="a person", reason="rollback")
 
 
 def assets(result):
@@ -100,7 +100,7 @@ def test_the_time_between_attempts_ends_at_six_hours():
 
 def test_another_champion_scores_at_once_what_the_one_before_could_not(ticks):
     taken_in(ticks, "a")
-    (ticks.root / "storage" / "bikes" / "reports" / "predictions" / "a.json").unlink()
+    put_value(ticks.storage, "bikes", "reports/predictions", "a", None)
     champion(ticks, 2)
     for _ in range(3):  # its artifact was changed, and the next attempt is hours away
         for request in ticks.tick().run_requests:
@@ -151,14 +151,14 @@ def test_more_waiting_batches_than_a_tick_may_ask_about_starve_none(ticks, monke
 def test_a_run_that_died_after_the_rows_were_stored_is_carried_on_with(ticks):
     marks = taken_in(ticks, "a", "b", "c")
     ticks.put("bikes", "a", marks["a"], features=None)
-    ticks.storage.write_json("bikes", "reports", "predictions", "b", value=None)
-    ticks.storage.write_json("bikes", "reports", "predictions", "c", value=None)
+    put_value(ticks.storage, "bikes", "reports/predictions", "b", None)
+    put_value(ticks.storage, "bikes", "reports/predictions", "c", None)
     identity = BatchLedger(ticks.storage, "bikes").get("c").identity
     report(ticks, "predictions", "c", identity)
     report(ticks, "drift", "c", "others")
     report(ticks, "performance", "c", identity)
     for folder in ("predictions",):  # as if the step had never come so far
-        (ticks.root / "storage" / "bikes" / "reports" / folder / "b.json").unlink()
+        put_value(ticks.storage, "bikes", f"reports/{folder}", "b", None)
     result = ticks.tick()
     assert dict(zip(keys(result), assets(result), strict=True)) == {
         "a": ["dataset", "features", "predictions", "drift", "performance"],
@@ -169,8 +169,8 @@ def test_a_run_that_died_after_the_rows_were_stored_is_carried_on_with(ticks):
 
 def test_a_batch_that_came_before_the_first_champion_is_complete(ticks):
     taken_in(ticks, "a")
-    (ticks.root / "storage" / "bikes" / "reports" / "drift" / "a.json").unlink()
-    (ticks.root / "storage" / "bikes" / "reports" / "performance" / "a.json").unlink()
+    put_value(ticks.storage, "bikes", "reports/drift", "a", None)
+    put_value(ticks.storage, "bikes", "reports/performance", "a", None)
     assert keys(ticks.tick()) == []
 
 
@@ -180,7 +180,7 @@ def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and
     ticks.put("bikes", "day-11", marks["day-11"], champion=2)
     assert keys(ticks.tick()) == []
     roles = {"train": [{"key": "day-2"}, {"key": "day-3"}], "holdout": [{"key": "day-9"}], "left_out": []}
-    ticks.storage.write_json("bikes", "training_set", "d", value=roles)
+    ticks.storage.write_document("bikes", "training_set", "d", roles)
     champion(ticks, 2)
     result = ticks.tick()
     assert (keys(result), assets(result)) == (["day-10"], [["predictions", "drift", "performance"]])
@@ -191,13 +191,13 @@ def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and
 def test_labels_that_came_later_ask_for_performance_alone(ticks):
     taken_in(ticks, "a", champion=7)
     labelled = {"version": "va", "labels": "l1", "labelled": 3}
-    ticks.storage.write_json("bikes", "labelled", "a", value=labelled)
+    put_value(ticks.storage, "bikes", "labelled", "a", labelled)
     result = ticks.tick()
     assert (keys(result), assets(result)) == (["a"], [["performance"]])
     ticks.launch(result.run_requests[0], dg.DagsterRunStatus.SUCCESS)
     report(ticks, "performance", "a", "va-f-l1")
     assert keys(ticks.tick()) == []
-    ticks.storage.write_json("bikes", "labelled", "a", value={**labelled, "labels": "l2"})
+    put_value(ticks.storage, "bikes", "labelled", "a", {**labelled, "labels": "l2"})
     assert assets(ticks.tick()) == [["performance"]]  # other labels do not wait for an attempt at the first
 
 
@@ -242,12 +242,11 @@ def test_a_source_that_goes_back_to_what_it_was_is_followed(ticks, clock):
 
 def _request_of(ticks, batch):
     """The request that a batch got before it was on record."""
-    record = ticks.root / "storage" / "bikes" / "batches" / f"{batch}.json"
-    content = record.read_bytes()
-    record.unlink()
+    content = value_of(ticks.storage, "bikes", "batches", batch)
+    put_value(ticks.storage, "bikes", "batches", batch, None)
     ticks.tick()
     found = ticks.tick().run_requests
-    record.write_bytes(content)
+    put_value(ticks.storage, "bikes", "batches", batch, content)
     return found
 
 
@@ -261,18 +260,17 @@ def test_a_batch_whose_source_is_gone_goes_on_from_its_stored_rows(ticks):
 
 
 def test_a_broken_record_of_one_model_stops_no_other(ticks, caplog):
-    (ticks.root / "storage" / "bikes" / "batches").mkdir(parents=True)
-    (ticks.root / "storage" / "bikes" / "batches" / "a.json").write_text("{")
+    spoil(ticks.storage, "bikes", "batches", "a")
     write(ticks.root / "cars", "b.csv")
     ticks.tick()
     assert keys(ticks.tick()) == ["b"]
-    assert "a.json cannot be read as JSON" in caplog.text
+    assert "record bikes/batches/a in" in caplog.text
 
 
 def test_damaged_records_of_a_model_do_not_stop_its_intake(ticks):
     taken_in(ticks, "a", "b")
-    for name in ("batches/a", "champion"):
-        (ticks.root / "storage" / "bikes" / f"{name}.json").write_text('{"batch": "a", "sta')
+    for kind, key in (("batches", "a"), ("promotions", "000001")):
+        spoil(ticks.storage, "bikes", kind, key, '{"batch": "a", "sta')
     assert keys(ticks.tick()) == ["a"]  # its rows are read anew from the source
     write(ticks.root / "bikes", "c.csv", rows=9)
     ticks.tick()
@@ -289,7 +287,7 @@ def unscored(ticks, model, batch):
     """An accepted batch of a run that failed for want of the registry."""
     marks = taken_in(ticks, batch, model=model)
     for kind in ("predictions", "drift", "performance"):
-        (ticks.root / "storage" / model / "reports" / kind / f"{batch}.json").unlink()
+        put_value(ticks.storage, model, f"reports/{kind}", batch, None)
     return marks
 
 

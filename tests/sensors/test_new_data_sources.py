@@ -6,6 +6,7 @@ import time
 import dagster as dg
 import pandas as pd
 import pytest
+from ledger_rows import put_value
 from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder, Look, Source
@@ -213,7 +214,7 @@ def test_outcomes_are_requested_as_runs_of_their_own(make, landing):
     added = {each.partitions_def_name: list(each.partition_keys) for each in result.dynamic_partitions_requests}
     assert added == {"bikes_batches": ["2024-01"], "bikes_outcomes": ["2024-02"]}
     value = {"batch": "2024-02", "status": "rejected", "mark": found["2024-02"].tags["mlops_assets/mark"]}
-    ticks.storage.write_json("bikes", "outcomes_batches", "2024-02", value={**value, "run_id": "run", "reasons": []})
+    put_value(ticks.storage, "bikes", "outcomes", "2024-02", {**value, "run_id": "run", "reasons": []})
     assert keys(ticks.tick()) == ["2024-01"]
 
 

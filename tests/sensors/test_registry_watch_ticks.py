@@ -4,13 +4,14 @@ import json
 
 import dagster as dg
 import pytest
+from ledger_rows import promote, spoil
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.resources.champion_record import write_champion_record
+from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors import registry_watch
 
 NAMES = ["air", "bikes", "cars"]
@@ -26,7 +27,7 @@ class Ticks:
         tags = {"data_version": "d", "declaration_version": "e", "promotion": "1"}
         for name in NAMES:
             champion = ModelVersion(name, 1, "a" * 64, "run", tags, 0, str(root / "nowhere" / "model"))
-            write_champion_record(self.storage, champion, "2024-01-01T00:00:00+00:00", "ada", "first")
+            promote(self.storage, champion, by="ada", reason="first")
         resources = {
             "mlops_storage": self.storage,
             "mlops_batches": BatchFiles(root=self.storage.root),
@@ -93,7 +94,7 @@ def test_a_registry_that_does_not_answer_is_asked_once_a_tick_for_another_model_
 
 
 def test_a_broken_record_holds_up_no_other(ticks, tmp_path):
-    (tmp_path / "storage" / "bikes" / "champion.json").write_text("{")
+    spoil(ticks.storage, "bikes", "promotions", "000001")
     assert ticks.tick() == ["air", "cars"]
 
 

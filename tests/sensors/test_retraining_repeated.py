@@ -11,8 +11,8 @@ from retraining_ticks import Clock, Ticks
 
 from mlops_assets.assets.shared import keys
 from mlops_assets.assets.shared.keys import KIND, MODEL, declared
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 
 
 @pytest.fixture

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
+from ledger_rows import promote, spoil
 from retraining_ticks import NIGHTLY, Clock, Ticks
 
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.modelling.manifest import Manifest
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.champion_record import champion_record, write_champion_record
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.rows import read_manifest
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
-from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
 
@@ -114,7 +115,7 @@ def test_a_training_that_could_not_learn_from_what_asked_for_it_has_not_answered
     batches = split(declared("bike"), ticks.storage, None)
     kept = (batches.train[:2], (*batches.train[2:], *batches.holdout))
     starved = Manifest(*kept) if what.startswith("fitted") else batches
-    ticks.storage.write_json("bike", "training_set", starved.version, value=starved.to_dict())
+    ticks.storage.write_document("bike", "training_set", starved.version, starved.to_dict())
     status, version = ("judged", 2) if what.startswith("fitted") else ("refused", None)
     at = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     known = starved.version, declared("bike").training_version
@@ -145,13 +146,13 @@ def test_a_refit_has_learnt_its_holdout_and_answers_what_made_the_version_that_w
         ticks.batch(number)
     ticks.train(days_ago=2)
     model, idle = declared("bike"), Runs({}, {})
-    known = champion_record(ticks.storage, "bike").as_version("bike")
+    known = PromotionLedger(ticks.storage, "bike").champion().as_version("bike")
     judged = read_manifest(ticks.storage, "bike", known.data_version)
     everything = Manifest((*judged.train, *judged.holdout), ())
-    ticks.storage.write_json("bike", "training_set", everything.version, value=everything.to_dict())
+    ticks.storage.write_document("bike", "training_set", everything.version, everything.to_dict())
     tags = {**known.tags, "data_version": everything.version, **known.tags_of_refit()}
     refit = replace(known, version=2, digest="another", tags=tags)
-    write_champion_record(ticks.storage, refit, "2024-01-01T00:00:00+00:00", "mlops_assets", "better")
+    promote(ticks.storage, refit, by="mlops_assets", reason="better")
 
     evidence = evidence_of(model, ticks.storage, idle)
     assert (evidence.new_batches, evidence.trained_rows) == (0, 300)
@@ -163,7 +164,7 @@ def test_a_refit_has_learnt_its_holdout_and_answers_what_made_the_version_that_w
         of_this = refit.declaration_version == each.training_version
         assert (evidence.new_batches, evidence.nothing_new) == (1, of_this)
     tags["declaration_version"] = windowed.training_version  # a window that only leaves out the oldest rows
-    write_champion_record(ticks.storage, replace(refit, tags=tags), "2024-01-01T00:00:00+00:00", "mlops_assets", "")
+    promote(ticks.storage, replace(refit, tags=tags), by="mlops_assets", reason="")
     assert evidence_of(windowed, ticks.storage, idle).nothing_new
     ticks.batch(5)
     evidence = evidence_of(windowed, ticks.storage, idle)
@@ -331,7 +332,7 @@ def test_a_broken_record_of_one_model_holds_up_no_other(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
         ticks.batch(number, model="other")
-    (ticks.root / "storage" / "bike" / "batches" / "b2.json").write_text("{")
+    spoil(ticks.storage, "bike", "batches", "b2")
     assert [request.tags[MODEL] for request in ticks.tick().run_requests] == ["other"]
 
 

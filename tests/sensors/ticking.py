@@ -9,11 +9,12 @@ from dagster._core.events.log import EventLogEntry
 
 from mlops_assets import ModelPipeline
 from mlops_assets.assets.shared.keys import MARK, declared
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.frames import BatchFiles
+from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import BatchFiles, Storage
+from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 
 

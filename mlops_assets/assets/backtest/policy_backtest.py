@@ -16,7 +16,7 @@ from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.records.promotions import champion_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
@@ -178,7 +178,7 @@ def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
 
 def _champion_params(model: Declaration, storage: Storage, registry: MlflowRegistry) -> dict[str, Any]:
     """The searched parameters of the champion: they were found on later rows than most of those that are replayed."""
-    champion = champion_in_force(registry, storage, model.name) if model.search is not None else None
+    champion = champion_of(storage, model.name) if model.search is not None else None
     if champion is None or model.search is None:
         return {}
     return params_of(registry.load(champion, model.serialization, model.trusted_types), model.search.space)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.assets.batch.performance import judged_loss
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, batch_info
-from mlops_assets.resources.labels import read_labels, unready
-from mlops_assets.resources.references import reference_rows
+from mlops_assets.records.batches import BatchLedger, BatchRecord, batch_info
+from mlops_assets.records.labels import read_labels, unready
+from mlops_assets.records.references import reference_rows
+from mlops_assets.records.rows import Rows, read_holdout, read_sampled, read_train
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_sampled, read_train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -286,7 +286,7 @@ def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecor
 
 def _known(model: Declaration, storage: Storage, record: BatchRecord) -> datetime | None:
     """When `label_share` of a batch's labels were known; None where they do not say, and count as there at once."""
-    from mlops_assets.resources.outcome_frames import KNOWN_AT, moments
+    from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 
     if model.known_at is None:
         return None

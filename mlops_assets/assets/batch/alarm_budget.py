@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.reports import BatchReports
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from mlops_assets.assets.shared.keys import BATCH_ASSETS
-from mlops_assets.resources.batch_ledger import BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.reports import BatchReport
 
 
 def outstanding(

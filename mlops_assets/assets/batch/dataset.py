@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.batch.completeness import outstanding
+from mlops_assets.assets.batch.expectations import Suite, suite_of
 from mlops_assets.assets.batch.intake import as_texts, judged_columns
 from mlops_assets.assets.batch.upstream_source import upstream_deps
 from mlops_assets.assets.batch.validation import says_known_at, validated
@@ -15,13 +16,21 @@ from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_sp
 from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.column_kinds import DATASET, kinds_for, learnt_anew, record_kinds, stored_dataset
+from mlops_assets.errors import StaleRecordError
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.column_kinds import (
+    DATASET,
+    kinds_and_revision,
+    learnt_anew,
+    record_kinds_in,
+    stored_dataset,
+)
+from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.suites import Suite, suite_of
 from mlops_assets.text import inert
 
 if TYPE_CHECKING:
@@ -109,7 +118,7 @@ def _take_in(
     if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
         return None, outcomes
     if model.outcomes:
-        from mlops_assets.resources.labels import refresh_labels
+        from mlops_assets.records.labels import refresh_labels
 
         refresh_labels(model, storage, [batch])
     hints = [each.message for each in outcomes if each.name in FIRST_LOOK and not each.passed]
@@ -191,7 +200,7 @@ def _accept(
     """
     from mlops_assets.validation.schema import schema_of
 
-    storage.write_frame(model.name, "dataset", batch, version, frame)
+    keep_frame(storage, model.name, "dataset", batch, version, frame)
     start, end = _span(model, frame)
     ledger = BatchLedger(storage, model.name)
     before = ledger.get(batch)
@@ -199,17 +208,22 @@ def _accept(
     record = replace(record, mark=_mark(context, before))
     if before is not None and before.version == version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)
-    with storage.locked(model.name, *DATASET):
-        learnt = kinds_for(storage, model.name, batch, DATASET, stored_dataset(storage, model.name))
+    while True:
+        read = stored_dataset(storage, model.name)
+        learnt, revision = kinds_and_revision(storage, model.name, batch, DATASET, read)
         schema = judged_columns(model, schema_of(frame, batch))
         if learnt is not None:
             learnt = judged_columns(model, learnt)
             if conflicts := learnt.conflicts(schema):
                 return conflicts
             schema = learnt.merged(schema)
-        record_kinds(storage, model.name, DATASET, schema)
-        ledger.put(record)
-    return []
+        try:
+            with store_of(storage).transaction() as transaction:
+                ledger.put_in(transaction, record)
+                record_kinds_in(transaction, storage, model.name, DATASET, schema, expected=revision)
+            return []
+        except StaleRecordError:  # another batch taught kinds meanwhile: this one is held against them
+            continue
 
 
 def _shown(

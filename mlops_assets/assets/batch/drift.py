@@ -13,14 +13,14 @@ from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports
-from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.references import Reference, keep_scores, read_reference, with_scored_since
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.rows import read_sampled
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.references import Reference, keep_scores, read_reference, with_scored_since
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_sampled
 from mlops_assets.text import counted
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         note = partial(record_report, context, mlops_storage, model, "drift", record)
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        champion = champion_of(mlops_storage, model.name)
         if champion is None:
             why = f"{model.name} has no champion yet: nothing to hold {record.batch!r} against"
             context.log.info(why)

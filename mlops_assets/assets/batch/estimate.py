@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.rows import read_holdout, read_manifest
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_holdout, read_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +172,7 @@ def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequenc
     """All estimates of the same metric, of any champion, up to this batch, which is the last."""
     from mlops_assets.sources.keys import natural_order
 
-    kept = all_records(storage, BatchEstimate, model.name, _FOLDER).values()
+    kept = _estimates(storage, model.name).all().values()
     before = [
         each for each in kept if each.metric == made.metric and natural_order(each.batch) < natural_order(made.batch)
     ]
@@ -181,11 +181,15 @@ def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequenc
 
 def _kept(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> BatchEstimate | None:
     """The estimate that was made of these rows for this champion, maybe before their labels were in."""
-    made = one_record(storage, BatchEstimate, model.name, _FOLDER, record.batch)
+    made = _estimates(storage, model.name).get(record.batch)
     if made is None or (made.content, made.model_version) != (record.content, champion.version):
         return None
     return made
 
 
 def _keep(model: Declaration, made: BatchEstimate, storage: Storage) -> None:
-    storage.write_json(model.name, _FOLDER, made.batch, value=asdict(made))
+    _estimates(storage, model.name).put(made.batch, made)
+
+
+def _estimates(storage: Storage, model: str) -> Records[BatchEstimate]:
+    return Records(storage, model, "estimates", BatchEstimate)

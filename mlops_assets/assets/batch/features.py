@@ -11,8 +11,9 @@ from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.column_kinds import FEATURES, kinds_for, record_kinds, stored_features
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
+from mlops_assets.records.frames import keep_frame
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
 
@@ -64,7 +65,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
                 f"{model.name}: features of batch {record.batch!r}: {'; '.join(refused)}", allow_retries=False
             )
         version = data_version(table)
-        path = mlops_storage.write_frame(model.name, "features", record.batch, version, table)
+        path = keep_frame(mlops_storage, model.name, "features", record.batch, version, table)
         ledger.put_features(record, version, model.features_version)
         upstream = {str(name): asset_key(model.name, "dataset") for name in batch.columns}
         yield dg.MaterializeResult(
@@ -142,7 +143,7 @@ def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | 
 def learnt_kinds(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
     """Read the kinds of the features that a batch is held against; None for the first batch of a declaration."""
     read = stored_features(storage, model.name, model.features_version)
-    return kinds_for(storage, model.name, batch, (FEATURES, model.features_version), read)
+    return kinds_for(storage, model.name, batch, of_features(model.features_version), read)
 
 
 def _columns(
@@ -157,7 +158,7 @@ def _columns(
     from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(table, batch)
-    place = (FEATURES, model.features_version)
+    place = of_features(model.features_version)
     expected = learnt or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
     # An optional one may have been declared after the first batches, whose rows are stored without it.

@@ -13,8 +13,10 @@ from mlops_assets.assets.shared.keys import MARK, asset_key, check_specs, model_
 from mlops_assets.assets.shared.metadata import check_result, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.labels import OutcomesLedger, OutcomesRecord, refresh_labels
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.column_kinds import DATASET, OUTCOMES, record_kinds, recorded_kinds
+from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord, refresh_labels
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -81,15 +83,15 @@ def _validated(
     """The batch (None where it cannot be read), the kinds its columns must hold, and the outcome of each check."""
     import pandas as pd
 
-    from mlops_assets.resources.outcome_frames import outcome_checks
+    from mlops_assets.records.outcome_frames import outcome_checks
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
     from mlops_assets.validation.schema import Schema
 
     assert model.outcomes is not None
     outcomes = model.outcomes
-    rows, earlier = (storage.read_json(model.name, name) or {"columns": {}} for name in ("schema", "outcomes_schema"))
-    of_key = {name: kind for name, kind in rows["columns"].items() if name in model.key}
-    schema = Schema.from_dict({"columns": {**earlier["columns"], **of_key}})
+    rows, earlier = (recorded_kinds(storage, model.name, place) or Schema({}) for place in (DATASET, OUTCOMES))
+    of_key = {name: kind for name, kind in rows.columns.items() if name in model.key}
+    schema = Schema({**earlier.columns, **of_key})
     named = {*model.key, model.target, model.known_at}
 
     def labels() -> "tuple[pd.DataFrame, list[str]]":
@@ -137,16 +139,16 @@ def _accept(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-    from mlops_assets.resources.outcome_frames import tidy
+    from mlops_assets.records.outcome_frames import tidy
     from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(frame[[*model.key, model.target]])
     kinds = Schema({**found.columns, **{k: v for k, v in schema.columns.items() if v != "null"}})
-    storage.write_json(model.name, "outcomes_schema", value=kinds.to_dict())
+    record_kinds(storage, model.name, OUTCOMES, kinds)
     labels = tidy(frame, kinds, model.key, model.target, model.known_at)
     version = data_version(labels)
-    path = storage.write_frame(model.name, "outcomes", batch, version, labels)
+    path = keep_frame(storage, model.name, "outcomes", batch, version, labels)
     record = OutcomesRecord(batch, "accepted", context.run_id, version, len(labels))
     changed = _record_and_refresh(model, record, storage, context)
     matched, batches, unmatched, problems = _matches(model, labels, storage)
@@ -193,7 +195,7 @@ def _record_and_refresh(
 
 def _matches(model: Declaration, labels: "pd.DataFrame", storage: Storage) -> tuple[int, int, int, list[str]]:
     """Rows and batches that have one of these labels' keys, keys that have no row, and what could not be compared."""
-    from mlops_assets.resources.outcome_frames import UnlikeKeys, as_keys, matched
+    from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched
     from mlops_assets.validation.schema import kind_of
 
     rows, batches, problems = 0, 0, []

@@ -23,14 +23,14 @@ from mlops_assets.assets.shared.sparklines import MOST_POINTS, trend
 from mlops_assets.assets.training.gates import Case, open_case
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import ReportKind
-from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.labels import unusable_outcomes
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.labels import unusable_outcomes
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.reports import ReportKind
+from mlops_assets.records.rows import next_label_at, read_labelled
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import next_label_at, read_labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        champion = champion_of(mlops_storage, model.name)
         if champion is None:
             reason = "there is no champion yet to be measured"
             record_report(context, mlops_storage, model, KIND, record, None, "no champion", reason)

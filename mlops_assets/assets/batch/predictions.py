@@ -12,12 +12,13 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import column_schema, link, metadata, preview
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.rows import read_batch
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_batch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
 
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         note = partial(record_report, context, mlops_storage, model, "predictions", record)
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        champion = champion_of(mlops_storage, model.name)
         if champion is None:
             why = f"{model.name} has no champion yet: batch {record.batch!r} is not scored"
             context.log.info(why)
@@ -63,7 +64,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
         frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
         version = data_version(frame)
-        path = mlops_storage.write_frame(model.name, "predictions", record.batch, version, frame)
+        path = keep_frame(mlops_storage, model.name, "predictions", record.batch, version, frame)
         note(champion.version, "scored", f"{len(frame):,} rows", {"rows": len(frame)})
         facts = metadata({"rows": len(frame), "model_version": champion.version, **_scores(fitted, X, frame)})
         yield dg.MaterializeResult(

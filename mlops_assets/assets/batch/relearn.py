@@ -5,22 +5,22 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.assets.batch.expectations import suite_of
 from mlops_assets.assets.batch.intake import judged_columns
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
 from mlops_assets.assets.shared.metadata import metadata
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchLedger
-from mlops_assets.resources.column_kinds import (
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.column_kinds import (
     DATASET,
-    FEATURES,
     learnt_from,
+    of_features,
     record_kinds,
     stored_dataset,
     stored_features,
 )
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.suites import suite_of
 from mlops_assets.text import inert
 
 
@@ -75,11 +75,9 @@ def relearn_job(model: Declaration) -> Any:
 def relearn_kinds(model: Declaration, storage: Storage) -> dict[str, str]:
     """Learn the kinds of the dataset's columns and of the features anew; those of the dataset."""
     accepted = [record for record in BatchLedger(storage, model.name).all() if record.status == "accepted"]
-    with storage.locked(model.name, *DATASET):
-        learnt = learnt_from(accepted, stored_dataset(storage, model.name))
-        learnt = None if learnt is None else judged_columns(model, learnt)
-        record_kinds(storage, model.name, DATASET, learnt)
-    place = (FEATURES, model.features_version)
+    learnt = learnt_from(accepted, stored_dataset(storage, model.name))
+    learnt = None if learnt is None else judged_columns(model, learnt)
+    record_kinds(storage, model.name, DATASET, learnt)
     features = learnt_from(accepted, stored_features(storage, model.name, model.features_version))
-    record_kinds(storage, model.name, place, features)
+    record_kinds(storage, model.name, of_features(model.features_version), features)
     return {} if learnt is None else learnt.columns

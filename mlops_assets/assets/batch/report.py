@@ -11,12 +11,12 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports, ReportKind
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.reports import BatchReport, BatchReports, ReportKind
+from mlops_assets.records.rows import read_batch, time_order
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_batch, time_order
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.assets.batch.expectations import Suite
 from mlops_assets.assets.batch.feature_times import refused_times, with_times_as_text
 from mlops_assets.assets.batch.intake import judged_columns, of_the_batch, unused
 from mlops_assets.assets.batch.upstream_source import read_batch
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.records.column_kinds import DATASET, kinds_for, stored_dataset
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.suites import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
 def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
     import pandas as pd
 
-    from mlops_assets.resources.outcome_frames import known_at_check
+    from mlops_assets.records.outcome_frames import known_at_check
 
     if model.known_at not in frame.columns:
         found = ", ".join(str(name) for name in frame.columns[:20])

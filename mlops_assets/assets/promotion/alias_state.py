@@ -1,57 +1,87 @@
-"""Where the alias stands when a step begins: the champion in force, and which versions wait for a person."""
+"""Where a decision starts from: the promotions on record, and whether the alias in MLflow agrees with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import dagster as dg
+
 from mlops_assets.decisions.promotion.alias import AliasState, alias_state
-from mlops_assets.resources.champion_record import champion_in_force, champion_record
+from mlops_assets.errors import SupersededError
+from mlops_assets.records.promotions import Promotion, PromotionLedger, former_champions
+from mlops_assets.records.requests import Hold, Requests, Waiting
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
-WAITING = "waiting"
-"""Tag of a version that waits for a person: "approval", or "" where it no longer does."""
-
 
 @dataclass(frozen=True)
-class Standing:
-    """The champion in force, what the alias says of it, all versions (newest first), the number of its promotion."""
+class Before:
+    """What a decision is made against: all promotions (newest first), the state of the alias, what people asked for."""
 
-    in_force: ModelVersion | None
+    model: str
+    promotions: Sequence[Promotion]
     state: AliasState
-    versions: Sequence[ModelVersion]
-    recorded: int
+    hold: Hold | None
+    waiting: Waiting | None
 
     @property
-    def hold(self) -> str:
-        """By whom and why promotions are held, or "": a hold is the model's, whichever version it was put on."""
-        return next((each.tags["hold"] for each in self.versions if each.tags.get("hold")), "")
+    def champion(self) -> ModelVersion | None:
+        """The version that batches are scored with."""
+        done = next((each for each in self.promotions if each.done), None)
+        return None if done is None else done.as_version(self.model)
 
     @property
-    def waiting(self) -> ModelVersion | None:
-        """The newest version that waits for approval."""
-        return waiting(self.versions)
+    def former(self) -> list[Promotion]:
+        """The champions before the present one, the newest first."""
+        return former_champions(self.promotions)
 
     @property
-    def former(self) -> ModelVersion | None:
-        """The champion before the one in force, of those that are left."""
-        present = None if self.in_force is None else self.in_force.version
-        others = [each for each in self.versions if each.promotion and each.version != present]
-        return max(others, key=lambda each: each.promotion, default=None)
+    def last_number(self) -> int:
+        """The number of the newest promotion."""
+        return max((each.number for each in self.promotions), default=0)
 
 
-def standing_of(model: str, storage: Storage, registry: MlflowRegistry, had_champion: bool) -> Standing:
-    """Where the alias stands; a promotion that a crash cut short of its mark is marked, else there is no way back."""
-    record = champion_record(storage, model)
-    recorded = 0 if record is None else record.as_version(model).promotion
-    alias, versions = registry.champion(model), registry.versions(model)
-    state = alias_state(alias, versions, had_champion or record is not None, recorded)
-    if alias is not None and state == "sound" and alias.intended > alias.promotion:
-        registry.tag(model, alias.version, {"promotion": str(alias.intended)})
-        versions = registry.versions(model)
-    return Standing(champion_in_force(registry, storage, model), state, versions, recorded)
+def before_of(
+    model: str, storage: Storage, registry: MlflowRegistry, context: dg.AssetExecutionContext, had_champion: bool
+) -> Before:
+    """Return where a decision starts from; a promotion that a crash cut short is ended first, as far as it came."""
+    ledger, alias = PromotionLedger(storage, model), registry.champion(model)
+    under_way = ledger.under_way()
+    if under_way is not None:
+        _end_cut_short(model, under_way, ledger, alias, context)
+    promotions, requests = ledger.all(), Requests(storage, model)
+    champion = ledger.champion()
+    state = alias_state(alias, champion, None, had_champion)
+    return Before(model, promotions, state, requests.hold(), requests.waiting())
 
 
-def waiting(versions: Sequence[ModelVersion]) -> ModelVersion | None:
-    """The newest version that waits for approval, of versions with the newest first."""
-    return next((each for each in versions if each.tags.get(WAITING)), None)
+def why_over(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return why a run may not promote, "" for one that is in progress."""
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        return f"its run {run_id[:8]} is not known to Dagster"
+    if run.status == dg.DagsterRunStatus.STARTED:
+        return ""
+    return f"its run {run_id[:8]} is {run.status.value} in Dagster"
+
+
+def _end_cut_short(
+    model: str,
+    promotion: Promotion,
+    ledger: PromotionLedger,
+    alias: ModelVersion | None,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Note a promotion as done where the alias has moved, else as abandoned: what it decided is judged anew."""
+    run_id = promotion.dagster_run_id
+    if run_id != context.run_id and not why_over(context.instance, run_id):
+        raise SupersededError(
+            f"{model}: promotion {promotion.number} of version {promotion.version} is under way in run {run_id[:8]}: "
+            "wait for it to end"
+        )
+    if promotion.names(alias):
+        ledger.finish(promotion.number)
+    else:
+        ledger.abandon(promotion.number)
+    ended = "was finished" if promotion.names(alias) else "is abandoned: the alias had not moved"
+    context.log.info(f"{model}: promotion {promotion.number}, cut short in run {run_id[:8]}, {ended}")

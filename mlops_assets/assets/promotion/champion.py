@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets.promotion.alias_state import standing_of, waiting
+from mlops_assets.assets.promotion.alias_state import before_of
 from mlops_assets.assets.promotion.judge import PACK, Judgement, judge
 from mlops_assets.assets.promotion.manual_actions import ChampionConfig, asked
 from mlops_assets.assets.promotion.promote import carry_out, note_training, refused_by_moment
 from mlops_assets.assets.promotion.refit import with_refit
+from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, table
@@ -18,12 +19,12 @@ from mlops_assets.assets.shared.sparklines import interval
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.champion_record import champion_in_force, champion_record
+from mlops_assets.records.promotions import PromotionLedger, champion_of
+from mlops_assets.records.requests import Requests
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.mlflow.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 
 if TYPE_CHECKING:
     from mlops_assets.decisions.promotion.comparison import Verdict
@@ -59,7 +60,8 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        before = standing_of(model.name, mlops_storage, mlflow_registry, _had_champion(context, key))
+        had_champion = _had_champion(context, key)
+        before = before_of(model.name, mlops_storage, mlflow_registry, context, had_champion)
         if config.action == "decide":
             number = config.version or recorded(context, asset_key(model.name, "challenger"))["version"]
             approve = f"{model.name}_approve" if model.approval else ""
@@ -68,16 +70,16 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
             judged = asked(model, config, context, before, mlops_storage, mlflow_registry)
         if config.action in _ON_TRAINING:
             judged = with_refit(model, judged, mlops_storage, mlflow_registry, context)
-        carry_out(judged, before, mlops_storage, mlflow_registry)
+        carry_out(judged, before, mlops_storage, mlflow_registry, context)
         if config.action in _ON_TRAINING:
-            note_training(context, judged, before.in_force, mlops_storage)
+            note_training(context, judged, before.champion, mlops_storage)
         context.log.info(f"{model.name}: {judged.decision.verdict}: {judged.decision.reason}")
 
-        state = registry_state(mlflow_registry, champion_record(mlops_storage, model.name), model.name)
+        state = registry_state(mlflow_registry, PromotionLedger(mlops_storage, model.name), model.name)
         yield check_result(state.outcome(), key)
-        after = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        after = champion_of(mlops_storage, model.name)
         yield check_result(_has_champion(after, judged.decision), key)
-        shown = _metadata(model, judged, before.in_force, after, mlops_storage, mlflow_registry)
+        shown = _metadata(model, judged, before.champion, after, mlops_storage, mlflow_registry)
         if state.alias is None and before.state == "lost":
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
@@ -118,7 +120,7 @@ def _metadata(
     registry: MlflowRegistry,
 ) -> dict[str, Any]:
     versions = registry.versions(model.name)
-    waits = waiting(versions)
+    waits = Requests(storage, model.name).waiting()
     shown = metadata(
         {
             "verdict": judged.decision.verdict,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlops_assets.assets.promotion.alias_state import Standing
+from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.training.evaluation import champion_predictions
 from mlops_assets.assets.training.gates import (
     BASELINE_GATES,
@@ -17,10 +17,12 @@ from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GAT
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.promotions import How
+from mlops_assets.records.rows import read_manifest
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Refit:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A decision on a version with all its evidence."""
+    """A decision on a version with all its evidence; `how` it becomes champion if it does."""
 
     decision: Decision
     version: ModelVersion
@@ -57,6 +59,7 @@ class Judgement:
     guards: "tuple[Guard, ...]" = ()
     by: str = PACK
     refit: Refit | None = None
+    how: How = "evidence"
 
     @property
     def promoted(self) -> ModelVersion:
@@ -66,10 +69,10 @@ class Judgement:
 
 
 def judge(
-    model: Declaration, number: int, before: Standing, storage: Storage, registry: MlflowRegistry, approve: str = ""
+    model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry, approve: str = ""
 ) -> Judgement:
     """Judge a version against the champion; `approve` is the job by which a person approves, where one must."""
-    version, champion = registry.version(model.name, number), before.in_force
+    version, champion = OwnVersions(model.name, storage, registry).version(number), before.champion
     sound = champion if before.state == "sound" else None
     if sound is not None and version.version in (sound.version, sound.refit_of):
         refitted = "" if sound.version == version.version else f", refitted as version {sound.version}"
@@ -78,8 +81,10 @@ def judge(
     gates = tuple(all_gates(model, case))
     said, why_not = _rival(model, case, sound, storage, registry) if sound is not None else (None, "")
     comparison, guards = (None, ()) if said is None else _compare(model, case, said)
-    decision = decide(together(gates), before.state, before.hold, comparison, why_not, approve)
-    return Judgement(decision, version, gates, comparison, guards)
+    hold = "" if before.hold is None else str(before.hold)
+    decision = decide(together(gates), before.state, hold, comparison, why_not, approve)
+    how: How = "first" if before.state == "none" else "evidence"
+    return Judgement(decision, version, gates, comparison, guards, how=how)
 
 
 def gates_of(

@@ -1,18 +1,23 @@
 """What a person may ask of the champion: promote, roll back, approve, hold, release. Nothing lifts the gates."""
 
+from dataclasses import replace
 from typing import Literal
 
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.promotion.alias_state import Standing
+from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.promotion.judge import Judgement, gates_of, judge, together
 from mlops_assets.assets.promotion.promote import carry_out, note_training
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.run_metadata import recorded
+from mlops_assets.assets.training.gates import open_case, sound_gates
+from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, RegistryError
+from mlops_assets.records.requests import Hold, Requests
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -40,7 +45,7 @@ def asked(
     model: Declaration,
     config: ChampionConfig,
     context: dg.AssetExecutionContext,
-    before: Standing,
+    before: Before,
     storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
@@ -51,74 +56,89 @@ def asked(
             "(arrow beside Materialize) and fill them in"
         )
     if config.action in ("hold", "release"):
-        return _hold(model, config, before, registry)
+        return _hold(model, config, before, storage)
     if config.action == "rollback":
-        return _rollback(model, config, before, registry)
+        return _rollback(model, config, before, storage, registry)
     if config.action == "approve":
         return _approve(model, config, context, before, storage, registry)
     number = config.version or int(recorded(context, asset_key(model.name, "challenger"))["version"])
-    version = registry.version(model.name, number)
+    version = OwnVersions(model.name, storage, registry).version(number)
     gates = gates_of(model, version, storage, registry)
     if not together(gates).passed:
         raise MlopsAssetsError(f"{model.name}: version {number} may not be promoted: {together(gates).message}")
-    return Judgement(Decision("promote", True, f"by hand: {config.reason}"), version, gates, by=config.by)
+    decision = Decision("promote", True, f"by hand: {config.reason}")
+    return Judgement(decision, version, gates, by=config.by, how="by hand")
 
 
-def _hold(model: Declaration, config: ChampionConfig, before: Standing, registry: MlflowRegistry) -> Judgement:
-    champion = registry.champion(model.name)
-    if champion is None:
+def _hold(model: Declaration, config: ChampionConfig, before: Before, storage: Storage) -> Judgement:
+    if before.champion is None:
         raise RegistryError(f"{model.name} has no champion to {config.action}")
-    for each in before.versions:  # a hold is the model's, whichever version it was put on
-        if each.tags.get("hold"):
-            registry.tag(model.name, each.version, {"hold": ""})
-    if config.action == "hold":
-        registry.tag(model.name, champion.version, {"hold": f"{config.by}: {config.reason}"})
-    return Judgement(Decision("keep", False, f"{config.action}: {config.reason}"), champion, by=config.by)
+    hold = Hold(config.by, config.reason) if config.action == "hold" else None
+    Requests(storage, model.name).put_hold(hold)
+    return Judgement(Decision("keep", False, f"{config.action}: {config.reason}"), before.champion, by=config.by)
 
 
-def _rollback(model: Declaration, config: ChampionConfig, before: Standing, registry: MlflowRegistry) -> Judgement:
-    version = registry.version(model.name, config.version) if config.version else before.former
-    if version is None:
-        raise MlopsAssetsError(
-            f"{model.name}: there is no champion before the present one to go back to: "
-            "name a version that was champion, or promote one"
-        )
-    refits = (each.promotion for each in before.versions if each.refit_of == version.version)
-    if not version.promotion and not any(refits):
-        raise MlopsAssetsError(
-            f"{model.name}: version {version.version} was never champion, so there is no way back to it"
-        )
-    registry.load(version, model.serialization, model.trusted_types)  # refuses a changed or missing artifact
-    return Judgement(Decision("promote", True, f"rollback: {config.reason}"), version, by=config.by)
+def _rollback(
+    model: Declaration, config: ChampionConfig, before: Before, storage: Storage, registry: MlflowRegistry
+) -> Judgement:
+    """A version that was champion by the promotions on record, verified anew: tags in MLflow say nothing of it."""
+    version = _former(model, config.version, before, storage, registry)
+    gates = tuple(sound_gates(model, open_case(model, version, storage, registry)))
+    if refused := reasons(gates):
+        raise MlopsAssetsError(f"{model.name}: version {version.version} is not rolled back to: {'; '.join(refused)}")
+    decision = Decision("promote", True, f"rollback: {config.reason}")
+    return Judgement(decision, version, gates, by=config.by, how="rollback")
+
+
+def _former(
+    model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry
+) -> ModelVersion:
+    """The version that was champion, or whose refit was; by default the newest one before the present champion."""
+    done = [each.as_version(model.name) for each in before.promotions if each.done]
+    if not number:
+        present = {(each.version, each.digest) for each in registry.versions(model.name)}
+        left = [each for each in before.former if (each.version, each.digest) in present]
+        if not left:
+            raise MlopsAssetsError(
+                f"{model.name}: there is no champion before the present one to go back to: "
+                "name a version that was champion, or promote one"
+            )
+        return left[0].as_version(model.name)
+    registered = registry.version(model.name, number)
+    for each in done:
+        if (each.version, each.digest) == (number, registered.digest):
+            return each
+    if any(each.refit_of == number for each in done):
+        return OwnVersions(model.name, storage, registry).of(registered)
+    raise MlopsAssetsError(f"{model.name}: version {number} was never champion, so there is no way back to it")
 
 
 def _approve(
     model: Declaration,
     config: ChampionConfig,
     context: dg.AssetExecutionContext,
-    before: Standing,
+    before: Before,
     storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
     """The waiting version, judged anew: the champion may be another one by now, and artifacts may have changed."""
-    version = _waiting(model, config, before)
-    found = judge(model, version.version, before, storage, registry)
+    found = judge(model, _waiting(model, config, before), before, storage, registry)
+    version = found.version
     decision = found.decision
     if not decision.moves:
         if decision.verdict != "promote":  # else it is held, and waits on
-            carry_out(found, before, storage, registry)
-            note_training(context, found, before.in_force, storage)
+            carry_out(found, before, storage, registry, context)
+            note_training(context, found, before.champion, storage)
         raise MlopsAssetsError(f"{model.name}: version {version.version} is not made champion: {decision.reason}")
     reason = f"approved: {config.reason}; {decision.reason}"
-    return Judgement(
-        Decision("promote", True, reason), found.version, found.gates, found.comparison, found.guards, config.by
-    )
+    return replace(found, decision=Decision("promote", True, reason), by=config.by, how="approval")
 
 
-def _waiting(model: Declaration, config: ChampionConfig, before: Standing) -> ModelVersion:
-    version = before.waiting
-    if version is None or config.version not in (0, version.version):
+def _waiting(model: Declaration, config: ChampionConfig, before: Before) -> int:
+    """The number of the version that waits for approval."""
+    waiting = before.waiting
+    if waiting is None or config.version not in (0, waiting.version):
         which = f"version {config.version} does not wait" if config.version else "no version waits"
-        others = f"; version {version.version} does" if version is not None else ""
+        others = f"; version {waiting.version} does" if waiting is not None else ""
         raise MlopsAssetsError(f"{model.name}: {which} for approval{others}")
-    return version
+    return waiting.version

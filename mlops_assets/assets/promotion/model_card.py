@@ -11,11 +11,11 @@ from mlops_assets.assets.shared.metadata import link, markdown_text, metadata, t
 from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
-from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.records.promotions import Promotion, PromotionLedger
+from mlops_assets.records.rows import read_manifest
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_manifest
 
 _IN_PLACE = ("Predicts", "Estimator", "Trained on", "Judged on", "Decision")
 
@@ -32,15 +32,16 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         description=f"What the champion of {model.name} is, was trained on and may be used for.",
     )
     def model_card(mlops_storage: Storage, mlflow_registry: MlflowRegistry) -> dg.MaterializeResult[Any]:
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
-        if champion is None:
+        promotion = PromotionLedger(mlops_storage, model.name).champion()
+        if promotion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
+        champion = promotion.as_version(model.name)
         judged = champion.judged
         manifest = read_manifest(mlops_storage, model.name, judged.data_version)
         trained = read_manifest(mlops_storage, model.name, champion.data_version)
         logged = mlflow_registry.metrics(judged.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
-        facts = _facts(model, champion, trained.to_dict()["train"], manifest.to_dict()["holdout"])
+        facts = _facts(model, promotion, trained.to_dict()["train"], manifest.to_dict()["holdout"])
 
         def card() -> dg.MarkdownMetadataValue:
             written = _card(model, facts, manifest.to_dict(), metrics, _slices(judged, mlflow_registry))
@@ -66,9 +67,9 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def _facts(
-    model: Declaration, champion: ModelVersion, train: list[dict[str, Any]], holdout: list[dict[str, Any]]
+    model: Declaration, promotion: Promotion, train: list[dict[str, Any]], holdout: list[dict[str, Any]]
 ) -> dict[str, str]:
-    tags = champion.tags
+    champion, tags = promotion.as_version(model.name), promotion.tags
     judged = f"{_extent(holdout)}, later than all that it was trained on"
     if champion.refit_of:
         judged = f"{_extent(holdout)}, as version {champion.refit_of}, which this is the refit of, with these rows"
@@ -79,8 +80,8 @@ def _facts(
         "Estimator": model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__,
         "Trained on": _extent(train),
         "Judged on": judged,
-        "Decision": f"{tags.get('verdict', '')} by {tags.get('decided_by', '')} at {tags.get('decided_at', '')}: "
-        f"{tags.get('reason', '')}",
+        "Decision": f"promotion {promotion.number} ({promotion.how}) by {promotion.by} at {promotion.done}: "
+        f"{promotion.reason}",
         "Data version": champion.data_version,
         "Declaration version": champion.declaration_version,
         "Seed": tags.get("seed", "not on record"),

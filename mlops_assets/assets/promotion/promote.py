@@ -1,49 +1,50 @@
-"""From a judgement to the alias: the evidence, the move, and the records after it."""
+"""From a judgement to the alias: the evidence, the promotion on record, the move, and what comes after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.promotion.alias_state import WAITING, Standing
+from mlops_assets.assets.promotion.alias_state import Before, why_over
 from mlops_assets.assets.promotion.judge import Judgement
 from mlops_assets.assets.training.outcome import note_judged, note_refused, verdict_of
 from mlops_assets.checks import reasons
-from mlops_assets.decisions.promotion.alias import Decision, alias_state
-from mlops_assets.resources.champion_record import champion_in_force, champion_record, write_champion_record
+from mlops_assets.decisions.promotion.alias import Decision
+from mlops_assets.errors import SupersededError
+from mlops_assets.records.promotions import PromotionLedger, champion_of, evidence_digest
+from mlops_assets.records.requests import Requests, Waiting
+from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger
 
 
-def carry_out(judged: Judgement, before: Standing, storage: Storage, registry: MlflowRegistry) -> None:
-    """Do what was decided: tags, alias, its mark, the record, in this order.
+def carry_out(
+    judged: Judgement,
+    before: Before,
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Do what was decided: evidence, the promotion as intended, alias, the promotion as done, in this order.
 
-    A crash leaves the alias unmoved or fully moved; the next run of the step writes what was to come after it.
+    A crash leaves the alias unmoved or fully moved; the next run of the step ends the promotion accordingly.
     """
     decision, version = judged.decision, judged.version
-    if decision.moves or not _serves(before.in_force, version):  # what is said of the champion is not why it became one
-        _tag_evidence(judged, before.in_force, registry)
+    if decision.moves or not _serves(before.champion, version):  # what is said of the champion is not why it became one
+        _tag_evidence(judged, before.champion, registry)
     if decision.moves:
-        promoted = judged.promoted.version
-        number = 1 + max(before.recorded, *(max(each.promotion, each.intended) for each in before.versions))
-        registry.tag(version.model, promoted, {"promotion_intended": str(number)})
-        registry.set_champion(version.model, promoted)
-        registry.tag(version.model, promoted, {"promotion": str(number)})
-    versions = registry.versions(version.model)
-    _write_record(version.model, versions, decision.moves, storage, registry)
-    champion = champion_in_force(registry, storage, version.model)
-    for each in versions:
-        if each.tags.get(WAITING) and not _may_wait(each, champion, judged):
-            registry.tag(version.model, each.version, {WAITING: ""})
+        _promote(judged, before, storage, registry, context)
+    _record_waiting(judged, before, storage)
 
 
 def note_training(
     context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
 ) -> None:
-    """What came of the training, into its ledger; a second judgement leaves when and why it was trained."""
+    """Record what came of the training; a second judgement leaves when and why it was trained."""
     # The ledger knows the training of a refit by the version that was judged.
     decision, version = judged.decision, judged.version.judged
     ledger = TrainingLedger(storage, version.model)
@@ -53,7 +54,8 @@ def note_training(
         if status == "judged":
             return
         # a run died between the alias and the ledger
-        decision = Decision("promote", False, judged.version.tags.get("reason", ""))
+        promotion = PromotionLedger(storage, version.model).champion()
+        decision = Decision("promote", False, "" if promotion is None else promotion.reason)
     refused = decision.verdict == "keep" and bool(reasons(judged.gates))
     if known is not None and status == "judged":
         ledger.put(replace(known, verdict=verdict_of(decision), reason=decision.reason))
@@ -70,46 +72,86 @@ def refused_by_moment(judged: Judgement) -> bool:
     return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
 
 
+def _promote(
+    judged: Judgement,
+    before: Before,
+    storage: Storage,
+    registry: MlflowRegistry,
+    context: dg.AssetExecutionContext,
+) -> None:
+    """Move the alias under a promotion that nobody else can have begun, nor end unseen."""
+    version, champion = judged.promoted, before.champion
+    ledger = PromotionLedger(storage, version.model)
+    number = ledger.intend(
+        version,
+        judged_against=before.last_number,
+        how=judged.how,
+        by=judged.by,
+        reason=judged.decision.reason,
+        dagster_run_id=context.run_id,
+        evidence=evidence_digest(_evidence(judged)),
+        compared_with=None if champion is None else champion.version,
+        run_is_over=partial(why_over, context.instance, context.run_id),
+    ).number
+    ledger.check_open(number)
+    registry.set_champion(version.model, version.version)
+    try:
+        ledger.finish(number)
+    except SupersededError:  # this process stalled in between: what the alias names now is not what is on record
+        if (champion := champion_of(storage, version.model)) is not None:
+            registry.set_champion(version.model, champion.version)
+        raise
+    registry.tag(version.model, version.version, {"promotion": str(number)})
+
+
+def _record_waiting(judged: Judgement, before: Before, storage: Storage) -> None:
+    """At most one version waits for approval, judged against the present champion."""
+    version, requests = judged.version, Requests(storage, judged.version.model)
+    if judged.decision.waits:
+        against = None if before.champion is None else before.champion.version
+        requests.put_waiting(Waiting(version.version, version.digest, against))
+        return
+    waiting, champion = requests.waiting(), champion_of(storage, version.model)
+    if waiting is None:
+        return
+    decided = waiting.names(version) and judged.decision.verdict != "promote"
+    overtaken = champion is not None and (waiting.against != champion.version or waiting.names(champion))
+    if decided or overtaken:
+        requests.put_waiting(None)
+
+
 def _tag_evidence(judged: Judgement, champion: ModelVersion | None, registry: MlflowRegistry) -> None:
-    """The evidence on the version that was judged, and on its refit whether that is taken."""
-    version, told = judged.version, _evidence(judged, champion)
+    """Copy the evidence for people: on the version that was judged, and on its refit whether that is taken."""
+    version, tags = judged.version, _tags(judged, champion)
     refit = None if judged.refit is None else judged.refit.version
     if refit is not None and judged.refit is not None:
         refused = {"verdict": "keep", "reason": judged.refit.refused} if judged.refit.refused else {}
-        registry.tag(version.model, refit.version, {**told, **refused})
-    registry.tag(version.model, version.version, told)
+        registry.tag(version.model, refit.version, {**tags, **refused})
+    registry.tag(version.model, version.version, tags)
 
 
-def _evidence(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:
+def _tags(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:
     return {
         "verdict": judged.decision.verdict,
         "reason": judged.decision.reason,
         "decided_by": judged.by,
         "decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "compared_with": "" if champion is None else str(champion.version),
-        WAITING: "approval" if judged.decision.waits else "",
+        "waiting": "approval" if judged.decision.waits else "",
     }
 
 
-def _write_record(
-    model: str, versions: Sequence[ModelVersion], moved: bool, storage: Storage, registry: MlflowRegistry
-) -> None:
-    """Record what a sound alias names, where that is not on record: it has just moved, or a crash came between."""
-    alias, record = registry.champion(model), champion_record(storage, model)
-    if alias is None or (record is not None and record.names(alias) and not moved):
-        return
-    recorded = 0 if record is None else record.as_version(model).promotion
-    if alias_state(alias, versions, True, recorded) == "sound":
-        since, by, reason = (alias.tags.get(name, "") for name in ("decided_at", "decided_by", "reason"))
-        write_champion_record(storage, alias, since, by, reason)
-
-
-def _may_wait(version: ModelVersion, champion: ModelVersion | None, judged: Judgement) -> bool:
-    """One version at most waits, judged against the present champion."""
-    if judged.decision.waits and not _is(judged.version, version):
-        return False
-    against = version.tags.get("compared_with", "")
-    return champion is None or (against == str(champion.version) and not _is(champion, version))
+def _evidence(judged: Judgement) -> Mapping[str, Any]:
+    """What the decision was made from, as plain JSON."""
+    comparison = judged.comparison
+    return {
+        "verdict": judged.decision.verdict,
+        "reason": judged.decision.reason,
+        "version": (judged.version.version, judged.version.digest),
+        "gates": [(gate.name, gate.passed, gate.message) for gate in judged.gates],
+        "comparison": None if comparison is None else comparison.to_dict(),
+        "guards": [(guard.name, guard.verdict, guard.effect, guard.p_adjusted) for guard in judged.guards],
+    }
 
 
 def _serves(champion: ModelVersion | None, version: ModelVersion) -> bool:
@@ -117,5 +159,5 @@ def _serves(champion: ModelVersion | None, version: ModelVersion) -> bool:
     return champion is not None and (_is(champion, version) or _is(champion.judged, version))
 
 
-def _is(one: ModelVersion | None, other: ModelVersion) -> bool:
-    return one is not None and (one.version, one.digest) == (other.version, other.digest)
+def _is(one: ModelVersion, other: ModelVersion) -> bool:
+    return (one.version, one.digest) == (other.version, other.digest)

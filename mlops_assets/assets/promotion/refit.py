@@ -12,11 +12,12 @@ from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError
+from mlops_assets.records.references import record_importance, recorded_importance, store_reference
+from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.references import IMPORTANCE, store_reference
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 
 def with_refit(
@@ -60,17 +61,17 @@ def _refit(
     everything = replace(of_judged, train=(*of_judged.train, *of_judged.holdout), holdout=())
     rows = read_train(storage, model, everything)
     of_refit = judged.tags_of_refit()
-    version = registry.find(model.name, **of_refit)
+    version = OwnVersions(model.name, storage, registry).find(**of_refit)
     if version is None:
-        storage.write_json(model.name, "training_set", everything.version, value=everything.to_dict())
+        storage.write_document(model.name, TRAINING_SET, everything.version, everything.to_dict())
         tags = tags_of(model, everything, judged.declaration_version, context) | of_refit
         holdout = read_holdout(storage, model, of_judged)
         version = _fitted(model, judged, rows, holdout, tags, storage, registry)
     case = open_case(model, version, storage, registry)
     store_reference(model, version, rows, case.holdout, case.predictions, storage)
-    importance = storage.read_json(model.name, IMPORTANCE, judged.digest)
+    importance = recorded_importance(storage, judged)
     if importance is not None:  # else the judged version was never evaluated
-        storage.write_json(model.name, IMPORTANCE, version.digest, value=importance)
+        record_importance(storage, version, importance)
     gates = artifact_gates(model, case)
     return Refit(version, tuple(gates), "; ".join(reasons(gates)))
 

@@ -22,8 +22,8 @@ from mlops_assets.assets.training.gates import (
 from mlops_assets.assets.training.outcome import note_fitted, note_refused
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.references import store_reference
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.references import store_reference
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:

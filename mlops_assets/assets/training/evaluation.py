@@ -23,10 +23,11 @@ from mlops_assets.assets.training.feature_tables import (
 from mlops_assets.assets.training.gates import QUALITY_GATES, Case, evaluation_gates, open_case
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
-from mlops_assets.resources.champion_record import champion_in_force
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.references import record_importance
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.references import IMPORTANCE
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         number = recorded(context, asset_key(model.name, "challenger"))["version"]
-        version = mlflow_registry.version(model.name, number)
+        version = OwnVersions(model.name, mlops_storage, mlflow_registry).version(number)
         case = open_case(model, version, mlops_storage, mlflow_registry)
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        champion = champion_of(mlops_storage, model.name)
         tests = tested_features(model, case, ablation=config.ablation or model.ablation)
-        mlops_storage.write_json(model.name, IMPORTANCE, version.digest, value=importance_record(tests))
+        record_importance(mlops_storage, version, importance_record(tests))
         figures = _figures(model, case, champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         outcomes = evaluation_gates(model, case)

@@ -14,10 +14,11 @@ import dagster as dg
 from mlops_assets.assets.training.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
+from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.search import SearchResult, Trial
@@ -50,7 +51,7 @@ def train(
     """Fit and register the version of this data and declaration, or find the one that an earlier run made."""
     declaration_version = model.model_copy(update={"params": {**model.params, **overrides}}).training_version
     known = {"data_version": data_version, "declaration_version": declaration_version}
-    existing = registry.find(model.name, **known)
+    existing = OwnVersions(model.name, storage, registry).find(**known)
     if existing is not None:
         context.log.info(f"{model.name}: version {existing.version} was trained on this data before; nothing to fit")
         return Trained(existing, {}, reused=True)
@@ -109,10 +110,10 @@ def register(
     storage: Storage,
     registry: MlflowRegistry,
 ) -> ModelVersion:
-    """Write order: recipe, artifact, then the version with all its tags in one call."""
+    """Write order: recipe, registration, artifact, then the version with all its tags in one call."""
     from mlops_assets.assets.training.gates import predictions_digest
     from mlops_assets.modelling.predictions import predict
-    from mlops_assets.resources.mlflow.model_files import save_model
+    from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 
     told = {
         **tags,
@@ -122,7 +123,9 @@ def register(
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         folder = Path(place) / "model"
         save_model(fitted, folder, rows.X, model.serialization, trusted=model.trusted_types)
-        return registry.register(model.name, folder, run_id, told)
+        own = OwnVersions(model.name, storage, registry)
+        own.record(run_id, digest_of(folder), told)
+        return own.of(registry.register(model.name, folder, run_id, told))
 
 
 def _fitted(

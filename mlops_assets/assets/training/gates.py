@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.assets.training.training_set import split_checks
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,22 +106,33 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
 
 def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
-    from mlops_assets.decisions.promotion.gates import agrees, latency, loads_back, size
+    from mlops_assets.decisions.promotion.gates import latency, size
+
+    limits = model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000
+    single, thousand = measured_latency(case.fitted, case.holdout.X, *limits)
+    same, *agrees = sound_gates(model, case)
+    return [
+        same,
+        latency(single, thousand, *limits),
+        size(case.stored_bytes, model.gates.max_size_mb),
+        *agrees,
+    ]
+
+
+def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+    """Whether what is registered predicts what it did when it was fitted, and a refit about what was judged."""
+    from mlops_assets.decisions.promotion.gates import agrees, loads_back
     from mlops_assets.modelling.feature_worth.distances import distances
     from mlops_assets.modelling.predictions import predict
 
     refit = bool(case.version.refit_of)
-    said = predict(case.fitted, case.holdout.X) if refit else case.predictions
-    same = predictions_digest(said) == case.version.tags.get("holdout_predictions")
-    limits = model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000
-    single, thousand = measured_latency(case.fitted, case.holdout.X, *limits)
-    far = distances(case.holdout.y, case.predictions, said)
-    return [
-        loads_back(0.0 if same else float("inf"), len(case.holdout.y)),
-        latency(single, thousand, *limits),
-        size(case.stored_bytes, model.gates.max_size_mb),
-        *([agrees(far.apart, far.error, far.spread, far.rows)] if refit else []),
-    ]
+    predictions = predict(case.fitted, case.holdout.X) if refit else case.predictions
+    same = predictions_digest(predictions) == case.version.tags.get("holdout_predictions")
+    found = [loads_back(0.0 if same else float("inf"), len(case.holdout.y))]
+    if refit:
+        far = distances(case.holdout.y, case.predictions, predictions)
+        found.append(agrees(far.apart, far.error, far.spread, far.rows))
+    return found
 
 
 def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:

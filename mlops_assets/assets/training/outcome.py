@@ -9,9 +9,9 @@ from mlops_assets.assets.shared.keys import TRIGGER
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.trainings import Status, TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import Status, TrainingLedger, TrainingRecord
 
 WAITING = "waiting for approval"
 

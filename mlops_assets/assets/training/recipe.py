@@ -2,14 +2,16 @@
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
+from mlops_assets.records.rows import Rows
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.recipe import Recipe
@@ -49,7 +51,7 @@ def recipe_of(
 
 def store_recipe(storage: Storage, model: str, recipe: "Recipe") -> str:
     """Keep a recipe, and give the name that the version refers to it by."""
-    storage.write_json(model, "recipes", recipe.digest, value=recipe.to_dict())
+    _recipes(storage, model).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
     return recipe.digest
 
 
@@ -63,13 +65,24 @@ def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
     digest = version.tags.get(TAG)
     if digest is None:
         return None
-    values = storage.read_json(version.model, "recipes", digest)
-    described = f"the recipe of {version.model} version {version.version} ({storage.root}: recipes/{digest}.json)"
-    if values is None:
-        raise TrainingError(f"{described} is gone, so it is not known what to fit: restore the file")
-    if digest_of(values) != digest:
-        raise TrainingError(f"{described} was changed since it was written: restore the file")
-    return Recipe.from_dict(values)
+    recorded = _recipes(storage, version.model).sound(digest)
+    described = f"the recipe of {version.model} version {version.version} (record recipes/{digest})"
+    if recorded is None:
+        raise TrainingError(f"{described} is gone, so it is not known what to fit: restore the database of records")
+    if digest_of(recorded.recipe) != digest:
+        raise TrainingError(f"{described} was changed since it was written: restore the database of records")
+    return Recipe.from_dict(recorded.recipe)
+
+
+@dataclass(frozen=True)
+class RecordedRecipe:
+    """A recipe as plain JSON; its digest is its key."""
+
+    recipe: dict[str, Any]
+
+
+def _recipes(storage: Storage, model: str) -> Records[RecordedRecipe]:
+    return Records(storage, model, "recipes", RecordedRecipe)
 
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":

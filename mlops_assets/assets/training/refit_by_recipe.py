@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.assets.training.recipe import recipe_of
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
-from mlops_assets.resources.training_rows import Rows
+from mlops_assets.records.rows import Rows
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.recipe import Recipe

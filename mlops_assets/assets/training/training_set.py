@@ -11,12 +11,12 @@ from mlops_assets.assets.training.outcome import note_unfit_data
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
-from mlops_assets.resources.batch_ledger import BatchLedger, batch_info
-from mlops_assets.resources.champion_record import champion_in_force
-from mlops_assets.resources.labels import unready
+from mlops_assets.records.batches import BatchLedger, batch_info
+from mlops_assets.records.labels import unready
+from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
     def training_set(
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        champion = champion_in_force(mlflow_registry, mlops_storage, model.name)
+        champion = champion_of(mlops_storage, model.name)
         manifest = split(model, mlops_storage, None if champion is None else champion.data_version)
-        mlops_storage.write_json(model.name, "training_set", manifest.version, value=manifest.to_dict())
+        mlops_storage.write_document(model.name, TRAINING_SET, manifest.version, manifest.to_dict())
         train, holdout = (read(mlops_storage, model, manifest) for read in (read_train, read_holdout))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),

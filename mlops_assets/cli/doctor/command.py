@@ -29,7 +29,9 @@ from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
 
 Probe = Callable[[], Iterable[Finding]]
 
@@ -105,7 +107,8 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
     if location is not None:
         probes |= _of_location(location)
         try:
-            registry, root = location.registry, location.storage.root
+            registry, store = location.registry, location.storage
+            root = store.root
         except Exception as error:  # a resource of the user's may raise anything
             why_not = " ".join(str(error).split())[:700]
             probes["resources"] = lambda: [
@@ -115,9 +118,9 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes |= _of_mlflow(location, registry)
             models = list(location.models)
             probes["storage"] = lambda: storage(root)
-            probes["records"] = lambda: records(root, models)
+            probes["records"] = lambda: records(store, models)
             ports |= {port for uri in (registry.address, registry.ui_url) if (port := _port(uri))}
-            private |= _files(root, registry.address, registry.artifact_root)
+            private |= _files(store, registry.address, registry.artifact_root)
     probes["permissions"] = lambda: permissions(private)
     probes["reachable servers"] = lambda: exposure(ports)
     probes["telemetry"] = lambda: telemetry(os.environ)
@@ -151,9 +154,11 @@ def _of_location(location: Location) -> dict[str, Probe]:
     }
 
 
-def _files(root: str, tracking_uri: str, artifact_root: str | None) -> dict[str, Path]:
+def _files(storage: Storage, tracking_uri: str, artifact_root: str | None) -> dict[str, Path]:
     """The local files and folders that only we should write to."""
-    found = {"storage": Path(root)}
+    found = {"storage": Path(storage.root)}
+    if (database := store_of(storage).file) is not None:
+        found["the database of records"] = database
     if tracking_uri.startswith("sqlite:///"):
         found["MLflow's database"] = Path(tracking_uri.removeprefix("sqlite:///"))
     if artifact_root and "://" not in artifact_root:

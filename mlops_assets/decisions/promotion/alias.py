@@ -1,6 +1,5 @@
 """Whether the alias moves: from the gates, the comparison, the state of the alias and what a person asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -9,14 +8,14 @@ from mlops_assets.checks import CheckOutcome
 AliasState = Literal["none", "sound", "lost", "moved by hand"]
 
 
-class Promoted(Protocol):
-    """A registered version with the numbers that its promotions were given; 0 where it had none."""
+class Named(Protocol):
+    """What the alias names, or a promotion does: a version, and the digest of its files."""
 
     @property
-    def intended(self) -> int: ...
+    def version(self) -> int: ...
 
     @property
-    def promotion(self) -> int: ...
+    def digest(self) -> str: ...
 
 
 class Compared(Protocol):
@@ -40,22 +39,18 @@ class Decision:
 
 
 def alias_state(
-    champion: Promoted | None, versions: Sequence[Promoted], had_champion: bool, recorded: int = 0
+    alias: Named | None, champion: Named | None, under_way: Named | None = None, had_champion: bool = False
 ) -> AliasState:
-    """Whether the alias stands where the last promotion put it.
+    """Return whether the alias names what the ledger of promotions says.
 
-    A promotion writes its number as intended, moves the alias, then writes it as done: a crash in between leaves an
-    alias on the version that the newest number was intended for, or on the last one done; both are sound.
-
-    recorded: the number of the promotion on record outside of the registry, which tells where the version that was
-    promoted last is deleted and the alias then set to one that is left.
+    champion: the version of the newest promotion that was done. under_way: that of a promotion which was begun and has
+    not ended; the alias may name it already. had_champion: whether there was a champion before, by any other record.
     """
-    done = max((recorded, *(version.promotion for version in versions)))
-    if champion is None:
-        return "lost" if done or had_champion else "none"
-    finished = champion.promotion == done
-    interrupted = champion.intended > done and champion.intended == max(version.intended for version in versions)
-    return "sound" if (done and finished) or interrupted else "moved by hand"
+    if alias is None:
+        return "lost" if champion is not None or had_champion else "none"
+    named = (alias.version, alias.digest)
+    expected = [(each.version, each.digest) for each in (champion, under_way) if each is not None]
+    return "sound" if named in expected else "moved by hand"
 
 
 def decide(

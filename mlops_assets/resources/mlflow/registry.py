@@ -1,6 +1,5 @@
 """The model registry: versions, their artifacts and the alias `champion`, beside MLflow's runs."""
 
-import re
 import tempfile
 import time
 from collections import OrderedDict
@@ -45,7 +44,7 @@ class MlflowRegistry(MlflowRuns):
         """
         digest = digest_of(folder)
         values = version_tags({**tags, "digest": digest})
-        existing = self._version_of_run(model, run_id)
+        existing = self.version_of_run(model, run_id)
         if existing is not None:
             if existing.digest != digest:
                 raise ArtifactError(
@@ -61,17 +60,14 @@ class MlflowRegistry(MlflowRuns):
                 raise ArtifactError(f"the model stored in run {run_id} differs from {folder}: register it in a new run")
         return self._create_version(model, f"{artifact_uri}/{_MODEL_FOLDER}", run_id, values)
 
-    def find(self, model: str, /, **tags: Any) -> ModelVersion | None:
-        """The newest version with all these tags, or None."""
-        wanted = {key: str(value) for key, value in tags.items()}
-        clauses = [f"tags.`{key}` = '{value}'" for key, value in wanted.items() if re.fullmatch(r"[\w.:+-]+", value)]
-        found = (version for version in self._search(model, *clauses) if wanted.items() <= version.tags.items())
-        return next(found, None)
-
     def version(self, model: str, number: int) -> ModelVersion:
         """One version; `RegistryError` if there is none of that number."""
         with self._asking(f"give version {number} of {model}") as client:
             return as_version(client.get_model_version(model, str(number)))
+
+    def version_of_run(self, model: str, run_id: str) -> ModelVersion | None:
+        """Return the newest version that was registered for a run."""
+        return next((found for found in self._search(model, f"run_id = '{run_id}'") if found.run_id == run_id), None)
 
     def versions(self, model: str) -> list[ModelVersion]:
         """All versions, newest first; empty if the model is not registered."""
@@ -157,9 +153,6 @@ class MlflowRegistry(MlflowRuns):
             yield from (as_version(entry) for entry in page)
             token = page.token or ""
 
-    def _version_of_run(self, model: str, run_id: str) -> ModelVersion | None:
-        return next((found for found in self._search(model, f"run_id = '{run_id}'") if found.run_id == run_id), None)
-
     def _create_version(self, model: str, source: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         with self._asking(f"register {model}") as client:
             if or_none(client.get_registered_model, checked_model(model)) is None:
@@ -172,7 +165,7 @@ class MlflowRegistry(MlflowRuns):
                     )
                     return as_version(made)
             except RegistryError:  # the answer may be lost and the version made: look before asking again
-                found = self._version_of_run(model, run_id)
+                found = self.version_of_run(model, run_id)
                 if found is not None:
                     return found
                 if attempt == self.retries:

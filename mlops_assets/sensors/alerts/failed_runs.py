@@ -8,10 +8,10 @@ import dagster as dg
 
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.alerts import Alert
-from mlops_assets.resources.batch_ledger import BatchLedger
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger
 from mlops_assets.sensors.alerts.what_to_tell import LONGEST, alarm
 from mlops_assets.sensors.models import FAILED
 

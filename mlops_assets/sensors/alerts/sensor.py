@@ -12,7 +12,8 @@ import dagster as dg
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.alert_ledger import AlertLedger
+from mlops_assets.records.alerts import AlertLedger
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.failed_runs import FailedRuns, failed_runs, run_alarms
@@ -142,13 +143,14 @@ def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetim
     failed = failed_runs(context.instance, [model.name for model in models], now)
     oldest = (now - LONGEST).isoformat(timespec="seconds")
     found: list[Alert] = []
-    for model in models:
-        try:
-            told = AlertLedger(storage, model.name).told()
-            standing = _standing(model, storage, context.instance, failed, told)
-            found += [alert for alert in standing if alert.key not in told and alert.at >= oldest]
-        except Exception as error:  # one model's broken record must not keep the alerts of all others back
-            context.log.error(f"{model.name}: its alarms cannot be read: {type(error).__name__}: {error}")
+    with store_of(storage).at_once():
+        for model in models:
+            try:
+                told = AlertLedger(storage, model.name).told()
+                standing = _standing(model, storage, context.instance, failed, told)
+                found += [alert for alert in standing if alert.key not in told and alert.at >= oldest]
+            except Exception as error:  # one model's broken record must not keep the alerts of all others back
+                context.log.error(f"{model.name}: its alarms cannot be read: {type(error).__name__}: {error}")
     return found
 
 

@@ -10,13 +10,15 @@ from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.decisions.retraining.decide import confirmed
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.damaged import damaged_records
+from mlops_assets.records.promotions import KIND as PROMOTIONS
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.reports import BatchReports, ReportKind
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
+from mlops_assets.records.typed import Damaged
 from mlops_assets.resources.alerts import Alert, AlertKind, Severity
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports, ReportKind
-from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.damaged_records import CHAMPION, Damaged, damaged_records
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 from mlops_assets.sensors.evaluated import evaluations
 from mlops_assets.text import counted
 
@@ -58,31 +60,31 @@ def alarm(
 def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """All that stands by the records of a model and the newest evaluation of its registry check."""
     damaged = list(damaged_records(storage, model.name))
-    yield from _damaged(model, storage, damaged)
-    records = BatchLedger(storage, model.name).all()
-    yield from _rejected(model, storage, records)
-    if not any(each.file == CHAMPION for each in damaged):
+    yield from _damaged(model, damaged)
+    ledger = BatchLedger(storage, model.name)
+    records = ledger.all()
+    yield from _rejected(model, ledger, records)
+    if not any(each.kind == PROMOTIONS for each in damaged):
         yield from _confirmed(model, storage, records)
     yield from _trainings(model, storage)
     yield from _registry(model, instance)
 
 
-def _damaged(model: Declaration, storage: Storage, damaged: Sequence[Damaged]) -> Iterator[Alert]:
-    """Records that are skipped; a disk that spoils a file leaves its time as it was, so that it is news now."""
+def _damaged(model: Declaration, damaged: Sequence[Damaged]) -> Iterator[Alert]:
+    """Records that are skipped; when each was damaged is not known, so that it is news now."""
     for each in damaged:
-        *folder, name = each.file.removesuffix(".json").split("/")
         yield alarm(
             model,
             "record cannot be read",
-            subject=each.file,
+            subject=f"{each.kind}/{each.key}",
             reason=each.reason,
-            link=f"assets/{model.name}/{'champion' if each.file == CHAMPION else 'dataset'}",
-            identity=f"{each.file}/{storage.changed(model.name, *folder, name)}",
+            link=f"assets/{model.name}/{'champion' if each.kind == PROMOTIONS else 'dataset'}",
+            identity=f"{each.kind}/{each.key}/{each.revision}",
             at=datetime.now(UTC),
         )
 
 
-def _rejected(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
+def _rejected(model: Declaration, ledger: BatchLedger, records: list[BatchRecord]) -> Iterator[Alert]:
     for record in records:
         if record.status == "rejected":
             yield alarm(
@@ -92,13 +94,13 @@ def _rejected(model: Declaration, storage: Storage, records: list[BatchRecord]) 
                 reason="; ".join(record.reasons),
                 link=f"runs/{record.run_id}",
                 identity=f"{record.batch}/{record.version or record.mark}",
-                at=datetime.fromtimestamp(storage.changed(model.name, "batches", record.batch) / 1e9, UTC),
+                at=ledger.written(record.batch),
             )
 
 
 def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
     """Drift and decay, where as many batches show it as a retraining would want; once for each champion."""
-    champion = champion_record(storage, model.name)
+    champion = PromotionLedger(storage, model.name).champion()
     if champion is None:
         return
     k, n = model.retraining.confirm

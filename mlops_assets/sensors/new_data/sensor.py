@@ -13,7 +13,8 @@ from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.batch.upstream_source import in_sensor
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.labels import OutcomesLedger
+from mlops_assets.records.labels import OutcomesLedger
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_of
@@ -59,17 +60,18 @@ def new_data_sensor(
         first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
         following = ""
         started = time.monotonic()
-        for model in models[first:] + models[:first]:
-            if time.monotonic() - started > MOST_SECONDS:
-                following = model.name
-                context.log.warning(f"the sources are slow: the next tick goes on with {following}")
-                break
-            place = memories.setdefault(model.name, {})
-            for what, take_in in (("batches", _batches), ("outcomes", _outcomes)):
-                try:
-                    place[what] = take_in(model, Memory.from_json(place.get(what, {})), tick).to_json()
-                except Exception as error:  # a broken record of one model must not stop the others
-                    context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
+        with store_of(mlops_storage).at_once():
+            for model in models[first:] + models[:first]:
+                if time.monotonic() - started > MOST_SECONDS:
+                    following = model.name
+                    context.log.warning(f"the sources are slow: the next tick goes on with {following}")
+                    break
+                place = memories.setdefault(model.name, {})
+                for what, take_in in (("batches", _batches), ("outcomes", _outcomes)):
+                    try:
+                        place[what] = take_in(model, Memory.from_json(place.get(what, {})), tick).to_json()
+                    except Exception as error:  # a broken record of one model must not stop the others
+                        context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
         if tick.probe.waiting:
             waiting = counted(tick.probe.waiting, "batch waits", "batches wait")
             context.log.warning(f"MLflow does not answer: {waiting}")

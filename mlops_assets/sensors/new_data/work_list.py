@@ -8,14 +8,14 @@ from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.shared.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, gives_way, in_time
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import ChampionRecord, champion_record
-from mlops_assets.resources.column_kinds import learnt_anew
+from mlops_assets.records.batches import BatchLedger, BatchRecord, gives_way, in_time
+from mlops_assets.records.column_kinds import learnt_anew
+from mlops_assets.records.promotions import Promotion, PromotionLedger
+from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.rows import batches_of_manifest
+from mlops_assets.records.typed import log_damage
 from mlops_assets.resources.judges import judged_by
-from mlops_assets.resources.records import log_damage
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import batches_of_manifest
 from mlops_assets.sources.look import RUNNING, Look
 
 
@@ -58,7 +58,7 @@ def batches_on_record(storage: Storage, model: str) -> Batches:
     """Read the ledger and the reports; what has not changed since the last tick is not read again."""
     reports = BatchReports(storage, model)
     try:
-        champion = champion_record(storage, model)
+        champion = PromotionLedger(storage, model).champion()
     except DamagedRecordError as error:  # rows and features need none; what scores them says so itself
         log_damage(str(error))
         champion = None
@@ -132,9 +132,7 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
     yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
 
 
-def _unseen(
-    storage: Storage, model: str, champion: ChampionRecord, records: Mapping[str, BatchRecord]
-) -> frozenset[str]:
+def _unseen(storage: Storage, model: str, champion: Promotion, records: Mapping[str, BatchRecord]) -> frozenset[str]:
     """The batches that come after the last one of the champion's training set and holdout."""
     try:
         used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))

@@ -13,13 +13,13 @@ from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReports, ReportKind
-from mlops_assets.resources.champion_record import ChampionRecord, champion_record
-from mlops_assets.resources.labels import unready
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.labels import unready
+from mlops_assets.records.promotions import Promotion, PromotionLedger
+from mlops_assets.records.reports import BatchReports, ReportKind
+from mlops_assets.records.rows import read_manifest
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
-from mlops_assets.resources.training_rows import read_manifest
 from mlops_assets.sensors.models import FAILED, under_way
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def evidence_of(
     clock: datetime | None = None,
 ) -> Evidence:
     """All that a decision on `model` is made from; see `Evidence`."""
-    champion = champion_record(storage, model.name)
+    champion = PromotionLedger(storage, model.name).champion()
     ledger = TrainingLedger(storage, model.name)
     trainings = ledger.all()
     ended = [each for each in trainings if each.final]
@@ -153,7 +153,7 @@ def _trained_rows(
 
 
 def _nothing_new(
-    model: Declaration, planned: "Manifest | None", champion: ChampionRecord | None, made: "Manifest | None"
+    model: Declaration, planned: "Manifest | None", champion: Promotion | None, made: "Manifest | None"
 ) -> bool:
     """Whether the same declaration would be fitted on the champion's rows once more.
 
@@ -175,7 +175,7 @@ def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[
     return [each for each in batches[first:] if (each.batch, each.identity) not in known]
 
 
-def _planned(model: Declaration, storage: Storage, champion: ChampionRecord | None) -> "tuple[Manifest | None, str]":
+def _planned(model: Declaration, storage: Storage, champion: Promotion | None) -> "tuple[Manifest | None, str]":
     """The training set that would be made now, if there is one, and why it cannot be trained on."""
     try:
         planned = split(model, storage, None if champion is None else champion.data_version)
@@ -188,7 +188,7 @@ def _alarms(
     model: Declaration,
     storage: Storage,
     kind: ReportKind,
-    champion: ChampionRecord | None,
+    champion: Promotion | None,
     batches: Sequence[BatchRecord],
 ) -> Alarms:
     """What was found of those of the batches that the champion judged, oldest first."""

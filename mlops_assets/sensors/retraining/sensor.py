@@ -12,6 +12,7 @@ import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_of
@@ -20,11 +21,8 @@ from mlops_assets.sensors.registry_probe import why_no_answer
 from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 
-_READ = (
-    *(("batches",), ("labelled",), ("excluded",), ("champion",), ("trainings",)),
-    *(("reports", "drift"), ("reports", "performance")),
-)
-_SETTLED_NS = 1_000_000_000
+_READ = ("batches", "labelled", "excluded", "promotions", "trainings", "reports/drift", "reports/performance")
+"""The kinds of records that a decision is made from."""
 MOST_SECONDS = 15.0
 """After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
 
@@ -78,14 +76,15 @@ def retraining_sensor(
         models = models_of(context)
         first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
         following, started = "", time.monotonic()
-        for model in models[first:] + models[:first]:
-            if time.monotonic() - started > MOST_SECONDS:
-                following = model.name
-                break
-            try:
-                memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
-            except Exception as error:  # one model's broken record must not keep all others from being decided on
-                context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
+        with store_of(mlops_storage).at_once():
+            for model in models[first:] + models[:first]:
+                if time.monotonic() - started > MOST_SECONDS:
+                    following = model.name
+                    break
+                try:
+                    memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
+                except Exception as error:  # one model's broken record must not keep all others from being decided on
+                    context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
         known = {model.name: memories[model.name] for model in models if model.name in memories}
         told = json.dumps({"models": known, "next": following})
         return dg.SensorResult(in_one_process(tick.requests, context), cursor=told, asset_events=tick.events)
@@ -107,7 +106,7 @@ class Tick:
     def decide(self, model: Declaration, memory: Memory) -> Memory:
         """Decide on a model if anything has changed, record a decision that is new, request a run where it fires."""
         state = _state(model, self._runs, self._storage)
-        if state and state == memory.state and not memory.due(self._now):
+        if state == memory.state and not memory.due(self._now):
             return memory
         since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else self._now
         evidence = evidence_of(model, self._storage, self._runs, since)
@@ -139,14 +138,10 @@ class Tick:
 
 
 def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
-    """A text that changes with anything that a decision is made from, told by when it was written; "" if just now.
-
-    Two writes within one tick of the file system's clock look like one: what was written just now is looked at again.
-    """
-    written = [storage.changed(model.name, *parts) for parts in _READ]
-    if time.time_ns() - max(written) < _SETTLED_NS:
-        return ""
+    """Return a text that changes with anything that a decision is made from."""
+    store = store_of(storage)
+    revisions = [store.revision(model.name, kind) for kind in _READ]
     under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
     failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]
     policy = hashlib.sha256(model.retraining.model_dump_json().encode()).hexdigest()[:16]
-    return " ".join(str(each) for each in (model.training_version, policy, *written, *under_way, *failed[:1]))
+    return " ".join(str(each) for each in (model.training_version, policy, *revisions, *under_way, *failed[:1]))

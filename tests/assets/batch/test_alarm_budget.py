@@ -6,8 +6,8 @@ import pytest
 
 from mlops_assets import Drift, Folder, ModelPipeline
 from mlops_assets.assets.batch.alarm_budget import alarm_level
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.storage import Storage
 
 

@@ -1,8 +1,8 @@
 """The history that `champion` shows: every version with what was decided on it and why."""
 
 from mlops_assets.assets.promotion.champion import history_rows
+from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.training_ledger import TrainingRecord
 
 AT = "2024-05-01T10:00:00+00:00"
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion.alias import alias_state
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
-from mlops_assets.resources.champion_record import ChampionRecord, alias_standing
+from mlops_assets.records.promotions import Promotion, PromotionLedger
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
@@ -32,7 +33,7 @@ class RegistryState:
     model: str
     state: State
     reason: str
-    record: ChampionRecord | None
+    record: Promotion | None
     alias: ModelVersion | None
 
     @property
@@ -52,12 +53,17 @@ class RegistryState:
         }[self.state]
 
     @property
+    def news(self) -> bool:
+        """Whether there is something to tell: of a model that never had a champion there is not."""
+        return self.state != "sound" or self.record is not None
+
+    @property
     def digest(self) -> str:
         """16 hex digits that change with the state, the champion on record or what the alias names."""
         record, alias = self.record, self.alias
         named = None if alias is None else (alias.version, alias.digest)
         why = "" if self.state == "sound" else self.reason
-        told = (self.state, why, None if record is None else (record.version, record.since), named)
+        told = (self.state, why, None if record is None else (record.version, record.number), named)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     def outcome(self) -> CheckOutcome:
@@ -75,27 +81,27 @@ class RegistryState:
 
 def registry_state(
     registry: MlflowRegistry,
-    record: ChampionRecord | None,
+    ledger: PromotionLedger,
     model: str,
     look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
 ) -> RegistryState:
-    """Compare the registry with the record; raises `RegistryError` where MLflow does not answer.
+    """Compare the registry with the promotions on record; raises `RegistryError` where MLflow does not answer.
 
-    look: how the artifact of the version in force is looked at, by default `artifact_finding`. What is wrong with it
-    goes before what is wrong with the alias: only then batches are not scored.
+    look: how the artifact of the champion is looked at, by default `artifact_finding`. What is wrong with it goes
+    before what is wrong with the alias: only then batches are not scored.
     """
-    alias = registry.champion(model)
-    state, reason = _standing(registry, record, alias, model)
-    in_force = alias if record is None or state == "sound" else record.as_version(model)
-    if in_force is not None:
-        found, said = (look or artifact_finding)(registry, in_force)
-        if found != "sound":
-            reason = said if state == "sound" else f"{said}; and {state}: {reason}"
-            state = found
+    alias, record = registry.champion(model), ledger.champion()
+    state, reason = _of_alias(registry, record, ledger.under_way(), alias, model)
+    if record is not None:
+        champion = record.as_version(model)
+        of_artifact, why = (look or artifact_finding)(registry, champion)
+        if of_artifact != "sound":
+            reason = why if state == "sound" else f"{why}; and {state}: {reason}"
+            state = of_artifact
         elif state == "sound":
-            reason += f"; {said}"
+            reason += f"; {why}"
         else:
-            reason += f"; batches go on being scored by version {in_force.version}, by its digest"
+            reason += f"; batches go on being scored by version {champion.version}, by its digest"
     return RegistryState(model, state, reason, record, alias)
 
 
@@ -112,18 +118,23 @@ def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding
     return "sound", "its artifact is unchanged"
 
 
-def _standing(
-    registry: MlflowRegistry, record: ChampionRecord | None, alias: ModelVersion | None, model: str
+def _of_alias(
+    registry: MlflowRegistry,
+    record: Promotion | None,
+    under_way: Promotion | None,
+    alias: ModelVersion | None,
+    model: str,
 ) -> Finding:
-    standing = alias_standing(registry, record, alias, model)
-    if alias is not None and standing == "sound":
-        return "sound", f"the alias names version {alias.version}, which was decided on"
-    if record is None:
-        if alias is not None:
-            return "moved by hand", f"the alias names version {alias.version}, which was not decided on"
-        if standing == "lost":
-            return "alias lost", "no version has the alias champion, although one was promoted before"
+    """Whether the alias names the champion on record, or the version that a promotion under way is about."""
+    state = alias_state(alias, record, under_way)
+    if state == "none":
         return "sound", "there is no champion yet"
+    if alias is not None and state == "sound":
+        if record is not None and record.names(alias):
+            return "sound", f"the alias names version {alias.version}, which was decided on"
+        return "sound", f"the alias names version {alias.version}, whose promotion is under way"
+    if record is None:
+        return "moved by hand", f"the alias names version {alias.version if alias else ''}, which was not decided on"
     recorded = f"the champion that was decided on is version {record.version} (sha256 {record.digest[:12]}..)"
     if alias is not None:
         named = f"the alias names version {alias.version} (sha256 {alias.digest[:12]}..)"

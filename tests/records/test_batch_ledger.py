@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.resources.storage import Storage
 
 

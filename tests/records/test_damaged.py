@@ -1,24 +1,23 @@
 """Records that are cut or misshaped: each is skipped and named, and the record of a champion is never overlooked."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
+from ledger_rows import put_value, spoil, value_of
 
-from mlops_assets.assets.promotion.alias_state import standing_of
 from mlops_assets.cli.doctor.records import records
 from mlops_assets.errors import DamagedRecordError
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.batch_reports import BatchReport, BatchReports
-from mlops_assets.resources.champion_record import champion_record
-from mlops_assets.resources.damaged_records import damaged_records
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.damaged import damaged_records
+from mlops_assets.records.promotions import PromotionLedger, champion_of
+from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_ledger import TrainingLedger, TrainingRecord
 
 AT = "2024-05-01T10:00:00+00:00"
 BATCH = BatchRecord("may", "accepted", "run", "v1", 10, 10, "2024-05-01T00:00:00", mark="m", features="f")
-CUT = [b"", b"{", b'{"batch": "may", "sta', b"\xff\xfe", b"[" * 100_000]
+CUT = ["", "{", '{"batch": "may", "sta', "[" * 100_000]
 MISSHAPED = [None, [], {}, "may", 7, {"batch": "may"}]
 
 
@@ -34,27 +33,25 @@ def storage(tmp_path):
     return made
 
 
-def damage(storage, content, *parts):
-    path = storage.path_of("tides", *parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+def names(storage):
+    return sorted(f"{each.kind}/{each.key}" for each in damaged_records(storage, "tides"))
 
 
 @pytest.mark.promise(4)
-@pytest.mark.parametrize("content", [*CUT, *(json.dumps(value).encode() for value in MISSHAPED)], ids=lambda c: c[:9])
+@pytest.mark.parametrize("content", [*CUT, *map(json.dumps, MISSHAPED)], ids=lambda c: c[:9])
 def test_one_damaged_record_stops_one_record(storage, content):
-    places = [("batches", "may"), ("trainings", "may-decl"), ("reports", "drift", "may")]
+    places = [("batches", "may"), ("trainings", "may-decl"), ("reports/drift", "may")]
     for place in places:
-        damage(storage, content, *place)
+        spoil(storage, "tides", *place, content)
     assert [*BatchLedger(storage, "tides").records()] == ["april"]
     assert BatchLedger(storage, "tides").get("may") is None
     assert [each.data_version for each in TrainingLedger(storage, "tides").all()] == ["april"]
     assert TrainingLedger(storage, "tides").get("may", "decl") is None
     assert [*BatchReports(storage, "tides").all("drift")] == ["april"]
     assert BatchReports(storage, "tides").get("drift", "may") is None
-    found = list(damaged_records(storage, "tides"))
-    assert sorted(each.file for each in found) == sorted("/".join(place) + ".json" for place in places)
-    assert all(str(storage.path_of("tides", *each.file[:-5].split("/"))) in each.reason for each in found)
+    assert names(storage) == sorted("/".join(place) for place in places)
+    for each in damaged_records(storage, "tides"):
+        assert f"record tides/{each.kind}/{each.key} in {storage.root}/records.db is not a" in each.reason
     BatchLedger(storage, "tides").put(BATCH)
     assert [*BatchLedger(storage, "tides").records()] == ["april", "may"]
 
@@ -64,15 +61,19 @@ def test_one_damaged_record_stops_one_record(storage, content):
     [("rows", "many"), ("status", "perhaps"), ("reasons", None), ("start", "soon"), ("mark", {"a": 1})],
 )
 def test_a_field_of_another_kind_is_named(storage, field, value):
-    storage.write_json("tides", "batches", "may", value={**asdict(BATCH), field: value})
+    put_value(storage, "tides", "batches", "may", {**asdict(BATCH), field: value})
     [found] = damaged_records(storage, "tides")
-    assert found.file == "batches/may.json" and f"is not a BatchRecord ({field}" in found.reason
+    assert (found.kind, found.key) == ("batches", "may") and f"is not a BatchRecord ({field}" in found.reason
     assert [*BatchLedger(storage, "tides").records()] == ["april"]
 
 
 def test_a_field_that_a_newer_release_added_does_no_harm(storage):
-    storage.write_json("tides", "batches", "may", value={**asdict(BATCH), "colour": "red"})
-    assert BatchLedger(storage, "tides").get("may") == BATCH
+    put_value(storage, "tides", "batches", "may", {**asdict(BATCH), "colour": "red"})
+    ledger = BatchLedger(storage, "tides")
+    assert ledger.get("may") == BATCH
+    ledger.put(replace(BATCH, rows=11))  # and is kept by this one
+    kept = value_of(storage, "tides", "batches", "may")
+    assert (kept["colour"], kept["rows"]) == ("red", 11)
 
 
 def test_a_batch_that_a_person_took_out_stays_out_where_that_record_is_damaged(storage):
@@ -81,29 +82,30 @@ def test_a_batch_that_a_person_took_out_stays_out_where_that_record_is_damaged(s
     ledger.exclude("april", "ada", "")
     ledger.exclude("may", "ada", "flawed")
     assert not [*damaged_records(storage, "tides")]
-    for content in (b"{", b'{"by": 3}', b"[1]"):
-        damage(storage, content, "excluded", "may")
+    for content in ("{", '{"by": 3}', "[1]"):
+        spoil(storage, "tides", "excluded", "may", content)
         assert ledger.get("may").excluded and ledger.records()["may"].excluded
         assert not ledger.get("april").excluded
-        assert [each.file for each in damaged_records(storage, "tides")] == ["excluded/may.json"]
+        assert names(storage) == ["excluded/may"]
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize("content", [*CUT, *(json.dumps(value).encode() for value in MISSHAPED)], ids=lambda c: c[:9])
+@pytest.mark.parametrize("content", [*CUT, *map(json.dumps, MISSHAPED)], ids=lambda c: c[:9])
 def test_a_damaged_record_of_the_champion_is_not_a_model_without_one(storage, content):
-    assert champion_record(storage, "tides") is None
-    damage(storage, content, "champion")
-    with pytest.raises(DamagedRecordError, match=r"champion\.json"):
-        champion_record(storage, "tides")
-    with pytest.raises(DamagedRecordError, match=r"champion\.json"):  # the registry is not even asked
-        standing_of("tides", storage, MlflowRegistry(tracking_uri="http://127.0.0.1:9"), had_champion=False)
-    assert [each.file for each in damaged_records(storage, "tides")] == ["champion.json"]
+    assert PromotionLedger(storage, "tides").champion() is None
+    spoil(storage, "tides", "promotions", "000001", content)
+    for ask in (champion_of, lambda *of: PromotionLedger(*of).under_way(), lambda *of: PromotionLedger(*of).all()):
+        with pytest.raises(DamagedRecordError, match="record tides/promotions/000001"):
+            ask(storage, "tides")
+    assert names(storage) == ["promotions/000001"]
 
 
 def test_the_doctor_names_each_damaged_record(storage):
-    assert [each.severity for each in records(storage.root, ["tides", "unborn"])] == ["fine"]
-    damage(storage, b"{", "champion")
-    damage(storage, b"{}", "trainings", "may-decl")
-    champion, training = records(storage.root, ["tides", "unborn"])
-    assert (champion.name, training.name) == ("record tides/champion.json", "record tides/trainings/may-decl.json")
+    store, all_sound = records(storage, ["tides", "unborn"])
+    assert (store.severity, all_sound.severity) == ("fine", "fine")
+    assert store.found == f"{storage.root}/records.db: schema 0001; this release writes schema 0001"
+    spoil(storage, "tides", "promotions", "000001")
+    spoil(storage, "tides", "trainings", "may-decl", "{}")
+    _, champion, training = records(storage, ["tides", "unborn"])
+    assert (champion.name, training.name) == ("record tides/promotions/000001", "record tides/trainings/may-decl")
     assert {champion.severity, training.severity} == {"fault"} and "No decision is made" in champion.why

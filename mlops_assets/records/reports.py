@@ -1,10 +1,10 @@
 """What was found of each batch: whether it was scored, drifted or decayed, by which champion, on which content."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from mlops_assets.resources.records import all_records, one_record
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 
 ReportKind = Literal["predictions", "drift", "performance"]
@@ -36,20 +36,22 @@ class BatchReport:
 
 
 class BatchReports:
-    """The reports on one model's batches, one small file for each batch and kind, written by the steps of its runs."""
+    """The reports on one model's batches, written by the steps of its runs."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._storage = storage
-        self._model = model
+        self._storage, self._model = storage, model
 
     def put(self, kind: ReportKind, report: BatchReport) -> None:
-        """Record a report; an earlier one of the same kind on the same batch is replaced."""
-        self._storage.write_json(self._model, "reports", kind, report.batch, value=asdict(report))
+        """Record a report in place of an earlier one of the same kind on the same batch."""
+        self._of(kind).put(report.batch, report)
 
     def get(self, kind: ReportKind, batch: str) -> BatchReport | None:
-        """The last report of a kind on a batch."""
-        return one_record(self._storage, BatchReport, self._model, "reports", kind, batch)
+        """Return the last report of a kind on a batch."""
+        return self._of(kind).get(batch)
 
     def all(self, kind: ReportKind) -> dict[str, BatchReport]:
-        """The last report of a kind on every batch, by batch."""
-        return all_records(self._storage, BatchReport, self._model, "reports", kind)
+        """Return the last report of a kind on every batch, by batch."""
+        return self._of(kind).all()
+
+    def _of(self, kind: ReportKind) -> Records[BatchReport]:
+        return Records(self._storage, self._model, f"reports/{kind}", BatchReport)

@@ -1,7 +1,8 @@
 """Labels follow from the rows and all accepted outcomes, whoever comes first and whatever comes in between."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.errors import TrainingError
-from mlops_assets.resources import training_rows
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord
-from mlops_assets.resources.labels import (
+from mlops_assets.records import rows as stored_rows
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.labels import (
     OutcomesLedger,
     OutcomesRecord,
     read_labels,
@@ -22,9 +23,10 @@ from mlops_assets.resources.labels import (
     unusable_outcomes,
     waits_for_labels,
 )
-from mlops_assets.resources.outcome_frames import tidy
+from mlops_assets.records.outcome_frames import tidy
+from mlops_assets.records.rows import read_holdout, read_labelled, read_train
+from mlops_assets.records.store import RecordStore
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import read_holdout, read_labelled, read_train
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.keys import natural_order
 from mlops_assets.validation.schema import Schema
@@ -218,18 +220,25 @@ def test_labels_of_known_moment_are_kept_whole(storage):
     assert known_at.iloc[1:].isna().all()
 
 
-class Interrupted(Storage):
-    """Storage at whose n-th access another writer does all of its work first."""
+class Interrupted:
+    """At the n-th access to files or records, another writer does all of its work first."""
 
-    accesses: ClassVar[list[int]] = [0]
-    at: ClassVar[list[int]] = [0]
-    other: ClassVar[list[Callable[[], None]]] = []
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.accesses, self.at, self.other = 0, 0, lambda: None
+        for owner, name in (
+            (Storage, "_path"),
+            *((RecordStore, each) for each in ("get", "revision", "since", "transaction")),
+        ):
+            monkeypatch.setattr(owner, name, self._interrupting(getattr(owner, name)))
 
-    def _path(self, *parts: str, suffix: str = ".json"):
-        self.accesses[0] += 1
-        if self.accesses[0] == self.at[0]:
-            self.other[0]()
-        return super()._path(*parts, suffix=suffix)
+    def _interrupting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def interrupted(*args: Any, **options: Any) -> Any:
+            self.accesses += 1
+            if self.accesses == self.at:
+                self.other()
+            return original(*args, **options)
+
+        return interrupted
 
 
 WRITERS: dict[str, Callable[[Storage], None]] = {
@@ -251,17 +260,19 @@ WRITERS: dict[str, Callable[[Storage], None]] = {
         (["rows", "outcomes"], "other rows", "corrected", {(2.0, 3.0)}),
     ],
 )
-def test_writers_that_come_between_one_another_leave_the_latest_labels(tmp_path, before, one, other, expected):
-    """At every access to the files that one step makes, the other step does all of its work."""
-    at, found = 1, set()
+def test_writers_that_come_between_one_another_leave_the_latest_labels(
+    tmp_path, before, one, other, expected, monkeypatch
+):
+    """At every access to files and records that one step makes, the other step does all of its work."""
+    at, found, between = 1, set(), Interrupted(monkeypatch)
     while True:
         storage = Storage(root=str(tmp_path / str(at)))
         for writer in before:
             WRITERS[writer](storage)
-        Interrupted.accesses[0], Interrupted.at[0] = 0, at
-        Interrupted.other[:] = [lambda storage=storage: WRITERS[other](storage)]
-        WRITERS[one](Interrupted(root=storage.root))
-        if Interrupted.accesses[0] < at:
+        between.accesses, between.at, between.other = 0, at, partial(WRITERS[other], storage)
+        WRITERS[one](storage)
+        between.at = 0
+        if between.accesses < at:
             break
         found.add(tuple(labels_of(storage, "a")))
         at += 1
@@ -327,7 +338,7 @@ def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events
             assert known[row][1] is not None and FIRST + pd.Timedelta(days=known[row][1]) <= begin
         assert [known[row][0] for row in holdout.about["id"]] == holdout.y.tolist()
         manifests.append((manifest, train.y.tolist(), train.known_later, holdout.y.tolist()))
-    training_rows._rows.cache_clear()
+    stored_rows._rows.cache_clear()
     for manifest, train, later, holdout in manifests:  # what came afterwards has changed nothing
         again = read_train(storage, late, manifest)
         assert (again.y.tolist(), again.known_later) == (train, later)

@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.rows import Rows
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-from mlops_assets.resources.training_rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.modelling.predictions import Predictions
-
-IMPORTANCE = "importance"
-"""Folder of one JSON for each version, by digest: {feature: permutation importance}."""
 
 _MOST_ROWS = 20_000
 _TIME = "time"
@@ -37,6 +35,28 @@ class Reference:
     score_times: "pd.Series | None"
     importance: Mapping[str, float] | None
     batches: int = 0
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The permutation importance of each feature of a version."""
+
+    values: Mapping[str, float]
+
+
+def record_importance(storage: Storage, version: ModelVersion, values: Mapping[str, float]) -> None:
+    """Record the permutation importance of the features of a version."""
+    _importances(storage, version).put(version.digest, Importance(dict(values)))
+
+
+def recorded_importance(storage: Storage, version: ModelVersion) -> Mapping[str, float] | None:
+    """Return what `record_importance` recorded, None for a version that was never evaluated."""
+    found = _importances(storage, version).get(version.digest)
+    return None if found is None else found.values
+
+
+def _importances(storage: Storage, version: ModelVersion) -> Records[Importance]:
+    return Records(storage, version.model, "importance", Importance)
 
 
 def store_reference(
@@ -69,7 +89,7 @@ def read_reference(model: Declaration, champion: ModelVersion, storage: Storage)
     times = _optional(storage, model, "times", champion.digest)
     scores = _optional(storage, model, "scores", champion.digest)
     score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None
-    importance = storage.read_json(model.name, IMPORTANCE, champion.digest)
+    importance = recorded_importance(storage, champion)
     return Reference(rows, None if times is None else times[_TIME], scores, score_times, importance)
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
-from mlops_assets.resources.batch_ledger import BatchRecord
-from mlops_assets.resources.labels import read_labels
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.labels import read_labels
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.splits import BatchInfo
+
+
+TRAINING_SET = "training_set"
+"""The documents in storage that name the batches of a training set, by its data version."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
     """A recorded training set; `TrainingError` where its record is gone."""
     from mlops_assets.modelling.manifest import Manifest
 
-    values = storage.read_json(model, "training_set", version)
+    values = storage.read_document(model, TRAINING_SET, version)
     if values is None:
         raise TrainingError(
             f"{model}: training set {version} is not recorded in {storage.root}: materialise training_set"
@@ -73,7 +77,7 @@ def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
 
     A version names its content, so each is read once.
     """
-    values = Storage(root=root).read_json(model, "training_set", version) if version else None
+    values = Storage(root=root).read_document(model, TRAINING_SET, version) if version else None
     if values is None:
         return frozenset()
     try:
@@ -83,7 +87,7 @@ def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
 
 
 def _misshaped(storage: Storage, model: str, version: str, error: Exception) -> DamagedRecordError:
-    path = storage.path_of(model, "training_set", version)
+    path = storage.document_path(model, TRAINING_SET, version)
     return DamagedRecordError(
         f"{path} is not a training set ({type(error).__name__}: {error}): restore it, or remove it and materialise "
         f"{model}/training_set anew"
@@ -191,7 +195,7 @@ def _about(
     """Target and identifying columns of all rows of a batch, and when each label became known (NaT: not said)."""
     import pandas as pd
 
-    from mlops_assets.resources.outcome_frames import KNOWN_AT, LABEL, moments
+    from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:

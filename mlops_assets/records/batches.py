@@ -1,15 +1,28 @@
 """What became of each batch of a model: accepted or rejected, which version, with which features."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlops_assets.errors import DamagedRecordError, MlopsAssetsError
-from mlops_assets.resources.records import all_records, one_record, record_of
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.splits import BatchInfo
+    from mlops_assets.records.store import Transaction
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Who took a batch out of training, and why."""
+
+    by: str
+    reason: str
+
+
+_UNREADABLE = Excluded("unknown", "the record of who took it out, and why, cannot be read")
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class BatchRecord:
     features: str | None = None
     features_code: str | None = None
     labels: str | None = None
-    excluded: str = ""
+    excluded: Excluded | None = None
     judged_by: str = ""
 
     @property
@@ -50,7 +63,7 @@ class BatchRecord:
         if self.status != "accepted":
             return f"{self.status}: " + "; ".join(self.reasons)
         if self.excluded:
-            return f"taken out of training by {self.excluded}"
+            return f"taken out of training by {self.excluded.by}: {self.excluded.reason}"
         if self.features is None:
             return "waiting: its features were not computed yet; materialise its partition of features"
         if self.features_code != features_code:
@@ -68,50 +81,66 @@ class Labelled:
     unusable: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Excluded:
-    """Who took a batch out of training, and why."""
-
-    by: str
-    reason: str
-
-
 class BatchLedger:
-    """The records of one model's batches, one small file each, so that batches never wait for one another."""
+    """The records of one model's batches; labels that came later and a person's wish are records of their own."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._storage = storage
         self._model = model
+        self._batches = Records(storage, model, "batches", BatchRecord)
+        self._labelled = Records(storage, model, "labelled", Labelled)
+        self._excluded = Records(storage, model, "excluded", Excluded)
 
     def put(self, record: BatchRecord) -> None:
-        """Record what became of a batch; what was recorded of it before is replaced."""
-        self._storage.write_json(self._model, "batches", record.batch, value=asdict(record))
+        """Record what became of a batch in place of what was recorded of it before."""
+        self._batches.put(record.batch, record)
+
+    def put_in(self, transaction: "Transaction", record: BatchRecord) -> None:
+        """Record what became of a batch, together with what else is written in a transaction."""
+        self._batches.inside(transaction).put(record.batch, record)
 
     def put_features(self, record: BatchRecord, features: str, features_code: str) -> None:
         """Record which file holds the features of a batch; an error where its rows are others by now."""
-        now = self.get(record.batch)
-        if now is not None and (now.status, now.version) != (record.status, record.version):
-            raise MlopsAssetsError(
-                f"{self._model}: batch {record.batch!r} was taken in anew meanwhile (now {now.status}, rows "
-                f"{now.version}; these features are of {record.version}): the next run computes them"
-            )
-        self.put(replace(now or record, features=features, features_code=features_code))
+        with self._batches.writing() as writing:
+            now = writing.get(record.batch)
+            if now is not None and (now.status, now.version) != (record.status, record.version):
+                raise MlopsAssetsError(
+                    f"{self._model}: batch {record.batch!r} was taken in anew meanwhile (now {now.status}, rows "
+                    f"{now.version}; these features are of {record.version}): the next run computes them"
+                )
+            writing.put(record.batch, replace(now or record, features=features, features_code=features_code))
+
+    def put_labelled(self, batch: str, labelled: Labelled) -> bool:
+        """Record which labels a batch has; return whether that is new."""
+        if self._labelled.get(batch) == labelled:
+            return False
+        self._labelled.put(batch, labelled)
+        return True
+
+    def labelled(self, batch: str) -> Labelled | None:
+        """Return which labels a batch has, None where none came later than its rows."""
+        return self._labelled.get(batch)
 
     def exclude(self, batch: str, by: str, reason: str) -> None:
         """Take a batch out of training, or back in where `reason` is empty."""
-        self._storage.write_json(self._model, "excluded", batch, value={"by": by, "reason": reason} if reason else None)
+        if reason:
+            self._excluded.put(batch, Excluded(by, reason))
+        else:
+            self._excluded.remove(batch)
 
     def get(self, batch: str) -> BatchRecord | None:
-        """The record of a batch, or None when it was never looked at."""
-        record = one_record(self._storage, BatchRecord, self._model, "batches", batch)
+        """Return the record of a batch, None for one that was never looked at."""
+        record = self._batches.get(batch)
         if record is None:
             return None
-        labelled = one_record(self._storage, Labelled, self._model, "labelled", batch)
-        try:
-            excluded = self._storage.read_json(self._model, "excluded", batch)
-        except DamagedRecordError as error:
-            excluded = str(error)
-        return _whole(record, labelled, excluded)
+        return _whole(record, self._labelled.get(batch), self._exclusions().get(batch))
+
+    def written(self, batch: str) -> datetime:
+        """Return when a batch was last recorded (UTC)."""
+        return self._batches.written(batch)
+
+    def excluded_at(self, batch: str) -> datetime:
+        """Return when a batch was taken out of training (UTC)."""
+        return self._excluded.written(batch)
 
     def accepted(self, batch: str) -> BatchRecord:
         """The record of an accepted batch; raises `MlopsAssetsError` with the reason for any other."""
@@ -134,17 +163,20 @@ class BatchLedger:
 
     def records(self) -> dict[str, BatchRecord]:
         """All records by batch, in order of name."""
-        found = all_records(self._storage, BatchRecord, self._model, "batches")
-        labelled = all_records(self._storage, Labelled, self._model, "labelled")
-        excluded = {
-            **self._storage.list_json(self._model, "excluded"),
-            **self._storage.unreadable(self._model, "excluded"),
+        labelled, excluded = self._labelled.all(), self._exclusions()
+        return {
+            batch: _whole(record, labelled.get(batch), excluded.get(batch))
+            for batch, record in self._batches.all().items()
         }
-        return {batch: _whole(record, labelled.get(batch), excluded.get(batch)) for batch, record in found.items()}
 
     def all(self) -> list[BatchRecord]:
         """All records, in order of time where it is known, else of batch key."""
         return sorted(self.records().values(), key=in_time)
+
+    def _exclusions(self) -> dict[str, Excluded]:
+        """A batch that a person took out of training stays out where that record is damaged."""
+        damaged = {each.key: _UNREADABLE for each in self._excluded.damaged()}
+        return {**damaged, **self._excluded.all()}
 
 
 def in_time(record: BatchRecord) -> tuple[str, Any]:
@@ -175,17 +207,8 @@ def batch_info(record: BatchRecord) -> "BatchInfo":
     return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)
 
 
-def _whole(record: BatchRecord, labelled: Labelled | None, excluded: Any) -> BatchRecord:
-    """The record of a batch with the labels that came later and a person's wish, each kept in a file of its own.
-
-    A batch that a person took out of training stays out where that record is damaged.
-    """
+def _whole(record: BatchRecord, labelled: Labelled | None, excluded: Excluded | None) -> BatchRecord:
+    """Return the record of a batch with the labels that came later and a person's wish."""
     if labelled is not None and labelled.version == record.version:
         record = replace(record, labels=labelled.labels, labelled=labelled.labelled)
-    if not excluded:
-        return replace(record, excluded="")
-    try:
-        wish = record_of(Excluded, excluded)
-    except ValueError:
-        return replace(record, excluded="unknown: the record of who took it out, and why, cannot be read")
-    return replace(record, excluded=f"{wish.by}: {wish.reason}")
+    return replace(record, excluded=excluded)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ExpectationsError
-from mlops_assets.resources.batch_ledger import BatchLedger
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.planned_checks import plan, planned_earlier
 from mlops_assets.resources.storage import Storage
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"
 _INFER_FROM = 3
-_INFERRED = "inferred_suite"
+_KEY = "suite"
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ class Suite:
         model = self.model
         inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
         write_suite(path, name, inferred)
-        batches = {record.batch: record.version for record in accepted}
-        storage.write_json(name, _INFERRED, value={"digest": _file_digest(path), "batches": batches})
+        batches = {record.batch: str(record.version) for record in accepted}
+        _inferred(storage, name).put(_KEY, InferredSuite(_file_digest(path), batches))
         log.info(
             f"{name}: wrote {len(inferred)} expectations to {path}; "
             "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
@@ -136,10 +137,22 @@ class Suite:
 
 def _unedited(path: Path, model: str, storage: Storage) -> dict[str, str]:
     """The batches, with their versions, that the file was inferred from; empty where it is not as it was inferred."""
-    recorded = storage.read_json(model, _INFERRED)
-    if recorded is None or recorded["digest"] != _file_digest(path):
+    recorded = _inferred(storage, model).sound(_KEY)
+    if recorded is None or recorded.digest != _file_digest(path):
         return {}
-    return dict(recorded["batches"])
+    return dict(recorded.batches)
+
+
+@dataclass(frozen=True)
+class InferredSuite:
+    """The suite file as it was inferred: its SHA-256, and the version of each batch that it was inferred from."""
+
+    digest: str
+    batches: Mapping[str, str]
+
+
+def _inferred(storage: Storage, model: str) -> Records[InferredSuite]:
+    return Records(storage, model, "inferred_suites", InferredSuite)
 
 
 def _file_digest(path: Path) -> str:

@@ -1,9 +1,9 @@
 """What became of each training: which data and declaration, which version came of it, what was decided on it."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from mlops_assets.resources.records import all_records, one_record
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 
 Status = Literal["fitted", "slow", "refused", "judged"]
@@ -37,25 +37,24 @@ class TrainingRecord:
 
 
 class TrainingLedger:
-    """The records of one model's trainings, one small file each; it outlives Dagster's runs and MLflow's versions."""
+    """The records of one model's trainings; it outlives Dagster's runs and MLflow's versions."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._storage = storage
-        self._model = model
+        self._trainings = Records(storage, model, "trainings", TrainingRecord)
 
     def put(self, record: TrainingRecord) -> None:
-        """Record what became of a training; what was recorded of the same data and declaration is replaced."""
-        name = f"{record.data_version}-{record.declaration_version}"
-        if not record.number:
-            record = replace(record, number=1 + max((each.number for each in self.all()), default=0))
-        self._storage.write_json(self._model, "trainings", name, value=asdict(record))
+        """Record what became of a training in place of what was recorded of the same data and declaration."""
+        with self._trainings.writing() as writing:
+            if not record.number:
+                numbers = (each.number for each in writing.sound().values())
+                record = replace(record, number=1 + max(numbers, default=0))
+            writing.put(f"{record.data_version}-{record.declaration_version}", record)
 
     def get(self, data_version: str, declaration_version: str) -> TrainingRecord | None:
-        """The record of one training, or None when there was none that came as far."""
-        name = f"{data_version}-{declaration_version}"
-        return one_record(self._storage, TrainingRecord, self._model, "trainings", name)
+        """Return the record of one training, None where none came as far."""
+        return self._trainings.get(f"{data_version}-{declaration_version}")
 
     def all(self) -> list[TrainingRecord]:
-        """All trainings, the newest first."""
-        trainings = all_records(self._storage, TrainingRecord, self._model, "trainings").values()
-        return sorted(trainings, key=lambda record: (record.number, record.at), reverse=True)
+        """Return all trainings, the newest first."""
+        found = self._trainings.all().values()
+        return sorted(found, key=lambda record: (record.number, record.at), reverse=True)

@@ -8,9 +8,9 @@ import pytest
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
-from mlops_assets.resources.batch_ledger import BatchRecord
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.references import Reference, keep_scores, with_scored_since
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.references import Reference, keep_scores, with_scored_since
 from mlops_assets.resources.storage import Storage
 
 CHAMPION = ModelVersion("load", 3, "a" * 64, "run", {})

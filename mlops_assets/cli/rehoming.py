@@ -4,13 +4,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from mlops_assets.errors import RegistryError
-from mlops_assets.resources.champion_record import champion_record
+from mlops_assets.records.promotions import Promotion, PromotionLedger
 from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere
 from mlops_assets.resources.mlflow.calls import local_folder
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -125,11 +125,13 @@ def _mend(store: sqlite3.Connection, move: Move, by: str, reason: str) -> None:
 
 
 def _mend_record(storage: Storage, move: Move, declared: Path) -> None:
-    """The record of a champion names its artifact too, and outlives its version in the registry."""
-    record = champion_record(storage, move.model)
-    if record is not None and elsewhere(declared, record.source):
-        source = f"{move.location}{_MODEL.format(record.run_id)}"
-        storage.write_json(move.model, "champion", value=asdict(replace(record, source=source)))
+    """The records of promotions name artifacts too, and outlive their versions in the registry."""
+
+    def mended(promotion: Promotion) -> str:
+        moved = f"{move.location}{_MODEL.format(promotion.run_id)}"
+        return moved if elsewhere(declared, promotion.source) else promotion.source
+
+    PromotionLedger(storage, move.model).mend_sources(mended)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mlops_assets.resources.training_rows import time_order
+from mlops_assets.records.rows import time_order
 
 
 def test_rows_are_ordered_by_time_within_their_batches():

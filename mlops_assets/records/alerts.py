@@ -1,11 +1,11 @@
 """Which alerts were sent: what stands now and is not in here is what a person still has to be told."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.alerts import Alert
-from mlops_assets.resources.records import all_records, one_record
 from mlops_assets.resources.storage import Storage
 
 
@@ -21,16 +21,14 @@ class AlertRecord:
 
 
 class AlertLedger:
-    """The alerts of one model, one small file each, written by the job that sends them."""
+    """The alerts of one model, written by the job that sends them."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._storage = storage
-        self._model = model
+        self._alerts = Records(storage, model, "alerts", AlertRecord)
 
     def told(self) -> set[str]:
         """The keys of all that every service was told."""
-        found = all_records(self._storage, AlertRecord, self._model, "alerts").values()
-        return {key for record in found if record.complete for key in record.keys}
+        return {key for record in self._alerts.all().values() if record.complete for key in record.keys}
 
     def is_told(self, alert: Alert) -> bool:
         """Whether every service has this alert."""
@@ -45,13 +43,12 @@ class AlertLedger:
     def put(self, alert: Alert, reached: tuple[str, ...], complete: bool) -> None:
         """Record which services have an alert, and whether these are all."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        record = AlertRecord(alert.keys, alert.title(), reached, complete, at)
-        self._storage.write_json(self._model, "alerts", _name(alert), value=asdict(record))
+        self._alerts.put(_key(alert), AlertRecord(alert.keys, alert.title(), reached, complete, at))
 
     def _get(self, alert: Alert) -> AlertRecord | None:
-        return one_record(self._storage, AlertRecord, self._model, "alerts", _name(alert))
+        return self._alerts.get(_key(alert))
 
 
-def _name(alert: Alert) -> str:
-    """A file name from a key, which holds text from data."""
+def _key(alert: Alert) -> str:
+    """Return a key of bounded length: that of an alert holds text from data."""
     return hashlib.sha256(alert.key.encode()).hexdigest()[:24]

@@ -1,13 +1,13 @@
 """Labels that come later than their rows: joined from the outcomes on the key, as far as they are known."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.batch_ledger import BatchLedger, BatchRecord, Labelled
-from mlops_assets.resources.records import all_records, one_record
+from mlops_assets.records.batches import BatchLedger, BatchRecord, Labelled
+from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -35,25 +35,24 @@ class OutcomesRecord:
 
 
 class OutcomesLedger:
-    """The records of one model's batches of outcomes, one small file each."""
+    """The records of one model's batches of outcomes."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._storage = storage
-        self._model = model
+        self._outcomes = Records(storage, model, "outcomes", OutcomesRecord)
 
     def put(self, record: OutcomesRecord) -> None:
         """Record what became of a batch; what was recorded of it before is replaced."""
-        self._storage.write_json(self._model, "outcomes_batches", record.batch, value=asdict(record))
+        self._outcomes.put(record.batch, record)
 
     def get(self, batch: str) -> OutcomesRecord | None:
         """The record of a batch, or None when it was never looked at."""
-        return one_record(self._storage, OutcomesRecord, self._model, "outcomes_batches", batch)
+        return self._outcomes.get(batch)
 
     def all(self) -> list[OutcomesRecord]:
         """All records, in natural order of their batches."""
         from mlops_assets.sources.keys import natural_order
 
-        found = all_records(self._storage, OutcomesRecord, self._model, "outcomes_batches")
+        found = self._outcomes.all()
         return [found[batch] for batch in sorted(found, key=natural_order)]
 
     def accepted(self) -> list[OutcomesRecord]:
@@ -103,8 +102,8 @@ def unready(model: Declaration, record: BatchRecord) -> str | None:
 
 def unusable_outcomes(storage: Storage, model: str, batch: str) -> Mapping[str, str]:
     """Batches of outcomes whose keys could not be compared with those of a batch, with the reason."""
-    pointer = one_record(storage, Labelled, model, "labelled", batch)
-    return {} if pointer is None else pointer.unusable
+    labelled = BatchLedger(storage, model).labelled(batch)
+    return {} if labelled is None else labelled.unusable
 
 
 def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
@@ -128,7 +127,7 @@ def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
 
 def _label(model: Declaration, storage: Storage, record: BatchRecord, state: State) -> bool:
     """Store the labels that follow from `state` and point to them; whether that changed anything."""
-    from mlops_assets.resources.outcome_frames import LABEL, as_keys, join
+    from mlops_assets.records.outcome_frames import LABEL, as_keys, join
     from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.schema import kind_of
 
@@ -137,12 +136,9 @@ def _label(model: Declaration, storage: Storage, record: BatchRecord, state: Sta
     known, unusable = _known(storage.root, model.name, tuple(kinds.items()), state)
     labels = join(as_keys(keys, kinds), known)
     version = data_version(labels)
-    pointer = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
-    if one_record(storage, Labelled, model.name, "labelled", record.batch) == pointer:
-        return False
+    labelled = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
     storage.write_frame(model.name, "labels", record.batch, version, labels)
-    storage.write_json(model.name, "labelled", record.batch, value=asdict(pointer))
-    return True
+    return BatchLedger(storage, model.name).put_labelled(record.batch, labelled)
 
 
 @lru_cache(maxsize=2)
@@ -153,7 +149,7 @@ def _known(
 
     The kinds of the rows' key may not have been known when the outcomes came, as outcomes may come first.
     """
-    from mlops_assets.resources.outcome_frames import UnlikeKeys, as_keys, latest_labels
+    from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, latest_labels
 
     frames, unusable = [], []
     for batch, version in state:

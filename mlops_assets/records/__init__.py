@@ -1,0 +1,1 @@
+"""What the pack remembers: batches, reports, trainings, promotions, alerts; in one SQL database."""

@@ -1,0 +1,149 @@
+"""The kinds of columns that a model has learnt from its batches, and how they are learnt anew."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.typed import Records, TypedWriting
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_assets.records.store import Transaction
+    from mlops_assets.validation.schema import Schema
+
+DATASET = "dataset"
+OUTCOMES = "outcomes"
+_MOST_BATCHES = 50
+
+Read = Callable[[BatchRecord], "pd.DataFrame | None"]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Column -> kind, and column -> the batch that its kind was learnt from, as they are recorded; see `Schema`."""
+
+    columns: Mapping[str, str]
+    origins: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+
+    def schema(self) -> "Schema":
+        """Return the kinds as batches are held against them."""
+        from mlops_assets.validation.schema import Schema
+
+        return Schema(dict(self.columns), dict(self.origins), self.generation)
+
+
+def of_features(features_version: str) -> str:
+    """Return the name under which the kinds of a declaration's features are kept."""
+    return f"features/{features_version}"
+
+
+def recorded_kinds(storage: Storage, model: str, place: str) -> "Schema | None":
+    """Return the kinds that are recorded under a name, None where nothing is learnt yet."""
+    kinds = _records(storage, model).sound(place)
+    return None if kinds is None else kinds.schema()
+
+
+def kinds_for(storage: Storage, model: str, batch: str, place: str, read: Read) -> "Schema | None":
+    """Return the kinds that a batch is held against; None where nothing is learnt yet.
+
+    A batch is not held against what was learnt from itself, nor from one that is not accepted any more: then the kinds
+    are those of the other accepted batches. `read` gives the frame of such a batch, None where it has none.
+    """
+    return kinds_and_revision(storage, model, batch, place, read)[0]
+
+
+def kinds_and_revision(storage: Storage, model: str, batch: str, place: str, read: Read) -> "tuple[Schema | None, int]":
+    """Return what `kinds_for` does, and the revision of the record: what `record_kinds` may expect."""
+    kinds, revision = _records(storage, model).with_revision(place)
+    if kinds is None or not kinds.columns:
+        return None, revision
+    origins = set(kinds.origins.values())
+    if batch not in origins and all(_is_accepted(storage, model, each) for each in origins):
+        return kinds.schema(), revision
+    others = [each for each in BatchLedger(storage, model).all() if each.status == "accepted" and each.batch != batch]
+    return learnt_from(others, read), revision
+
+
+def record_kinds(storage: Storage, model: str, place: str, schema: "Schema | None", expected: int | None = None) -> int:
+    """Record what was learnt, as `record_kinds_in` in a transaction of its own."""
+    with _records(storage, model).transaction() as transaction:
+        return record_kinds_in(transaction, storage, model, place, schema, expected)
+
+
+def record_kinds_in(
+    transaction: "Transaction",
+    storage: Storage,
+    model: str,
+    place: str,
+    schema: "Schema | None",
+    expected: int | None = None,
+) -> int:
+    """Record what was learnt; return how often kinds were replaced by others by now. None forgets: the next is a first.
+
+    A generation counts where a kind that was known, or a column, is not what it was: rejected batches are judged anew.
+    expected: the revision that the record must still have, else `StaleRecordError`.
+    """
+    writing: TypedWriting[Kinds] = _records(storage, model).inside(transaction)
+    before = writing.get(place) or Kinds({})
+    columns, origins = ({}, {}) if schema is None else (schema.columns, schema.origins)
+    replaced = any(kind not in ("null", columns.get(name)) for name, kind in before.columns.items())
+    now = Kinds(dict(columns), dict(origins), before.generation + replaced)
+    writing.put(place, now, expected=expected)
+    return now.generation
+
+
+def learnt_anew(storage: Storage, model: str) -> int:
+    """Return how often kinds of a dataset's columns were replaced; 0 where the record cannot be read."""
+    kinds = _records(storage, model).get(DATASET)
+    return 0 if kinds is None else kinds.generation
+
+
+def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":
+    """The columns that all of these batches have, each with the kind that the first of them knows; None without any.
+
+    Of more than 50 batches the first 50 are read: the later ones were held against them.
+    """
+    from mlops_assets.validation.schema import Schema, schema_of
+
+    learnt: Schema | None = None
+    for record in list(records)[:_MOST_BATCHES]:
+        frame = read(record)
+        if frame is None:
+            continue
+        schema = schema_of(frame, record.batch)
+        if learnt is None:
+            learnt = schema
+            continue
+        both = learnt.merged(schema)
+        columns = {name: kind for name, kind in both.columns.items() if name in schema.columns}
+        learnt = Schema(columns, {name: origin for name, origin in both.origins.items() if name in columns})
+    return learnt
+
+
+def stored_dataset(storage: Storage, model: str) -> Read:
+    """Reads the rows of an accepted batch."""
+    return lambda record: storage.read_frame(model, "dataset", record.batch, str(record.version))
+
+
+def stored_features(storage: Storage, model: str, features_version: str) -> Read:
+    """Reads the features of a batch where they are of this declaration."""
+
+    def read(record: BatchRecord) -> "pd.DataFrame | None":
+        if record.features is None or record.features_code != features_version:
+            return None
+        return storage.read_frame(model, "features", record.batch, record.features)
+
+    return read
+
+
+def _records(storage: Storage, model: str) -> Records[Kinds]:
+    return Records(storage, model, "column_kinds", Kinds)
+
+
+def _is_accepted(storage: Storage, model: str, batch: str) -> bool:
+    record = BatchLedger(storage, model).get(batch)
+    return record is not None and record.status == "accepted"

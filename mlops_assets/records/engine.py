@@ -1,0 +1,82 @@
+"""Connections to the database of records: SQLite so that many processes may read while one writes, or PostgreSQL."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from mlops_assets.errors import RecordsError
+
+SECONDS = 30
+"""How long a writer waits for the one before it."""
+
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_SERVERS = {"postgresql": "postgresql+psycopg"}
+
+
+def database_of(declared: str, root: str) -> str:
+    """Return the URL of the database that a storage declares: as it is, from `$NAME`, or a file in its root."""
+    if not declared:
+        return f"sqlite:///{Path(root).absolute() / 'records.db'}"
+    variable = _VARIABLE.fullmatch(declared)
+    if variable is None:
+        return declared
+    found = os.environ.get(variable.group(1), "").strip()
+    if not found:
+        raise RecordsError(f"the environment variable {variable.group(1)} is not set: it names the database of records")
+    return found
+
+
+def engine_of(url: str) -> sa.Engine:
+    """Return an engine for a database of records; `RecordsError` for one of a kind that was never tested."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise RecordsError(
+            "the address of the database of records is not a URL: write postgresql://user:password@host/name "
+            "or sqlite:////folder/records.db"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    if parsed.get_backend_name() != "postgresql":
+        raise RecordsError(f"records are kept in SQLite or PostgreSQL, not in {parsed.get_backend_name()}")
+    parsed = parsed.set(drivername=_SERVERS.get(parsed.drivername, parsed.drivername))
+    try:
+        return sa.create_engine(parsed, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5})
+    except ImportError as error:
+        raise RecordsError(f"{error}: install mlops-assets with its extra `postgres`") from error
+
+
+def place_of(url: sa.URL) -> str:
+    """Return the address of a database as people may see it."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    """Connections are made anew each time, in a tenth of a millisecond: a file may be replaced by a backup."""
+    if not url.database or url.database == ":memory:":
+        raise RecordsError("records are kept in a file: name one, as in sqlite:////folder/records.db")
+    engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": SECONDS})
+    sa.event.listen(engine, "do_connect", _make_folder)
+    sa.event.listen(engine, "connect", _settle)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_folder(dialect: Any, record: Any, args: Any, parameters: Any) -> None:
+    Path(args[0]).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _settle(connection: Any, _: object) -> None:
+    """Transactions as they are written here; in the log before the commit returns, and on the disk."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,109 @@
+"""Which version of a frame is the latest, and the I/O manager by which assets of a user's own read and write frames."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.typed import Records
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNPARTITIONED = "all"
+"""The batch under which the frame of an asset without partitions is stored."""
+
+
+@dataclass(frozen=True)
+class LatestFrame:
+    """The version of a frame that was written last."""
+
+    version: str
+
+
+def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> Path:
+    """Store a frame and make it the latest of its batch, for `BatchFiles`; return its path."""
+    path = storage.write_frame(model, kind, batch, version, frame)
+    _latest(storage, model, kind).put(batch, LatestFrame(version))
+    return path
+
+
+def latest_versions(storage: Storage, model: str, kind: str, batches: Iterable[str]) -> dict[str, str | None]:
+    """Return the latest version of each batch, None where there is none."""
+    known = _latest(storage, model, kind).all()
+    return {batch: known[batch].version if batch in known else None for batch in batches}
+
+
+def _latest(storage: Storage, model: str, kind: str) -> Records[LatestFrame]:
+    return Records(storage, model, f"frames/{kind}", LatestFrame)
+
+
+class BatchFiles(dg.ConfigurableIOManager):
+    """Lets an asset of yours take ours as an argument (`<model>/dataset`, `<model>/predictions`, ...), as a DataFrame.
+
+    It reads the latest version of each batch asked for; an asset without partitions gets all batches, concatenated.
+    A DataFrame that your asset returns is stored in the same way. `AssetIn(metadata={"columns": [...]})` reads only
+    these columns.
+    """
+
+    root: str = Field(description="The same folder as that of `Storage`.")
+    database: str = Field(default="", description="The same database as that of `Storage`.")
+
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
+        import pandas as pd
+
+        model, kind = _model_and_kind(context.asset_key)
+        storage = Storage(root=self.root, database=self.database)
+        batches = context.asset_partition_keys if context.has_asset_partitions else [UNPARTITIONED]
+        versions = latest_versions(storage, model, kind, batches)
+        absent = [batch for batch, version in versions.items() if version is None]
+        if len(absent) == len(versions):
+            raise MlopsAssetsError(
+                f"{context.asset_key.to_user_string()} has no stored frame for {_some(absent) or 'any batch'} "
+                f"under {self.root}: materialise it first"
+            )
+        if absent:  # a rejected batch has no dataset; the others must not wait for it
+            context.log.warning(f"{context.asset_key.to_user_string()}: no frame stored for {_some(absent)}; left out")
+        columns = (context.definition_metadata or {}).get("columns")
+        frames = [
+            storage.read_frame(model, kind, batch, version, columns)
+            for batch, version in versions.items()
+            if version is not None
+        ]
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        import pandas as pd
+
+        from mlops_assets.sources.data_version import data_version
+
+        if obj is None:
+            return
+        name = context.asset_key.to_user_string()
+        if not isinstance(obj, pd.DataFrame):
+            raise MlopsAssetsError(
+                f"{name} returned a {type(obj).__name__}: BatchFiles stores DataFrames; "
+                "give this asset another io_manager_key"
+            )
+        batches = context.asset_partition_keys if context.has_asset_partitions else [UNPARTITIONED]
+        if len(batches) != 1:
+            raise MlopsAssetsError(f"{name} returned one frame for {len(batches)} partitions: run them one by one")
+        model, kind = _model_and_kind(context.asset_key)
+        version = data_version(obj)
+        storage = Storage(root=self.root, database=self.database)
+        path = keep_frame(storage, model, kind, batches[0], version, obj)
+        context.add_output_metadata({"path": dg.MetadataValue.path(path), "dagster/row_count": len(obj)})
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:80]) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _model_and_kind(key: dg.AssetKey) -> tuple[str, str]:
+    """The two folders of an asset key; what comes before its last part is joined by dots."""
+    return ".".join(key.path[:-1]) or "assets", key.path[-1]

@@ -1,0 +1,8 @@
+"""Run by Alembic, on the connection that `migrate` hands over, inside its transaction."""
+
+from alembic import context
+
+from mlops_assets.records.migrate import VERSIONS
+
+context.configure(connection=context.config.attributes["connection"], version_table=VERSIONS)
+context.run_migrations()

@@ -1,0 +1,217 @@
+"""The ledger of promotions: who became champion, when, how and why. What MLflow holds is compared with it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from mlops_assets.errors import DamagedRecordError, SupersededError
+from mlops_assets.records.typed import Records
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+
+How = Literal["first", "evidence", "approval", "rollback", "by hand"]
+
+KIND = "promotions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """One promotion of a version. Its number counts up by one; a row is added, and later says how it ended.
+
+    `intended` is written before the alias moves, `done` after it; `abandoned` is one that was cut short before the
+    alias had moved. Of these three moments (UTC, ISO 8601) the last two are "" until then. `evidence` is the SHA-256
+    of the verdict. The rest is all that is needed to load the model by its digest, even where its version was deleted
+    from the registry.
+    """
+
+    number: int
+    how: How
+    by: str
+    reason: str
+    dagster_run_id: str
+    intended: str
+    version: int
+    digest: str
+    run_id: str
+    source: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created: int = 0
+    evidence: str = ""
+    against: int | None = None
+    done: str = ""
+    abandoned: str = ""
+
+    @property
+    def data_version(self) -> str:
+        """The training set that it was trained on."""
+        return self.tags["data_version"]
+
+    @property
+    def declaration_version(self) -> str:
+        """The declaration that it was trained by."""
+        return self.tags["declaration_version"]
+
+    @property
+    def open(self) -> bool:
+        """Whether it was begun and has not ended."""
+        return not self.done and not self.abandoned
+
+    def names(self, version: ModelVersion | None) -> bool:
+        """Whether a version is the promoted one: a number may come back after a model was deleted."""
+        return version is not None and (version.version, version.digest) == (self.version, self.digest)
+
+    def as_version(self, model: str) -> ModelVersion:
+        """Return the registered version that was promoted."""
+        return ModelVersion(model, self.version, self.digest, self.run_id, self.tags, self.created, self.source)
+
+
+def evidence_digest(evidence: Any) -> str:
+    """Return the SHA-256 of what a decision was made from."""
+    return hashlib.sha256(json.dumps(evidence, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class PromotionLedger:
+    """All promotions of one model, in order of number; rows are added and never taken away."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._model = model
+        self._promotions = Records(storage, model, KIND, Promotion)
+
+    def all(self) -> list[Promotion]:
+        """Return all promotions, the newest first.
+
+        Raises `DamagedRecordError` where one cannot be read: that is not a model without a champion, and whoever took
+        it for one would promote any version that passes the gates.
+        """
+        for damaged in self._promotions.damaged():
+            raise DamagedRecordError(
+                f"{damaged.reason}: no decision is made and no batch is scored. Restore the database from a backup"
+            )
+        return _newest_first(self._promotions.all())
+
+    def champion(self) -> Promotion | None:
+        """Return the newest promotion that was done: its version is champion, whatever the alias names."""
+        return next((each for each in self.all() if each.done), None)
+
+    def under_way(self) -> Promotion | None:
+        """Return the newest promotion where it was begun and has not ended."""
+        newest = next(iter(self.all()), None)
+        return newest if newest is not None and newest.open else None
+
+    def last_number(self) -> int:
+        """Return the number of the newest promotion, 0 where there is none."""
+        return max((each.number for each in self.all()), default=0)
+
+    def intend(
+        self,
+        version: ModelVersion,
+        *,
+        judged_against: int,
+        how: How,
+        by: str,
+        reason: str,
+        dagster_run_id: str,
+        evidence: str,
+        compared_with: int | None,
+        run_is_over: Callable[[], str],
+    ) -> Promotion:
+        """Add the next promotion, before the alias moves.
+
+        judged_against: `last_number` when the decision was made. run_is_over: why the run that promotes may not do so
+        any more, "" where it is in progress; asked inside the transaction.
+
+        Raises `SupersededError`, and writes nothing, where another promotion was begun since or the run is over.
+        """
+        promotion = Promotion(
+            number=judged_against + 1,
+            how=how,
+            by=by,
+            reason=reason,
+            dagster_run_id=dagster_run_id,
+            intended=_now(),
+            version=version.version,
+            digest=version.digest,
+            run_id=version.run_id,
+            source=version.source,
+            tags=dict(version.tags),
+            created=version.created,
+            evidence=evidence,
+            against=compared_with,
+        )
+        what = f"{self._model}: version {version.version} is not promoted"
+        with self._promotions.writing() as writing:
+            newest = next(iter(_newest_first(writing.all())), None)
+            if (newest is not None and newest.number != judged_against) or (newest is None and judged_against):
+                begun = "none" if newest is None else f"{newest.number}, of version {newest.version}"
+                raise SupersededError(
+                    f"{what}: it was judged when promotion {judged_against} was the newest, and the newest is {begun} "
+                    "by now; let the champion step judge it anew"
+                )
+            if over := run_is_over():
+                raise SupersededError(f"{what}: {over}; the champion stays as it is, the next run judges anew")
+            writing.put(_key(promotion.number), promotion, expected=0)
+        return promotion
+
+    def finish(self, number: int) -> Promotion:
+        """Note that the alias has moved; `SupersededError` for a promotion that another run has ended meanwhile."""
+        return self._end(number, done=_now())
+
+    def abandon(self, number: int) -> Promotion:
+        """Note that a promotion was cut short before the alias had moved."""
+        return self._end(number, abandoned=_now())
+
+    def check_open(self, number: int) -> None:
+        """Raise `SupersededError` unless a promotion is under way."""
+        promotion = self._promotions.sound(_key(number))
+        if promotion is None or not promotion.open:
+            raise SupersededError(
+                f"{self._model}: promotion {number} was ended by another run, which found it cut short"
+            )
+
+    def mend_sources(self, mended: Callable[[Promotion], str]) -> None:
+        """Write where artifacts lie by now, after a home was moved."""
+        with self._promotions.writing() as writing:
+            for key, promotion in writing.all().items():
+                writing.put(key, replace(promotion, source=mended(promotion)))
+
+    def _superseded(self, number: int) -> SupersededError:
+        return SupersededError(f"{self._model}: promotion {number} was ended by another run, which found it cut short")
+
+    def _end(self, number: int, **how: str) -> Promotion:
+        with self._promotions.writing() as writing:
+            promotion = writing.get(_key(number))
+            if promotion is None or not promotion.open:
+                raise self._superseded(number)
+            ended = replace(promotion, **how)  # type: ignore[arg-type]  # one of the two moments
+            writing.put(_key(number), ended)
+        return ended
+
+
+def champion_of(storage: Storage, model: str) -> ModelVersion | None:
+    """Return the version to score with: that of the newest promotion that was done.
+
+    An alias that was moved by hand, or lost with its version, does not change what scores.
+    """
+    promotion = PromotionLedger(storage, model).champion()
+    return None if promotion is None else promotion.as_version(model)
+
+
+def former_champions(promotions: Sequence[Promotion]) -> list[Promotion]:
+    """Return the promotions that were done before the present champion's, of other versions, the newest first."""
+    done = [each for each in promotions if each.done]
+    return [each for each in done[1:] if (each.version, each.digest) != (done[0].version, done[0].digest)]
+
+
+def _newest_first(promotions: Mapping[str, Promotion]) -> list[Promotion]:
+    return sorted(promotions.values(), key=lambda each: each.number, reverse=True)
+
+
+def _key(number: int) -> str:
+    return f"{number:06}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,57 @@
+"""What people have asked for and what waits for them: a hold on promotions, a version that waits for approval."""
+
+from dataclasses import dataclass
+
+from mlops_assets.records.typed import Records
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+
+_KEY = "promotions"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Who holds the promotions of a model, and why."""
+
+    by: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The version that waits for a person's approval, and the champion (None: none) that it was judged against."""
+
+    version: int
+    digest: str
+    against: int | None
+
+    def names(self, version: ModelVersion) -> bool:
+        """Whether it is this version that waits."""
+        return (version.version, version.digest) == (self.version, self.digest)
+
+
+class Requests:
+    """At most one hold and one version that waits, of one model."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._holds = Records(storage, model, "holds", Hold)
+        self._waiting = Records(storage, model, "approvals", Waiting)
+
+    def hold(self) -> Hold | None:
+        """Return who holds promotions; `DamagedRecordError` where that cannot be read: promotions are not let go."""
+        return self._holds.sound(_KEY)
+
+    def put_hold(self, hold: Hold | None) -> None:
+        """Hold promotions, or release them (None)."""
+        self._holds.remove(_KEY) if hold is None else self._holds.put(_KEY, hold)
+
+    def waiting(self) -> Waiting | None:
+        """Return the version that waits for approval."""
+        return self._waiting.get(_KEY)
+
+    def put_waiting(self, waiting: Waiting | None) -> None:
+        """Let a version wait in place of any other, or none (None)."""
+        self._waiting.remove(_KEY) if waiting is None else self._waiting.put(_KEY, waiting)

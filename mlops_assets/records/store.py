@@ -1,0 +1,275 @@
+"""The database of records: what is in it, what changed since, and writes that are whole or not at all."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlops_assets.errors import RecordsError, StaleRecordError
+from mlops_assets.records.engine import engine_of, place_of
+from mlops_assets.records.migrate import NEWEST, check_known, migrate, schema_of
+from mlops_assets.records.tables import COUNTERS, RECORDS
+
+Revisions = Mapping[tuple[str, str], int]
+"""(model, kind) to its newest revision."""
+
+FORMAT = 1
+"""The format of the records that this release writes. A newer one adds fields and keeps these."""
+
+_LOCK = sa.text(
+    "INSERT INTO mlops_assets_revisions (model, kind, revision) VALUES (:model, :kind, 0) "
+    "ON CONFLICT (model, kind) DO UPDATE SET revision = mlops_assets_revisions.revision RETURNING revision"
+)
+
+
+_TAKEN: ContextVar[tuple["RecordStore | None", Revisions]] = ContextVar("taken", default=(None, {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A record as it is stored: `text` is JSON, None for one that was withdrawn; `written` in seconds since 1970."""
+
+    model: str
+    kind: str
+    key: str
+    revision: int
+    format: int
+    written: float
+    text: str | None
+
+
+class RecordStore:
+    """The records of all models in one database. Nothing is made before the first write.
+
+    Every failure of the database is a `RecordsError`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = engine_of(url)
+        self._schema = ""
+        self._file_id: object = None
+        self.views: dict[tuple[str, str], Any] = {}
+        """What `typed` keeps of kinds that it has read, so that only what is new is read again."""
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without a password."""
+        return place_of(self._engine.url)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the database, None for a server."""
+        name = self._engine.url.database
+        return Path(name) if self._engine.dialect.name == "sqlite" and name else None
+
+    def schema(self) -> str:
+        """Return the schema that the database has, "" where there are no records yet."""
+        with self._reading() as connection:
+            return "" if connection is None else schema_of(connection)
+
+    def revisions(self) -> Revisions:
+        """Return the newest revision of each kind of each model: one query for all."""
+        with self._reading() as connection:
+            rows = [] if connection is None else connection.execute(sa.select(COUNTERS)).all()
+            return {(row.model, row.kind): row.revision for row in rows}
+
+    def revision(self, model: str, kind: str) -> int:
+        """Return the newest revision of a kind of a model; 0 where it has none."""
+        if self.taken is not None:
+            return self.taken.get((model, kind), 0)
+        wanted = sa.select(COUNTERS.c.revision).where(COUNTERS.c.model == model, COUNTERS.c.kind == kind)
+        with self._reading() as connection:
+            return 0 if connection is None else int(connection.execute(wanted).scalar() or 0)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Read in here by the revisions of now: a kind that did not change is not asked for.
+
+        For sensors, which look at all models and write nothing.
+        """
+        token = _TAKEN.set((self, self.revisions()))
+        try:
+            yield
+        finally:
+            _TAKEN.reset(token)
+
+    @property
+    def taken(self) -> Revisions | None:
+        """The revisions by which `at_once` reads, None outside of it."""
+        store, revisions = _TAKEN.get()
+        return revisions if store is self else None
+
+    def get(self, model: str, kind: str, key: str) -> Stored | None:
+        """Return one record, None where there is none; one that was withdrawn has no text."""
+        with self._reading() as connection:
+            return None if connection is None else _get(connection, model, kind, key)
+
+    def since(self, kind: str, revisions: Mapping[str, int]) -> list[Stored]:
+        """Return the records of a kind that are newer than the revision given for each model, oldest first."""
+        oldest, models = min(revisions.values(), default=0), list(revisions)
+        wanted = sa.select(RECORDS).where(RECORDS.c.kind == kind, RECORDS.c.revision > oldest)
+        wanted = wanted.where(RECORDS.c.model.in_(models)) if len(models) <= _MOST_NAMED else wanted
+        with self._reading() as connection:
+            rows = [] if connection is None else connection.execute(wanted.order_by(RECORDS.c.revision)).all()
+            return [_stored(row) for row in rows if row.revision > revisions.get(row.model, row.revision)]
+
+    def put(self, model: str, kind: str, key: str, value: Any, *, expected: int | None = None) -> int:
+        """Write one record and return its revision; see `Writing.put`."""
+        with self.transaction() as transaction:
+            return transaction.writing(model, kind).put(key, value, expected=expected)
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """Write what is put in here at the end, all of it or, after an error, nothing.
+
+        SQLite has one writer at a time: whatever takes long is done before.
+        """
+        self._watch_file()
+        with self._told(), self._engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            if self._schema != NEWEST:
+                migrate(connection)
+            yield Transaction(connection)
+        self._watch_file()
+        self._schema = NEWEST
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection | None]:
+        """A connection that sees one state; None where there are no records yet."""
+        self._watch_file()
+        if self.file is not None and not self.file.exists():
+            yield None
+            return
+        with self._told(), self._engine.connect() as connection, connection.begin():
+            if self._schema != NEWEST:
+                self._schema = schema_of(connection)
+                check_known(self._schema)
+            yield connection if self._schema else None
+
+    def _watch_file(self) -> None:
+        """Forget what was read where another file is in place, as after a backup was restored."""
+        if self.file is None:
+            return
+        found: object = None
+        with suppress(OSError):
+            about = self.file.stat()
+            found = (about.st_dev, about.st_ino)
+        if found != self._file_id:
+            self._file_id, self._schema = found, ""
+            self.views.clear()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+            raise RecordsError(
+                f"the database of records at {self.place} does not answer as expected: {reason}. Look at its server or "
+                "disk, and at what else holds it; nothing was written"
+            ) from error
+
+
+class Transaction:
+    """An open transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._held: dict[tuple[str, str], Writing] = {}
+
+    def writing(self, model: str, kind: str) -> "Writing":
+        """Hold one kind of records of a model against all other writers, until the transaction ends."""
+        if (model, kind) not in self._held:
+            revision = int(self._connection.execute(_LOCK, {"model": model, "kind": kind}).scalar_one())
+            self._held[(model, kind)] = Writing(self._connection, model, kind, revision)
+        return self._held[(model, kind)]
+
+
+class Writing:
+    """One kind of records of one model inside a transaction that holds it."""
+
+    def __init__(self, connection: sa.Connection, model: str, kind: str, revision: int) -> None:
+        self._connection, self._model, self._kind, self._revision = connection, model, kind, revision
+
+    def get(self, key: str) -> Stored | None:
+        """Return a record as it is now."""
+        return _get(self._connection, self._model, self._kind, key)
+
+    def all(self) -> Sequence[Stored]:
+        """Return all records that were not withdrawn, oldest first."""
+        wanted = sa.select(RECORDS).where(RECORDS.c.model == self._model, RECORDS.c.kind == self._kind)
+        rows = self._connection.execute(wanted.order_by(RECORDS.c.revision)).all()
+        return [_stored(row) for row in rows if row.value is not None]
+
+    def put(self, key: str, value: Any, *, expected: int | None = None) -> int:
+        """Write a plain JSON value, None to withdraw the record; return its revision.
+
+        expected: the revision that the record must have, 0 for one that must be new; `StaleRecordError` otherwise.
+        A value that is there already is left as it is.
+        """
+        before = self.get(key)
+        found = 0 if before is None else before.revision
+        if expected is not None and found != expected:
+            raise StaleRecordError(
+                f"record {self._model}/{self._kind}/{key} has revision {found}, and {expected} was expected: another "
+                "process wrote it; read it again"
+            )
+        text = None if value is None else _json(value, f"{self._model}/{self._kind}/{key}")
+        if before is not None and before.text == text:
+            return found
+        self._revision += 1
+        row = {"revision": self._revision, "format": FORMAT, "written": time.time(), "value": text}
+        names = {"model": self._model, "kind": self._kind}
+        if before is None:
+            self._connection.execute(sa.insert(RECORDS).values(**names, key=key, **row))
+        else:
+            this = (RECORDS.c.model == self._model) & (RECORDS.c.kind == self._kind) & (RECORDS.c.key == key)
+            self._connection.execute(sa.update(RECORDS).where(this).values(**row))
+        counter = (COUNTERS.c.model == self._model) & (COUNTERS.c.kind == self._kind)
+        self._connection.execute(sa.update(COUNTERS).where(counter).values(revision=self._revision))
+        return self._revision
+
+
+_MOST_NAMED = 500
+
+
+def _get(connection: sa.Connection, model: str, kind: str, key: str) -> Stored | None:
+    this = (RECORDS.c.model == model) & (RECORDS.c.kind == kind) & (RECORDS.c.key == key)
+    row = connection.execute(sa.select(RECORDS).where(this)).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(
+        model=row.model,
+        kind=row.kind,
+        key=row.key,
+        revision=row.revision,
+        format=row.format,
+        written=row.written,
+        text=row.value,
+    )
+
+
+def _json(value: Any, what: str) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise RecordsError(f"record {what} is not a plain JSON value: {error}") from error
+
+
+_STORES: dict[tuple[int, str], RecordStore] = {}
+
+
+def store_at(url: str) -> RecordStore:
+    """Return the store of a database, one for each process: a connection must not outlive a fork."""
+    place = (os.getpid(), url)
+    if place not in _STORES:
+        _STORES[place] = RecordStore(url)
+    return _STORES[place]

@@ -1,0 +1,55 @@
+"""The versions that this pack registered, as it recorded them: tags in MLflow are copies for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mlops_assets.errors import RegistryError
+from mlops_assets.records.typed import Records
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.resources.storage import Storage
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A model that was fitted by an MLflow run: the SHA-256 of its files, and the tags of its version."""
+
+    digest: str
+    tags: Mapping[str, str]
+
+
+class OwnVersions:
+    """The registered versions of one model, of which none counts that another tool registered or changed."""
+
+    def __init__(self, model: str, storage: Storage, registry: MlflowRegistry) -> None:
+        self._model, self._registry = model, registry
+        self._registrations = Records(storage, model, "registrations", Registration)
+
+    def record(self, run_id: str, digest: str, tags: Mapping[str, str]) -> None:
+        """Record what is about to be registered for a run: a crash after it leaves a version that is known."""
+        self._registrations.put(run_id, Registration(digest, dict(tags)))
+
+    def version(self, number: int) -> ModelVersion:
+        """Return a version by its number, as `of`."""
+        return self.of(self._registry.version(self._model, number))
+
+    def of(self, version: ModelVersion) -> ModelVersion:
+        """Return a registered version as it was recorded; `RegistryError` for one that this pack did not register."""
+        own = self._own(version)
+        if own is None:
+            raise RegistryError(
+                f"{self._model} version {version.version} was not registered by this pack, or its record is gone: name "
+                f"a version that {self._model}/challenger made"
+            )
+        return own
+
+    def find(self, **tags: str) -> ModelVersion | None:
+        """Return the newest version that was recorded with all these tags, None where there is none."""
+        runs = {run_id for run_id, each in self._registrations.all().items() if tags.items() <= dict(each.tags).items()}
+        found = (self._registry.version_of_run(self._model, run_id) for run_id in runs)
+        own = (self._own(version) for version in found if version is not None)
+        return max((version for version in own if version is not None), key=lambda each: each.version, default=None)
+
+    def _own(self, version: ModelVersion) -> ModelVersion | None:
+        recorded = self._registrations.get(version.run_id)
+        return None if recorded is None else replace(version, digest=recorded.digest, tags=dict(recorded.tags))

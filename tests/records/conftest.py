@@ -1,0 +1,1 @@
+from postgres import postgres  # noqa: F401
