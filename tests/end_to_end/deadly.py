@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ POINTS = ("fitted", "registered", "before_alias", "after_alias")
 
 
 def kill_if_armed(model: str, point: str) -> None:
-    """Die as by `kill -9`; the file is removed before, so that the next run lives."""
+    """Die as by `kill -9`, or wait to be killed; the file is removed before, so that the next run lives."""
     armed = Path(os.environ["MLOPS_ASSETS_HOME"], "kill", model, point)
     if armed.exists():
+        waits = armed.read_text() == "wait"
         armed.unlink()
+        if waits:
+            time.sleep(600)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
