@@ -1,5 +1,7 @@
 """The largest batch that is read."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from mlops_assets.strict_model import Declared
@@ -16,3 +18,9 @@ class Limits(Declared):
         gt=0,
         description="Most MB that a compressed file (.csv.gz, .parquet) may unpack to; guards against bombs.",
     )
+
+    def exceeded(self, rows: int, columns: int) -> Iterator[tuple[str, str, str]]:
+        """Yield what there is too much of, "rows" or "columns", with what was found and what was expected."""
+        for what, found, most in (("rows", rows, self.max_rows), ("columns", columns, self.max_columns)):
+            if found > most:
+                yield what, f"has {found:,} {what}", f"expected at most {most:,}"

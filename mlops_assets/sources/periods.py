@@ -1,25 +1,26 @@
 """The periods that moments lie in: their keys, where they begin and end, and which are over."""
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlops_assets.sources.look import Period
+from mlops_assets.sources.look import RUNNING, Period, Waiting
 
 _FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
 _FUTURE_TOLERANCE = pd.Timedelta(days=1)
 
 
-def period_key(time: pd.Timestamp, period: Period) -> str:
+def period_key(moment: pd.Timestamp, period: Period) -> str:
     """Return the period that a moment lies in: "2011-01-31", "2011-W05" (ISO), "2011-01", "2011-Q1" or "2011"."""
     if period == "week":
-        year, week, _ = time.isocalendar()
+        year, week, _ = moment.isocalendar()
         return f"{year:04d}-W{week:02d}"
     if period == "quarter":
-        return f"{time.year:04d}-Q{time.quarter}"
-    return time.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[period])
+        return f"{moment.year:04d}-Q{moment.quarter}"
+    return moment.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[period])
 
 
 def period_keys(times: pd.Series, period: Period) -> "np.ndarray[Any, Any]":
@@ -40,6 +41,14 @@ def period_end(moment: str | pd.Timestamp, period: Period) -> pd.Timestamp:
     """Return the first moment after a period, given its key or any moment in it."""
     key = moment if isinstance(moment, str) else period_key(moment, period)
     return pd.Period(period_start(key, period), freq=_FREQUENCY[period]).end_time.ceil("D")
+
+
+def ready_periods(
+    marks: Mapping[str, str], period: Period, now: pd.Timestamp | None
+) -> tuple[dict[str, str], tuple[Waiting, ...]]:
+    """Return the marks of the periods that are over, in order of time, and those that wait; `now` is in UTC."""
+    over, running = periods_over(marks, period, pd.Timestamp(time.time(), unit="s") if now is None else now)
+    return {key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running)
 
 
 def periods_over(keys: Collection[str], period: Period, now: pd.Timestamp) -> tuple[list[str], list[str]]:

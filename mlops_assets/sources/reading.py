@@ -1,30 +1,28 @@
 """Look at a source and read from it: results are checked, and whatever a user's source raises is one of our errors."""
 
-import re
-import traceback
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
 from mlops_assets.sources.built_in import BuiltIn
 from mlops_assets.sources.keys import is_safe
 from mlops_assets.sources.look import Look, Waiting
+from mlops_assets.sources.raised import what_raised
 from mlops_assets.sources.source import Source
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_Result = TypeVar("_Result")
 _UNSAFE = "its key is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' only, at most 100 of them. Return another key"
 
 
 def look(source: Source, seen: Mapping[str, str]) -> Look:
     """Return what a source has; a batch with an unsafe key waits. `MlopsAssetsError` where the source cannot tell."""
-    found = _called(source, "look", lambda: source.look(seen))
     if isinstance(source, BuiltIn):
-        return found
-    _expect(source, "look", isinstance(found, Look), f"expected a Look, got {_kind(found)}")
+        return source.look(seen)
+    found = _called(source, "look", seen)
+    _expect(source, "look", isinstance(found, Look), f"expected a Look, got a {type(found).__name__}")
     for name, value in (("ready", found.ready), ("seen", found.seen)):
         texts = isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
         _expect(source, "look", texts, f"expected {name} to map texts to texts, got {shown(value)}")
@@ -40,40 +38,32 @@ def read(source: Source, key: str) -> "pd.DataFrame":
 
     SourceError where the batch is at fault, SourceUnavailableError where its source is and it should be tried again.
     """
-    frame = _called(source, "read", lambda: source.read(key))
     if isinstance(source, BuiltIn):
-        return frame
+        return source.read(key)
     import pandas as pd
 
     from mlops_assets.sources.rows import refuse, timed
 
-    _expect(source, "read", isinstance(frame, pd.DataFrame), f"expected a DataFrame, got {_kind(frame)}")
+    frame = _called(source, "read", key)
+    _expect(source, "read", isinstance(frame, pd.DataFrame), f"expected a DataFrame, got a {type(frame).__name__}")
     refuse(source, key, frame)
     return timed(source, key, frame)
 
 
-def _called(source: Source, method: str, call: Callable[[], _Result]) -> _Result:
+def _called(source: Source, method: str, given: Any) -> Any:
     try:
-        return call()
+        return getattr(source, method)(given)
     except MlopsAssetsError:
         raise
     except Exception as problem:  # a source is the user's code: it may raise anything
-        text = re.sub(r"://[^/@\s]*@", "://***@", str(problem))
-        place = traceback.extract_tb(problem.__traceback__)[-1]
-        raise SourceUnavailableError(
-            f"{source.title}: {_name(source, method)} raised {type(problem).__name__}: {text:.200} "
-            f"({place.name}, line {place.lineno}). Mend it; nothing was read."
-        ) from None  # a chained traceback would show what was taken out of the text
+        # A chained traceback would show what was taken out of the text.
+        raise SourceUnavailableError(f"{_name(source, method)} {what_raised(problem)}") from None
 
 
 def _expect(source: Source, method: str, right: bool, problem: str) -> None:
     if not right:
-        raise SourceUnavailableError(f"{source.title}: {_name(source, method)}: {problem}. Mend it; nothing was read.")
+        raise SourceUnavailableError(f"{_name(source, method)}: {problem}. Mend it; nothing was read.")
 
 
 def _name(source: Source, method: str) -> str:
-    return f"{type(source).__module__}.{type(source).__qualname__}.{method}"
-
-
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"
+    return f"{source.title}: {type(source).__module__}.{type(source).__qualname__}.{method}"

@@ -57,12 +57,8 @@ def refuse(source: Source, name: str, batch: pd.DataFrame) -> None:
             f"{source.title}: batch key {name!r:.80} is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' "
             "only, at most 100 of them. Yield another key."
         )
-    for what, found, most in (
-        ("rows", len(batch), source.limits.max_rows),
-        ("columns", batch.shape[1], source.limits.max_columns),
-    ):
-        if found > most:
-            raise SourceError(
-                f"{source.title}: batch {name!r}: has {found:,} {what}; expected at most {most:,}. Make the "
-                f"batches smaller, or raise limits.max_{what}."
-            )
+    for what, found, expected in source.limits.exceeded(*batch.shape):
+        raise SourceError(
+            f"{source.title}: batch {name!r}: {found}; {expected}. Make the batches smaller, or "
+            f"raise limits.max_{what}."
+        )

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets import Folder, Look, ModelPipeline, Source, Table, Waiting
+from mlops_assets.declaration.segments import segment_fields
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources.reading import look, read
@@ -182,3 +183,18 @@ def test_its_fields_and_its_code_are_part_of_what_judges_a_batch(tmp_path, monke
 def test_the_digest_of_the_four_kinds_is_what_it_was():
     assert judged_by(model(Folder("d/*.csv", delimiter=";")), 0) == "a5cf3988611e4e28"
     assert judged_by(model(Table("orders", url="$U", high_watermark="id")), 0) == "d712378bd1704f34"
+
+
+@pytest.mark.parametrize(
+    "own, expected",
+    [
+        ({"prefix": "north/"}, {"type": "test_own_source.Bucket", "prefix": "north/", "depth": 2}),
+        ({"folder": "d/*.csv"}, {"folder": "d/*.csv"}),
+        ({"type": "shop.Shelf", "row": 1}, {"type": "shop.Shelf", "row": 1}),
+    ],
+)
+def test_a_segment_has_other_options_or_another_source(own, expected):
+    source = {"type": "test_own_source.Bucket", "prefix": "all/", "depth": 2}
+    declared = {"name": "shop", "source": source, "segments": [{"name": "north", "source": own}]}
+    (segment,) = segment_fields("ModelPipeline", declared)
+    assert segment.fields["source"] == expected

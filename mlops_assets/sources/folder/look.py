@@ -11,8 +11,8 @@ from mlops_assets.sources.folder.files import files_of, periods_of
 from mlops_assets.sources.folder.listing import Found
 from mlops_assets.sources.folder.opening import SlowFileError
 from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.look import RUNNING, Look, Period, Waiting
-from mlops_assets.sources.periods import periods_over
+from mlops_assets.sources.look import Look, Period, Waiting
+from mlops_assets.sources.periods import ready_periods
 
 LOOK_SECONDS = 8.0
 """After so long a look leaves the files that it did not come to for the next one, which knows the others already."""
@@ -84,6 +84,9 @@ def _look_at_periods(
             continue
         for key in periods:
             marks.setdefault(key, []).append(f"{file.key} {file.mark}")
-    over, running = periods_over(marks, period, now)
-    ready = {key: hashlib.blake2b("\n".join(sorted(marks[key])).encode(), digest_size=8).hexdigest() for key in over}
-    return {**ready, **broken}, [*slow, *(Waiting(key, RUNNING) for key in running)]
+    digests = {
+        key: hashlib.blake2b("\n".join(sorted(files)).encode(), digest_size=8).hexdigest()
+        for key, files in marks.items()
+    }
+    ready, running = ready_periods(digests, period, now)
+    return {**ready, **broken}, [*slow, *running]

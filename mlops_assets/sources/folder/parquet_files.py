@@ -67,16 +67,9 @@ def to_pandas(table: "pa.Table", fmt: Format) -> pd.DataFrame:
 
 def _refuse_footer(file: Any, fmt: Format) -> None:
     """Refuse too many rows, columns or unpacked bytes: run-length encoding makes a constant column nearly free."""
-    footer, limits = file.metadata, fmt.limits
-    for what, found, most in (
-        ("rows", footer.num_rows, limits.max_rows),
-        ("columns", footer.num_columns, limits.max_columns),
-    ):
-        if found > most:
-            raise SourceError(
-                f"has {found:,} {what} by its footer; expected at most {most:,}. Split the file, or "
-                f"raise limits.max_{what}"
-            )
+    footer = file.metadata
+    for what, found, expected in fmt.limits.exceeded(footer.num_rows, footer.num_columns):
+        raise SourceError(f"{found} by its footer; {expected}. Split the file, or raise limits.max_{what}")
     chunks = [
         footer.row_group(group).column(column)
         for group in range(footer.num_row_groups)

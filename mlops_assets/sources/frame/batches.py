@@ -1,7 +1,5 @@
 """The batches of a `Frame`: its callable called, what it returned divided and checked."""
 
-import re
-import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -12,6 +10,7 @@ from mlops_assets.callables import refuse_foreign
 from mlops_assets.errors import DeclarationError, SourceError
 from mlops_assets.sources.frame.source import Frame
 from mlops_assets.sources.keys import safe_key
+from mlops_assets.sources.raised import what_raised
 from mlops_assets.sources.rows import divided, refuse, timed
 
 
@@ -36,12 +35,8 @@ def batches_of(source: Frame, only: str | None = None) -> Iterator[tuple[str, pd
     except (SourceError, DeclarationError):
         raise
     except Exception as problem:  # the callable is the user's
-        text = re.sub(r"://[^/@\s]*@", "://***@", str(problem))
-        place = traceback.extract_tb(problem.__traceback__)[-1]
-        raise SourceError(
-            f"{source.title}: the callable raised {type(problem).__name__}: {text:.200} "
-            f"({place.name}, line {place.lineno}). Mend it; nothing was read."
-        ) from None  # a chained traceback would show what was taken out of the text
+        # A chained traceback would show what was taken out of the text.
+        raise SourceError(f"{source.title}: the callable {what_raised(problem)}") from None
 
 
 def _callable(source: Frame) -> Callable[[], Any]:

@@ -1,6 +1,5 @@
 """Which batches of a `Frame` are ready."""
 
-import time as clock
 from collections.abc import Mapping
 
 import pandas as pd
@@ -8,13 +7,12 @@ import pandas as pd
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.frame.batches import batches_of
 from mlops_assets.sources.frame.source import Frame
-from mlops_assets.sources.look import RUNNING, Look, Waiting
-from mlops_assets.sources.periods import periods_over
+from mlops_assets.sources.look import Look, Waiting
+from mlops_assets.sources.periods import ready_periods
 
 
 def look(source: Frame, _: Mapping[str, str] | None = None, now: pd.Timestamp | None = None) -> Look:
     """Return which batches are ready, each marked with its data version. SourceError when the callable fails."""
-    now = pd.Timestamp(clock.time(), unit="s") if now is None else now
     marks: dict[str, str] = {}
     clashes = []
     for key, batch in batches_of(source):
@@ -23,6 +21,5 @@ def look(source: Frame, _: Mapping[str, str] | None = None, now: pd.Timestamp | 
         else:
             marks[key] = data_version(batch)
     if source.period is None:
-        return Look(marks, tuple(clashes), {})
-    over, running = periods_over(marks, source.period, now)
-    return Look({key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running), {})
+        return Look(marks, tuple(clashes))
+    return Look(*ready_periods(marks, source.period, now))

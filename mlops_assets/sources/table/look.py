@@ -56,7 +56,7 @@ def _look_above(
     if by.beyond or (isinstance(low, datetime) and not by.text and low < FIRST):
         waiting.append(outside(connection, rows, by))
     if high is None:
-        return Look({}, tuple(waiting), {})
+        return Look({}, tuple(waiting))
     known = {span: mark for span, mark in ((key_span(key), mark) for key, mark in seen.items()) if span is not None}
     if any(type(span[1]) is not type(high) for span in known):
         raise SourceUnavailableError(
@@ -80,7 +80,7 @@ def _look_above(
     old = {span for span in ordered[:-NEWEST] if known.get(span)}
     asked = [span for span in ordered if span not in old]
     there = {**{span: known[span] for span in old}, **marks(connection, rows, by, asked, None, period=False)}
-    return Look({span_key(span): there[span] for span in ordered if span in there}, tuple(waiting), {})
+    return Look({span_key(span): there[span] for span in ordered if span in there}, tuple(waiting))
 
 
 def _order(span: Span) -> tuple[Value, bool, Value]:

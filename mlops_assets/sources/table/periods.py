@@ -8,8 +8,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mlops_assets.errors import SourceUnavailableError
-from mlops_assets.sources.look import RUNNING, Look, Period, Waiting
-from mlops_assets.sources.periods import period_end, period_key, period_start, periods_over
+from mlops_assets.sources.look import Look, Period
+from mlops_assets.sources.periods import period_end, period_key, period_start, ready_periods
 from mlops_assets.sources.table.marks import END, FIRST, NEWEST, extremes, marks, outside, without
 from mlops_assets.sources.table.source import Table
 from mlops_assets.sources.table.sql import Relation
@@ -28,7 +28,7 @@ def look_at_periods(
     by, low, high = extremes(connection, rows, name)
     waiting = without(connection, rows, by)
     if low is None or high is None:
-        return Look({}, tuple(waiting), {})
+        return Look({}, tuple(waiting))
     if not isinstance(low, datetime) or not isinstance(high, datetime):
         raise SourceUnavailableError(
             f"column {name!r:.80} holds numbers; expected times, to divide the rows by period. Declare "
@@ -51,8 +51,8 @@ def look_at_periods(
                 there[key] = found[span]
             else:
                 todo += _parts(span, period)
-    over, running = periods_over(there, period, now)
-    return Look({key: there[key] for key in over}, (*waiting, *(Waiting(key, RUNNING) for key in running)), {})
+    ready, running = ready_periods(there, period, now)
+    return Look(ready, (*waiting, *running))
 
 
 def is_period(key: str, period: Period) -> bool:

@@ -74,17 +74,16 @@ def _refuse(table: Table, key: str, rows: int, columns: int) -> None:
         raise SourceError(
             f"{table.title}: batch {key!r:.120}: has no rows any more. Put them back, or give up the batch."
         )
-    for what, found, most in (("rows", rows, table.limits.max_rows), ("columns", columns, table.limits.max_columns)):
-        if found > most:
-            smaller = (
-                "Declare a shorter period"
-                if table.period
-                else "Rows of one value are never divided, nor is a batch that got late rows: declare another column"
-            )
-            raise SourceError(
-                f"{table.title}: batch {key!r:.120}: has {found:,} {what}; expected at most {most:,}. "
-                f"{smaller if what == 'rows' else 'Select fewer in a query'}, or raise limits.max_{what}."
-            )
+    for what, found, expected in table.limits.exceeded(rows, columns):
+        smaller = (
+            "Declare a shorter period"
+            if table.period
+            else "Rows of one value are never divided, nor is a batch that got late rows: declare another column"
+        )
+        advice = smaller if what == "rows" else "Select fewer in a query"
+        raise SourceError(
+            f"{table.title}: batch {key!r:.120}: {found}; {expected}. {advice}, or raise limits.max_{what}."
+        )
 
 
 def _fetch(table: Table, key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]") -> pd.DataFrame:

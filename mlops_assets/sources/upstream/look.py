@@ -11,8 +11,8 @@ from mlops_assets.errors import DeclarationError, SourceUnavailableError
 from mlops_assets.sources.assets import Assets, Materialization
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.keys import natural_order, safe_key
-from mlops_assets.sources.look import RUNNING, Look, Period, Waiting
-from mlops_assets.sources.periods import periods_over
+from mlops_assets.sources.look import Look, Period, Waiting
+from mlops_assets.sources.periods import ready_periods
 from mlops_assets.sources.rows import divided
 from mlops_assets.sources.upstream.source import UpstreamAsset
 from mlops_assets.sources.upstream.value import load
@@ -95,5 +95,4 @@ def _look_at_periods(source: UpstreamAsset, newest: Materialization, period: Per
     if known != newest:
         marks = {key: data_version(rows) for key, rows in divided(source, load(source, None, None), period)}
         _DIVIDED[place] = newest, marks
-    over, running = periods_over(marks, period, pd.Timestamp(time.time(), unit="s") if now is None else now)
-    return Look({key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running))
+    return Look(*ready_periods(marks, period, now))
