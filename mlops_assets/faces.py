@@ -7,6 +7,8 @@ from typing import Any
 
 def face(package: str, found_in: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package, given the module below it that each public name is found in."""
+    for name in found_in.keys() & {module.partition(".")[0] for module in found_in.values()}:
+        raise ValueError(f"{package}: {name} is the name of a module, too, and would turn into it; rename one of them")
 
     def public_name(name: str) -> Any:
         if name not in found_in:

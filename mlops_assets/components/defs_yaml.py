@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster.components.resolved.scopes import LoadContextScope
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, RootModel
 
 from mlops_assets.components.templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
+from mlops_assets.lazy import jinja2
 from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
@@ -75,11 +77,8 @@ class _Filling:
 
     def _from_template(self, text: str, path: _Path) -> Any:
         """As Dagster does it, but in a sandbox: no attribute with an underscore, so no way to code of any kind."""
-        from jinja2 import Undefined
-        from jinja2.nativetypes import NativeEnvironment
-        from jinja2.sandbox import SandboxedEnvironment
 
-        class Sandbox(SandboxedEnvironment, NativeEnvironment):
+        class Sandbox(jinja2.sandbox.SandboxedEnvironment, jinja2.nativetypes.NativeEnvironment):
             pass
 
         where = ".".join(map(str, path))
@@ -88,7 +87,7 @@ class _Filling:
         except Exception as error:  # a template may raise anything
             reason = " ".join(str(error).split())[:300]
             raise self._wrong(path, f"{where}: template {shown(text)}: {type(error).__name__}: {reason}") from None
-        if filled is None or isinstance(filled, Undefined):
+        if filled is None or isinstance(filled, jinja2.Undefined):
             known = ", ".join(sorted(self._scope))
             raise self._wrong(path, f"{where}: template {shown(text)} gives nothing (known: {known})")
         return filled
@@ -98,8 +97,6 @@ class _Filling:
 
 
 def _scope(context: dg.ComponentLoadContext) -> dict[str, Any]:
-    from dagster.components.resolved.scopes import LoadContextScope
-
     loading: Any = LoadContextScope
     return {**context.resolution_context.scope, "context": loading(context)}
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlops_assets.lazy import jinja2
 from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
@@ -55,18 +56,15 @@ def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
 
 def _reaches(text: str) -> str:
     """What in a template could reach for code; "" where nothing does."""
-    from jinja2 import Environment, TemplateSyntaxError, nodes
-    from jinja2.defaults import DEFAULT_NAMESPACE
-
     try:
-        parsed = Environment().parse(text)
-    except TemplateSyntaxError as error:
+        parsed = jinja2.Environment().parse(text)
+    except jinja2.TemplateSyntaxError as error:
         return f"it cannot be read ({error.message})"
-    for node in [parsed, *parsed.find_all(nodes.Node)]:
+    for node in [parsed, *parsed.find_all(jinja2.nodes.Node)]:
         if type(node).__name__ not in _HARMLESS:
             return f"{type(node).__name__.lower()} is not taken here"
-        if isinstance(node, nodes.Name) and node.name in DEFAULT_NAMESPACE:
+        if isinstance(node, jinja2.nodes.Name) and node.name in jinja2.defaults.DEFAULT_NAMESPACE:
             return f"{node.name} is a function of the template engine"
-        if isinstance(node, nodes.Getattr) and _FRAMES.match(node.attr):
+        if isinstance(node, jinja2.nodes.Getattr) and _FRAMES.match(node.attr):
             return f"the attribute {node.attr} leads to code"
     return ""

@@ -1,18 +1,16 @@
 """The other components of a code location, as one of ours sees them: their models, and what clashes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import dagster as dg
+from dagster.components.core.decl import ComponentDecl, PythonFileDecl
 
 from mlops_assets.assets.shared.keys import MODEL, asset_key, declared
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
 from mlops_assets.text import shown
-
-if TYPE_CHECKING:
-    from dagster.components.core.decl import ComponentDecl
 
 _NAMES: "WeakKeyDictionary[Any, dict[str, Any]]" = WeakKeyDictionary()
 
@@ -57,10 +55,8 @@ def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) ->
     return [declared(name) for name in places]
 
 
-def _beside(decl: "ComponentDecl[Any]", own: "ComponentDecl[Any]") -> Iterator["ComponentDecl[Any]"]:
+def _beside(decl: ComponentDecl[Any], own: ComponentDecl[Any]) -> Iterator[ComponentDecl[Any]]:
     """What can be built without building our own: leaves, and Python files as a whole."""
-    from dagster.components.core.decl import PythonFileDecl
-
     children = list(decl.iterate_child_component_decls())
     if isinstance(decl, PythonFileDecl) and all(child.loc != own.loc for child in children):
         yield decl

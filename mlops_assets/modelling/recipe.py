@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any
 
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import threadpoolctl
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops", "mlflow", "dagster", "mlops-assets")
 
@@ -157,9 +158,7 @@ def _modules(fitted: Any) -> set[str]:
 
 def machine() -> dict[str, str]:
     """What results may depend on and no package says: processor, threads and BLAS; to be asked after a fit."""
-    from threadpoolctl import threadpool_info
-
-    loaded = threadpool_info()
+    loaded = threadpoolctl.threadpool_info()
     blas = {
         " ".join(str(library.get(part)) for part in ("internal_api", "version", "architecture"))
         for library in loaded

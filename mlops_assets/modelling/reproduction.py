@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.lazy import sklearn
+from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.fitting.parameter_names import full_names
+from mlops_assets.modelling.fitting.search import fit
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.recipe import Recipe
@@ -204,16 +208,10 @@ def refit(
     by: Decided | None = None,
 ) -> Any:
     """Fit with the parameters that a search found, as the search itself does at its end; nothing is searched."""
-    from sklearn.base import clone
-
-    from mlops_assets.modelling.fitting.estimators import build
-    from mlops_assets.modelling.fitting.parameter_names import full_names
-    from mlops_assets.modelling.fitting.search import fit
-
     pipeline = build(estimator, given, X, problem, seed, y, by)
     if found:
         try:
-            pipeline = clone(pipeline).set_params(**full_names(found, pipeline))
+            pipeline = sklearn.base.clone(pipeline).set_params(**full_names(found, pipeline))
         except (DeclarationError, ValueError) as error:
             raise TrainingError(
                 f"the estimator takes no parameters {shown(found)} any more, which the search found then: {error}"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.lazy import sklearn
 from mlops_assets.text import shown
 
 _MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
@@ -97,8 +98,6 @@ def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, n
     `batch_of_row` (n,) gives the ordinal of each row's batch, never decreasing. Folds are cut between batches; with
     fewer batches than folds + 1, between rows.
     """
-    from sklearn.model_selection import TimeSeriesSplit
-
     ordinals = np.asarray(batch_of_row)
     if folds < 2 or len(ordinals) < folds + 1:
         raise TrainingError(
@@ -108,10 +107,11 @@ def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, n
     if np.any(np.diff(ordinals) < 0):
         raise TrainingError("the rows for folds are not in order of time: expected batch ordinals that never decrease.")
     known = np.unique(ordinals)
+    in_time = sklearn.model_selection.TimeSeriesSplit(folds)
     if len(known) <= folds:
-        return [(train, test) for train, test in TimeSeriesSplit(folds).split(ordinals)]
+        return [(train, test) for train, test in in_time.split(ordinals)]
     edges = np.append(np.searchsorted(ordinals, known), len(ordinals))
-    cuts = [(edges[test[0]], edges[test[-1] + 1]) for _, test in TimeSeriesSplit(folds).split(known)]
+    cuts = [(edges[test[0]], edges[test[-1] + 1]) for _, test in in_time.split(known)]
     return [(np.arange(begin), np.arange(begin, end)) for begin, end in cuts]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import sklearn
 from mlops_assets.modelling.problem import Problem
 
 FOLDS = 4
@@ -39,15 +40,14 @@ def decided(estimator: Any, by: Decided, problem: Problem, y: pd.Series) -> Any:
     Raises `DeclarationError` for a regression, for a threshold of more than two classes, and where there are no
     probabilities.
     """
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.model_selection import TimeSeriesSplit
-
     for field, value in (("threshold", by.threshold), ("calibrate", by.calibrate)):
         if value is not None and (problem == "regression" or (field == "threshold" and problem != "binary")):
             wanted = "two classes" if field == "threshold" else "classes"
             raise DeclarationError(f"{field} is for {wanted}, but the target poses a {problem} problem: leave it out.")
     if by.calibrate is not None:
-        estimator = CalibratedClassifierCV(estimator, method=by.calibrate, cv=TimeSeriesSplit(FOLDS), ensemble=True)
+        estimator = sklearn.calibration.CalibratedClassifierCV(
+            estimator, method=by.calibrate, cv=sklearn.model_selection.TimeSeriesSplit(FOLDS), ensemble=True
+        )
     if by.threshold is None:
         return estimator
     if not hasattr(type(estimator), "predict_proba"):
@@ -58,17 +58,18 @@ def decided(estimator: Any, by: Decided, problem: Problem, y: pd.Series) -> Any:
 
 
 def _with_threshold(estimator: Any, by: Decided, y: pd.Series) -> Any:
-    from sklearn.metrics import f1_score, get_scorer, make_scorer
-    from sklearn.model_selection import FixedThresholdClassifier, TimeSeriesSplit, TunedThresholdClassifierCV
-
     positive = y.dropna().max()
     positive = positive.item() if hasattr(positive, "item") else positive
     if isinstance(by.threshold, float):
-        return FixedThresholdClassifier(
+        return sklearn.model_selection.FixedThresholdClassifier(
             estimator, threshold=by.threshold, pos_label=positive, response_method="predict_proba"
         )
     best = next((name for name in by.metrics if name in _TUNED_FOR), _TUNED_FOR[0])
-    scorer = make_scorer(f1_score, pos_label=positive) if best == "f1" else get_scorer(best)
-    return TunedThresholdClassifierCV(
-        estimator, scoring=scorer, response_method="predict_proba", cv=TimeSeriesSplit(FOLDS)
+    metrics, selection = sklearn.metrics, sklearn.model_selection
+    of_positive = metrics.make_scorer(metrics.f1_score, pos_label=positive)
+    return selection.TunedThresholdClassifierCV(
+        estimator,
+        scoring=of_positive if best == "f1" else metrics.get_scorer(best),
+        response_method="predict_proba",
+        cv=selection.TimeSeriesSplit(FOLDS),
     )

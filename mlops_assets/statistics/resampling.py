@@ -6,6 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mlops_assets.lazy import scipy
+
 Floats = NDArray[np.float64]
 
 _MOST_BLOCKS = 10_000
@@ -19,15 +21,13 @@ def block_length(series: Floats) -> int:
     Politis & White (2004), "Automatic block-length selection for the dependent bootstrap", for the circular
     bootstrap, with the correction of Patton, Politis & White (2009). At most min(3 sqrt(n), n / 3).
     """
-    from scipy.fft import next_fast_len
-
     n = len(series)
     centred = series - series.mean()
     if n < 8 or not np.any(np.abs(centred) > 1e-12 * (1.0 + np.abs(series).max())):
         return 1
     run = max(5, int(np.sqrt(np.log10(n))))
     lags = min(int(np.ceil(np.sqrt(n))) + run, n - 1)
-    size = next_fast_len(n + lags, real=True)
+    size = scipy.fft.next_fast_len(n + lags, real=True)
     spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
     covariance = np.fft.irfft(spectrum, size)[: lags + 1] / n
     small = np.abs(covariance[1:] / covariance[0]) < 2.0 * np.sqrt(np.log10(n) / n)

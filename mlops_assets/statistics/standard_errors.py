@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlops_assets.lazy import scipy
 from mlops_assets.statistics.resampling import Floats, block_length
 
 
@@ -19,8 +20,6 @@ def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float,
     Promotions of equal models at 5%, simulated with normal row differences of autocorrelation 0, 0.2, 0.5, 0.7, 0.9:
     4.9, 4.9, 3.9, 4.5, 6.5% at 200 rows, 5.0, 4.3, 4.3, 4.7, 5.2% at 1,000.
     """
-    from scipy.fft import dct
-
     n = len(series)
     centred = series - series.mean()
     variance = float(np.sum(centred**2))
@@ -37,5 +36,5 @@ def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float,
     if not dependent:
         return chained, freedom
     cosines = max(1, int(0.4 * n ** (2 / 3)))
-    long_run = float(np.mean(dct(centred, 2, norm="ortho")[1 : cosines + 1] ** 2))
+    long_run = float(np.mean(scipy.fft.dct(centred, 2, norm="ortho")[1 : cosines + 1] ** 2))
     return max(error, chained, float(np.sqrt(long_run / n))), float(cosines)

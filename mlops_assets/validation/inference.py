@@ -7,15 +7,12 @@ import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from mlops_assets.errors import ExpectationsError
-
-# pandas is imported in functions: a code location loads this module, and needs it in a step only.
-if TYPE_CHECKING:
-    import pandas as pd
+from mlops_assets.lazy import pd
 
 _HEADER = """\
 # Expectations of {name}, inferred from its first batches. This file is yours: edit it, it is never overwritten.
@@ -59,8 +56,6 @@ def infer(
     none, as the contract judges them; the target gets warnings only,
     and of an `optional` column nothing asks that values are there. Raises ExpectationsError without any row.
     """
-    import pandas as pd
-
     filled = [frame.loc[:, ~frame.columns.duplicated()] for frame in frames if len(frame)]
     if not filled:
         raise ExpectationsError("infer: expected at least one batch with rows, got none.")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.lazy import pa
 from mlops_assets.text import cell_text, listed, shown
 
 LARGEST_INTEGER = 2**63 - 1
@@ -96,8 +97,6 @@ def _is_missing(value: Any) -> bool:
 def _plain(column: pd.Series) -> pd.Series:
     dtype, types = column.dtype, pd.api.types
     if isinstance(dtype, pd.ArrowDtype):
-        import pyarrow as pa
-
         return _plain(pd.Series(pa.array(column.array).to_pandas(), name=column.name))
     if isinstance(dtype, pd.SparseDtype):
         return _plain(pd.Series(np.asarray(column), name=column.name))

@@ -10,6 +10,7 @@ import pandas as pd
 from mlops_assets.decisions.drift.column_tests import FeatureDrift, Kind, Word, column_entries, unknown
 from mlops_assets.decisions.drift.domain_classifier import together_entry
 from mlops_assets.decisions.drift.season import Matched, Season, matched
+from mlops_assets.lazy import scipy
 from mlops_assets.statistics.effective_rows import Floats, Integers
 
 _MOST_ROWS = 100_000
@@ -167,12 +168,10 @@ def _decided(
     rows: tuple[int, int],
     text: str,
 ) -> DriftReport:
-    from scipy import stats
-
     tested = [index for index, entry in enumerate(entries) if not np.isnan(entry.p)]
     weights = _weights([importance.get(entries[index].feature, _NAN) for index in tested])
     least = np.array([entries[index].p for index in tested])
-    adjusted = stats.false_discovery_control(np.minimum(least / weights, 1.0)) if tested else np.empty(0)
+    adjusted = scipy.stats.false_discovery_control(np.minimum(least / weights, 1.0)) if tested else np.empty(0)
     for index, p, weight in zip(tested, np.minimum(_RESERVE * adjusted, 1.0), weights, strict=True):
         word: Word = "drift" if p < alpha and entries[index].effect >= min_effect else "no drift"
         small = word == "drift" and entries[index].effect < _SMALL

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops_assets.lazy import scipy
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, EffectiveRows, Floats, Integers, Side, effective_rows
 
 Word = Literal["drift", "no drift", "unknown"]
@@ -129,16 +130,14 @@ def _distinct(ordered: Floats) -> int:
 def _kolmogorov_smirnov(
     name: str, numbers: tuple[Floats, Floats], ordered: tuple[Floats, Floats], sides: Sides
 ) -> FeatureDrift:
-    from scipy import special, stats
-
     distance = _greatest_difference(numbers[0], ordered, sides[0].weights)
     cuts = np.unique(ordered[0][np.arange(1, _BINS) * len(ordered[0]) // _BINS])
     codes = [np.searchsorted(cuts, side, side="left") for side in numbers]
     rows = effective_rows(codes[0], codes[1], len(cuts) + 1, sides, cumulative=True)
     pooled = 1.0 / (1.0 / rows.reference + 1.0 / rows.batch)
     # the distribution of one sample knows no D = 1: no p is below that of two sides that do not overlap at all
-    apart = (rows.reference + rows.batch + 1.0) * special.beta(rows.reference + 1.0, rows.batch + 1.0)
-    p = max(float(stats.kstwo.sf(distance, max(1, round(pooled)))), min(2.0 * float(apart), 1.0))
+    apart = (rows.reference + rows.batch + 1.0) * scipy.special.beta(rows.reference + 1.0, rows.batch + 1.0)
+    p = max(float(scipy.stats.kstwo.sf(distance, max(1, round(pooled)))), min(2.0 * float(apart), 1.0))
     return _in_time(tested(name, "numeric", "Kolmogorov-Smirnov", p, distance), rows)
 
 
@@ -200,8 +199,6 @@ def _lengths(name: str, old: NDArray[Any], new: NDArray[Any], sides: Sides, coun
 
 def _shares_differ(old: Integers, new: Integers, bins: int, sides: Sides) -> tuple[float, float, str, EffectiveRows]:
     """p, total variation distance, name of the test and effective rows of codes 0..bins-1 of both sides."""
-    from scipy import stats
-
     worth = effective_rows(old, new, bins, sides, cumulative=False)
     shares = np.array(
         [np.bincount(old, sides[0].weights, minlength=bins), np.bincount(new, minlength=bins)], dtype=float
@@ -211,7 +208,7 @@ def _shares_differ(old: Integers, new: Integers, bins: int, sides: Sides) -> tup
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
     if bins == 2:
         whole = np.rint(counts).astype(np.int64)
-        return float(stats.fisher_exact(whole).pvalue), effect, "Fisher's exact", worth
+        return float(scipy.stats.fisher_exact(whole).pvalue), effect, "Fisher's exact", worth
     if worth.blocks or sides[0].weights is not None:
         rare = counts.sum(axis=0) * min(worth.reference, worth.batch) / counts.sum() < _MIN_EXPECTED
         if rare.any():
@@ -221,7 +218,7 @@ def _shares_differ(old: Integers, new: Integers, bins: int, sides: Sides) -> tup
         return 1.0, effect, "chi-squared", worth
     # Pearson's statistic makes too much of many rows in a rare category, the likelihood ratio of none in it
     kinds: tuple[Literal["pearson", "log-likelihood"], ...] = ("pearson", "log-likelihood")
-    p = max(float(stats.chi2_contingency(counts, correction=False, lambda_=kind).pvalue) for kind in kinds)
+    p = max(float(scipy.stats.chi2_contingency(counts, correction=False, lambda_=kind).pvalue) for kind in kinds)
     return p, effect, "chi-squared", worth
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlops_assets.decisions.drift.column_tests import FeatureDrift, tested, unknown
 from mlops_assets.decisions.drift.season import Matched
+from mlops_assets.lazy import scipy, sklearn
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, Floats, Side, effective_rows
 
 NAME = "all features together"
@@ -62,20 +63,16 @@ def _spread(rows: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
 
 
 def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     counts = np.ones(len(old)) / len(old) if weights is None else weights[: len(old)] / weights[: len(old)].sum()
     # both sides weigh alike, however many rows they have
     weight = np.concatenate([counts * len(new), np.ones(len(new))])
-    model = HistGradientBoostingClassifier(
+    model = sklearn.ensemble.HistGradientBoostingClassifier(
         max_iter=30, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=seed
     )
     return model.fit(np.concatenate([old, new]), np.repeat([0, 1], [len(old), len(new)]), sample_weight=weight)
 
 
 def _judged(old: Floats, new: Floats, sides: tuple[Side, Side]) -> FeatureDrift:
-    from scipy import stats
-
     cuts = np.unique(np.quantile(old, np.arange(1, _BINS) / _BINS))
     codes = [np.searchsorted(cuts, side, side="left") for side in (old, new)]
     rows = effective_rows(codes[0], codes[1], len(cuts) + 1, sides, cumulative=True)
@@ -87,7 +84,7 @@ def _judged(old: Floats, new: Floats, sides: tuple[Side, Side]) -> FeatureDrift:
     reached = np.concatenate([[0.0], np.cumsum(weights)])
     auc = float(np.mean(sum(reached[np.searchsorted(old[order], new, side=side)] for side in ("left", "right")) / 2))
     z = (auc - 0.5) * np.sqrt(12.0 / (1.0 / rows.reference + 1.0 / rows.batch))
-    p = rows.honest(2.0 * float(stats.norm.sf(abs(z)))) / 2.0
+    p = rows.honest(2.0 * float(scipy.stats.norm.sf(abs(z)))) / 2.0
     effect = min(max(2.0 * auc - 1.0, 0.0), 1.0)
     return tested(NAME, "together", "domain classifier", p if z > 0 else 1.0 - p, effect, f"AUC {auc:.3f}")
 

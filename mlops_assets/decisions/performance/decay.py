@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mlops_assets.lazy import scipy
 from mlops_assets.statistics import students_t
 from mlops_assets.statistics.resampling import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean
@@ -113,10 +114,10 @@ def _skew_of_difference(holdout: Floats, batch: Floats, errors: list[tuple[float
 
     Rows that hang together count as fewer: a mean of k independent rows has se^4 / sd times their skewness.
     """
-    from scipy import stats
-
     sides = [(losses, _spread(losses)) for losses in (holdout, batch)]
-    skewness = sum(len(losses) * float(stats.skew(losses)) for losses, sd in sides if sd) / (len(holdout) + len(batch))
+    skewness = sum(len(losses) * float(scipy.stats.skew(losses)) for losses, sd in sides if sd) / (
+        len(holdout) + len(batch)
+    )
     of_means = [skewness * error**4 / sd if sd else 0.0 for (_, sd), (error, _) in zip(sides, errors, strict=True)]
     return of_means[1] - of_means[0]
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_assets.decisions.performance.calibration import FEWEST_OF_A_CLASS, calibration
+from mlops_assets.lazy import scipy
 from mlops_assets.modelling.metrics import class_numbers
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
@@ -102,10 +103,8 @@ def relied_on(past: Sequence[tuple[float, float, float]], confidence: float = 0.
     False where an interval that holds with this confidence would miss so often in less than 5% of cases (exact
     binomial test): 2 misses in 7 batches, 3 in 16. A single miss never does.
     """
-    from scipy import stats
-
     missed = len(past) - _held(past)
-    return missed < 2 or float(stats.binom.sf(missed - 1, len(past), 1.0 - confidence)) >= _TOO_OFTEN
+    return missed < 2 or float(scipy.stats.binom.sf(missed - 1, len(past), 1.0 - confidence)) >= _TOO_OFTEN
 
 
 def _held(past: Sequence[tuple[float, float, float]]) -> int:

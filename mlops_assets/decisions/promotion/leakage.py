@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mlops_assets.lazy import scipy
 from mlops_assets.statistics.resampling import Floats
 
 _MOST_ROWS = 20_000
@@ -176,9 +177,7 @@ def _score(values: Floats, target: Floats, problem: str) -> tuple[float, str]:
 
 
 def _ranks(values: Floats) -> Floats:
-    from scipy import stats
-
-    ranks: Floats = stats.rankdata(values)
+    ranks: Floats = scipy.stats.rankdata(values)
     return ranks
 
 

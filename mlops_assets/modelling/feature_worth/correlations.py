@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops_assets.lazy import scipy
+
 Floats = NDArray[np.float64]
 
 MOST_ROWS = 5_000
@@ -18,14 +20,12 @@ def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
     Complete linkage, so that a chain of neighbours is no group. Groups and their members are in the order of the
     columns. At most 5,000 rows, evenly spread, are looked at.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
-    from scipy.spatial.distance import squareform
-
     if X.shape[1] < 2:
         return []
     apart = np.clip(1.0 - associations(X).to_numpy(), 0.0, 1.0)
     np.fill_diagonal(apart, 0.0)
-    label = fcluster(linkage(squareform(apart, checks=False), "complete"), 1.0 - least + 1e-12, "distance")
+    complete = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(apart, checks=False), "complete")
+    label = scipy.cluster.hierarchy.fcluster(complete, 1.0 - least + 1e-12, "distance")
     members = [[str(name) for name in X.columns[label == each]] for each in pd.unique(label)]
     return [names for names in members if len(names) > 1]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlops_assets.lazy import threadpoolctl
 from mlops_assets.modelling.predictions import predict
 
 MOST_ROWS = 2_000
@@ -25,11 +26,9 @@ def milliseconds(model: Any, X: pd.DataFrame) -> float:
     differences under half a millisecond are noise. What a feature costs is the difference between a model with and
     one without it. What the feature function takes is not in it: it makes all columns at once.
     """
-    from threadpoolctl import threadpool_limits
-
     rows = X.iloc[[position % len(X) for position in range(_TIMED_ROWS)]]
     seconds = []
-    with threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1):
         for _ in range(_TIMES):
             begin = time.process_time()
             predict(model, rows)

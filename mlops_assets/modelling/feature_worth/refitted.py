@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.lazy import sklearn
 from mlops_assets.modelling.feature_worth.cost import milliseconds
 from mlops_assets.modelling.feature_worth.effects import Effect, difference, score
 from mlops_assets.modelling.fitting.search import fit
@@ -69,13 +70,10 @@ def refits(
 
 def with_columns(fitted: Any, columns: Collection[str]) -> Any:
     """The model unfitted, with its parameters; a ColumnTransformer in it picks only these of the columns it names."""
-    from sklearn.base import clone
-    from sklearn.compose import ColumnTransformer
-
-    model = clone(fitted)
+    model = sklearn.base.clone(fitted)
     parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     for part in parts:
-        if isinstance(part, ColumnTransformer):
+        if isinstance(part, sklearn.compose.ColumnTransformer):
             chosen = [(name, step, _named(picked, columns)) for name, step, picked in part.transformers]
             part.transformers = [each for each in chosen if not (isinstance(each[2], list | str) and not each[2])]
     return model

@@ -1,6 +1,9 @@
 """XGBoost, LightGBM and CatBoost by their scikit-learn faces: quiet, seeded, and with labels of any kind."""
 
+import sys
 from typing import Any
+
+from mlops_assets.lazy import sklearn
 
 _MODULES = ("xgboost", "lightgbm", "catboost")
 _CATBOOST_TALKS = ("verbose", "silent", "logging_level", "verbose_eval")
@@ -12,9 +15,6 @@ def settled(estimator: Any, seed: int) -> Any:
     LightGBM and CatBoost print nothing, CatBoost writes no files and has the seed. XGBoost takes classes 0 to k-1 only
     and CatBoost gives some back as text: the one voter of a soft vote gets them numbered, and labels come out.
     """
-    from sklearn.base import is_classifier
-    from sklearn.ensemble import VotingClassifier
-
     module = type(estimator).__module__.partition(".")[0]
     if module not in _MODULES:
         return estimator
@@ -23,9 +23,9 @@ def settled(estimator: Any, seed: int) -> Any:
         estimator.set_params(verbosity=-1)
     if module == "catboost":
         estimator.set_params(**_of_catboost(given, seed))
-    if module == "lightgbm" or not is_classifier(estimator):
+    if module == "lightgbm" or not sklearn.base.is_classifier(estimator):
         return estimator
-    return VotingClassifier([("model", estimator)], voting="soft")
+    return sklearn.ensemble.VotingClassifier([("model", estimator)], voting="soft")
 
 
 def _of_catboost(given: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -39,8 +39,6 @@ def _of_catboost(given: dict[str, Any], seed: int) -> dict[str, Any]:
 
 def requirements(model: Any) -> list[str]:
     """Requirements "name==version" of those of the three libraries that a fitted Pipeline uses."""
-    import sys
-
     try:
         parts = list(model.get_params(deep=True).values())
     except (AttributeError, TypeError):

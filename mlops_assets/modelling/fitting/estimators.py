@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import sklearn
 from mlops_assets.modelling.fitting.boosting import settled
 from mlops_assets.modelling.fitting.preprocessing import params_of, steps_for
 from mlops_assets.modelling.problem import Problem
@@ -35,25 +36,20 @@ def build(
     `by`, with the labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold.
     Raises `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
     """
-    from sklearn.base import clone
-    from sklearn.pipeline import Pipeline
-
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
-    pipeline = built if isinstance(built, Pipeline) else _pipeline(X, built, seed)
+    pipeline = built if isinstance(built, sklearn.pipeline.Pipeline) else _pipeline(X, built, seed)
     if by is not None and by.anything and y is not None:
         step, last = pipeline.steps[-1]
-        pipeline = clone(pipeline).set_params(**{step: decided(last, by, problem, y)})
+        pipeline = sklearn.base.clone(pipeline).set_params(**{step: decided(last, by, problem, y)})
     unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
     return pipeline.set_params(**unseeded) if unseeded else pipeline
 
 
 def _pipeline(X: pd.DataFrame, estimator: Any, seed: int) -> Any:
-    from sklearn.pipeline import Pipeline
-
     *before, (name, last) = steps_for(X, estimator)
-    return Pipeline([*before, (name, settled(last, seed))])
+    return sklearn.pipeline.Pipeline([*before, (name, settled(last, seed))])
 
 
 def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
@@ -80,13 +76,13 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
 
 def _is_estimator(built: Any) -> bool:
     """Whether it can be fitted and will predict; a stacking estimator shows `predict` only once it is fitted."""
-    from sklearn.base import is_classifier, is_regressor
-
     if inspect.isclass(built) or not hasattr(built, "fit"):
         return False
     if hasattr(built, "predict"):
         return True
-    return hasattr(built, "__sklearn_tags__") and bool(is_classifier(built) or is_regressor(built))
+    return hasattr(built, "__sklearn_tags__") and bool(
+        sklearn.base.is_classifier(built) or sklearn.base.is_regressor(built)
+    )
 
 
 def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
@@ -98,11 +94,11 @@ def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
 
 
 def _fits_problem(built: Any, problem: Problem, name: str) -> None:
-    from sklearn.base import is_classifier, is_regressor
-
     if not hasattr(built, "__sklearn_tags__"):
         return
-    if (problem == "regression" and is_classifier(built)) or (problem != "regression" and is_regressor(built)):
+    if (problem == "regression" and sklearn.base.is_classifier(built)) or (
+        problem != "regression" and sklearn.base.is_regressor(built)
+    ):
         kind = "classifier" if problem == "regression" else "regressor"
         raise DeclarationError(
             f"estimator {shown(name)} is a {kind}, but the target poses a {problem} problem. Declare an estimator "

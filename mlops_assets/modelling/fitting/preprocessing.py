@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import sklearn
 from mlops_assets.modelling.fitting.column_params import in_places, named_columns, speaks_of_columns
 from mlops_assets.text import shown
 
@@ -17,8 +18,6 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     An estimator whose parameters name columns gets a DataFrame, text as one column of ordinal codes each, and its
     parameters by position where it takes no names; it is a copy then.
     """
-    from sklearn.compose import ColumnTransformer
-
     numbers, booleans, categories = _columns_by_kind(X)
     own = [name for name in params_of(estimator) if speaks_of_columns(name)]
     named = named_columns(estimator, params_of(estimator), list(X.columns), {*numbers, *booleans}) if own else []
@@ -36,7 +35,9 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
         ("ordinal" if ordinal != categories else "categorical", _ordinal(estimator), ordinal),
         ("categorical", _one_hot(), [name for name in categories if name not in ordinal]),
     ]
-    columns = ColumnTransformer([step for step in steps if step[2]], remainder="drop", verbose_feature_names_out=False)
+    columns = sklearn.compose.ColumnTransformer(
+        [step for step in steps if step[2]], remainder="drop", verbose_feature_names_out=False
+    )
     # In sklearn 1.9 histogram gradient boosting fails on a column without any value, as a lag has in an early fold.
     drops = any(is_histogram(part) for part in (estimator, *params_of(estimator).values()))
     found = [("preprocess", columns), *([("varying", _varying(X, named))] if drops else [])]
@@ -56,52 +57,41 @@ def _with_values(X: pd.DataFrame, named: Collection[str]) -> set[str]:
 
 
 def _numeric(estimator: Any) -> Any:
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
     if takes_nan(estimator):
         # Changes no value, but turns pandas' nullable types into floats with NaN, which "passthrough" does not.
-        return StandardScaler(with_mean=False, with_std=False)
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    return Pipeline([("impute", imputer), ("scale", StandardScaler())])
+        return sklearn.preprocessing.StandardScaler(with_mean=False, with_std=False)
+    imputer = sklearn.impute.SimpleImputer(strategy="median", keep_empty_features=True)
+    return sklearn.pipeline.Pipeline([("impute", imputer), ("scale", sklearn.preprocessing.StandardScaler())])
 
 
 def _one_hot() -> Any:
-    from sklearn.preprocessing import OneHotEncoder
-
-    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10, max_categories=30, sparse_output=False)
+    return sklearn.preprocessing.OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=10, max_categories=30, sparse_output=False
+    )
 
 
 def _ordinal(estimator: Any) -> Any:
-    from sklearn.preprocessing import OrdinalEncoder
-
     unknown = float("nan") if takes_nan(estimator) else -1
-    return OrdinalEncoder(
+    return sklearn.preprocessing.OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=unknown, encoded_missing_value=unknown, max_categories=250
     )
 
 
 def _varying(X: pd.DataFrame, named: Collection[str]) -> Any:
     """Drops columns without two values, but none that a parameter names; those come first."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.feature_selection import VarianceThreshold
-
     if not named:
-        return VarianceThreshold()
+        return sklearn.feature_selection.VarianceThreshold()
     rest = [name for name in X.columns if name not in named and X[name].nunique() > 1]
-    return ColumnTransformer(
+    return sklearn.compose.ColumnTransformer(
         [("named", "passthrough", list(named))],
-        remainder=VarianceThreshold() if rest else "drop",
+        remainder=sklearn.feature_selection.VarianceThreshold() if rest else "drop",
         verbose_feature_names_out=False,
     )
 
 
 def takes_nan(estimator: Any) -> bool:
     """Whether an estimator learns from NaN as it is."""
-    from sklearn.utils import get_tags
-
-    if not hasattr(estimator, "__sklearn_tags__") or not get_tags(estimator).input_tags.allow_nan:
+    if not hasattr(estimator, "__sklearn_tags__") or not sklearn.utils.get_tags(estimator).input_tags.allow_nan:
         return False
     # A stacking estimator with `passthrough` says what its first layer takes; the final one gets the features too.
     # Trees of sklearn take NaN, but not together with `monotonic_cst`.

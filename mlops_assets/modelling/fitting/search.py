@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.lazy import joblib, sklearn
 from mlops_assets.modelling.fitting.column_params import speaks_of_columns
 from mlops_assets.modelling.fitting.parameter_names import full_name
 from mlops_assets.modelling.fitting.search_space import Space, as_space, candidates, combinations
@@ -121,9 +122,9 @@ class _Task:
     full_names: Mapping[str, str]
 
     def with_params(self, params: Mapping[str, Any]) -> Any:
-        from sklearn.base import clone
-
-        return clone(self.pipeline).set_params(**{self.full_names[name]: value for name, value in params.items()})
+        return sklearn.base.clone(self.pipeline).set_params(
+            **{self.full_names[name]: value for name, value in params.items()}
+        )
 
 
 # Each gives (rung, trial); only trials of the highest rung, which saw the most rows, compare.
@@ -148,11 +149,8 @@ def _random(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _
 
 
 def _all_of(task: _Task, every: Sequence[dict[str, Any]], n_jobs: int) -> _Rungs:
-    import joblib
-    from joblib.parallel import get_active_backend
-
     # Trials are reported while others run, except by backends (Ray's) that give results at the end only.
-    stream = n_jobs == 1 or get_active_backend()[0].supports_return_generator
+    stream = n_jobs == 1 or joblib.parallel.get_active_backend()[0].supports_return_generator
     run = joblib.Parallel(n_jobs=n_jobs, return_as="generator" if stream else "list")
     yield from ((0, trial) for trial in run(joblib.delayed(_try)(task, *each) for each in enumerate(every)))
 
@@ -177,11 +175,10 @@ def _try(task: _Task, number: int, params: dict[str, Any]) -> Trial:
 
 def _halving(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-    from sklearn.model_selection import HalvingGridSearchCV
 
     drawn = candidates(space, trials, seed)
     grid = [{task.full_names[name]: [value] for name, value in params.items()} for params in drawn]
-    halving = HalvingGridSearchCV(
+    halving = sklearn.model_selection.HalvingGridSearchCV(
         task.pipeline,
         grid,
         scoring=task.score,
@@ -240,28 +237,24 @@ def _fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
 
 def _fit_keeping_reasons(halving: Any, task: _Task) -> str | None:
     """Fit sklearn's search; what it says of failed fits comes back as one line instead of a warning."""
-    from sklearn.exceptions import FitFailedWarning
-
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", FitFailedWarning)
+            warnings.simplefilter("always", sklearn.exceptions.FitFailedWarning)
             halving.fit(task.X, task.y)
     except ValueError as error:
         why = shown(str(error).strip().splitlines()[-1])
         raise TrainingError(f"all trials of {_name(task.pipeline)} failed; the first: {why}.") from error
-    failed = [str(each.message) for each in caught if issubclass(each.category, FitFailedWarning)]
+    failed = [str(each.message) for each in caught if issubclass(each.category, sklearn.exceptions.FitFailedWarning)]
     return failed[0].strip().splitlines()[-1][:300] if failed else None
 
 
 def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:
-    from sklearn.metrics import get_scorer, get_scorer_names
-
     if scoring in METRICS or is_own(scoring):
         return partial(_score, scoring)
-    if scoring not in get_scorer_names():
-        hint = did_you_mean(str(scoring), [*METRICS, *get_scorer_names()])
+    if scoring not in sklearn.metrics.get_scorer_names():
+        hint = did_you_mean(str(scoring), [*METRICS, *sklearn.metrics.get_scorer_names()])
         raise DeclarationError(f"scoring {shown(scoring)} is neither a metric nor a scorer of sklearn. {hint}")
-    scorer: Callable[[Any, pd.DataFrame, pd.Series], float] = get_scorer(scoring)
+    scorer: Callable[[Any, pd.DataFrame, pd.Series], float] = sklearn.metrics.get_scorer(scoring)
     return scorer
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import sklearn
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.metrics.own import OwnMetric
 from mlops_assets.modelling.predictions import Predictions
@@ -23,11 +24,9 @@ def scorer_metric(name: str) -> Metric | None:
     Classes are numbered in the model's order, so that the greater of two is the positive one whatever its name. NaN
     where sklearn calls a metric undefined.
     """
-    from sklearn.metrics import get_scorer, get_scorer_names
-
-    if name not in get_scorer_names() or name.endswith("_samples"):
+    if name not in sklearn.metrics.get_scorer_names() or name.endswith("_samples"):
         return None
-    scorer: Any = get_scorer(name)
+    scorer: Any = sklearn.metrics.get_scorer(name)
     home = scorer._score_func.__module__
     if ".cluster." in home:
         return None

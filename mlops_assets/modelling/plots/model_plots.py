@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import matplotlib
 from mlops_assets.modelling.fitting.search import Trial
 from mlops_assets.modelling.predictions import Predictions
 
@@ -41,11 +42,9 @@ def predicted_and_actual(y: np.ndarray | pd.Series, predictions: Predictions, ti
     left.plot(across, [np.nanmean(said[group]) for group in groups], color=BLUE, lw=1.2, label="predicted")
     _name_axes(left, ("row" if time is None else "time") + means, "target")
     if time is not None:
-        from matplotlib import dates
-
-        locator = dates.AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+        locator = matplotlib.dates.AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         left.xaxis.set_major_locator(locator)
-        left.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        left.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     left.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.1), ncols=2, borderaxespad=0)
     cloud = _thinned(len(actual))
     right.scatter(actual[cloud], said[cloud], s=9, alpha=_alpha(len(cloud)), color=BLUE, linewidths=0)
@@ -169,11 +168,8 @@ def search_trials(trials: Sequence[Trial]) -> bytes:
 
 
 def _figure(title: str, widths: tuple[float, ...]) -> tuple["Figure", list[Any]]:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
-    figure = Figure(figsize=(9, 4), dpi=100, layout=layout, facecolor="white")
+    layout = matplotlib.layout_engine.ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
+    figure = matplotlib.figure.Figure(figsize=(9, 4), dpi=100, layout=layout, facecolor="white")
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
     grid = figure.subplots(1, len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
     for axes in grid[0]:
@@ -186,10 +182,8 @@ def _figure(title: str, widths: tuple[float, ...]) -> tuple["Figure", list[Any]]
 
 
 def _png(figure: "Figure") -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
+    matplotlib.backends.backend_agg.FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
     return file.getvalue()
 
 
