@@ -25,15 +25,14 @@ from typing import Any
 import pandas as pd
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "end_to_end")]
-
-from daemon import Loop  # noqa: E402
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
 from mlops_assets.records.rows import Rows  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
+from support.daemon import Loop  # noqa: E402
 
 FIRST = {
     "bike_demand": 12,
@@ -150,7 +149,7 @@ def batches_of(model: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def declare(model: str) -> Declaration:
     """The declaration that the loop's code location takes the model from."""
-    from loop_location_models import FOUND_IN
+    from support.loop_location_models import FOUND_IN
 
     example = next(known for known in FOUND_IN if model.startswith(known))
     getattr(import_module(FOUND_IN[example]), example)()

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sqlite_of_dagster
+
+from support import sqlite_of_dagster
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["DO_NOT_TRACK"] = "1"

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from clicks import expect_end, follow_note, value_of
-from conftest import Site
 from playwright.sync_api import Page, expect
+
+from support.clicks import expect_end, follow_note, value_of
+from support.seen import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one deployment serves them all
 

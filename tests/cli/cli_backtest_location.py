@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
-from synthetic import rows
 
 from mlops_assets import Frame, ModelPipeline
 from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from support.synthetic import rows
 
 HOME = os.environ["CLI_HOME"]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lived import ADA, Lived, environment, lived_at
+
+from support.lived import ADA, Lived, environment, lived_at
 
 # isort: split
-from deployment import REPOSITORY, Deployment
-from synthetic import rows
-
 from mlops_assets.cli.rehoming import rehome
+from support.deployment import REPOSITORY, Deployment
+from support.synthetic import rows
 
 
 @pytest.fixture(scope="session")

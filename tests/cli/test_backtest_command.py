@@ -9,11 +9,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from deployment import REPOSITORY
-from lived import HERE, Lived, Said, run
 
 from mlops_assets import Retraining
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
+from support.deployment import REPOSITORY
+from support.lived import HERE, Lived, Said, run
 
 sys.path.append(str(HERE.parents[1] / "benchmarks"))
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lived import HERE, Lived, Said, run
 from typer.testing import CliRunner
 
 from mlops_assets.cli.code import target_of
@@ -17,6 +16,7 @@ from mlops_assets.cli.location import located
 from mlops_assets.cli.main import app
 from mlops_assets.cli.output import say_json
 from mlops_assets.errors import MlopsAssetsError
+from support.lived import HERE, Lived, Said, run
 
 Write = Callable[[str, str], Path]
 MODEL = f"""

@@ -23,9 +23,6 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
-from deployment import REPOSITORY
-from lived import Lived, run
-from relay import Relay, free_port
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.cli.doctor import exposure
@@ -34,6 +31,9 @@ from mlops_assets.cli.doctor.daemons import schedules, sensors, slots
 from mlops_assets.cli.doctor.findings import Finding, fine
 from mlops_assets.cli.doctor.settings import settings
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
+from support.deployment import REPOSITORY
+from support.lived import Lived, run
+from support.relay import Relay, free_port
 
 SHIPPED = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
 

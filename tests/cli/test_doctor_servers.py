@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lived import HERE, Lived
-from relay import free_port
 
 from mlops_assets.cli.doctor.exposure import exposure, open_listeners
 from mlops_assets.cli.doctor.findings import Finding
+from support.lived import HERE, Lived
+from support.relay import free_port
 
 SERVER = """
 import sys

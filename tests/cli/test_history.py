@@ -6,10 +6,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from lived import ADA, Lived
 from mlflow import MlflowClient
 
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
+from support.lived import ADA, Lived
 
 KEYS = {
     *("number", "version", "since", "until", "how", "by", "reason", "run_id", "launched_by", "version_before"),

@@ -6,15 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from deployment import REPOSITORY, why
-from lived import Lived, lived_at
 from mlflow import MlflowClient
-from synthetic import rows
 
 from mlops_assets.cli.rehoming import REHOMED, misplaced_models, rehome
 from mlops_assets.errors import MisplacedArtifactError, RegistryError
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.deployment import REPOSITORY, why
+from support.lived import Lived, lived_at
+from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
 PAGE = (REPOSITORY / "docs" / "how-to/moved-home.md").read_text()

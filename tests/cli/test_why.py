@@ -5,12 +5,12 @@ from datetime import datetime
 
 import dagster as dg
 import pytest
-from ledger_rows import put_value, spoil
-from lived import ADA, Lived
 
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
+from support.ledger_rows import put_value, spoil
+from support.lived import ADA, Lived
 
 KEYS = {"at", "kind", "decision", "about", "reason", "by", "run_id", "numbers", "evidence"}
 

@@ -11,10 +11,10 @@ import dagster as dg
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from yaml_project import MINIMAL, Project, of_yaml
 
 from mlops_assets import Folder, Frame, ModelPipeline, Table, UpstreamAsset
 from mlops_assets.components.schema import model_schema
+from support.yaml_project import MINIMAL, Project, of_yaml
 
 FUNCTIONS = """
 def lags(batch, history):

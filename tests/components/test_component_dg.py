@@ -4,7 +4,8 @@ import json
 
 import pytest
 import yaml
-from yaml_project import Project
+
+from support.yaml_project import Project
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
-from yaml_project import Project, told_once
 
 from mlops_assets import ModelPipeline
 from mlops_assets.components.defs_yaml import MOST_VALUES
+from support.yaml_project import Project, told_once
 
 GOOD = {"name": "shop", "source": "landing/*.csv", "target": "y", "estimator": "sklearn.linear_model.Ridge"}
 HEAD = "type: mlops_assets.ModelPipeline\nattributes:\n  name: shop\n  source: landing/*.csv\n  target: y\n"

@@ -6,12 +6,12 @@ import dagster as dg
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from yaml_project import MINIMAL, of_yaml
 
 from mlops_assets import Drift, Folder, Gates, ModelPipeline, Retraining
 from mlops_assets.components.scaffolding import ModelScaffolder, model_yaml
 from mlops_assets.components.schema import model_schema
 from mlops_assets.declaration import Declaration
+from support.yaml_project import MINIMAL, of_yaml
 
 
 def test_schema_has_a_description_and_the_default_of_every_field_and_the_names_that_may_be_chosen():

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
-from yaml_project import Project
 
 from mlops_assets import Deployment, MlopsAssetsError
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.yaml_project import Project
 
 DEPLOYMENT = "mlops_assets.Deployment"
 ENVIRONMENT = (

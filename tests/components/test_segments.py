@@ -2,9 +2,9 @@
 
 import dagster as dg
 import pytest
-from yaml_project import Project, told_once
 
 from mlops_assets import Folder, Gates, MlopsAssetsError, ModelPipeline, Table
+from support.yaml_project import Project, told_once
 
 SALES = {
     "name": "sales",

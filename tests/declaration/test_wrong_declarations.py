@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from yaml_project import Project, told_once
 
 from mlops_assets import Folder, Gates, MlopsAssetsError, ModelPipeline, Search
+from support.yaml_project import Project, told_once
 
 GOOD: dict[str, Any] = {
     "name": "shop",

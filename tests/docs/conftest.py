@@ -2,7 +2,7 @@
 
 import os
 
-from project import mlflow_schema, project
+from support.project import mlflow_schema, project
 
 # Gradient boosting spins while it waits for a core; with other tests beside it that takes most of its time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

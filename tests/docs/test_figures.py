@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 import pytest
-from pages import REPOSITORY
+
+from support.pages import REPOSITORY
 
 NOT_FIGURES = re.compile(r"Python 3\.\d+ to 3\.\d+|Apache-2\.0|127\.0\.0\.1:\d+|1,000 rows|5,000 rows|20 features")
 """Numbers of README that say what was done, not what came out."""

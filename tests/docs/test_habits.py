@@ -4,7 +4,8 @@ import re
 
 import pytest
 import yaml
-from pages import REPOSITORY
+
+from support.pages import REPOSITORY
 
 TARGETS = set(re.findall(r"^([a-z-]+)(?: [a-z-]+)*:", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 

@@ -5,7 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from pages import REPOSITORY, pages
+
+from support.pages import REPOSITORY, pages
 
 NUMBERS = {"promise": range(1, 10), "fault": range(1, 71)}
 NO_TEST_YET = {31, 36, 38, 39, 40, 42, 43}

@@ -4,12 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from bikes import write_journals, write_late_labels
-from ledger_rows import latest
-from pages import blocks
-from project import Location
 
 from mlops_assets.cli.on_record import decisions
+from support.bikes import write_journals, write_late_labels
+from support.ledger_rows import latest
+from support.pages import blocks
+from support.project import Location
 
 pytestmark = pytest.mark.slow
 MONTHS = [f"2024-{month:02d}" for month in range(1, 6)]

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from pages import REPOSITORY, pages
+
+from support.pages import REPOSITORY, pages
 
 DIALECT = re.compile(
     r"\b(hang(s)? together|is none|how-manieth|of then|of now|oftener|what was (said|told)|is told|are told|were told"

@@ -5,7 +5,8 @@ import re
 from importlib import import_module
 
 import pytest
-from pages import REPOSITORY, blocks, pages
+
+from support.pages import REPOSITORY, blocks, pages
 
 PUBLIC = {"mlops_assets", "mlops_assets.errors", "mlops_assets.resources", "mlops_assets.sensors"}
 

@@ -2,10 +2,10 @@
 
 import dagster as dg
 import pytest
-from bikes import hours
-from pages import REPOSITORY, blocks, not_run, pages
 
 from mlops_assets import Folder, Gates, ModelPipeline, Retraining
+from support.bikes import hours
+from support.pages import REPOSITORY, blocks, not_run, pages
 
 RIDGE = "sklearn.linear_model.Ridge"
 HERE = "tests/docs/test_readme.py"

@@ -15,9 +15,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from pages import REPOSITORY
 
 import mlops_assets
+from support.pages import REPOSITORY
 
 DECLARED = ("ModelPipeline", "Search", "Gates", "Drift", "Retraining", "Limits", "Deployment")
 SOURCES = ("Folder", "Frame", "Table", "UpstreamAsset")

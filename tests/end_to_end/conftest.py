@@ -11,10 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from deployment import DeployedModel, Deployment
-from reproduced import trained
-from rewind import RewoundDeployment
-from synthetic import rows
+
+from support.deployment import DeployedModel, Deployment
+from support.reproduced import trained
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
 """`approval="required"`: what would move the alias waits for a person, and is judged anew when that person says yes."""
 
 import pytest
-from deployment import DeployedModel, Deployment, why
-from ledger_rows import latest
-from synthetic import rows
 
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.requests import Requests, Waiting
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.records.versions import OwnVersions
+from support.deployment import DeployedModel, Deployment, why
+from support.ledger_rows import latest
+from support.synthetic import rows
 
 POOR, GOOD, BETTER = {"alpha": 1e4}, {"alpha": 30.0}, {"alpha": 0.1}
 ADA = {"by": "ada", "reason": "read the evaluation"}

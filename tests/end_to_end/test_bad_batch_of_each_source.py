@@ -7,12 +7,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from deployment import QUIET
-from postgres import postgres  # noqa: F401
-from sensed import Project, ridge
-from synthetic import rows
 
 from mlops_assets import Folder, Table, UpstreamAsset
+from support.deployment import QUIET
+from support.postgres import postgres  # noqa: F401
+from support.sensed import Project, ridge
+from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
 TICKS = 3

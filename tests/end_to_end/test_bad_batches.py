@@ -8,11 +8,11 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, failed, why
-from synthetic import rows
 
 from mlops_assets import Folder, Limits
 from mlops_assets.sources.keys import safe_key
+from support.deployment import DeployedModel, Deployment, failed, why
+from support.synthetic import rows
 
 
 def with_value(column: str, row: int, value: object) -> pd.DataFrame:

@@ -2,14 +2,14 @@
 
 import pandas as pd
 import pytest
-from deployment import checks, plain, why
-from ledger_rows import value_of
-from synthetic import rows
 
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.resources.storage import Storage
+from support.deployment import checks, plain, why
+from support.ledger_rows import value_of
+from support.synthetic import rows
 
 
 @pytest.fixture

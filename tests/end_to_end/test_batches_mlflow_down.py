@@ -4,14 +4,14 @@ from socket import create_server
 
 import dagster as dg
 import pytest
-from deployment import QUIET, why
-from synthetic import rows
 
 from mlops_assets.assets.shared.keys import ATTEMPT, batches
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors import registry_probe
 from mlops_assets.sensors.new_data import attempts
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
+from support.deployment import QUIET, why
+from support.synthetic import rows
 
 
 class Loop:

@@ -1,8 +1,9 @@
 """XGBoost, LightGBM and CatBoost through the whole loop, with labels of text, from the declaration to predictions."""
 
 import pytest
-from deployment import why
-from synthetic import rows
+
+from support.deployment import why
+from support.synthetic import rows
 
 ESTIMATORS = {
     "xgboost": ("xgboost.XGBClassifier", {"n_estimators": 20, "n_jobs": 1}),

@@ -3,14 +3,14 @@
 import dagster as dg
 import numpy as np
 import pytest
-from deployment import DeployedModel, Deployment, failed, why
-from ledger_rows import put_value, value_of
 from mlflow import MlflowClient
-from synthetic import rows
 
 from mlops_assets import Gates
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.records.trainings import TrainingLedger
+from support.deployment import DeployedModel, Deployment, failed, why
+from support.ledger_rows import put_value, value_of
+from support.synthetic import rows
 
 POOR, GOOD = {"alpha": 1e4}, {"alpha": 0.1}
 

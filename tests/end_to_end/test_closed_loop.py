@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from deployment import REPOSITORY
+
+from support.deployment import REPOSITORY
 
 pytestmark = pytest.mark.slow
 DATA = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -2,10 +2,11 @@
 
 import dagster as dg
 import pytest
-from deployment import QUIET
-from ledger_rows import latest
-from synthetic import rows
-from yaml_project import Project
+
+from support.deployment import QUIET
+from support.ledger_rows import latest
+from support.synthetic import rows
+from support.yaml_project import Project
 
 
 @pytest.mark.slow

@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from deployment import Deployment
-from synthetic import rows
 
-ONE_TRAINING = Path(__file__).parent / "one_training.py"
+from support import TESTS
+from support.deployment import Deployment
+from support.synthetic import rows
+
+ONE_TRAINING = ("-m", "support.one_training")
 POOR, GOOD = '{"alpha": 1e6}', '{"alpha": 0.1}'
 
 
@@ -24,7 +25,9 @@ def test_better_of_two_trainings_at_once_is_champion(attempt, tmp_path, mlflow_s
     order = (POOR, GOOD) if attempt % 2 else (GOOD, POOR)
     processes = [
         subprocess.Popen(
-            [sys.executable, str(ONE_TRAINING), str(tmp_path), "ridge", "--params", params], stderr=subprocess.DEVNULL
+            [sys.executable, *ONE_TRAINING, str(tmp_path), "ridge", "--params", params],
+            cwd=TESTS,
+            stderr=subprocess.DEVNULL,
         )
         for params in order
     ]

@@ -4,17 +4,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, Deployment
-from synthetic import rows
 
 from mlops_assets.records.promotions import PromotionLedger
+from support import TESTS
+from support.deployment import DeployedModel, Deployment
+from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
-ONE_TRAINING = Path(__file__).parent / "one_training.py"
+ONE_TRAINING = ("-m", "support.one_training")
 ADA = {"by": "ada", "reason": "drill"}
 
 
@@ -28,8 +28,8 @@ def killed(tmp_path_factory, mlflow_schema) -> dict[str, DeployedModel]:
         models[when] = Deployment(home).model("ridge")
         models[when].prepare(b1=rows(1), b2=rows(2))
         assert models[when].challenge(alpha=1e4).success
-        command = [sys.executable, str(ONE_TRAINING), str(home), "ridge", "--params", '{"alpha": 0.1}', "--die", when]
-        processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        command = [sys.executable, *ONE_TRAINING, str(home), "ridge", "--params", '{"alpha": 0.1}', "--die", when]
+        processes.append(subprocess.Popen(command, cwd=TESTS, stderr=subprocess.DEVNULL))
     assert [process.wait(timeout=300) for process in processes] == [-signal.SIGKILL, -signal.SIGKILL]
     for model in models.values():
         end_dead_runs(model.instance)

@@ -5,9 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, checks, failed, why
-from rewind import RewoundDeployment
-from synthetic import rows
 
 from mlops_assets import Folder
 from mlops_assets.assets.batch import outcomes as outcomes_step
@@ -17,6 +14,9 @@ from mlops_assets.assets.shared.keys import MARK
 from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.records.rows import read_holdout, read_manifest, read_train
+from support.deployment import DeployedModel, Deployment, checks, failed, why
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 FEW = "{} are needed, since labels that come first are not like those that come late"
 

@@ -3,10 +3,10 @@
 import dagster as dg
 import pandas as pd
 import pytest
-from deployment import QUIET, DeployedModel, Deployment
-from synthetic import rows
 
 from mlops_assets import batches
+from support.deployment import QUIET, DeployedModel, Deployment
+from support.synthetic import rows
 
 
 @pytest.fixture

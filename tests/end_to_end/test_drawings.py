@@ -2,11 +2,11 @@
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, Deployment, checks, failed, why
-from synthetic import rows
 
 from mlops_assets.assets.shared.drawing import drawn, drawn_plots
 from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key
+from support.deployment import DeployedModel, Deployment, checks, failed, why
+from support.synthetic import rows
 
 CLASSIFIER = {
     "target": "bought",

@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, failed, text_of
-from synthetic import rows
+
+from support.deployment import DeployedModel, Deployment, failed, text_of
+from support.synthetic import rows
 
 COLUMN = "</script><script>alert('column')</script>"
 CATEGORY = "</script><img src=x onerror=alert('category')>"

@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, checks, failed
-from ledger_rows import value_of
-from synthetic import rows
 from test_delayed_labels import LateModel
 
 from mlops_assets import Gates
+from support.deployment import DeployedModel, Deployment, checks, failed
+from support.ledger_rows import value_of
+from support.synthetic import rows
 
 LOGISTIC = {"estimator": "sklearn.linear_model.LogisticRegression", "target": "bought", "metrics": ["log_loss"]}
 NAMES = ["estimated_log_loss", "estimated_log_loss_low", "estimated_log_loss_high"]

@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
-from deployment import REPOSITORY, DeployedModel, Deployment, failed, plain, why
 
 from defs.doctor_visits import model as doctor_visits
 from examples.bike_demand import model as bike_demand
@@ -21,6 +20,7 @@ from mlops_assets import Folder, Frame
 from mlops_assets.assets.shared.keys import declared
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.modelling.predictions import predict
+from support.deployment import REPOSITORY, DeployedModel, Deployment, failed, plain, why
 
 NOWHERE = "not/a/folder"
 DATA = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))

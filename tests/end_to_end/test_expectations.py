@@ -8,11 +8,11 @@ import pytest
 import yaml
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.repository_definition import RepositoryLoadData
-from deployment import DeployedModel, checks, failed, plain, why
-from synthetic import rows
 
 from mlops_assets import ModelPipeline
 from mlops_assets.resources.judges import judged_by
+from support.deployment import DeployedModel, checks, failed, plain, why
+from support.synthetic import rows
 
 BETWEEN = {
     "type": "expect_column_values_to_be_between",

@@ -2,9 +2,10 @@
 
 import pandas as pd
 import pytest
-from deployment import checks, failed
-from ledger_rows import value_of
-from synthetic import rows
+
+from support.deployment import checks, failed
+from support.ledger_rows import value_of
+from support.synthetic import rows
 
 
 def test_features_are_tested_by_importance_unless_refits_are_asked_for(deployment, name):

@@ -2,14 +2,14 @@
 
 import pandas as pd
 import pytest
-from deployment import failed, why
-from synthetic import rows
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.batch.feature_times import refused_times, times_returned, with_times_as_text
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.modelling.features import compute
 from mlops_assets.resources.judges import judged_by
+from support.deployment import failed, why
+from support.synthetic import rows
 
 
 def visits(**columns) -> pd.DataFrame:

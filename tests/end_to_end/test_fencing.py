@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, checks, why
-from rewind import RewoundDeployment
-from synthetic import rows
 
 from mlops_assets.assets.promotion import promote
 from mlops_assets.errors import SupersededError
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.deployment import DeployedModel, checks, why
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 pytestmark = pytest.mark.fault(38)
 

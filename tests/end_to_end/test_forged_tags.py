@@ -1,14 +1,14 @@
 """Tags and alias that somebody set in MLflow: reported, and never believed."""
 
 import pytest
-from deployment import DeployedModel, checks, why
-from ledger_rows import put_value, value_of
 from mlflow import MlflowClient
-from rewind import RewoundDeployment
-from synthetic import rows
 from test_registry_watch import Watch
 
 from mlops_assets.records.promotions import PromotionLedger
+from support.deployment import DeployedModel, checks, why
+from support.ledger_rows import put_value, value_of
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "drill"}
 

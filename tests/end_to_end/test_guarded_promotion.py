@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, failed
-from synthetic import rows
 
 from mlops_assets import Gates
+from support.deployment import DeployedModel, Deployment, failed
+from support.synthetic import rows
 
 POOR, GOOD = {"alpha": 1e3}, {"alpha": 0.1}
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from deployment import REPOSITORY
+from support.deployment import REPOSITORY
 
 HEAVY = (
     *("evidently", "great_expectations", "matplotlib", "mlflow", "optuna", "scipy", "sklearn", "skops", "statsmodels"),

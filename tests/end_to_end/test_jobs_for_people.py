@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import QUIET, DeployedModel, plain, why
-from synthetic import rows
 
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.text import inert
+from support.deployment import QUIET, DeployedModel, plain, why
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 

@@ -3,11 +3,11 @@
 from collections import Counter
 
 import pytest
-from daemon import Loop, wait_until
-from deadly import POINTS
-from synthetic import rows
 
 from mlops_assets.records.promotions import PromotionLedger
+from support.daemon import Loop, wait_until
+from support.deadly import POINTS
+from support.synthetic import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 TICK = ("TICK_CREATED", "TICK_HELD", "RUN_IDS_RESERVED", "RUN_CREATED", "RUN_LAUNCHED")

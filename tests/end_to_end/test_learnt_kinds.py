@@ -2,14 +2,14 @@
 
 import numpy as np
 import pandas as pd
-from deployment import QUIET, checks, failed, why
-from ledger_rows import put_value, value_of
-from synthetic import rows
 
 from mlops_assets.assets.batch import dataset as datasets
 from mlops_assets.records.column_kinds import learnt_anew
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources import Folder
+from support.deployment import QUIET, checks, failed, why
+from support.ledger_rows import put_value, value_of
+from support.synthetic import rows
 
 
 def with_x(seed: int, x: list[object]) -> pd.DataFrame:

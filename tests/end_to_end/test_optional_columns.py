@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from deployment import checks, failed, why
-from ledger_rows import value_of
-from reproduced import again as reproduced
-from synthetic import rows
 
 from mlops_assets.validation.suites import load_suite
+from support.deployment import checks, failed, why
+from support.ledger_rows import value_of
+from support.reproduced import again as reproduced
+from support.synthetic import rows
 
 OPTIONAL = ["z", "colour", "late", "flag"]
 

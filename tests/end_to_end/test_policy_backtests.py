@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from deployment import REPOSITORY, Deployment, why
-from synthetic import rows
 
 from mlops_assets import Frame, ModelPipeline, Retraining, Search
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
 from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.errors import MlopsAssetsError, TrainingError
+from support.deployment import REPOSITORY, Deployment, why
+from support.synthetic import rows
 
 sys.path.append(str(REPOSITORY / "benchmarks"))
 

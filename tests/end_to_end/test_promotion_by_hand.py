@@ -1,12 +1,12 @@
 """What a person may do to the alias: promote, roll back, hold, release; and what happens when it is moved elsewhere."""
 
 import pytest
-from deployment import DeployedModel, why
 from mlflow import MlflowClient
-from rewind import RewoundDeployment
-from synthetic import rows
 
 from mlops_assets.records.requests import Requests
+from support.deployment import DeployedModel, why
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 

@@ -6,14 +6,15 @@ import shutil
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from postgres import postgres  # noqa: F401
+
+from support import TESTS
+from support.postgres import postgres  # noqa: F401
 
 pytestmark = pytest.mark.slow
-RACING = Path(__file__).parent / "racing.py"
+RACING = ("-m", "support.racing")
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 """20 were run when this was written; each costs seconds."""
 
@@ -38,9 +39,9 @@ def raced(request, tmp_path, mlflow_schema):
         url = server.url(database=name)
 
     def run(race: str) -> list[dict]:
-        command = [sys.executable, str(RACING), race, str(tmp_path), str(ROUNDS)]
+        command = [sys.executable, *RACING, race, str(tmp_path), str(ROUNDS)]
         ran = subprocess.run(
-            command, env={**os.environ, "RACE_DATABASE": url}, capture_output=True, text=True, timeout=900
+            command, cwd=TESTS, env={**os.environ, "RACE_DATABASE": url}, capture_output=True, text=True, timeout=900
         )
         assert ran.returncode == 0, ran.stderr[-3_000:]
         return [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from deployment import DeployedModel, why
 from mlflow import MlflowClient
-from reproduced import again
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeClassifier
-from synthetic import rows
 
 from mlops_assets import Drift, Search
 from mlops_assets.assets.batch.estimate import BatchEstimate
@@ -24,6 +21,9 @@ from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
+from support.deployment import DeployedModel, why
+from support.reproduced import again
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 TREE = {

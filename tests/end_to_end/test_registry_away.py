@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon import Loop, end, listens, wait_until
-from relay import Relay, free_port
-from synthetic import rows
+
+from support.daemon import Loop, end, listens, wait_until
+from support.relay import Relay, free_port
+from support.synthetic import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 LONGEST = 30.0

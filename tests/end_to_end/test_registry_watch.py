@@ -8,15 +8,15 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, checks, plain, why
-from ledger_rows import champion_version, latest, put_value, spoil, value_of
 from mlflow import MlflowClient
-from rewind import RewoundDeployment
-from synthetic import rows
 
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_watch import Artifacts, registry_watch_sensor
+from support.deployment import DeployedModel, checks, plain, why
+from support.ledger_rows import champion_version, latest, put_value, spoil, value_of
+from support.rewind import RewoundDeployment
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "repair"}
 

@@ -1,8 +1,9 @@
 """A rejected batch stays out of everything until a good one takes its place; every batch is used, out or waiting."""
 
 import pytest
-from deployment import DeployedModel, Deployment, why
-from synthetic import rows
+
+from support.deployment import DeployedModel, Deployment, why
+from support.synthetic import rows
 
 REASON = "key_unique: 60 rows share their key 'id'"
 

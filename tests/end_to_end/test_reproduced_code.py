@@ -1,8 +1,9 @@
 """Code that is not as it was when a version was fitted is named."""
 
 import pytest
-from reproduced import again, named
-from synthetic import rows
+
+from support.reproduced import again, named
+from support.synthetic import rows
 
 FEATURES = """
 FACTOR = 2.0

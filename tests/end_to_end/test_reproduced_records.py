@@ -1,14 +1,14 @@
 """What was recorded of a version besides its rows and code, and is not as it was, is named."""
 
 import pytest
-from ledger_rows import put_value, value_of
 from mlflow import MlflowClient
-from reproduced import FOREST, again, named, then
 from sklearn.linear_model import Ridge
 
 from mlops_assets import Search
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.reproduction import UNEXPLAINED
+from support.ledger_rows import put_value, value_of
+from support.reproduced import FOREST, again, named, then
 
 
 def test_package_of_then_is_told_and_is_why_only_where_predictions_differ(deployed, monkeypatch):

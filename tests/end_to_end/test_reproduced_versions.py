@@ -5,11 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
-from deployment import Deployment, why
-from reproduced import FOREST, again, named, stored
-from synthetic import rows
 
 from mlops_assets import Folder, Search
+from support.deployment import Deployment, why
+from support.reproduced import FOREST, again, named, stored
+from support.synthetic import rows
 
 BOOSTED = "sklearn.ensemble.HistGradientBoostingRegressor"
 CLASSIFIER = {

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from served import served
-from synthetic import rows
+
+from support.served import served
+from support.synthetic import rows
 
 LOCATION = Path(__file__).with_name("served_location.py")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from deployment import Deployment, why
-from ledger_rows import latest
-from sensed import Project, ridge
-from synthetic import rows
 
 from mlops_assets import Table
+from support.deployment import Deployment, why
+from support.ledger_rows import latest
+from support.sensed import Project, ridge
+from support.synthetic import rows
 
 
 class Warehouse:

@@ -3,18 +3,18 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from deployment import Deployment, failed, why
-from one_training import DECLARED
-from reproduced import again as reproduced
-from synthetic import rows
 
 from mlops_assets import Search
 from mlops_assets.records.trainings import TrainingLedger
+from support import TESTS
+from support.deployment import Deployment, failed, why
+from support.one_training import DECLARED
+from support.reproduced import again as reproduced
+from support.synthetic import rows
 
-ONE_TRAINING = Path(__file__).parent / "one_training.py"
+ONE_TRAINING = ("-m", "support.one_training")
 
 
 @pytest.mark.promise(2)
@@ -27,8 +27,8 @@ def test_two_processes_with_stores_of_their_own_give_equal_bytes(tmp_path, mlflo
         model = Deployment(tmp_path / place).model("forest", **DECLARED["forest"])
         model.prepare(b1=rows(1), b2=rows(2))
         made.append(model)
-    commands = [[sys.executable, str(ONE_TRAINING), str(tmp_path / place), "forest"] for place in ("one", "other")]
-    processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for command in commands]
+    commands = [[sys.executable, *ONE_TRAINING, str(tmp_path / place), "forest"] for place in ("one", "other")]
+    processes = [subprocess.Popen(command, cwd=TESTS, stderr=subprocess.DEVNULL) for command in commands]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     versions = []
     for model in made:

@@ -5,10 +5,10 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
-from deployment import failed, why
-from synthetic import rows
 
 from mlops_assets import Frame
+from support.deployment import failed, why
+from support.synthetic import rows
 
 
 def as_a_warehouse_gives_it(number: int) -> pd.DataFrame:

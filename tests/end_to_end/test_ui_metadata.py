@@ -2,10 +2,10 @@
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, Deployment, failed
-from synthetic import rows
 
 from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, asset_key, batches
+from support.deployment import DeployedModel, Deployment, failed
+from support.synthetic import rows
 
 
 def with_ratio(batch, history):

@@ -6,13 +6,13 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
-from deployment import QUIET, Deployment, why
-from sensed import Project, ridge
-from synthetic import rows
 
 from mlops_assets import Frame, Limits, UpstreamAsset
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.sources.keys import safe_key
+from support.deployment import QUIET, Deployment, why
+from support.sensed import Project, ridge
+from support.synthetic import rows
 
 
 class Lake(dg.ConfigurableIOManager):

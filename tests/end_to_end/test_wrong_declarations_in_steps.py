@@ -2,11 +2,11 @@
 
 import pandas as pd
 import pytest
-from deployment import DeployedModel, Deployment, failed, why
-from synthetic import rows
 
 from mlops_assets import Gates, ModelPipeline, Search
 from mlops_assets.errors import SourceError
+from support.deployment import DeployedModel, Deployment, failed, why
+from support.synthetic import rows
 
 
 def fewer_rows(batch: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:

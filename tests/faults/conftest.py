@@ -1,16 +1,11 @@
 """What the tests of faults share: the rigs of other folders, and an MLflow database that has its tables."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
-for folder in ("end_to_end", "sensors"):
-    sys.path.append(str(TESTS / folder))
-
-from deployment import Deployment  # noqa: E402
+from support.deployment import Deployment
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployment import Deployment
 from locks import HOLDER
 
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.deployment import Deployment
 
 SECONDS = "8"
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deployment import DeployedModel, Deployment, failed
-from sensed import Project, ridge
-from synthetic import rows
 
 from mlops_assets import Folder
 from mlops_assets.errors import SourceError
 from mlops_assets.sources.folder.parquet_pages import unpacked_size
+from support.deployment import DeployedModel, Deployment, failed
+from support.sensed import Project, ridge
+from support.synthetic import rows
 
 HERE = Path(__file__).parent
 
@@ -314,9 +314,9 @@ def test_rows_replaced_between_training_set_and_training_are_not_trained_on(depl
 WITHIN_LIMIT = """
 import resource, sys
 from pathlib import Path
-from deployment import Deployment, why
+from support.deployment import Deployment, why
 from test_files import heavy
-from synthetic import rows
+from support.synthetic import rows
 model = heavy(Deployment(Path(sys.argv[1])))
 model.ledger.all(), model.champion()  # what these import is written before the disk is full
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
@@ -342,7 +342,7 @@ def test_a_full_disk_fails_batch_and_training_leaves_no_part_of_a_file_and_the_c
     assert result.success, failed(result)
     model.land("b3", rows(3, 40_000))
     limit = max(path.stat().st_size for path in tmp_path.rglob("*.db")) + 200_000
-    paths = os.pathsep.join([str(HERE), str(HERE.parent / "end_to_end"), str(HERE.parents[1])])
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
     for what in ("batch", "training"):
         before = set(files_below(tmp_path))
         done = subprocess.run(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployment import DeployedModel, Deployment, plain, why
 from locks import locked
-from synthetic import rows
 
 from mlops_assets.assets.shared.keys import asset_key
+from support.deployment import DeployedModel, Deployment, plain, why
+from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -59,9 +59,8 @@ def test_mlflow_db_locked_ends_the_run_with_the_reason_and_the_next_one_goes_on(
 
 @pytest.mark.fault(40)
 def test_a_sensor_returns_while_mlflow_db_is_locked_and_asks_afterwards(alone, name):
-    from sensed import Project, ridge
-
     from mlops_assets import Folder
+    from support.sensed import Project, ridge
 
     folder = alone.home / "landing" / name
     folder.mkdir(parents=True)
@@ -84,7 +83,7 @@ def test_runs_db_locked_for_8_s_leaves_one_version_of_the_training_promoted_once
     model = Deployment(tmp_path).model("ridge")
     model.prepare(b1=rows(1), b2=rows(2))
     assert model.challenge(alpha=1e4).success and model.champion() == 1
-    paths = os.pathsep.join([str(HERE), str(HERE.parent / "end_to_end"), str(HERE.parents[1])])
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
     command = [sys.executable, str(HERE / "locked_training.py"), str(tmp_path), when]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=300)
     assert "locked" in done.stdout, done.stderr[-2_000:]

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from daemon import end, listens, wait_until
-from deployment import DeployedModel, Deployment, failed, why
 from faulty_proxy import LOST, Fault, FaultyProxy
-from relay import free_port
-from synthetic import rows
 
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.daemon import end, listens, wait_until
+from support.deployment import DeployedModel, Deployment, failed, why
+from support.relay import free_port
+from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
 RETRIES = 1

@@ -5,9 +5,10 @@ import signal
 
 import dagster as dg
 import pytest
-from daemon import Loop, wait_until
-from synthetic import rows
 from test_killed_processes import assert_whole
+
+from support.daemon import Loop, wait_until
+from support.synthetic import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 LIMITS = {"max_runtime_seconds: 14400": 45, "poll_interval_seconds: 30": 3, "free_slots_after_run_end_seconds: 60": 3}

@@ -7,12 +7,12 @@ import dagster as dg
 import numpy as np
 import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType
-from retraining_ticks import CLOCK, Clock, Ticks
-from sensed import Project, ridge
-from synthetic import rows
 
 from mlops_assets import Folder
 from mlops_assets.sensors import new_data_sensor, retraining_sensor
+from support.retraining_ticks import CLOCK, Clock, Ticks
+from support.sensed import Project, ridge
+from support.synthetic import rows
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from daemon import wait_until
-from synthetic import rows
 from ticks import CLOCK, MODEL_NAME, daemon_on
-from webhook import Webhook
+
+from support.daemon import wait_until
+from support.synthetic import rows
+from support.webhook import Webhook
 
 pytestmark = pytest.mark.slow
 SENSORS = ("new_data", "retraining", "registry_watch", "alerts")

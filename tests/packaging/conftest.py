@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clean_project import REPOSITORY, uv
+
+from support.clean_project import REPOSITORY, uv
 
 
 @pytest.fixture(scope="session")

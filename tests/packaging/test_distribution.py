@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 import pytest
-from clean_project import REPOSITORY
+
+from support.clean_project import REPOSITORY
 
 pytestmark = pytest.mark.slow
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from clean_project import CleanProject, months_of_rentals, stop, wait_until
 
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.clean_project import CleanProject, months_of_rentals, stop, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -10,13 +10,13 @@ from urllib.request import Request, urlopen
 
 import pandas as pd
 import pytest
-from clean_project import REPOSITORY, CleanProject, months_of_rentals, stop, wait_until
 
 from mlops_assets.assets.shared.keys import KIND, TRIGGER
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from support.clean_project import REPOSITORY, CleanProject, months_of_rentals, stop, wait_until
 
 PAGE = REPOSITORY / "docs" / "tutorial.md"
 CSV = "/data/rentals.csv"

@@ -1,1 +1,1 @@
-from postgres import postgres  # noqa: F401
+from support.postgres import postgres  # noqa: F401

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from ledger_rows import put_value, spoil, value_of
 
 from mlops_assets.cli.doctor.records import records
 from mlops_assets.errors import DamagedRecordError
@@ -14,6 +13,7 @@ from mlops_assets.records.promotions import PromotionLedger, champion_of
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.storage import Storage
+from support.ledger_rows import put_value, spoil, value_of
 
 AT = "2024-05-01T10:00:00+00:00"
 BATCH = BatchRecord("may", "accepted", "run", "v1", 10, 10, "2024-05-01T00:00:00", mark="m", features="f")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from postgres import Postgres
 
 from mlops_assets.errors import RecordsError, StaleRecordError
 from mlops_assets.records.migrate import NEWEST, VERSIONS
 from mlops_assets.records.store import RecordStore, store_at
 from mlops_assets.records.tables import TABLES
+from support.postgres import Postgres
 
 WRITER = Path(__file__).with_name("store_writer.py")
 

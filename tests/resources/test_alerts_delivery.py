@@ -6,12 +6,12 @@ import sys
 
 import dagster as dg
 import pytest
-from webhook import SECRET, Webhook
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError, plain_text
 from mlops_assets.resources.storage import Storage
+from support.webhook import SECRET, Webhook
 
 ALERT = Alert(
     kind="drift",

@@ -6,11 +6,11 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-from ledger_rows import latest
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.frames import BatchFiles, keep_frame
 from mlops_assets.resources.storage import Storage
+from support.ledger_rows import latest
 
 
 @pytest.fixture

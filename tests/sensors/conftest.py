@@ -2,8 +2,9 @@
 
 import dagster as dg
 import pytest
-from alerts_world import AlertsWorld
-from webhook import Webhook
+
+from support.alerts_world import AlertsWorld
+from support.webhook import Webhook
 
 
 @pytest.fixture

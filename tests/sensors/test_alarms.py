@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-from alerts_world import NOW, UI
-from ledger_rows import spoil
-
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
+from support.alerts_world import NOW, UI
+from support.ledger_rows import spoil
 
 
 def training(data="data1"):

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
-from alerts_world import NOW, UI, AlertsWorld
-from ledger_rows import put_value
-from webhook import SECRET
 
 from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.records.typed import store_of
 from mlops_assets.sensors.alerts.sensor import JOB, MOST_PER_RUN
+from support.alerts_world import NOW, UI, AlertsWorld
+from support.ledger_rows import put_value
+from support.webhook import SECRET
 
 
 def test_a_rejected_batch_is_told_once_however_many_ticks_come(world):

@@ -4,11 +4,11 @@ import json
 
 import dagster as dg
 import pytest
-from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder, Frame, ModelPipeline
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sensors.new_data.requests import MOST_PER_TICK
+from support.ticking import Ticks, keys, pipeline, write
 
 
 def unreachable():

@@ -8,8 +8,6 @@ from socket import create_server, socket
 
 import dagster as dg
 import pytest
-from ledger_rows import promote, put_value, spoil, value_of
-from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder
 from mlops_assets.records.batches import BatchLedger
@@ -18,6 +16,8 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.new_data import attempts as attempts_module
 from mlops_assets.sensors.new_data import requests as requests_module
+from support.ledger_rows import promote, put_value, spoil, value_of
+from support.ticking import Ticks, keys, pipeline, write
 
 MINUTE, HOUR = 60.0, 3600.0
 

@@ -6,14 +6,14 @@ import time
 import dagster as dg
 import pandas as pd
 import pytest
-from ledger_rows import put_value
-from ticking import Ticks, keys, pipeline, write
 
 from mlops_assets import Folder, Look, Source
 from mlops_assets.sensors.new_data import requests as requests_module
 from mlops_assets.sensors.new_data import vanished as vanished_module
 from mlops_assets.sensors.new_data.attempts import Attempts
 from mlops_assets.sources.folder import memory as memory_module
+from support.ledger_rows import put_value
+from support.ticking import Ticks, keys, pipeline, write
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections import Counter
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from ticking import Ticks, pipeline, write
 
 from mlops_assets import Folder
 from mlops_assets.records.tables import COUNTERS, RECORDS
 from mlops_assets.records.typed import store_of
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
+from support.ticking import Ticks, pipeline, write
 
 MODELS = [f"m{number:02}" for number in range(30)]
 

@@ -4,7 +4,6 @@ import json
 
 import dagster as dg
 import pytest
-from ledger_rows import promote, spoil
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.records.frames import BatchFiles
@@ -13,6 +12,7 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors import registry_watch
+from support.ledger_rows import promote, spoil
 
 NAMES = ["air", "bikes", "cars"]
 

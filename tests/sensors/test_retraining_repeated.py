@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
-from retraining_ticks import Clock, Ticks
 
 from mlops_assets.assets.shared import keys
 from mlops_assets.assets.shared.keys import KIND, MODEL, declared
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
+from support.retraining_ticks import Clock, Ticks
 
 
 @pytest.fixture

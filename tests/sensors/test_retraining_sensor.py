@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
-from ledger_rows import promote, spoil
-from retraining_ticks import NIGHTLY, Clock, Ticks
 
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL, declared
 from mlops_assets.assets.training.training_set import split
@@ -20,6 +18,8 @@ from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
+from support.ledger_rows import promote, spoil
+from support.retraining_ticks import NIGHTLY, Clock, Ticks
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import itertools
 
 import pytest
-from databases import postgres_database, sqlite_database
-from postgres import postgres  # noqa: F401
+
+from support.databases import postgres_database, sqlite_database
+from support.postgres import postgres  # noqa: F401
 
 _NUMBER = itertools.count()
 

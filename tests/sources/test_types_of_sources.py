@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pyarrow as pa
 import pytest
-from types_of_columns import NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 from mlops_assets import UpstreamAsset
 from mlops_assets.checks import reasons
 from mlops_assets.errors import SourceError, SourceUnavailableError, TrainingError
 from mlops_assets.sources import Folder, Frame, Table
 from mlops_assets.sources.data_version import data_version
+from support.types_of_columns import NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 GAPS = [False, True]
 POSTGRES = {

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from types_of_columns import HOURS, NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 from mlops_assets.checks import reasons
 from mlops_assets.modelling.fitting.estimators import build
@@ -12,6 +11,19 @@ from mlops_assets.sources import Folder, Frame
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.plain_columns import plain_columns
 from mlops_assets.validation.schema import kind_of, normalise, schema_of
+from support.types_of_columns import (
+    HOURS,
+    NOT_PARQUET,
+    PLAIN,
+    ROLES,
+    ROWS,
+    TYPES,
+    a_batch,
+    fits,
+    judged,
+    read_back,
+    with_gaps,
+)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "end_to_end"))
+from mlops_assets.cli.main import app
+from support.deployment import DeployedModel, Deployment
 
-from deployment import DeployedModel, Deployment  # noqa: E402
-
-from mlops_assets.cli.main import app  # noqa: E402
-
+HERE = Path(__file__).parents[1] / "cli"
 ADA = {"by": "ada", "reason": "complaints since Monday"}
 
 

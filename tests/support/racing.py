@@ -1,4 +1,4 @@
-"""Rounds of a race between processes: `python racing.py RACE HOME ROUNDS`, with records in $RACE_DATABASE.
+"""Rounds of a race between processes: `python -m support.racing RACE HOME ROUNDS`, with records in $RACE_DATABASE.
 
 Each step of a round is a process of its own, forked from this one, which has imported all and opened nothing. Prints a
 line of JSON for each round: what stands after it.
@@ -16,14 +16,14 @@ from typing import Any
 
 import dagster as dg
 import mlflow  # noqa: F401  # what a child would import, once for all
-from deployment import DeployedModel, Deployment, failed
 from mlflow import MlflowClient  # noqa: F401
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: F401
-from synthetic import rows
 
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from support.deployment import DeployedModel, Deployment, failed
+from support.synthetic import rows
 
 ADA = {"by": "ada", "reason": "race"}
 POINTS = ("intended", "alias", "done")

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import DagsterEvent, DagsterEventType
-from ledger_rows import promote
-from webhook import Webhook
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.records.batches import BatchLedger, BatchRecord
@@ -19,6 +17,8 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.sensor import JOB, alerts_sensor
+from support.ledger_rows import promote
+from support.webhook import Webhook
 
 NOW = datetime.now(UTC)
 UI = "http://dagster.example.com"

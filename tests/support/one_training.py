@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployment import Deployment
-
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from support.deployment import Deployment
 
 DECLARED: dict[str, dict[str, Any]] = {
     "ridge": {},

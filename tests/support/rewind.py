@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from deployment import Deployment
+from support.deployment import Deployment
 
 
 class RewoundDeployment(Deployment):

@@ -4,11 +4,11 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from deployment import QUIET, Deployment
 
 from mlops_assets import ModelPipeline
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
+from support.deployment import QUIET, Deployment
 
 
 class Project:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
-from ledger_rows import promote
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import declared
@@ -19,6 +18,7 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
+from support.ledger_rows import promote
 
 CHAMPION = dg.AssetKey(["bike", "champion"])
 NIGHTLY = "0 3 * * *"

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from postgres import Postgres
+
+from support.postgres import Postgres
 
 
 class Database:

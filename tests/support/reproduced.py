@@ -1,11 +1,10 @@
 """What the tests of reproduced versions share: a model with a version, the refit, and a past that was another."""
 
-from deployment import failed, why
-from ledger_rows import put_value, value_of
-from synthetic import rows
-
 from mlops_assets.modelling.recipe import digest_of
 from mlops_assets.reproduction.reproduce import reproduce
+from support.deployment import failed, why
+from support.ledger_rows import put_value, value_of
+from support.synthetic import rows
 
 FOREST = "sklearn.ensemble.RandomForestRegressor"
 

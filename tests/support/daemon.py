@@ -16,7 +16,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
-from relay import free_port
 
 from mlops_assets.assets.shared.keys import KIND, MODEL, TRIGGER, asset_key
 from mlops_assets.records.batches import BatchLedger
@@ -25,6 +24,7 @@ from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from support.relay import free_port
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -55,7 +55,7 @@ class Loop:
             "DAGSTER_HOME": str(home / "dagster"),
             "LOOP_MODELS": " ".join(self.models),
             "OMP_WAIT_POLICY": "PASSIVE",
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(HERE)]),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(HERE.parent)]),
             **(environment or {}),
         }
         self.server: subprocess.Popen[bytes] | None = None

@@ -12,11 +12,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from bikes import write_files
-from pages import REPOSITORY, Block, blocks, not_run
 
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from support.bikes import write_files
+from support.pages import REPOSITORY, Block, blocks, not_run
 
 PYPROJECT = """
 [tool.dg]

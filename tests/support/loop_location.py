@@ -4,8 +4,6 @@ import importlib
 import os
 
 import dagster as dg
-from deadly import arm
-from loop_location_models import FOUND_IN
 
 from mlops_assets import Folder, Gates, ModelPipeline
 from mlops_assets.assets.shared.keys import declared
@@ -14,6 +12,8 @@ from mlops_assets.sensors.registry_watch import registry_watch_sensor
 from mlops_assets.sensors.retraining.schedules import retraining_schedules
 from mlops_assets.sensors.retraining.sensor import retraining_sensor
 from resources import HOME, resources
+from support.deadly import arm
+from support.loop_location_models import FOUND_IN
 
 SECONDS = 5
 
