@@ -4,9 +4,14 @@ import re
 import traceback
 
 
+def masked(text: str) -> str:
+    """Return a text without passwords and queries of the addresses in it: both may hold a secret."""
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", re.sub(r"://\S*@", "://***@", text))
+
+
 def what_raised(problem: Exception) -> str:
-    """Return the kind, the text and the place of an exception, without the password of an address in it."""
-    text = re.sub(r"://[^/@\s]*@", "://***@", str(problem))
+    """Return the kind, the text and the place of an exception, without the secrets of an address in it."""
+    text = masked(str(problem))
     place = traceback.extract_tb(problem.__traceback__)[-1]
     return (
         f"raised {type(problem).__name__}: {text:.200} ({place.name}, line {place.lineno}). Mend it; nothing was read."

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from deployment import DeployedModel, Deployment
 
 from mlops_assets import Frame, Table
 from mlops_assets.resources.alerts import Alert, Alerts
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.alerts.sensor import alerts_job
+from support.deployment import DeployedModel, Deployment
 
 
 def broken() -> Any:

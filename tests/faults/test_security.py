@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from deployment import DeployedModel, why
 from listener import listening
-from synthetic import rows
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.errors import ArtifactError, MlopsAssetsError
 from mlops_assets.validation.suites import load_suite
+from support.deployment import DeployedModel, why
+from support.synthetic import rows
 
 HERE = Path(__file__).parent
 
@@ -167,7 +167,7 @@ def test_a_secret_is_nowhere_in_what_a_deployment_writes(tmp_path, mlflow_schema
     database.close()
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent / "end_to_end"), str(HERE.parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])]),
         "SHOP_DATABASE": f"sqlite:///{tmp_path / 'shop.db'}?password={CANARY}",
         "MLFLOW_ADDRESS": f"http://ada:{CANARY}@127.0.0.1:9/",
         "MLFLOW_TRACKING_PASSWORD": CANARY,

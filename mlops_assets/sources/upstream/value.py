@@ -1,11 +1,11 @@
 """The value of an `UpstreamAsset` as a DataFrame."""
 
-import re
 from typing import Any
 
 import pandas as pd
 
 from mlops_assets.errors import SourceError, SourceUnavailableError
+from mlops_assets.sources.raised import masked
 from mlops_assets.sources.upstream.source import UpstreamAsset
 
 
@@ -19,7 +19,7 @@ def load(source: UpstreamAsset, partition: str | None, batch: str | None) -> pd.
 
 
 def _not_loaded(source: UpstreamAsset, batch: str | None, problem: Exception) -> SourceUnavailableError:
-    text = re.sub(r"://\S*@", "://***@", str(problem))
+    text = masked(str(problem))
     where = "" if batch is None else f" batch {batch!r:.120}:"
     return SourceUnavailableError(
         f"{source.title}:{where} its IO manager could not load it ({type(problem).__name__}: {text:.300}). Materialise "
