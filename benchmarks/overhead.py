@@ -2,7 +2,8 @@
 
 Prints seconds (median of the pairs) and ratios (median of the pairwise ones) for loading the code location, a training
 run and a batch run. Our runs are launched through the webserver's GraphQL, as the UI launches them, and timed until
-the run's record says success; bare scripts are timed from start to exit.
+the run's record says success; bare scripts are timed from start to exit. A measurement begins on a quiet machine only:
+beside other work, ratios of a training run fell to 0.9.
 """
 
 import argparse
@@ -24,13 +25,20 @@ from dagster_graphql import DagsterGraphQLClient
 
 HERE = Path(__file__).parent
 PAIRS = 3
+QUIET = 1.0
+"""The load average of the last minute that a measurement begins at."""
+
 DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="a file for the rows")
+    parser.add_argument("--busy", action="store_true", help="measure beside other work; not for figures.json")
     asked = parser.parse_args()
+    load = os.getloadavg()[0]
+    if load > QUIET and not asked.busy:
+        raise SystemExit(f"the machine is busy (load {load:.1f}; expected at most {QUIET}): wait, or pass --busy")
     with tempfile.TemporaryDirectory(prefix="overhead_") as place:
         home = Path(place)
         prepare(home)
