@@ -5,10 +5,10 @@ import signal
 
 import dagster as dg
 import pytest
-from test_killed_processes import assert_whole
 
 from support.daemon import Loop, wait_until
 from support.synthetic import rows
+from support.whole import assert_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.begun_first]
 LIMITS = {"max_runtime_seconds: 14400": 45, "poll_interval_seconds: 30": 3, "free_slots_after_run_end_seconds: 60": 3}

@@ -44,7 +44,8 @@ class Loop:
         (home / "dagster").mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster")
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
-        self.storage = Storage(root=str(home / "storage"))
+        records = os.environ.get("MLOPS_ASSETS_DATABASE") or f"sqlite:///{home / 'records.db'}"
+        self.storage = Storage(root=str(home / "storage"), database=records)  # those of the processes
         self.registry = MlflowRegistry(
             tracking_uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "mlartifacts")
         )
