@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import scipy as scipy
     import sklearn as sklearn
+    import sqlalchemy as sa
     import threadpoolctl as threadpoolctl
 
-__all__ = ["jinja2", "joblib", "matplotlib", "np", "optuna", "pa", "pd", "scipy", "sklearn", "threadpoolctl"]
+__all__ = ["jinja2", "joblib", "matplotlib", "np", "optuna", "pa", "pd", "sa", "scipy", "sklearn", "threadpoolctl"]
 
 
 class LazyModule(ModuleType):
@@ -60,5 +61,6 @@ if not TYPE_CHECKING:
     pa = LazyModule("pyarrow")
     pd = LazyModule("pandas")
     scipy = LazyModule("scipy")
+    sa = LazyModule("sqlalchemy")
     sklearn = LazyModule("sklearn")
     threadpoolctl = LazyModule("threadpoolctl")

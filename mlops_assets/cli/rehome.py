@@ -1,16 +1,15 @@
 """`mlops-assets rehome`: the store of a home that was moved or copied is made to name the folder it is in."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mlops_assets.cli.location import Directory, Module, PythonFile, located, missing_database
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
+from mlops_assets.cli.rehoming import Move, misplaced_models
+from mlops_assets.cli.rehoming import rehome as mended
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.text import counted
-
-if TYPE_CHECKING:
-    from mlops_assets.cli.rehoming import Move
 
 
 def rehome(
@@ -26,8 +25,6 @@ def rehome(
     Says what names another folder, exit code 1. With --by and --reason it is changed, and who did it stays as a tag of
     each experiment. No file is moved, and another store or a remote root is left as it is.
     """
-    from mlops_assets.cli.rehoming import misplaced_models
-    from mlops_assets.cli.rehoming import rehome as mended
 
     by, reason = by.strip(), reason.strip()
     if bool(by) != bool(reason):

@@ -9,11 +9,12 @@ from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, sa
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.promotions import champion_of
 from mlops_assets.records.versions import OwnVersions
+from mlops_assets.reproduction.reproduce import reproduce as fitted_again
+from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.reproduction import Reproduction
-    from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 Asked = Annotated[
     str,
@@ -42,7 +43,6 @@ def reproduce(
     Rows, parameters and seed are those recorded; code and packages those of now. Nothing is searched or written.
     Exit code 1 where predictions differ.
     """
-    from mlops_assets.reproduction.reproduce import reproduce as fitted_again
 
     name, wanted = _parsed(asked)
     with located(module, python_file, directory) as location:

@@ -1,14 +1,14 @@
 """The user's feature function, run and checked; the same call serves training and scoring."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from mlops_assets.errors import FeaturesError
+from mlops_assets.lazy import np, pd
 
-FeatureFunction = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+FeatureFunction: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]"
 
 
 def compute(

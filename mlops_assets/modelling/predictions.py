@@ -1,12 +1,12 @@
 """What a model says about rows: values, and for classification the probability of each class."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import FeaturesError, TrainingError
+from mlops_assets.lazy import np, pd
 from mlops_assets.text import reason, shown
 
 
@@ -44,7 +44,7 @@ class Predictions:
             return frame
         return frame.assign(score=self.positive if len(self.classes) == 2 else self.probability.max(axis=1))
 
-    def take(self, index: np.ndarray) -> "Predictions":
+    def take(self, index: np.ndarray) -> Predictions:
         """The predictions of the rows at these positions (integers or a boolean mask)."""
         probability = None if self.probability is None else self.probability[index]
         return Predictions(self.value[index], probability, self.classes)

@@ -1,10 +1,11 @@
 """What kind of problem a target poses: regression, or classification with two or with more classes."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.lazy import pd
 from mlops_assets.text import did_you_mean, shown
 
 Problem = Literal["regression", "binary", "multiclass"]

@@ -1,14 +1,13 @@
 """Whether a version, fitted again, predicts the same; and what is not as it was when it was first fitted."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.parameter_names import full_names
 from mlops_assets.modelling.fitting.search import fit

@@ -1,15 +1,14 @@
 """Which batches a model is trained on and which it is judged on: always the newest for judging, later than the rest."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.text import shown
 
 _MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
@@ -33,7 +32,7 @@ class BatchInfo:
         return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "BatchInfo":
+    def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
         """The inverse of `to_dict`."""
         times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
         rows, labelled = int(values["rows"]), int(values["labelled"])

@@ -1,13 +1,13 @@
 """A decision threshold and calibrated probabilities, inside the one estimator that is fitted, stored and judged."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.problem import Problem
 
 FOLDS = 4

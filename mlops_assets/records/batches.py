@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.keys import natural_order
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.splits import BatchInfo
     from mlops_assets.records.store import Transaction
 
 
@@ -181,14 +183,12 @@ class BatchLedger:
 
 def in_time(record: BatchRecord) -> tuple[str, Any]:
     """What sorts records by time where it is known, else by batch key."""
-    from mlops_assets.sources.keys import natural_order
 
     return record.start or "", natural_order(record.batch)
 
 
 def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
     """The accepted batch among `alike`, all of the same rows, before which `batch` gives way, or None."""
-    from mlops_assets.sources.keys import natural_order
 
     accepted = [each.batch for each in alike if each.status == "accepted"]
     others = [other for other in accepted if other != batch]
@@ -199,9 +199,6 @@ def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
 
 def batch_info(record: BatchRecord) -> "BatchInfo":
     """The record as the splits see it."""
-    import pandas as pd
-
-    from mlops_assets.modelling.splits import BatchInfo
 
     start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
     return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)

@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.typed import Records, TypedWriting
 from mlops_assets.resources.storage import Storage
+from mlops_assets.validation.schema import Schema, schema_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mlops_assets.records.store import Transaction
-    from mlops_assets.validation.schema import Schema
 
 DATASET = "dataset"
 OUTCOMES = "outcomes"
@@ -31,7 +30,6 @@ class Kinds:
 
     def schema(self) -> "Schema":
         """Return the kinds as batches are held against them."""
-        from mlops_assets.validation.schema import Schema
 
         return Schema(dict(self.columns), dict(self.origins), self.generation)
 
@@ -107,7 +105,6 @@ def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":
 
     Of more than 50 batches the first 50 are read: the later ones were held against them.
     """
-    from mlops_assets.validation.schema import Schema, schema_of
 
     learnt: Schema | None = None
     for record in list(records)[:_MOST_BATCHES]:

@@ -1,14 +1,14 @@
 """Connections to the database of records: SQLite so that many processes may read while one writes, or PostgreSQL."""
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
-
 from mlops_assets.errors import RecordsError
+from mlops_assets.lazy import sa
 
 SECONDS = 30
 """How long a writer waits for the one before it."""
@@ -59,7 +59,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     """Connections are made anew each time, in a tenth of a millisecond: a file may be replaced by a backup."""
     if not url.database or url.database == ":memory:":
         raise RecordsError("records are kept in a file: name one, as in sqlite:////folder/records.db")
-    engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": SECONDS})
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": SECONDS})
     sa.event.listen(engine, "do_connect", _make_folder)
     sa.event.listen(engine, "connect", _settle)
     sa.event.listen(engine, "begin", _begin)

@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.lazy import pd
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlops_assets.sources.data_version import data_version
 
 UNPARTITIONED = "all"
 """The batch under which the frame of an asset without partitions is stored."""
@@ -55,7 +54,6 @@ class BatchFiles(dg.ConfigurableIOManager):
     database: str = Field(default="", description="The same database as that of `Storage`.")
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-        import pandas as pd
 
         model, kind = _model_and_kind(context.asset_key)
         storage = Storage(root=self.root, database=self.database)
@@ -78,9 +76,6 @@ class BatchFiles(dg.ConfigurableIOManager):
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        import pandas as pd
-
-        from mlops_assets.sources.data_version import data_version
 
         if obj is None:
             return

@@ -3,15 +3,17 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger, BatchRecord, Labelled
+from mlops_assets.records.outcome_frames import LABEL, UnlikeKeys, as_keys, join, latest_labels
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.sources.keys import natural_order
+from mlops_assets.validation.schema import kind_of
 
 State = tuple[tuple[str, str], ...]
 """(batch, version) of all accepted batches of outcomes, in their natural order: what labels are made from."""
@@ -50,7 +52,6 @@ class OutcomesLedger:
 
     def all(self) -> list[OutcomesRecord]:
         """All records, in natural order of their batches."""
-        from mlops_assets.sources.keys import natural_order
 
         found = self._outcomes.all()
         return [found[batch] for batch in sorted(found, key=natural_order)]
@@ -127,9 +128,6 @@ def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
 
 def _label(model: Declaration, storage: Storage, record: BatchRecord, state: State) -> bool:
     """Store the labels that follow from `state` and point to them; whether that changed anything."""
-    from mlops_assets.records.outcome_frames import LABEL, as_keys, join
-    from mlops_assets.sources.data_version import data_version
-    from mlops_assets.validation.schema import kind_of
 
     keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
@@ -149,7 +147,6 @@ def _known(
 
     The kinds of the rows' key may not have been known when the outcomes came, as outcomes may come first.
     """
-    from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, latest_labels
 
     frames, unusable = [], []
     for batch, version in state:

@@ -1,10 +1,11 @@
 """The schema of the database of records: which one it has, and its way to the newest."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from mlops_assets.errors import RecordsError
+from mlops_assets.lazy import sa
 
 NEWEST = "0001"
 """The schema that this release reads and writes; the name of the last file in `migrations/versions`."""

@@ -4,12 +4,14 @@ A tidy frame of outcomes has the key columns and, for each row, `label` and `kno
 it is not said).
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import MlopsAssetsError, SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.times import parse_times
 from mlops_assets.text import shown
 from mlops_assets.validation.contract import contract_checks
@@ -17,7 +19,7 @@ from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbe
 
 LABEL, KNOWN_AT = "label", "known_at"
 _CONTRACT = ("row_count", "columns", "dtypes", "finite")
-_FUTURE_TOLERANCE = pd.Timedelta(days=1)
+_FUTURE_TOLERANCE = timedelta(days=1)
 _EXACT = 2**53
 
 
@@ -111,7 +113,7 @@ def join(keys: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
     return joined[[LABEL, KNOWN_AT]]
 
 
-def matched(keys: pd.DataFrame, labels: pd.DataFrame) -> "tuple[int, pd.Series]":
+def matched(keys: pd.DataFrame, labels: pd.DataFrame) -> tuple[int, pd.Series]:
     """How many of the rows with these keys have a label among `labels`, and which of the labels (n,) found a row."""
     alike, other = _comparable(keys, labels)
     on = list(keys.columns)

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.rows import Rows
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.predictions import Predictions
 
 _MOST_ROWS = 20_000
 _TIME = "time"
@@ -120,7 +116,6 @@ def with_scored_since(
 
     The champion saw neither in training, so it was as sure of the ones as of the others.
     """
-    import pandas as pd
 
     scores, times = reference.scores, reference.score_times
     if scores is None or times is None or not len(times):

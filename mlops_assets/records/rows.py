@@ -2,21 +2,16 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import read_labels
+from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.splits import BatchInfo
-
 
 TRAINING_SET = "training_set"
 """The documents in storage that name the batches of a training set, by its data version."""
@@ -58,7 +53,6 @@ class _Columns:
 
 def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
     """A recorded training set; `TrainingError` where its record is gone."""
-    from mlops_assets.modelling.manifest import Manifest
 
     values = storage.read_document(model, TRAINING_SET, version)
     if values is None:
@@ -128,7 +122,6 @@ def read_sampled(
     storage: Storage, model: Declaration, record: BatchRecord, most: int = 100_000
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """As `read_batch`, in order of time where rows have one; of more than `most` rows a sample, always the same."""
-    import numpy as np
 
     about = _known_by_now(storage, model, record)
     rows = None
@@ -154,7 +147,6 @@ def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> 
 
 def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> "pd.DataFrame":
     """Target, time, group, key and slices of all rows of a batch; a label that is known only later is NaN."""
-    import pandas as pd
 
     about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
     later = (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
@@ -163,7 +155,6 @@ def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> 
 
 def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> str:
     """The moment (UTC, ISO 8601) at which the next label of a batch that is none yet becomes one; "" for none."""
-    import pandas as pd
 
     if model.known_at is None:
         return ""
@@ -178,7 +169,6 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
     Rows of one moment have no order. That of a file is often by label or by place, which the block bootstrap would
     take for rows that hang together and the baseline "previous" for knowledge: they are shuffled, always alike.
     """
-    import numpy as np
 
     shuffled = np.random.default_rng(0).permutation(len(times))
     return np.lexsort((shuffled, times.to_numpy(), *(() if batch is None else (batch,))))
@@ -193,9 +183,6 @@ def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
 ) -> "tuple[pd.DataFrame, pd.Series]":
     """Target and identifying columns of all rows of a batch, and when each label became known (NaT: not said)."""
-    import pandas as pd
-
-    from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
@@ -229,8 +216,6 @@ def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
 def _rows(
     root: str, model: str, columns: _Columns, batches: "tuple[BatchInfo, ...]", known_by: "pd.Timestamp | None"
 ) -> Rows:
-    import numpy as np
-    import pandas as pd
 
     storage, features, abouts, moments = Storage(root=root), [], [], []
     for batch in batches:

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import TypeAdapter, ValidationError
 
 from mlops_assets.errors import DamagedRecordError
+from mlops_assets.records.engine import database_of
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 def store_of(storage: Storage) -> "RecordStore":
     """Return the database of records that belongs to a storage; only here SQLAlchemy is loaded, by what uses it."""
-    from mlops_assets.records.engine import database_of
     from mlops_assets.records.store import store_at
 
     return store_at(database_of(storage.database, storage.root))

@@ -11,6 +11,10 @@ from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, 
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.recipe import Recipe, restored
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -19,11 +23,6 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.predictions import Predictions
-    from mlops_assets.modelling.recipe import Recipe
     from mlops_assets.modelling.reproduction import Agreement, Difference, Kind, Reproduction
 
 MOST_ROWS = 100_000
@@ -178,7 +177,6 @@ def _recipe(
     model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
 ) -> "tuple[Recipe, list[str]]":
     """The recipe of a version, or what its tags and its run say of it, with a note of what they do not."""
-    from mlops_assets.modelling.recipe import restored
 
     recipe = stored_recipe(storage, version)
     if recipe is not None:
@@ -234,9 +232,6 @@ def _read(model: Declaration, manifest: "Manifest", storage: Storage) -> dict[st
 
 
 def _said(fitted: Any, X: "pd.DataFrame") -> "Predictions":
-    import numpy as np
-
-    from mlops_assets.modelling.predictions import predict
 
     if len(X) > MOST_ROWS:
         X = X.iloc[np.sort(np.random.default_rng(0).choice(len(X), MOST_ROWS, replace=False))]

@@ -7,18 +7,21 @@ from mlops_assets.assets.batch.features import earlier_rows, known_features, lea
 from mlops_assets.assets.batch.intake import unused
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.features import compute
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import DATASET, recorded_kinds
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.reading import read
 from mlops_assets.text import listed
+from mlops_assets.validation.schema import normalise
+from mlops_assets.validation.where import rows_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.manifest import Manifest
     from mlops_assets.modelling.reproduction import Difference, Enters
-    from mlops_assets.modelling.splits import BatchInfo
 
 _KINDS = ("dataset", "features", "labels")
 
@@ -89,8 +92,6 @@ def features_anew(
     Gives the manifest that names them, and the columns that came out otherwise of each batch for which any did.
     `FeaturesError` where the function fails.
     """
-    from mlops_assets.modelling.features import compute
-    from mlops_assets.sources.data_version import data_version
 
     ledger, changed = BatchesThen(storage, model.name, manifest), {}
     infos: dict[str, BatchInfo] = {}
@@ -118,7 +119,6 @@ def _unlike(then: "pd.DataFrame", now: "pd.DataFrame") -> list[str]:
 
 def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -> tuple[str, int | None]:
     """The version that a stored frame has by its content, and its rows."""
-    from mlops_assets.sources.data_version import data_version
 
     if not storage.has_frame(model, kind, batch, version):
         return "gone", None
@@ -131,10 +131,7 @@ def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -
 
 def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
     """The versions that the rows of the source would get, as they are and with the recorded types."""
-    from mlops_assets.sources.data_version import data_version
     from mlops_assets.validation.plain_columns import plain_columns
-    from mlops_assets.validation.schema import normalise
-    from mlops_assets.validation.where import rows_of
 
     frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
     if model.outcomes is not None and model.target in frame.columns:

@@ -1,5 +1,7 @@
 """Evidently's pages for people, drawn on bounded samples; no decision is taken from them."""
 
+from __future__ import annotations
+
 import re
 import tempfile
 import warnings
@@ -7,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import pandas as pd
+from mlops_assets.lazy import np, pd
 
 if TYPE_CHECKING:
     from evidently import Dataset, Report
@@ -124,13 +125,13 @@ def _safe_text(value: object) -> str:
     return re.sub(r"[<>&\"'`\\]", "_", str(value))[:100]
 
 
-def _dataset(frame: pd.DataFrame, **roles: Any) -> "Dataset":
+def _dataset(frame: pd.DataFrame, **roles: Any) -> Dataset:
     from evidently import DataDefinition, Dataset
 
     return Dataset.from_pandas(frame, data_definition=DataDefinition(**roles))
 
 
-def _html(report: "Report", current: "Dataset", reference: "Dataset") -> str:
+def _html(report: Report, current: Dataset, reference: Dataset) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn and numpy on bins that Evidently left almost empty
         snapshot = report.run(current, reference)

@@ -6,18 +6,16 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import ExpectationsError
+from mlops_assets.lazy import pd
 from mlops_assets.text import shown
 from mlops_assets.validation.suites import Expectation
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _INDEX = "mlops_assets_index"
 _LONGEST_TEXT = 500
@@ -79,7 +77,6 @@ def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) 
 
 def _with_times(frame: "pd.DataFrame", kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Limits and sets given as text become times where the column holds times: GX compares like with like only."""
-    import pandas as pd
 
     name = kwargs.get("column")
     if name not in frame.columns or not isinstance(frame[name], pd.Series):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.validation.suites import from_objects
 
 _FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_columns", "known_at")
 
@@ -42,7 +43,5 @@ def _objects(expectations: Any) -> str:
     if expectations is None or callable(expectations):
         return getattr(expectations, "__qualname__", "")
     from dataclasses import asdict
-
-    from mlops_assets.validation.suites import from_objects
 
     return json.dumps([asdict(each) for each in from_objects(expectations)], sort_keys=True, default=str)

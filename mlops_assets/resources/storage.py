@@ -13,10 +13,9 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import DamagedRecordError, MlopsAssetsError
+from mlops_assets.lazy import np, pd
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     import pyarrow.parquet as pq
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -154,7 +153,6 @@ def _parquet_writer(frame: "pd.DataFrame", path: Path) -> Callable[[IO[bytes]], 
 
 
 def _read(file: "pq.ParquetFile", columns: list[str] | None, rows: "np.ndarray | None") -> "pd.DataFrame":
-    import pandas as pd
 
     frame: pd.DataFrame
     if rows is None:

@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,13 @@ from mlops_assets.assets.promotion.registry_state import (
 )
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import check_result
+from mlops_assets.declaration import Declaration
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.evaluated import newest_passed
 from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.registry_probe import impatient
@@ -64,52 +63,28 @@ def registry_watch_sensor(
         states: dict[str, str] = cursor.get("states", {})
         registry = impatient(mlflow_registry)
         artifacts = Artifacts(cursor.get("copied", {}))
-        names = [model.name for model in models_of(context)]
         events: list[dg.AssetCheckEvaluation] = []
-        last = cursor.get("last", "")
-        look = partial(_state, storage=mlops_storage, registry=registry, artifacts=artifacts)
-        with store_of(mlops_storage).at_once():
-            for model, state in _states(context, names, last, look):
-                last = model
-                if (
-                    state is not None
-                    and state.news
-                    and (states.get(model) != state.digest or _other_on_record(context.instance, state))
-                ):
-                    context.log.info(f"{model}: {state.state}: {state.reason}")
-                    events.append(_evaluation(state))
-                    states[model] = state.digest
-        told = {
-            "states": {model: states[model] for model in names if model in states},
-            "copied": {model: artifacts.copied[model] for model in names if model in artifacts.copied},
-            "last": last,
+
+        def watch(model: Declaration) -> None:
+            ledger = PromotionLedger(mlops_storage, model.name)
+            state = registry_state(registry, ledger, model.name, artifacts.look)
+            told = states.get(model.name) == state.digest and not _other_on_record(context.instance, state)
+            if state.news and not told:
+                context.log.info(f"{model.name}: {state.state}: {state.reason}")
+                events.append(_evaluation(state))
+                states[model.name] = state.digest
+
+        begin = cursor.get("next", "")
+        following = each_model(context, mlops_storage, begin, watch, seconds=SECONDS_A_TICK, ends_at=(RegistryError,))
+        names = {model.name for model in models_of(context)}
+        kept = {
+            "states": {name: state for name, state in states.items() if name in names},
+            "copied": {name: finding for name, finding in artifacts.copied.items() if name in names},
+            "next": following,
         }
-        return dg.SensorResult(cursor=json.dumps(told), asset_events=events)
+        return dg.SensorResult(cursor=json.dumps(kept), asset_events=events)
 
     return sensor
-
-
-def _states(
-    context: dg.SensorEvaluationContext,
-    names: Sequence[str],
-    last: str,
-    look: Callable[[str], RegistryState | None],
-) -> Iterator[tuple[str, RegistryState | None]]:
-    """The models that come after `last`, round and round, with their states; as many as there is time for."""
-    begin = time.monotonic()
-    for model in [*(each for each in names if each > last), *(each for each in names if each <= last)]:
-        if time.monotonic() - begin > SECONDS_A_TICK:
-            return
-        state = None
-        try:
-            state = look(model)
-        except RegistryError as error:
-            context.log.warning(f"MLflow does not answer: {error}")
-            yield model, None
-            return
-        except Exception as error:  # one model's broken record must not keep all others from being watched
-            context.log.error(f"{model}: not watched: {type(error).__name__}: {error}")
-        yield model, state
 
 
 @dataclass
@@ -155,10 +130,6 @@ def _written(folder: Path) -> str:
             about = Path(parent, name).lstat()
             told.append((parent, name, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
     return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()
-
-
-def _state(model: str, storage: Storage, registry: MlflowRegistry, artifacts: Artifacts) -> RegistryState:
-    return registry_state(registry, PromotionLedger(storage, model), model, artifacts.look)
 
 
 def _other_on_record(instance: dg.DagsterInstance, state: RegistryState) -> bool:

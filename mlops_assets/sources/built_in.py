@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from mlops_assets.lazy import pd
 from mlops_assets.sources.look import Look, Period
 from mlops_assets.sources.source import Source
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 READ_BY = {
     "folder": "mlops_assets.sources.folder",

@@ -1,12 +1,11 @@
 """The version of the content of rows, as a hash."""
 
+from __future__ import annotations
+
 import hashlib
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from pandas.util import hash_pandas_object
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.text import cell_text
 
 
@@ -24,18 +23,18 @@ def data_version(frame: pd.DataFrame) -> str:
     return digest.hexdigest()[:16]
 
 
-def _hashes(frame: pd.DataFrame) -> "np.ndarray[Any, Any]":
+def _hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Return a number for each row; cells that cannot be hashed, such as lists, count by their text."""
     try:
         if not any(_says_its_address(column) for _, column in frame.items()):
-            return hash_pandas_object(frame, index=False).to_numpy()
+            return pd.util.hash_pandas_object(frame, index=False).to_numpy()
     except Exception:  # cells are objects of any library; such a batch is rejected later, with its row
         pass
     texts = {
         place: [cell_text(value).encode("utf-8", "backslashreplace").decode() for value in frame.iloc[:, place]]
         for place in range(frame.shape[1])
     }
-    return hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
+    return pd.util.hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
 
 
 def _says_its_address(column: pd.Series) -> bool:

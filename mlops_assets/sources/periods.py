@@ -1,16 +1,17 @@
 """The periods that moments lie in: their keys, where they begin and end, and which are over."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.sources.look import RUNNING, Period, Waiting
 
 _FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
-_FUTURE_TOLERANCE = pd.Timedelta(days=1)
+_FUTURE_TOLERANCE = timedelta(days=1)
 
 
 def period_key(moment: pd.Timestamp, period: Period) -> str:
@@ -23,7 +24,7 @@ def period_key(moment: pd.Timestamp, period: Period) -> str:
     return moment.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[period])
 
 
-def period_keys(times: pd.Series, period: Period) -> "np.ndarray[Any, Any]":
+def period_keys(times: pd.Series, period: Period) -> np.ndarray[Any, Any]:
     """Return the `period_key` of each moment, shape (rows,); with a zone, in UTC. None may be missing."""
     moments = times.dt.tz_convert("UTC").dt.tz_localize(None) if times.dt.tz is not None else times
     codes, days = pd.factorize(moments.dt.normalize())

@@ -1,18 +1,17 @@
 """Look at a source and read from it: results are checked, and whatever a user's source raises is one of our errors."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.built_in import BuiltIn
 from mlops_assets.sources.keys import is_safe
 from mlops_assets.sources.look import Look, Waiting
 from mlops_assets.sources.raised import what_raised
+from mlops_assets.sources.rows import refuse, timed
 from mlops_assets.sources.source import Source
 from mlops_assets.text import shown
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _UNSAFE = "its key is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' only, at most 100 of them. Return another key"
 
@@ -40,9 +39,6 @@ def read(source: Source, key: str) -> "pd.DataFrame":
     """
     if isinstance(source, BuiltIn):
         return source.read(key)
-    import pandas as pd
-
-    from mlops_assets.sources.rows import refuse, timed
 
     frame = _called(source, "read", key)
     _expect(source, "read", isinstance(frame, pd.DataFrame), f"expected a DataFrame, got a {type(frame).__name__}")

@@ -1,11 +1,12 @@
 """What holds for the rows of every source: divided by period, times as times, and no more than is allowed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.keys import is_safe
 from mlops_assets.sources.look import Period
 from mlops_assets.sources.periods import period_keys

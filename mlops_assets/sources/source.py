@@ -6,17 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
+from mlops_assets.lazy import pd
 from mlops_assets.sources.assets import Assets
 from mlops_assets.sources.limits import Limits
 from mlops_assets.sources.look import Look, Period
 from mlops_assets.strict_model import Declared, DeclaredWrongly, Problem, without_address
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _METHODS = {"look": "look(self, seen) -> Look", "read": "read(self, key) -> DataFrame"}
 

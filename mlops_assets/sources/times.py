@@ -1,12 +1,13 @@
 """Read a column as times, and refuse a value that is not one, or that can be read in two ways."""
 
+from __future__ import annotations
+
 import re
 import warnings
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 
 _DAY_OR_MONTH = r"\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4}|\d{2})(?:\D|$)"
 

@@ -1,15 +1,19 @@
 """How many independent rows the rows of a reference and of a batch are worth where they hang together in time."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mlops_assets.lazy import np
 from mlops_assets.statistics import students_t
 from mlops_assets.statistics.resampling import block_length
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float64]"
+Integers: TypeAlias = "NDArray[np.int64]"
 
 FEWEST_BLOCKS = 10
 _ROWS_LOOKED_AT = 16_000
@@ -28,7 +32,7 @@ class Side:
     cells: Integers | None = None
     weights: Floats | None = None
 
-    def of(self, known: NDArray[np.bool_]) -> "Side":
+    def of(self, known: NDArray[np.bool_]) -> Side:
         """Those rows alone."""
         if known.all():
             return self

@@ -1,14 +1,16 @@
 """Resamples of whole groups of rows: those of one customer or one site say less than as many strangers."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.statistics.resampling import Floats, counts, few_at_a_time
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CELLS = 2_000_000
 
@@ -21,7 +23,7 @@ class Groups:
     size: NDArray[np.int64]
 
     @classmethod
-    def of(cls, groups: Any) -> "Groups":
+    def of(cls, groups: Any) -> Groups:
         """Groups from a name for each row (n,); rows without a name are one group."""
         number = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
         return cls(number, np.bincount(number))
@@ -31,7 +33,7 @@ class Groups:
         """How many groups of equal size tell as much (Kish 1965): few large ones outweigh many small."""
         return float(self.size.sum() ** 2 / np.sum(self.size.astype(np.float64) ** 2))
 
-    def take(self, rows: NDArray[np.int64]) -> "Groups":
+    def take(self, rows: NDArray[np.int64]) -> Groups:
         """Return the groups of these rows, by position."""
         return Groups.of(self.number[rows])
 

@@ -1,7 +1,8 @@
 """Correction of p-values for the number of tests."""
 
-import numpy as np
+from __future__ import annotations
 
+from mlops_assets.lazy import np
 from mlops_assets.statistics.resampling import Floats
 
 

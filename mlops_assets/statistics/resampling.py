@@ -1,14 +1,16 @@
 """Block bootstrap of row losses: rows near in time resemble each other, so whole blocks are drawn."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
+from mlops_assets.lazy import np, scipy
 
-from mlops_assets.lazy import scipy
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = "NDArray[np.float64]"
 
 _MOST_BLOCKS = 10_000
 _CELLS = 2_000_000
@@ -31,7 +33,7 @@ def block_length(series: Floats) -> int:
     spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
     covariance = np.fft.irfft(spectrum, size)[: lags + 1] / n
     small = np.abs(covariance[1:] / covariance[0]) < 2.0 * np.sqrt(np.log10(n) / n)
-    quiet = np.flatnonzero(sliding_window_view(small, run).all(axis=1))
+    quiet = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(small, run).all(axis=1))
     last = int(quiet[0]) if len(quiet) else int(np.flatnonzero(~small)[-1]) + 1
     width = min(2 * max(last, 1), lags)
     k = np.arange(1, width + 1)

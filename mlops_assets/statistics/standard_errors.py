@@ -1,8 +1,8 @@
 """How far a mean over rows may be off, where rows near in time resemble each other."""
 
-import numpy as np
+from __future__ import annotations
 
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.resampling import Floats, block_length
 
 

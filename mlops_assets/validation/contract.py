@@ -3,14 +3,14 @@
 Great Expectations passes almost everything on no rows or on an all-null column; these checks do not.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.lazy import np, pd
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.names import contract_names
 from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbers, numbers, schema_of, times

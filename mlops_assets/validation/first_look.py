@@ -1,11 +1,12 @@
 """What the first batch shows of a mistake that later batches would repeat: told, and stopping nothing."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection
 
-import pandas as pd
-
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.lazy import pd
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.schema import kind_of, not_numbers, numbers
 

@@ -13,6 +13,7 @@ import yaml
 
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
+from mlops_assets.validation.schema import kind_of, numbers
 
 _HEADER = """\
 # Expectations of {name}, inferred from its first batches. This file is yours: edit it, it is never overwritten.
@@ -113,7 +114,6 @@ def _size(frames: "Sequence[pd.DataFrame]") -> dict[str, Any]:
 
 
 def _of_column(name: str, column: "pd.Series", is_target: bool, may_be_empty: bool) -> list[dict[str, Any]]:
-    from mlops_assets.validation.schema import kind_of, numbers
 
     kind = kind_of(column)
     found: list[dict[str, Any]] = []

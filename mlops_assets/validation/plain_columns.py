@@ -4,6 +4,8 @@ Numbers become float64 or int64, booleans bool (objects of True, False and NaN w
 text, times become datetime64[us] in UTC without a zone, and a column without any value becomes float64.
 """
 
+from __future__ import annotations
+
 import datetime
 import decimal
 import uuid
@@ -11,11 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.lazy import pa
+from mlops_assets.lazy import np, pa, pd
 from mlops_assets.text import cell_text, listed, shown
 
 LARGEST_INTEGER = 2**63 - 1

@@ -1,13 +1,13 @@
 """The columns of a batch and what kind of values each holds, as far as the contract between batches needs it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import ExpectationsError
+from mlops_assets.lazy import np, pd
 from mlops_assets.text import shown
 
 KINDS = ("number", "text", "boolean", "time", "mixed", "null")
@@ -42,7 +42,7 @@ class Schema:
     origins: dict[str, str] = field(default_factory=dict)
     generation: int = 0
 
-    def merged(self, other: "Schema") -> "Schema":
+    def merged(self, other: Schema) -> Schema:
         """The same columns, with every "null" kind replaced by what `other` knows of that column."""
         learnt = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
         return Schema(
@@ -50,7 +50,7 @@ class Schema:
             self.origins | {name: batch for name, batch in other.origins.items() if name in learnt},
         )
 
-    def conflicts(self, other: "Schema") -> list[str]:
+    def conflicts(self, other: Schema) -> list[str]:
         """A sentence for each column of which `other` knows another kind."""
         return [
             f"{shown(name)}: {other.columns[name]}, but {kind}{self.origin(name)}"
@@ -66,7 +66,7 @@ class Schema:
         return {"columns": dict(self.columns), "origins": dict(self.origins), "generation": self.generation}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> "Schema":
+    def from_dict(cls, value: Mapping[str, Any]) -> Schema:
         """Reads what `to_dict` gave. Raises ExpectationsError for anything else."""
         columns = value.get("columns") if isinstance(value, Mapping) else None
         if not isinstance(columns, Mapping):

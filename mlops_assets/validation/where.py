@@ -1,13 +1,14 @@
 """`where`: the rows of a source that are a model's, told by equality with declared values."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.schema import kind_of, not_numbers, numbers
 

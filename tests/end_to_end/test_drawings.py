@@ -56,7 +56,7 @@ def raises(*_args, **_named):
 
 def lived_without_drawings(deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch) -> DeployedModel:
     for function in (
-        *("resources.evidently_pages.performance_page", "resources.evidently_pages.drift_page"),
+        *("assets.batch.performance.performance_page", "assets.batch.drift.drift_page"),
         *(
             "modelling.plots.model_plots.calibration",
             "modelling.plots.model_plots.roc_pr",

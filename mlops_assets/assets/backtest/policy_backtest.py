@@ -13,9 +13,20 @@ from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, model_asset
 from mlops_assets.assets.shared.metadata import metadata, table
+from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult, backtest, useful_life
+from mlops_assets.decisions.retraining.candidates import (
+    Trial,
+    default_price,
+    python_snippet,
+    total,
+    trials,
+    winner,
+    yaml_snippet,
+)
 from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.modelling.fitting.parameter_names import full_name
 from mlops_assets.records.promotions import champion_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -24,8 +35,6 @@ from mlops_assets.text import listed
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult
-    from mlops_assets.decisions.retraining.candidates import Trial
 
 TOLERANCE = 0.05
 """A model's useful life ends where it is this much worse than a fresh one."""
@@ -79,7 +88,6 @@ class Recommended:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each policy, the cheapest first, the oracle last."""
-        from mlops_assets.decisions.retraining.candidates import total
 
         ordered = sorted(self.backtest.results, key=lambda each: total(each, self.price))
         return [
@@ -145,8 +153,6 @@ def recommend(
     say: Callable[[str], None] = lambda _: None,
 ) -> Recommended:
     """Replay the stored batches of a model, and choose. `tuned` are parameters as in `Pipeline.set_params`."""
-    from mlops_assets.decisions.retraining.backtest import backtest
-    from mlops_assets.decisions.retraining.candidates import default_price, trials, winner
 
     history = StoredHistory(model, storage, tuned, say)
     start = history.first(config.newest)
@@ -170,7 +176,6 @@ def recommend(
 
 def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a fitted Pipeline has for searched parameters, named as in `Pipeline.set_params`."""
-    from mlops_assets.modelling.fitting.parameter_names import full_name
 
     known, full = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
     return {name: known[name] for name in full if name in known}
@@ -209,7 +214,6 @@ def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Se
 
 
 def _contender(trial: "Trial", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
-    from mlops_assets.decisions.retraining.backtest import Contender
 
     ticks = _ticks(rule, arrivals[0].came, arrivals[-1].came) if rule.cron else ()
     return Contender(trial.name, rule, ticks, trial.taken)
@@ -223,8 +227,6 @@ def _ticks(rule: Retraining, since: "datetime", until: "datetime") -> "tuple[dat
 
 
 def _metadata(found: Recommended) -> dict[str, Any]:
-    from mlops_assets.decisions.retraining.backtest import useful_life
-    from mlops_assets.decisions.retraining.candidates import python_snippet, winner, yaml_snippet
 
     least = winner(found.backtest.results, found.price, equal=0)
     life = useful_life(found.backtest.ages, TOLERANCE)

@@ -7,25 +7,33 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.assets.batch.performance import judged_loss
+from mlops_assets.assets.training.fit import decided_by
+from mlops_assets.decisions.drift.error_budget import allowed_level
+from mlops_assets.decisions.performance.decay import decay
+from mlops_assets.decisions.promotion.comparison import compare
+from mlops_assets.decisions.promotion.gates import quality
+from mlops_assets.decisions.retraining.backtest import Arrival
+from mlops_assets.decisions.retraining.decide import duration
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores
+from mlops_assets.modelling.metrics.own import is_own
+from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.problem import Problem, problem_of
+from mlops_assets.modelling.splits import split_in_time, time_folds
 from mlops_assets.records.batches import BatchLedger, BatchRecord, batch_info
 from mlops_assets.records.labels import read_labels, unready
+from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
 from mlops_assets.records.rows import Rows, read_holdout, read_sampled, read_train
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from mlops_assets.decisions.drift.batch_drift import Pair
-    from mlops_assets.decisions.retraining.backtest import Arrival
     from mlops_assets.modelling.fitting.search import SearchResult
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.metrics import Metric
-    from mlops_assets.modelling.predictions import Predictions
-    from mlops_assets.modelling.problem import Problem
 
 _TIMELESS = timedelta(days=30)
 """Batches without a time are taken to come this far apart, so that no budget holds them back."""
@@ -91,7 +99,6 @@ class StoredHistory:
     def searched(self, position: int) -> "SearchResult":
         """The declared search, made once on the training set as of a position."""
         from mlops_assets.modelling.fitting.search import search
-        from mlops_assets.modelling.splits import time_folds
 
         rows, wanted = read_train(self._storage, self._model, self._manifest(position)), self._model.search
         if wanted is None:
@@ -112,7 +119,6 @@ class StoredHistory:
         Left out are the classifier over all features, importances, and earlier alarms, which the level depends on.
         """
         from mlops_assets.decisions.drift.batch_drift import Pair, drift
-        from mlops_assets.decisions.drift.error_budget import allowed_level
 
         declared, rule, record = self._model, self._model.drift, self._records[batch]
         frame, times = self._reference(model)
@@ -146,7 +152,6 @@ class StoredHistory:
 
     def _decayed(self, model: int, batch: int) -> bool | None:
         """As the step `performance` finds it."""
-        from mlops_assets.decisions.performance.decay import decay
 
         judged = judged_loss(self._metrics(), self._problem())
         found = decay(
@@ -159,7 +164,6 @@ class StoredHistory:
 
     def _better(self, challenger: int, champion: int) -> bool:
         """Whether the challenger keeps the declared quality and is promoted by the comparison on its holdout."""
-        from mlops_assets.decisions.promotion.comparison import compare
 
         rules, group = self._model.gates, self._model.group
         if not self._passes(challenger):
@@ -178,8 +182,6 @@ class StoredHistory:
         return found.verdict == "promote"
 
     def _passes(self, model: int) -> bool:
-        from mlops_assets.decisions.promotion.gates import quality
-        from mlops_assets.modelling.metrics import scores
 
         if self._fitted(model)[0] is None:
             return False
@@ -189,19 +191,15 @@ class StoredHistory:
         return quality(found, gates.minimum, gates.maximum).passed
 
     def _split(self, position: int) -> "Manifest":
-        from mlops_assets.modelling.manifest import Manifest
-        from mlops_assets.modelling.splits import split_in_time
 
         found = split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
         return Manifest(found.train, found.holdout, found.left_out)
 
     def _measures(self) -> "tuple[Metric, ...]":
-        from mlops_assets.modelling.metrics import default_metrics, metric
 
         return tuple(metric(name) for name in self._model.metrics or default_metrics(self._problem()))
 
     def _problem(self) -> "Problem":
-        from mlops_assets.modelling.problem import problem_of
 
         return problem_of(self._rows(0).y, self._model.problem)
 
@@ -222,9 +220,6 @@ class StoredHistory:
         return self._fits[trained_on]
 
     def _pipeline(self, rows: Rows) -> Any:
-        from mlops_assets.assets.training.fit import decided_by
-        from mlops_assets.modelling.fitting.estimators import build
-        from mlops_assets.modelling.problem import problem_of
 
         model = self._model
         problem, by = problem_of(rows.y, model.problem), decided_by(model)
@@ -232,7 +227,6 @@ class StoredHistory:
         return pipeline.set_params(**self._params) if self._params else pipeline
 
     def _judged_on(self, model: int) -> Rows:
-        from mlops_assets.modelling.manifest import Manifest
 
         return read_holdout(self._storage, self._model, Manifest((), self._manifest(model).holdout))
 
@@ -241,17 +235,14 @@ class StoredHistory:
 
     def _together(self, model: int, held_by: int) -> "Predictions":
         """What a model says of the holdout of another."""
-        from mlops_assets.modelling.predictions import predict
 
         return predict(self._fitted(model)[0], self._judged_on(held_by).X)
 
     def _read_rows(self, batch: int) -> Rows:
-        from mlops_assets.modelling.manifest import Manifest
 
         return read_holdout(self._storage, self._model, Manifest((), (self._infos[batch],)))
 
     def _predict(self, model: int, batch: int) -> "Predictions":
-        from mlops_assets.modelling.predictions import predict
 
         return predict(self._fitted(model)[0], self._rows(batch).X)
 
@@ -266,14 +257,12 @@ def as_loss(metric: "Metric", value: float) -> float:
     """
     if not metric.greater_is_better:
         return value
-    from mlops_assets.modelling.metrics.own import is_own
 
     return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
 
 
 def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":
     """When batches came: with their last row; without `time`, 30 days apart."""
-    from mlops_assets.decisions.retraining.backtest import Arrival
 
     found: list[Arrival] = []
     came = (datetime.min if model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
@@ -286,7 +275,6 @@ def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecor
 
 def _known(model: Declaration, storage: Storage, record: BatchRecord) -> datetime | None:
     """When `label_share` of a batch's labels were known; None where they do not say, and count as there at once."""
-    from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 
     if model.known_at is None:
         return None
@@ -306,6 +294,5 @@ def _utc(moment: str) -> datetime:
 
 
 def _span(text: str) -> timedelta:
-    from mlops_assets.decisions.retraining.decide import duration
 
     return duration(text)

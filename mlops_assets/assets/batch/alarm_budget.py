@@ -1,14 +1,11 @@
 """How sure a drift alarm of a batch must be, so that false alarms of a model stay within the declared number."""
 
-from typing import TYPE_CHECKING
-
+from mlops_assets.decisions.drift.error_budget import Level, allowed_level
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    from mlops_assets.decisions.drift.error_budget import Level
 
 
 def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "Level":
@@ -16,9 +13,6 @@ def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "L
 
     Batches lie where their rows do in time; those without a time lie where they were scored.
     """
-    import pandas as pd
-
-    from mlops_assets.decisions.drift.error_budget import allowed_level
 
     reports = BatchReports(storage, model.name)
     drift, scored = reports.all("drift"), reports.all("predictions")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from mlops_assets.assets.shared.metadata import check_result, column_schema, met
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import StaleRecordError
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import (
     DATASET,
@@ -26,16 +27,15 @@ from mlops_assets.records.column_kinds import (
     stored_dataset,
 )
 from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.data_version import data_version
 from mlops_assets.text import inert
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from mlops_assets.validation.schema import schema_of
 
 CONTRACT = {
     "readable": "The source gives the batch within its limits of size, rows and encoding.",
@@ -101,7 +101,6 @@ def _take_in(
 
     The outcomes come back, with a failed one where another batch that was accepted meanwhile holds other kinds.
     """
-    from mlops_assets.sources.data_version import data_version
 
     if frame is None or reasons(outcomes):
         return None, outcomes
@@ -118,8 +117,6 @@ def _take_in(
     if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
         return None, outcomes
     if model.outcomes:
-        from mlops_assets.records.labels import refresh_labels
-
         refresh_labels(model, storage, [batch])
     hints = [each.message for each in outcomes if each.name in FIRST_LOOK and not each.passed]
     return _shown(model, batch, version, frame, storage, hints), outcomes
@@ -141,7 +138,6 @@ def _reject(
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why, and keep the rows apart for a person to look at."""
-    from mlops_assets.sources.data_version import data_version
 
     rows, version = 0, None
     if frame is not None:
@@ -198,7 +194,6 @@ def _accept(
     """Store the rows, learn the kinds of their columns and record them; instead, the columns of which a batch that was
     accepted since this one was validated holds other kinds.
     """
-    from mlops_assets.validation.schema import schema_of
 
     keep_frame(storage, model.name, "dataset", batch, version, frame)
     start, end = _span(model, frame)

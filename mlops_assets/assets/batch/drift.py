@@ -11,24 +11,25 @@ from mlops_assets.assets.batch.report import PageConfig, record_report, unknown,
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.drift.column_tests import FeatureDrift
+from mlops_assets.decisions.drift.error_budget import Level
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.predictions import predict
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.promotions import champion_of
 from mlops_assets.records.references import Reference, keep_scores, read_reference, with_scored_since
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.rows import read_sampled
+from mlops_assets.resources.evidently_pages import drift_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import counted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mlops_assets.decisions.drift.batch_drift import DriftReport
-    from mlops_assets.decisions.drift.column_tests import FeatureDrift
-    from mlops_assets.decisions.drift.error_budget import Level
 
 _MOST_IN_TABLE = 200
 _MOST_IN_MESSAGE = 8
@@ -77,7 +78,6 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
         shown = _drift_metadata(report, champion, level)
 
         def draw() -> str:
-            from mlops_assets.resources.evidently_pages import drift_page
 
             return drift_page(reference.rows, X, list(X.columns), model.seed)
 
@@ -141,7 +141,6 @@ def _said(
     model: Declaration, champion: ModelVersion, X: "pd.DataFrame", registry: MlflowRegistry
 ) -> "pd.DataFrame | None":
     """What the champion says of these rows; None where it cannot score them, which its features then show."""
-    from mlops_assets.modelling.predictions import predict
 
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), X).frame()

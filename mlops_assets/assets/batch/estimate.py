@@ -3,22 +3,21 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.metrics import metric
+from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.rows import read_holdout, read_manifest
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.sources.keys import natural_order
 
 _FOLDER = "estimates"
 _SHOWN = 10
@@ -63,7 +62,6 @@ def estimate_unseen(
     registry: MlflowRegistry,
 ) -> BatchEstimate | str:
     """The estimate for a batch whose labels are not in, kept; why there is none ("" for regression)."""
-    from mlops_assets.modelling.predictions import predict
 
     kept = _kept(model, champion, record, storage)
     if kept is not None:
@@ -117,7 +115,6 @@ def realise(
     model: Declaration, made: BatchEstimate, y: "pd.Series", said: "Predictions", storage: Storage
 ) -> BatchEstimate:
     """Keep what the metric came to on the labelled rows beside what was expected of it."""
-    from mlops_assets.modelling.metrics import metric
 
     value = float(metric(made.metric).function(y.to_numpy(), said))
     known = replace(made, realised=value if math.isfinite(value) else None)
@@ -170,7 +167,6 @@ def _row(made: BatchEstimate) -> Mapping[str, Any]:
 
 def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequence[BatchEstimate]:
     """All estimates of the same metric, of any champion, up to this batch, which is the last."""
-    from mlops_assets.sources.keys import natural_order
 
     kept = _estimates(storage, model.name).all().values()
     before = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ExpectationsError
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -20,7 +21,6 @@ from mlops_assets.validation.suites import Expectation, from_objects, infer, loa
 if TYPE_CHECKING:
     import logging
 
-    import pandas as pd
 
 SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"

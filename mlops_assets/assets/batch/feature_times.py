@@ -3,14 +3,12 @@
 import inspect
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.text import listed, shown
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mlops_assets.validation.schema import kind_of, times
 
 _LOOKED_AT = 200
 _REMEDY = "derive numbers from them in `features` (hour, weekday, days since ...)"
@@ -52,7 +50,6 @@ def with_times_as_text(
 
 
 def _times(frame: "pd.DataFrame") -> list[str]:
-    from mlops_assets.validation.schema import kind_of
 
     return [str(name) for name in frame.columns if kind_of(frame[name]) == "time"]
 
@@ -64,7 +61,6 @@ def _found(column: "pd.Series") -> str:
 
 def _reads_as_times(column: "pd.Series") -> bool:
     """Whether all of the first values of a text column are times; digits alone are rather a code."""
-    from mlops_assets.validation.schema import kind_of, times
 
     values = column.dropna().head(_LOOKED_AT)
     if kind_of(values) != "text" or not values.astype(str).str.contains(r"\d{4}.?\d|\d.?\d{4}").all():

@@ -1,7 +1,7 @@
 """`features`: the user's function over a batch and its history, the same for training and scoring."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -11,16 +11,16 @@ from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.features import compute, looks_ahead
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
 from mlops_assets.records.frames import keep_frame
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.sources.times import parse_times
 from mlops_assets.text import listed
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.validation.schema import Schema
+from mlops_assets.validation.schema import Schema, schema_of
 
 CHECKS = {
     "feature_columns": "The columns and kinds of values are those of the first batch of this declaration.",
@@ -45,8 +45,6 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     def features(
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        from mlops_assets.modelling.features import compute
-        from mlops_assets.sources.data_version import data_version
 
         ledger = BatchLedger(mlops_storage, model.name)
         record = ledger.accepted(context.partition_key)
@@ -94,7 +92,6 @@ def earlier_rows(
     model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
 ) -> "pd.DataFrame":
     """Rows of accepted batches within the lookback, earlier than the first row of this batch."""
-    import pandas as pd
 
     if not (model.lookback and model.time):
         return batch.iloc[:0]
@@ -120,9 +117,6 @@ def earlier_rows(
 
 def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
     """Of which rows (n,) the label was known at a moment; not of those that do not say since when."""
-    import pandas as pd
-
-    from mlops_assets.sources.times import parse_times
 
     if known_at not in rows.columns:
         return pd.Series(False, index=rows.index)
@@ -155,7 +149,6 @@ def _columns(
     left_out: list[str],
 ) -> CheckOutcome:
     """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
-    from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(table, batch)
     place = of_features(model.features_version)
@@ -182,7 +175,6 @@ def _columns(
 
 
 def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
-    from mlops_assets.modelling.features import looks_ahead
 
     leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
     if not leaking:

@@ -1,18 +1,15 @@
 """What the intake of rows and of outcomes share: a fault of a batch rejects it, any other fails the run."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.validation.schema import Schema
+from mlops_assets.lazy import pd
+from mlops_assets.validation.schema import Schema
 
 Result = TypeVar("Result")
 
@@ -44,7 +41,6 @@ def unused(model: Declaration) -> set[str]:
 
 def judged_columns(model: Declaration, schema: "Schema") -> "Schema":
     """The schema without the columns that may hold anything; optional ones that it lacks are of no known kind yet."""
-    from mlops_assets.validation.schema import Schema
 
     columns = {name: kind for name, kind in schema.columns.items() if name not in unused(model)}
     columns |= {name: "null" for name in model.optional if name not in schema.columns}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -13,16 +13,15 @@ from mlops_assets.assets.shared.keys import MARK, asset_key, check_specs, model_
 from mlops_assets.assets.shared.metadata import check_result, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.column_kinds import DATASET, OUTCOMES, record_kinds, recorded_kinds
 from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord, refresh_labels
+from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched, outcome_checks, tidy
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.validation.schema import Schema
+from mlops_assets.sources.data_version import data_version
+from mlops_assets.validation.schema import Schema, kind_of, schema_of
 
 CHECKS = {
     "readable": "The source gives the batch within its limits of size, rows and encoding.",
@@ -81,11 +80,8 @@ def _validated(
     model: Declaration, batch: str, storage: Storage, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
     """The batch (None where it cannot be read), the kinds its columns must hold, and the outcome of each check."""
-    import pandas as pd
 
-    from mlops_assets.records.outcome_frames import outcome_checks
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
-    from mlops_assets.validation.schema import Schema
 
     assert model.outcomes is not None
     outcomes = model.outcomes
@@ -119,7 +115,6 @@ def _reject(
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why, and keep the rows apart for a person to look at; what the batch said before counts no longer."""
-    from mlops_assets.sources.data_version import data_version
 
     rows, version = 0, None
     if frame is not None:
@@ -139,9 +134,6 @@ def _accept(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-    from mlops_assets.records.outcome_frames import tidy
-    from mlops_assets.sources.data_version import data_version
-    from mlops_assets.validation.schema import Schema, schema_of
 
     found = schema_of(frame[[*model.key, model.target]])
     kinds = Schema({**found.columns, **{k: v for k, v in schema.columns.items() if v != "null"}})
@@ -195,8 +187,6 @@ def _record_and_refresh(
 
 def _matches(model: Declaration, labels: "pd.DataFrame", storage: Storage) -> tuple[int, int, int, list[str]]:
     """Rows and batches that have one of these labels' keys, keys that have no row, and what could not be compared."""
-    from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched
-    from mlops_assets.validation.schema import kind_of
 
     rows, batches, problems = 0, 0, []
     waiting = labels[model.key].drop_duplicates(ignore_index=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -22,23 +22,22 @@ from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.assets.shared.sparklines import MOST_POINTS, trend
 from mlops_assets.assets.training.gates import Case, open_case
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.performance.decay import Decay, decay, insufficient_labels
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.problem import Problem
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.labels import unusable_outcomes
 from mlops_assets.records.promotions import champion_of
 from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import next_label_at, read_labelled
+from mlops_assets.resources.evidently_pages import PREDICTION, TARGET, performance_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.decisions.performance.decay import Decay
-    from mlops_assets.modelling.metrics import Metric
-    from mlops_assets.modelling.predictions import Predictions
-    from mlops_assets.modelling.problem import Problem
+from mlops_assets.sources.keys import natural_order
 
 KIND: ReportKind = "performance"
 
@@ -133,7 +132,6 @@ class _Judged:
 
     def page(self, seed: int) -> str:
         """Evidently's page of both sides."""
-        from mlops_assets.resources.evidently_pages import performance_page
 
         sides = (_side(self.case.holdout.y, self.case.predictions), _side(self.y, self.said))
         return performance_page(self.case.problem, *sides, seed)
@@ -143,8 +141,6 @@ def _judge(
     model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
 ) -> "tuple[_Judged, BatchEstimate | str]":
     """The labelled rows of a batch judged, and what would have been expected of all of them without their labels."""
-    from mlops_assets.decisions.performance.decay import decay
-    from mlops_assets.modelling.predictions import predict
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
     made = estimate_scored(model, case.version, record, lambda: (case.holdout.y, case.predictions), of_all, storage)
@@ -199,7 +195,6 @@ def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, s
 
 def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
     """Why the batch cannot be judged yet, with what kept outcomes from being joined to it, or None."""
-    from mlops_assets.decisions.performance.decay import insufficient_labels
 
     later = model.outcomes is not None
     reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)
@@ -229,7 +224,6 @@ def _performance_metadata(
 
 def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
     """The metric over this batch and those before it, each as it was measured last."""
-    from mlops_assets.sources.keys import natural_order
 
     measured = {context.partition_key: here}
     for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:
@@ -248,8 +242,5 @@ def _decay_check(found: "Decay") -> CheckOutcome:
 
 
 def _side(y: "pd.Series", said: "Predictions") -> "pd.DataFrame":
-    import pandas as pd
-
-    from mlops_assets.resources.evidently_pages import PREDICTION, TARGET
 
     return pd.DataFrame({TARGET: y.to_numpy(), PREDICTION: said.value})

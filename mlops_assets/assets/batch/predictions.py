@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -12,6 +12,8 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import column_schema, link, metadata, preview
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.promotions import champion_of
@@ -19,11 +21,7 @@ from mlops_assets.records.rows import read_batch
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.sources.data_version import data_version
 
 _COLUMNS = {
     "prediction": "the number or the class predicted",
@@ -49,8 +47,6 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
     def predictions(
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        from mlops_assets.modelling.predictions import predict
-        from mlops_assets.sources.data_version import data_version
 
         record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
         note = partial(record_report, context, mlops_storage, model, "predictions", record)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,15 +11,13 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.reports import BatchReport, BatchReports, ReportKind
 from mlops_assets.records.rows import read_batch, time_order
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class PageConfig(dg.Config):

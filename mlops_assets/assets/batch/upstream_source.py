@@ -1,16 +1,14 @@
 """The assets of a project as sources see them: what Dagster's instance and code location say of them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+from mlops_assets.lazy import pd
 from mlops_assets.sources import Source
 from mlops_assets.sources.assets import Materialization
 from mlops_assets.sources.reading import read
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _Load = Callable[[dg.AssetKey, str | None], Any]
 

@@ -1,7 +1,5 @@
 """Whether a batch may come in: it is read, brought to plain kinds, and held against the contract and the suite."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from mlops_assets.assets.batch.expectations import Suite
@@ -10,14 +8,15 @@ from mlops_assets.assets.batch.intake import judged_columns, of_the_batch, unuse
 from mlops_assets.assets.batch.upstream_source import read_batch
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
 from mlops_assets.records.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.records.outcome_frames import known_at_check
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.validation.schema import Schema
+from mlops_assets.validation.contract import contract_checks
+from mlops_assets.validation.first_look import first_look, not_the_first
+from mlops_assets.validation.schema import Schema, normalise, with_columns
+from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
 
 
 def validated(
@@ -29,9 +28,7 @@ def validated(
     context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """The batch (None where it cannot be read) and the outcome of each check that could be made."""
-    from mlops_assets.validation.first_look import not_the_first
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
-    from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
 
     def rows() -> "tuple[pd.DataFrame, list[str]]":
         read = rows_of(read_batch(model.source, batch, context), model.where)
@@ -69,10 +66,6 @@ def _judged(
     model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
 ) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
     """The rows in the kinds of earlier batches, and the outcomes of the contract."""
-    import pandas as pd
-
-    from mlops_assets.validation.contract import contract_checks
-    from mlops_assets.validation.schema import normalise, with_columns
 
     frame = normalise(with_columns(frame, model.optional), schema)
     contract = contract_checks(
@@ -95,7 +88,6 @@ def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
 
 
 def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
-    from mlops_assets.validation.first_look import first_look
 
     used = {str(name) for name in frame.columns} - unused(model)
     features = set() if model.features is not None else used - set(model.not_features)
@@ -103,9 +95,6 @@ def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
 
 
 def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
-    import pandas as pd
-
-    from mlops_assets.records.outcome_frames import known_at_check
 
     if model.known_at not in frame.columns:
         found = ", ".join(str(name) for name in frame.columns[:20])

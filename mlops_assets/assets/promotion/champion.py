@@ -1,7 +1,7 @@
 """`champion`: judges the challenger and moves the alias, in one step under a pool of one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -18,6 +18,8 @@ from mlops_assets.assets.shared.run_metadata import recorded
 from mlops_assets.assets.shared.sparklines import interval
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision
+from mlops_assets.decisions.promotion.comparison import Verdict
+from mlops_assets.decisions.promotion.guards import Guard
 from mlops_assets.declaration import Declaration
 from mlops_assets.records.promotions import PromotionLedger, champion_of
 from mlops_assets.records.requests import Requests
@@ -25,10 +27,6 @@ from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    from mlops_assets.decisions.promotion.comparison import Verdict
-    from mlops_assets.decisions.promotion.guards import Guard
 
 HAS_CHAMPION = "has_champion"
 CHECKS = {

@@ -1,7 +1,6 @@
 """The verdict on a version: every gate and the comparison with the champion, computed anew."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.training.evaluation import champion_predictions
@@ -16,7 +15,14 @@ from mlops_assets.assets.training.gates import (
 from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GATES
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision, decide
+from mlops_assets.decisions.promotion.comparison import Verdict, compare
+from mlops_assets.decisions.promotion.gates import all_pass
+from mlops_assets.decisions.promotion.guards import Guard, guarded, guards
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import np
+from mlops_assets.modelling.metrics import metric
+from mlops_assets.modelling.metrics.intervals import rows_by_value
+from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.promotions import How
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.versions import OwnVersions
@@ -24,13 +30,6 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import shown
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mlops_assets.decisions.promotion.comparison import Verdict
-    from mlops_assets.decisions.promotion.guards import Guard
-    from mlops_assets.modelling.predictions import Predictions
 
 PACK = "mlops_assets"
 """Who decided where no person did."""
@@ -96,7 +95,6 @@ def gates_of(
 
 def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
     """The outcome of all gates as one."""
-    from mlops_assets.decisions.promotion.gates import all_pass
 
     return all_pass(GATES, gates)
 
@@ -113,9 +111,6 @@ def _rival(
 
 def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
     """The comparison in the first metric, and the guards that a better challenger must not break."""
-    from mlops_assets.decisions.promotion.comparison import compare
-    from mlops_assets.decisions.promotion.guards import guarded, guards
-    from mlops_assets.modelling.metrics import metric
 
     rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()
     groups = case.holdout.about[model.group].to_numpy() if model.group else None
@@ -141,7 +136,6 @@ def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[
 
 def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
     """Row positions of each slice of the holdout."""
-    from mlops_assets.modelling.metrics.intervals import rows_by_value
 
     return {
         f"{column} = {shown(value)}": rows

@@ -13,6 +13,7 @@ from mlops_assets.assets.promotion.judge import Judgement
 from mlops_assets.assets.training.outcome import note_judged, note_refused, verdict_of
 from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision
+from mlops_assets.decisions.promotion.gates import only_of_the_moment
 from mlops_assets.errors import SupersededError
 from mlops_assets.records.promotions import PromotionLedger, champion_of, evidence_digest
 from mlops_assets.records.requests import Requests, Waiting
@@ -67,7 +68,6 @@ def note_training(
 
 def refused_by_moment(judged: Judgement) -> bool:
     """Whether nothing but a measure of the moment speaks against the version: another attempt measures it again."""
-    from mlops_assets.decisions.promotion.gates import only_of_the_moment
 
     return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
 

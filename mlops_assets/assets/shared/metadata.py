@@ -6,15 +6,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.lazy import pd
 from mlops_assets.text import inert
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CELL = 80
 _PREVIEW_ROWS = 5

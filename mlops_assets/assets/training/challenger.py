@@ -1,7 +1,7 @@
 """`challenger`: one version fitted, registered, loaded back and held against the baselines."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -22,12 +22,10 @@ from mlops_assets.assets.training.gates import (
 from mlops_assets.assets.training.outcome import note_fitted, note_refused
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.references import store_reference
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    from mlops_assets.modelling.predictions import Predictions
 
 
 class ChallengerConfig(dg.Config):

@@ -23,6 +23,9 @@ from mlops_assets.assets.training.feature_tables import (
 from mlops_assets.assets.training.gates import QUALITY_GATES, Case, evaluation_gates, open_case
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.metrics.intervals import by_slice, intervals
+from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.promotions import champion_of
 from mlops_assets.records.references import record_importance
 from mlops_assets.records.versions import OwnVersions
@@ -31,10 +34,7 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mlops_assets.modelling.feature_worth.worth import FeatureTest
-    from mlops_assets.modelling.predictions import Predictions
 
 SLICES = "slices.json"
 """Artifact of the version's MLflow run: its metrics by slice, for the model card."""
@@ -92,7 +92,6 @@ def champion_predictions(
     model: Declaration, champion: ModelVersion, case: Case, registry: MlflowRegistry
 ) -> "tuple[Predictions | None, str]":
     """What the champion says of the challenger's holdout; None with the reason where it cannot score these features."""
-    from mlops_assets.modelling.predictions import predict
 
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), case.holdout.X), ""
@@ -102,7 +101,6 @@ def champion_predictions(
 
 def _figures(model: Declaration, case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
     """The figures to follow over time as plain numbers, then tables with intervals and by slice."""
-    from mlops_assets.modelling.metrics.intervals import by_slice, intervals
 
     names = [metric.name for metric in case.metrics]
     found = {f"challenger v{case.version.version}": intervals(case.holdout.y, case.predictions, names, seed=model.seed)}

@@ -8,13 +8,16 @@ import dagster as dg
 from mlops_assets.assets.shared.metadata import table
 from mlops_assets.assets.training.gates import Case
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion.overlap import no_overlap
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import pd
+from mlops_assets.modelling.feature_worth.effects import Effect
+from mlops_assets.modelling.metrics import Metric, metric
+from mlops_assets.statistics.groups import Groups
 from mlops_assets.text import listed, shown
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.feature_worth.effects import Effect
     from mlops_assets.modelling.feature_worth.worth import FeatureTest
-    from mlops_assets.modelling.metrics import Metric
 
 FEATURE_CHECKS = {
     "no_overlap": "No more rows of the holdout stand in the training rows too than chance brings.",
@@ -29,7 +32,6 @@ _NOT_ASKED = (
 def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[FeatureTest]":
     """Each feature of the challenger tested on its holdout, the one that matters most first."""
     from mlops_assets.modelling.feature_worth.worth import feature_tests
-    from mlops_assets.statistics.groups import Groups
 
     train, holdout = ((rows.X, rows.y) for rows in (case.train, case.holdout))
     groups = None if model.group is None else Groups.of(case.holdout.about[model.group])
@@ -38,7 +40,6 @@ def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[Fea
 
 def judging_metric(case: Case) -> "Metric":
     """The first metric that tells the influence of single rows, as all of ours do and scorers of sklearn do not."""
-    from mlops_assets.modelling.metrics import metric
 
     own = metric("rmse" if case.problem == "regression" else "accuracy")
     return next((each for each in case.metrics if each.influence is not None), own)
@@ -59,7 +60,6 @@ def importance_record(tests: "Sequence[FeatureTest]") -> dict[str, float]:
 
 def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
     """The features by permutation importance, with their 95% intervals."""
-    import pandas as pd
 
     from mlops_assets.modelling.plots import model_plots as plots
 
@@ -77,7 +77,6 @@ def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
 
 def feature_checks(case: Case, tests: "Sequence[FeatureTest]", target: str) -> list[CheckOutcome]:
     """The checks of `FEATURE_CHECKS`, in their order."""
-    from mlops_assets.decisions.promotion.overlap import no_overlap
 
     train, holdout = (rows.X.assign(**{target: rows.y}) for rows in (case.train, case.holdout))
     return [no_overlap(train, holdout), features_earn(tests, judging_metric(case).name)]

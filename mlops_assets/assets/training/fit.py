@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.training.gates import predictions_digest
 from mlops_assets.assets.training.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.metrics import METRICS, default_metrics, metric
+from mlops_assets.modelling.predictions import predict
+from mlops_assets.modelling.problem import Problem, problem_of
+from mlops_assets.modelling.recipe import Recipe
+from mlops_assets.modelling.splits import time_folds
+from mlops_assets.modelling.thresholds import Decided
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.records.versions import OwnVersions
+from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.search import SearchResult, Trial
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.problem import Problem
-    from mlops_assets.modelling.recipe import Recipe
-    from mlops_assets.modelling.thresholds import Decided
 
 _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
 
@@ -111,9 +117,6 @@ def register(
     registry: MlflowRegistry,
 ) -> ModelVersion:
     """Write order: recipe, registration, artifact, then the version with all its tags in one call."""
-    from mlops_assets.assets.training.gates import predictions_digest
-    from mlops_assets.modelling.predictions import predict
-    from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 
     told = {
         **tags,
@@ -131,11 +134,7 @@ def register(
 def _fitted(
     model: Declaration, rows: Rows, overrides: Mapping[str, Any], context: dg.AssetExecutionContext
 ) -> "SearchResult":
-    from mlops_assets.modelling.fitting.estimators import build
     from mlops_assets.modelling.fitting.search import SearchResult, fit, search
-    from mlops_assets.modelling.metrics import default_metrics
-    from mlops_assets.modelling.problem import problem_of
-    from mlops_assets.modelling.splits import time_folds
 
     problem = problem_of(rows.y, model.problem)
     _refuse_metrics(model, problem)
@@ -166,14 +165,12 @@ def _fitted(
 
 def decided_by(model: Declaration) -> "Decided":
     """What turns scores into probabilities, and probabilities into a label."""
-    from mlops_assets.modelling.thresholds import Decided
 
     return Decided(model.threshold, model.calibrate, model.metrics)
 
 
 def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
     """A metric that is misspelt or of another problem is better found before fitting than after."""
-    from mlops_assets.modelling.metrics import METRICS, metric
 
     kind = "regression" if problem == "regression" else "classification"
     for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):

@@ -7,23 +7,23 @@ import hashlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.assets.training.training_set import split_checks
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion.gates import agrees, beats_baseline, latency, leakage, loads_back, quality, size
 from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.feature_worth.distances import distances
+from mlops_assets.modelling.fitting.baselines import baselines
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores, suited
+from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.metrics import Metric
-    from mlops_assets.modelling.predictions import Predictions
-    from mlops_assets.modelling.problem import Problem
 
 CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
@@ -59,9 +59,6 @@ class Case:
 
 def open_case(model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry) -> Case:
     """Load a version by its digest with the rows that it was trained and is judged on."""
-    from mlops_assets.modelling.metrics import default_metrics, metric, suited
-    from mlops_assets.modelling.predictions import predict
-    from mlops_assets.modelling.problem import problem_of
 
     judged = version.judged
     manifest = read_manifest(storage, model.name, judged.data_version)
@@ -79,7 +76,6 @@ def baseline_predictions(
     model: Declaration, case: Case, names: Collection[str] = BASELINES
 ) -> "dict[str, Predictions]":
     """What the baselines say of the holdout."""
-    from mlops_assets.modelling.fitting.baselines import baselines
 
     train, holdout = case.train, case.holdout
     return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, model.seed, names)
@@ -87,7 +83,6 @@ def baseline_predictions(
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
     """The gates of `CHALLENGER_GATES` and `BASELINE_GATES`, and of a refit that it agrees with what was judged."""
-    from mlops_assets.decisions.promotion.gates import beats_baseline, leakage
 
     first = case.metrics[0]
     y = case.holdout.y.to_numpy()
@@ -106,7 +101,6 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
 
 def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
-    from mlops_assets.decisions.promotion.gates import latency, size
 
     limits = model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000
     single, thousand = measured_latency(case.fitted, case.holdout.X, *limits)
@@ -121,9 +115,6 @@ def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """Whether what is registered predicts what it did when it was fitted, and a refit about what was judged."""
-    from mlops_assets.decisions.promotion.gates import agrees, loads_back
-    from mlops_assets.modelling.feature_worth.distances import distances
-    from mlops_assets.modelling.predictions import predict
 
     refit = bool(case.version.refit_of)
     predictions = predict(case.fitted, case.holdout.X) if refit else case.predictions
@@ -137,8 +128,6 @@ def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
     """The gates of `QUALITY_GATES`."""
-    from mlops_assets.decisions.promotion.gates import quality
-    from mlops_assets.modelling.metrics import scores
 
     bounded = [*model.gates.minimum, *model.gates.maximum]
     names = list(dict.fromkeys([*(metric.name for metric in case.metrics), *bounded]))
@@ -156,7 +145,6 @@ def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 def predictions_digest(predictions: "Predictions") -> str:
     """SHA-256 over the bytes of the predictions, equal only where all predictions are."""
-    import numpy as np
 
     said = predictions.value if predictions.probability is None else predictions.probability
     return hashlib.sha256(np.ascontiguousarray(said, dtype=np.float64).tobytes()).hexdigest()
@@ -166,7 +154,6 @@ def measured_latency(
     fitted: Any, X: "pd.DataFrame", most_single: float | None = None, most_thousand: float | None = None
 ) -> tuple[float, float]:
     """Return the milliseconds that one row and 1,000 rows take (rows repeat where there are fewer); see `_least_ms`."""
-    from mlops_assets.modelling.predictions import predict
 
     thousand = X.iloc[[position % len(X) for position in range(1_000)]]
     return (

@@ -8,6 +8,7 @@ import dagster as dg
 from mlops_assets.assets.shared.keys import TRIGGER
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.decisions.promotion.alias import Decision
+from mlops_assets.decisions.promotion.gates import only_of_the_moment
 from mlops_assets.declaration import Declaration
 from mlops_assets.records.trainings import Status, TrainingLedger, TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -27,7 +28,6 @@ def note_refused(
     context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: Sequence[CheckOutcome]
 ) -> None:
     """A version failed a blocking gate: the same data and declaration would fail it again, but for a slow moment."""
-    from mlops_assets.decisions.promotion.gates import only_of_the_moment
 
     if refused := reasons(outcomes):
         status: Status = "slow" if only_of_the_moment(outcomes) else "refused"

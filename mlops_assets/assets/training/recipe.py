@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.dotted import resolve
 from mlops_assets.errors import TrainingError
+from mlops_assets.modelling.recipe import NO_LITERAL, Recipe, code_of, digest_of, machine, packages_of, text_of
 from mlops_assets.records.rows import Rows
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.data_version import data_version
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.recipe import Recipe
+    pass
 
 TAG = "recipe"
 TRAIN, HOLDOUT = "training rows", "holdout"
@@ -34,7 +37,6 @@ def recipe_of(
     given: parameters that the estimator was built with; found: those that a search chose in place of them. rows: by
     what they are for. Without a fitted model nothing is said of the machine: its libraries are not all loaded.
     """
-    from mlops_assets.modelling.recipe import Recipe, code_of, machine, packages_of, text_of
 
     declared = {name: getattr(model, name) for name in Declaration.model_fields if name not in _NOT_FITTED}
     functions = {"features": model.features, "estimator": _function(model)}
@@ -60,7 +62,6 @@ def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
 
     `TrainingError` where the record is gone or was changed.
     """
-    from mlops_assets.modelling.recipe import Recipe, digest_of
 
     digest = version.tags.get(TAG)
     if digest is None:
@@ -87,7 +88,6 @@ def _recipes(storage: Storage, model: str) -> Records[RecordedRecipe]:
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":
     """What can be told of a version that has no recipe, from its tags and the parameters of its MLflow run."""
-    from mlops_assets.modelling.recipe import Recipe
 
     texts = {name: _as_written(text) for name, text in registry.params(version.run_id).items()}
     searched = (model.search.space if model.search else {}).keys() - model.params.keys()
@@ -104,14 +104,12 @@ def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRe
 
 def _rows_digest(rows: Rows) -> str:
     """Hex digits that change with the features, the labels and their order."""
-    from mlops_assets.sources.data_version import data_version
 
     return f"{data_version(rows.X)}-{data_version(rows.y.to_frame())}"
 
 
 def _function(model: Declaration) -> Any:
     """The estimator where its source is the user's own; scikit-learn's is told by its version."""
-    from mlops_assets.dotted import resolve
 
     found = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
     return None if (getattr(found, "__module__", None) or "").startswith("sklearn.") else found
@@ -119,7 +117,6 @@ def _function(model: Declaration) -> Any:
 
 def _as_written(text: str) -> str:
     """A value that was kept by `str` as Python writes it: a text gets its quotes back."""
-    from mlops_assets.modelling.recipe import NO_LITERAL
 
     try:
         ast.literal_eval(text)

@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.assets.training.fit import decided_by
 from mlops_assets.assets.training.recipe import recipe_of
 from mlops_assets.declaration import Declaration
+from mlops_assets.dotted import resolve
 from mlops_assets.errors import TrainingError
+from mlops_assets.modelling.problem import problem_of
+from mlops_assets.modelling.recipe import Recipe, restored, text_of
+from mlops_assets.modelling.thresholds import Decided
 from mlops_assets.records.rows import Rows
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.recipe import Recipe
     from mlops_assets.modelling.reproduction import Difference
-    from mlops_assets.modelling.thresholds import Decided
 
 _RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
 _DECIDED = ("threshold", "calibrate", "metrics")
@@ -31,7 +34,6 @@ class Refitting:
 
     def then(self) -> Declaration:
         """The declaration as far as it says how rows are read, as it was."""
-        from mlops_assets.modelling.recipe import restored
 
         texts = {name: self.recipe.fields[name] for name in _RESTORED if name in self.recipe.fields}
         fields = restored(texts, {name: [getattr(self.model, name)] for name in texts})
@@ -42,7 +44,6 @@ class Refitting:
 
     def fit(self, then: Declaration, rows: Rows) -> Any:
         """The model anew, on these rows."""
-        from mlops_assets.modelling.problem import problem_of
         from mlops_assets.modelling.reproduction import refit
 
         problem = problem_of(rows.y, then.problem)
@@ -51,9 +52,6 @@ class Refitting:
 
     def _decided(self) -> "Decided":
         """Threshold and calibration as recorded; versions registered before these fields existed have neither."""
-        from mlops_assets.assets.training.fit import decided_by
-        from mlops_assets.modelling.recipe import restored
-        from mlops_assets.modelling.thresholds import Decided
 
         if self.as_declared:
             return decided_by(self.model)
@@ -62,7 +60,6 @@ class Refitting:
 
     def given(self) -> dict[str, Any]:
         """Parameters that the estimator is built with."""
-        from mlops_assets.modelling.recipe import restored
 
         if self.as_declared:
             return dict(self.model.params)
@@ -70,7 +67,6 @@ class Refitting:
 
     def found(self) -> dict[str, Any]:
         """Parameters that the search found; as declared now, those of them that are still searched."""
-        from mlops_assets.modelling.recipe import restored
 
         space = self.model.search.space if self.model.search else {}
         known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
@@ -94,7 +90,6 @@ class Refitting:
 
     def shown(self) -> dict[str, str]:
         """What the refit was made with, for people."""
-        from mlops_assets.modelling.recipe import text_of
 
         params = {**self.given(), **self.found()}
         shown = {"estimator": self._estimator(), "seed": self._seed(), **params}
@@ -108,7 +103,6 @@ class Refitting:
 
         No other recorded name is imported: only a declaration names what is run.
         """
-        from mlops_assets.modelling.recipe import text_of
 
         now, then = self.model.estimator, self.recipe.fields.get("estimator")
         if self.as_declared or then in (None, text_of(now)) or (callable(now) and not str(then).startswith("'")):
@@ -122,8 +116,6 @@ class Refitting:
 
 def _is_of_sklearn(name: str) -> bool:
     from sklearn.base import BaseEstimator
-
-    from mlops_assets.dotted import resolve
 
     if not name.startswith("sklearn."):
         return False

@@ -11,6 +11,8 @@ from mlops_assets.assets.training.outcome import note_unfit_data
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.splits import split_in_time
 from mlops_assets.records.batches import BatchLedger, batch_info
 from mlops_assets.records.labels import unready
 from mlops_assets.records.promotions import champion_of
@@ -20,7 +22,7 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.manifest import Manifest
+    pass
 
 CHECKS = {
     "enough_rows": "Both sides of the split have enough labelled rows.",
@@ -83,8 +85,6 @@ def split(model: Declaration, storage: Storage, champion: str | None) -> "Manife
     champion: data version of the champion's training set, None without one: the holdout must be later than what it
     was trained on, and leaves half of what came since to be learnt.
     """
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.splits import split_in_time
 
     records = BatchLedger(storage, model.name).all()
     state = [(record, unready(model, record)) for record in records]

@@ -1,16 +1,15 @@
 """Whether the features of a batch are distributed as those the model was trained on, feature by feature."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.decisions.drift.column_tests import FeatureDrift, Kind, Word, column_entries, unknown
 from mlops_assets.decisions.drift.domain_classifier import together_entry
 from mlops_assets.decisions.drift.season import Matched, Season, matched
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, pd, scipy
 from mlops_assets.statistics.effective_rows import Floats, Integers
 
 _MOST_ROWS = 100_000
@@ -134,13 +133,13 @@ def _positions(rows: int, seed: int) -> Integers:
     return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
 
 
-def _taken(column: "pd.Series[Any]", positions: Integers) -> "pd.Series[Any]":
+def _taken(column: pd.Series[Any], positions: Integers) -> pd.Series[Any]:
     everything = len(positions) == len(column) and bool((np.diff(positions) > 0).all())
     return column if everything else column.iloc[positions]
 
 
 def _entries(
-    name: str, old: "pd.Series[Any] | None", new: "pd.Series[Any] | None", rows: Matched, min_rows: int
+    name: str, old: pd.Series[Any] | None, new: pd.Series[Any] | None, rows: Matched, min_rows: int
 ) -> list[FeatureDrift]:
     if old is None or new is None:
         return [unknown(name, f"the {'reference' if old is None else 'batch'} has no such column")]

@@ -1,14 +1,15 @@
 """The two-sample tests of drift, one column at a time: distribution, shares of categories, share of missing values."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, pd, scipy
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, EffectiveRows, Floats, Integers, Side, effective_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Word = Literal["drift", "no drift", "unknown"]
 Kind = Literal["numeric", "categorical", "missing share", "prediction", "target", "together"]
@@ -53,7 +54,7 @@ def unknown(name: str, note: str, kind: Kind = "numeric") -> FeatureDrift:
 
 
 def column_entries(
-    name: str, old: "pd.Series[Any]", new: "pd.Series[Any]", sides: Sides, min_rows: int
+    name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, min_rows: int
 ) -> list[FeatureDrift]:
     """All entries of one column: its distribution, or what is derived from it, and its missing share if any is."""
     old, new = _plain(old), _plain(new)
@@ -67,9 +68,7 @@ def column_entries(
     return entries
 
 
-def _calendar(
-    name: str, old: "pd.Series[Any]", new: "pd.Series[Any]", sides: Sides, min_rows: int
-) -> list[FeatureDrift]:
+def _calendar(name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, min_rows: int) -> list[FeatureDrift]:
     """Hour and weekday of moments; the moment itself is not tested, since it always moves on."""
     parts = [("hour", old.dt.hour, new.dt.hour), ("weekday", old.dt.weekday, new.dt.weekday)]
     entries = []
@@ -83,7 +82,7 @@ def _calendar(
 
 
 def _distribution(
-    name: str, old: "pd.Series[Any]", new: "pd.Series[Any]", sides: Sides, min_rows: int, few: int = _FEW_VALUES
+    name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, min_rows: int, few: int = _FEW_VALUES
 ) -> FeatureDrift:
     known = (old.notna().to_numpy(), new.notna().to_numpy())
     for where, there in zip(("reference", "batch"), known, strict=True):
@@ -107,7 +106,7 @@ def _distribution(
     return _kolmogorov_smirnov(name, numbers, ordered, sides)
 
 
-def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     """Booleans and numbers with gaps, which pandas may keep as objects, as numbers."""
     numbers = ("boolean", "integer", "floating", "mixed-integer-float")
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in numbers:
@@ -115,7 +114,7 @@ def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return values
 
 
-def _kind(values: "pd.Series[Any]") -> str:
+def _kind(values: pd.Series[Any]) -> str:
     if pd.api.types.is_datetime64_any_dtype(values):
         return "time"
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):

@@ -1,14 +1,13 @@
 """Whether a classifier tells the rows of a batch from those of the reference: drift that no feature shows alone."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.decisions.drift.column_tests import FeatureDrift, tested, unknown
 from mlops_assets.decisions.drift.season import Matched
-from mlops_assets.lazy import scipy, sklearn
+from mlops_assets.lazy import np, pd, scipy, sklearn
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, Floats, Side, effective_rows
 
 NAME = "all features together"
@@ -56,7 +55,7 @@ def together_entry(
     return _judged(scores[0], scores[1], (later[0], later[1]))
 
 
-def _spread(rows: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+def _spread(rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     mask = np.zeros(rows, dtype=bool)
     mask[np.linspace(0, max(rows - 1, 0), min(rows, _MOST_ROWS)).astype(np.int64)] = True
     return mask
@@ -89,7 +88,7 @@ def _judged(old: Floats, new: Floats, sides: tuple[Side, Side]) -> FeatureDrift:
     return tested(NAME, "together", "domain classifier", p if z > 0 else 1.0 - p, effect, f"AUC {auc:.3f}")
 
 
-def _numbers(old: "pd.Series[Any]", new: "pd.Series[Any]") -> tuple[Floats, Floats]:
+def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:
     """A column of both sides as numbers (rows, 1 or 2), NaN where missing."""
     if pd.api.types.is_datetime64_any_dtype(old) and pd.api.types.is_datetime64_any_dtype(new):
         parts = [np.column_stack([side.dt.hour, side.dt.weekday]).astype(np.float64) for side in (old, new)]

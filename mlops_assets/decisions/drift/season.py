@@ -1,19 +1,22 @@
 """The reference brought to the season of a batch: the same hours, weekdays or months, in the same shares."""
 
+from __future__ import annotations
+
 import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.statistics.effective_rows import Floats, Integers, Side
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Season = Literal["hour", "weekday", "month"]
 
-_CYCLES = {"hour": pd.Timedelta(days=1), "weekday": pd.Timedelta(days=7), "month": pd.Timedelta(days=365)}
+_CYCLES = {"hour": timedelta(days=1), "weekday": timedelta(days=7), "month": timedelta(days=365)}
 _FIRST_MONDAY = pd.Timestamp("1970-01-05")
 # a period of which the reference holds only some days at its edge tells nothing of how periods differ
 _LEAST_OF_A_PERIOD = 0.1
@@ -80,7 +83,7 @@ def matched(
 
 
 def _seen_once(
-    reference: "pd.Series[Any]", batch: "pd.Series[Any]", season: Sequence[Season], where: str
+    reference: pd.Series[Any], batch: pd.Series[Any], season: Sequence[Season], where: str
 ) -> tuple[NDArray[np.bool_], str]:
     """Which rows of the batch (rows,) are of a season that the reference holds in one period alone, and a sentence.
 
@@ -114,7 +117,7 @@ def _once(name: Season, value: int, where: str) -> str:
     return f"the {where} holds one {one}, which does not tell how far one {one} is from another: two are needed"
 
 
-def _parts(stamp: "pd.Series[Any]", name: Season) -> tuple[Integers, Integers]:
+def _parts(stamp: pd.Series[Any], name: Season) -> tuple[Integers, Integers]:
     """This part of the season of each row, counted from 0, and the number of its cycle; -1 where a row has no time."""
     local = stamp.dt.tz_localize(None)
     if name == "month":
@@ -130,14 +133,14 @@ def _as_they_are(positions: list[Integers], moments: list[Floats]) -> Matched:
     return Matched((positions[0], positions[1]), (sides[0], sides[1]))
 
 
-def _moments(stamp: "pd.Series[Any]") -> Floats:
+def _moments(stamp: pd.Series[Any]) -> Floats:
     """Seconds since 1970; a row without a time counts as of the time of the row before it."""
     filled = pd.to_datetime(stamp, utc=True).ffill().bfill()
     seconds = (filled - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     return np.asarray(seconds.fillna(0.0), dtype=np.float64)
 
 
-def _cells(stamp: "pd.Series[Any]", season: Sequence[Season]) -> Integers:
+def _cells(stamp: pd.Series[Any], season: Sequence[Season]) -> Integers:
     """The season cell of each row, in the local time of its stamp; -1 where it has none."""
     parts = {"hour": stamp.dt.hour, "weekday": stamp.dt.weekday, "month": stamp.dt.month}
     cell = np.zeros(len(stamp), dtype=np.int64)

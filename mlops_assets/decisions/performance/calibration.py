@@ -1,12 +1,16 @@
 """How often what a classifier says comes true: its probabilities, calibrated on labelled rows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mlops_assets.lazy import np
 from mlops_assets.statistics.resampling import Floats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FEWEST_OF_A_CLASS = 10
 KNOTS_FROM = 200
@@ -25,7 +29,7 @@ class Calibration:
     in the rows they are fitted to, which makes a model look better than it is.
     """
 
-    classes: Mapping[int, "_OneClass"]
+    classes: Mapping[int, _OneClass]
 
     def chances(self, probability: Floats) -> Floats:
         """Calibrated probabilities (m, k) of rows with these probabilities (m, k)."""

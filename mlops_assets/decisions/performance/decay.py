@@ -1,13 +1,13 @@
 """Whether a model has become worse on a new batch than it was on its own holdout."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics import students_t
 from mlops_assets.statistics.resampling import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean

@@ -1,20 +1,22 @@
 """How well a classifier does on a batch that has no labels yet, told from its own calibrated probabilities."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.decisions.performance.calibration import FEWEST_OF_A_CLASS, calibration
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, scipy
 from mlops_assets.modelling.metrics import class_numbers
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
 from mlops_assets.statistics.resampling import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FEWEST_ROWS = 30
 MOST_ROWS = 20_000
@@ -119,7 +121,7 @@ class _Scored:
     predicted: NDArray[np.int64]
 
     @classmethod
-    def of(cls, said: Predictions, begin: int = 0) -> "_Scored":
+    def of(cls, said: Predictions, begin: int = 0) -> _Scored:
         predicted = class_numbers(said.value, said)
         return cls(np.asarray(said.probability, dtype=np.float64)[begin:], predicted[begin:])
 

@@ -1,12 +1,13 @@
 """Whether a challenger is better than the champion, row by row on the same holdout, with the evidence."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-import numpy as np
-
 from mlops_assets.decisions.promotion.paired_difference import NoDifference, PairedDifference, paired_difference
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t

@@ -1,14 +1,14 @@
 """What a version must pass before it may become champion; a figure that is not finite never passes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.leakage import telling_features
+from mlops_assets.lazy import np, pd
 
 SAME_WITHIN = 1e-9
 _NEGLIGIBLE = 0.01

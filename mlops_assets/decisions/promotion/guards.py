@@ -1,10 +1,10 @@
 """What must not get worse when the deciding metric gets better: other metrics, and the metric on slices of the rows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-import numpy as np
 
 from mlops_assets.decisions.promotion.comparison import Verdict
 from mlops_assets.decisions.promotion.paired_difference import (
@@ -13,6 +13,7 @@ from mlops_assets.decisions.promotion.paired_difference import (
     of_same_classes,
     paired_difference,
 )
+from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t

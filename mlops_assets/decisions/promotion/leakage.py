@@ -1,12 +1,11 @@
 """Features that tell the target almost perfectly, alone or added up: most often the answer itself, known afterwards."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-
-from mlops_assets.lazy import scipy
+from mlops_assets.lazy import np, pd, scipy
 from mlops_assets.statistics.resampling import Floats
 
 _MOST_ROWS = 20_000
@@ -112,7 +111,7 @@ def _needed(names: list[str], values: Floats, target: Floats, max_r2: float) -> 
     return [names[position] for position in sorted(chosen)], whole
 
 
-def _r2(columns: Floats, goal: Floats, half: "np.ndarray") -> float:
+def _r2(columns: Floats, goal: Floats, half: np.ndarray) -> float:
     unseen = goal[~half]
     said = columns[~half] @ _weights(columns[half], goal[half])
     spread = float(np.sum((unseen - unseen.mean()) ** 2))
@@ -130,7 +129,7 @@ def _standardised(values: Floats) -> Floats:
     return np.asarray(scaled / np.maximum(scaled.std(axis=0), 1e-300))
 
 
-def _views(values: pd.Series, target: Floats, problem: str) -> Iterator[tuple[Floats, "np.ndarray"]]:
+def _views(values: pd.Series, target: Floats, problem: str) -> Iterator[tuple[Floats, np.ndarray]]:
     """The feature as numbers with the rows that they stand for, and whether it is missing."""
     known = values.notna().to_numpy()
     if known.sum() >= _MIN_ROWS:

@@ -1,14 +1,17 @@
 """Rows of the holdout that stand in the training rows as well: what is learnt by heart is no forecast."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.lazy import np, pd
 
-Hashes = NDArray[np.uint64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Hashes: TypeAlias = "NDArray[np.uint64]"
 
 _LEAST_SHARE = 0.01
 _SIGMAS = 3.0

@@ -1,14 +1,14 @@
 """How a challenger differs from the champion on the same rows, and how far that may be chance."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_assets.decisions.promotion.paired_errors import paired_error
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics.groups import Groups
@@ -22,6 +22,9 @@ from mlops_assets.statistics.resampling import (
     usable_block,
 )
 from mlops_assets.statistics.standard_errors import error_of_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MIN_ROWS = 20
 MIN_GROUPS = 10

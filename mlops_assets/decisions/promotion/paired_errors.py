@@ -1,10 +1,11 @@
 """How far the difference of two models' metrics may be off: that of a paired t-test on what each row says of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.statistics.groups import Groups
 from mlops_assets.statistics.resampling import Floats

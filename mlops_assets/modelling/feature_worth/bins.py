@@ -1,11 +1,15 @@
 """What one feature alone tells of the target, by a stand-in that costs no fit: the mean of the target in its bins."""
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BINS = 20
 _PRIOR_ROWS = 10.0

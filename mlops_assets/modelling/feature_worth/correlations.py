@@ -1,14 +1,16 @@
 """Features that say nearly the same, in groups: each can be done without as long as another of its group stays."""
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from mlops_assets.lazy import np, pd, scipy
 
-from mlops_assets.lazy import scipy
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = "NDArray[np.float64]"
 
 MOST_ROWS = 5_000
 _MOST_CATEGORIES = 100

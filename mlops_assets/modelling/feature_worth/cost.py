@@ -1,11 +1,11 @@
 """What a feature costs: memory for each row, and time for each prediction."""
 
+from __future__ import annotations
+
 import time
 from typing import Any
 
-import pandas as pd
-
-from mlops_assets.lazy import threadpoolctl
+from mlops_assets.lazy import pd, threadpoolctl
 from mlops_assets.modelling.predictions import predict
 
 MOST_ROWS = 2_000

@@ -1,12 +1,12 @@
 """How far two models are from one another on rows whose labels are known, and how far the first is from the labels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.predictions import Predictions
 
 

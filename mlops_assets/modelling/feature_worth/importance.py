@@ -1,12 +1,12 @@
 """How much a model leans on each feature."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.feature_worth.effects import Effect, effect
 from mlops_assets.modelling.metrics import Metric, suited
 from mlops_assets.modelling.predictions import Predictions, predict

@@ -1,14 +1,13 @@
 """The fitted model's own parameters fitted anew on fewer columns: what is lost without a feature, and it alone."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.feature_worth.cost import milliseconds
 from mlops_assets.modelling.feature_worth.effects import Effect, difference, score
 from mlops_assets.modelling.fitting.search import fit

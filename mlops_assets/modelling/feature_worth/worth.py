@@ -1,12 +1,12 @@
 """Whether each feature earns its place: what is lost without it, what it tells alone, and what it costs."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.feature_worth.bins import bin_means
 from mlops_assets.modelling.feature_worth.correlations import correlated_groups
 from mlops_assets.modelling.feature_worth.cost import bytes_a_row

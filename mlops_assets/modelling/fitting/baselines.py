@@ -1,12 +1,12 @@
 """What a model has to beat to be worth running: a constant, the previous label, and a linear model."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Collection
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem

@@ -1,14 +1,14 @@
 """From a declared estimator, a name or a function, to one sklearn Pipeline that holds its preprocessing."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.fitting.boosting import settled
 from mlops_assets.modelling.fitting.preprocessing import params_of, steps_for
 from mlops_assets.modelling.problem import Problem

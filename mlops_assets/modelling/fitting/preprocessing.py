@@ -1,13 +1,13 @@
 """What comes before an estimator in its Pipeline: gaps filled, numbers scaled, text encoded, as the estimator needs."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.fitting.column_params import in_places, named_columns, speaks_of_columns
 from mlops_assets.text import shown
 

@@ -1,5 +1,7 @@
 """Fit a Pipeline, or search its parameters first; every trial is kept with its score or its reason."""
 
+from __future__ import annotations
+
 import math
 import time
 import warnings
@@ -8,11 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.lazy import joblib, sklearn
+from mlops_assets.lazy import joblib, np, pd, sklearn
 from mlops_assets.modelling.fitting.column_params import speaks_of_columns
 from mlops_assets.modelling.fitting.parameter_names import full_name
 from mlops_assets.modelling.fitting.search_space import Space, as_space, candidates, combinations

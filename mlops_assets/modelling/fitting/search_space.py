@@ -1,14 +1,15 @@
 """What a search may choose from: lists of values and ranges of numbers, checked before anything is fitted."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import np
 from mlops_assets.text import did_you_mean, shown
 
 

@@ -1,19 +1,20 @@
 """The metrics of the pack, and what each becomes row by row."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.metrics import ranking
 from mlops_assets.modelling.metrics.definition import Metric, Reweighted
 from mlops_assets.modelling.metrics.ranking import Ranking
 from mlops_assets.modelling.predictions import Predictions
 
-_EPS = float(np.finfo(np.float64).eps)
+_EPS = sys.float_info.epsilon
 
 
 def probabilities(predictions: Predictions) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Metrics by the names that a declaration gives them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.metrics.built_in import METRICS, probabilities
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.metrics.own import is_own, own_metric

@@ -1,14 +1,15 @@
 """What a metric is: a function over all rows, and what a bootstrap needs of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-import numpy as np
-
+from mlops_assets.lazy import np
 from mlops_assets.modelling.predictions import Predictions
 
-Reweighted = Callable[[np.ndarray], np.ndarray]
+Reweighted: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """How sure a metric is: bootstrap intervals over all rows, and the metric slice by slice."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.metrics.by_name import scores, suited
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.predictions import Predictions

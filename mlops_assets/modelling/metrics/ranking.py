@@ -1,9 +1,11 @@
 """Metrics of a ranking for two classes, for many weightings of the same rows: all sorting is done once."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+from mlops_assets.lazy import np
 
 
 @dataclass(frozen=True)

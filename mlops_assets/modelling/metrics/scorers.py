@@ -1,15 +1,14 @@
 """Scorers of sklearn, and the user's own, as metrics: slower than ours, since each resample is scored anew."""
 
+from __future__ import annotations
+
 import warnings
 from functools import cache
 from numbers import Real
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError
-from mlops_assets.lazy import sklearn
+from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.metrics.own import OwnMetric
 from mlops_assets.modelling.predictions import Predictions

@@ -1,15 +1,14 @@
 """The figures that people judge a model by, as PNG bytes of 900 x 400 pixels."""
 
+from __future__ import annotations
+
 import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from mlops_assets.errors import TrainingError
-from mlops_assets.lazy import matplotlib
+from mlops_assets.lazy import matplotlib, np, pd
 from mlops_assets.modelling.fitting.search import Trial
 from mlops_assets.modelling.predictions import Predictions
 
@@ -167,7 +166,7 @@ def search_trials(trials: Sequence[Trial]) -> bytes:
     return _png(figure)
 
 
-def _figure(title: str, widths: tuple[float, ...]) -> tuple["Figure", list[Any]]:
+def _figure(title: str, widths: tuple[float, ...]) -> tuple[Figure, list[Any]]:
     layout = matplotlib.layout_engine.ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
     figure = matplotlib.figure.Figure(figsize=(9, 4), dpi=100, layout=layout, facecolor="white")
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
@@ -181,7 +180,7 @@ def _figure(title: str, widths: tuple[float, ...]) -> tuple["Figure", list[Any]]
     return figure, list(grid[0])
 
 
-def _png(figure: "Figure") -> bytes:
+def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     matplotlib.backends.backend_agg.FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
     return file.getvalue()

@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mlops_assets.errors import ArtifactError
+from mlops_assets.lazy import pd
 from mlops_assets.modelling.fitting import boosting
 from mlops_assets.resources.mlflow.skops_import import import_skops
 from mlops_assets.resources.mlflow.trusted_types import TRUSTED_TYPES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Serialization = Literal["skops", "cloudpickle"]
 

@@ -13,11 +13,11 @@ import dagster as dg
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.alerts import AlertLedger
-from mlops_assets.records.typed import store_of
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.failed_runs import FailedRuns, failed_runs, run_alarms
 from mlops_assets.sensors.alerts.what_to_tell import LONGEST, recorded_alarms
+from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.models import UNFINISHED, models_of
 
 # Dagster warns of a parameter that it passes itself where it gives a sensor's job its resources.
@@ -25,6 +25,7 @@ warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDefi
 
 JOB = "mlops_assets_alerts"
 MOST_PER_RUN = 20
+MOST_SECONDS = 40.0
 MOST_SINGLE = 5
 _MOST_SUMMED = 1_000
 _LONGEST_RUN = timedelta(minutes=15)
@@ -139,18 +140,16 @@ def _sum(group: Sequence[Alert]) -> Alert:
 
 def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetime) -> list[Alert]:
     """What stands, is not older than seven days and was not told."""
-    models = models_of(context)
-    failed = failed_runs(context.instance, [model.name for model in models], now)
+    failed = failed_runs(context.instance, [model.name for model in models_of(context)], now)
     oldest = (now - LONGEST).isoformat(timespec="seconds")
     found: list[Alert] = []
-    with store_of(storage).at_once():
-        for model in models:
-            try:
-                told = AlertLedger(storage, model.name).told()
-                standing = _standing(model, storage, context.instance, failed, told)
-                found += [alert for alert in standing if alert.key not in told and alert.at >= oldest]
-            except Exception as error:  # one model's broken record must not keep the alerts of all others back
-                context.log.error(f"{model.name}: its alarms cannot be read: {type(error).__name__}: {error}")
+
+    def look(model: Declaration) -> None:
+        told = AlertLedger(storage, model.name).told()
+        standing = _standing(model, storage, context.instance, failed, told)
+        found.extend(alert for alert in standing if alert.key not in told and alert.at >= oldest)
+
+    each_model(context, storage, "", look, seconds=MOST_SECONDS)
     return found
 
 

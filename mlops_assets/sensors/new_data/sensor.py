@@ -1,7 +1,6 @@
 """`new_data`: one sensor for all models; requests runs for batches that are new, changed or left incomplete."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,9 +13,9 @@ from mlops_assets.assets.batch.upstream_source import in_sensor
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.records.labels import OutcomesLedger
-from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.new_data.cursor import Memory, known_of, seen_now
 from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, Probe, Tick, request_runs
@@ -56,26 +55,20 @@ def new_data_sensor(
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
         memories: dict[str, Any] = cursor.get("models", {})
         tick = Tick(context, mlops_storage, Probe(mlflow_registry))
-        models = models_of(context)
-        first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
-        following = ""
-        started = time.monotonic()
-        with store_of(mlops_storage).at_once():
-            for model in models[first:] + models[:first]:
-                if time.monotonic() - started > MOST_SECONDS:
-                    following = model.name
-                    context.log.warning(f"the sources are slow: the next tick goes on with {following}")
-                    break
-                place = memories.setdefault(model.name, {})
-                for what, take_in in (("batches", _batches), ("outcomes", _outcomes)):
-                    try:
-                        place[what] = take_in(model, Memory.from_json(place.get(what, {})), tick).to_json()
-                    except Exception as error:  # a broken record of one model must not stop the others
-                        context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
+
+        def take_in(model: Declaration) -> None:
+            place = memories.setdefault(model.name, {})
+            for what, look_at in (("batches", _batches), ("outcomes", _outcomes)):
+                try:
+                    place[what] = look_at(model, Memory.from_json(place.get(what, {})), tick).to_json()
+                except Exception as error:  # a fault of the batches must not stop the outcomes
+                    context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
+
+        following = each_model(context, mlops_storage, cursor.get("next", ""), take_in, seconds=MOST_SECONDS)
         if tick.probe.waiting:
             waiting = counted(tick.probe.waiting, "batch waits", "batches wait")
             context.log.warning(f"MLflow does not answer: {waiting}")
-        known = {model.name: memories[model.name] for model in models if model.name in memories}
+        known = {model.name: memories[model.name] for model in models_of(context) if model.name in memories}
         return dg.SensorResult(
             in_one_process(tick.requests, context),
             cursor=json.dumps({"models": known, **({"next": following} if following else {})}),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,6 +12,8 @@ from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.labels import unready
 from mlops_assets.records.promotions import Promotion, PromotionLedger
@@ -21,10 +22,6 @@ from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import FAILED, under_way
-
-if TYPE_CHECKING:
-    from mlops_assets.modelling.manifest import Manifest
-    from mlops_assets.modelling.splits import BatchInfo
 
 _REMEMBERED = timedelta(days=30)
 _MOST_FAILURES = 1_000

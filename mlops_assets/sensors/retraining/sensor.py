@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sensors.registry_probe import why_no_answer
@@ -73,21 +73,14 @@ def retraining_sensor(
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
         memories: dict[str, Any] = cursor.get("models", {})
         tick = Tick(context, mlops_storage, mlflow_registry)
-        models = models_of(context)
-        first = next((index for index, model in enumerate(models) if model.name == cursor.get("next")), 0)
-        following, started = "", time.monotonic()
-        with store_of(mlops_storage).at_once():
-            for model in models[first:] + models[:first]:
-                if time.monotonic() - started > MOST_SECONDS:
-                    following = model.name
-                    break
-                try:
-                    memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
-                except Exception as error:  # one model's broken record must not keep all others from being decided on
-                    context.log.error(f"{model.name}: no decision: {type(error).__name__}: {error}")
-        known = {model.name: memories[model.name] for model in models if model.name in memories}
-        told = json.dumps({"models": known, "next": following})
-        return dg.SensorResult(in_one_process(tick.requests, context), cursor=told, asset_events=tick.events)
+
+        def decide(model: Declaration) -> None:
+            memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
+
+        following = each_model(context, mlops_storage, cursor.get("next", ""), decide, seconds=MOST_SECONDS)
+        known = {model.name: memories[model.name] for model in models_of(context) if model.name in memories}
+        kept = json.dumps({"models": known, "next": following})
+        return dg.SensorResult(in_one_process(tick.requests, context), cursor=kept, asset_events=tick.events)
 
     return sensor
 

@@ -1,5 +1,7 @@
 """Reads a CSV file, plain or gzipped, after one pass that bounds its size, rows and columns and proves its encoding."""
 
+from __future__ import annotations
+
 import codecs
 import csv
 import gzip
@@ -11,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import pandas as pd
-
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.folder.csv_records import LONGEST, Records
 from mlops_assets.sources.folder.opening import Format
 

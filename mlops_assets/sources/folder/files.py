@@ -1,10 +1,11 @@
 """The files of a `Folder`, each with a key of its own, and the periods that are in them."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.folder.csv_files import read_csv_column
 from mlops_assets.sources.folder.listing import Found, fixed_root, list_files
 from mlops_assets.sources.folder.opening import Format, open_for

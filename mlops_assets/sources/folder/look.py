@@ -1,12 +1,13 @@
 """Which batches of a `Folder` are ready."""
 
+from __future__ import annotations
+
 import hashlib
 import time as clock
 from collections.abc import Mapping
 
-import pandas as pd
-
 from mlops_assets.errors import SourceError, SourceUnavailableError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.folder.files import files_of, periods_of
 from mlops_assets.sources.folder.listing import Found
 from mlops_assets.sources.folder.opening import SlowFileError

@@ -1,16 +1,14 @@
 """Reads a parquet file after its footer and its decoded size have been checked against the limits."""
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from __future__ import annotations
 
-import pandas as pd
+from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pa, pd
 from mlops_assets.sources.folder.csv_files import refuse_repeated, require_column
 from mlops_assets.sources.folder.opening import Format
 from mlops_assets.sources.folder.parquet_pages import unpacked_size
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def read_parquet(stream: BinaryIO, fmt: Format) -> pd.DataFrame:
@@ -23,7 +21,7 @@ def read_parquet_column(stream: BinaryIO, fmt: Format, column: str) -> pd.Series
     return to_pandas(read_table(stream, fmt, [column]), fmt)[column]
 
 
-def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) -> "pa.Table":
+def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) -> pa.Table:
     """Return the rows as an Arrow table with text as plain text, whatever encoding the file uses for it.
 
     A dictionary of a few long strings unpacks to rows x length: text is read as a dictionary first, and its decoded
@@ -54,7 +52,7 @@ def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) 
         ) from None
 
 
-def to_pandas(table: "pa.Table", fmt: Format) -> pd.DataFrame:
+def to_pandas(table: pa.Table, fmt: Format) -> pd.DataFrame:
     """Return the table as a DataFrame without an index, in the declared dtypes."""
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     try:
@@ -86,7 +84,7 @@ def _refuse_unpacked(size: float, fmt: Format) -> None:
         )
 
 
-def _with_plain_text(table: "pa.Table", fmt: Format) -> "pa.Table":
+def _with_plain_text(table: pa.Table, fmt: Format) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,8 +1,9 @@
 """One batch of a `Folder` read with care."""
 
-import pandas as pd
+from __future__ import annotations
 
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.folder.csv_files import infer_types, read_csv, read_csv_text, require_column
 from mlops_assets.sources.folder.files import files_of, format_of, periods_of, refuse_name, whole_times
 from mlops_assets.sources.folder.listing import Found, fixed_root

@@ -1,13 +1,14 @@
 """The batches of a `Frame`: its callable called, what it returned divided and checked."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.callables import refuse_foreign
 from mlops_assets.errors import DeclarationError, SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.frame.source import Frame
 from mlops_assets.sources.keys import safe_key
 from mlops_assets.sources.raised import what_raised

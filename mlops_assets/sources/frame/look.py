@@ -1,9 +1,10 @@
 """Which batches of a `Frame` are ready."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
-import pandas as pd
-
+from mlops_assets.lazy import pd
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.frame.batches import batches_of
 from mlops_assets.sources.frame.source import Frame

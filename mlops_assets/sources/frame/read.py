@@ -1,8 +1,9 @@
 """One batch of a `Frame` read."""
 
-import pandas as pd
+from __future__ import annotations
 
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.frame.batches import batches_of
 from mlops_assets.sources.frame.source import Frame
 

@@ -1,5 +1,7 @@
 """Connects a `Table` to its database: read only, bounded in time, and silent about passwords."""
 
+from __future__ import annotations
+
 import os
 import re
 import time
@@ -8,10 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
-
 from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.lazy import sa
 from mlops_assets.sources.table.source import Table
 
 LOOK_SECONDS = 8.0
@@ -107,7 +107,7 @@ def _engine(table: Table, url: sa.URL) -> sa.Engine:
     libpq = url.drivername in ("postgresql+psycopg", "postgresql+psycopg2")
     options: dict[str, Any] = {name: value for name, value in _LIBPQ.items() if libpq and name not in url.query}
     try:
-        return sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=options)
+        return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=options)
     except ImportError as problem:
         install = "mlops-assets[postgres]" if url.drivername == "postgresql+psycopg" else "the driver"
         raise SourceUnavailableError(

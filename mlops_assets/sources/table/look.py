@@ -1,13 +1,13 @@
 """Which batches of a `Table` are ready."""
 
+from __future__ import annotations
+
 import time as clock
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-
-import pandas as pd
-import sqlalchemy as sa
+from datetime import datetime, timedelta
 
 from mlops_assets.errors import DeclarationError, SourceUnavailableError
+from mlops_assets.lazy import pd, sa
 from mlops_assets.sources.look import Look, Waiting
 from mlops_assets.sources.table.connection import LOOK_SECONDS, reading
 from mlops_assets.sources.table.keys import Span, Value, key_span, span_key
@@ -19,7 +19,7 @@ from mlops_assets.sources.table.sql import Axis, Relation, relation
 MOST_NEW = 50
 """Batches into which new rows are divided at one look; the rows above them wait for the next one."""
 
-_TOLERANCE = pd.Timedelta(days=1)
+_TOLERANCE = timedelta(days=1)
 
 
 def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:

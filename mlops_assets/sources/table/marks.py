@@ -1,13 +1,14 @@
 """Marks of many batches of a `Table` from few queries: how many rows each has, and the extremes of its columns."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
+from mlops_assets.lazy import sa
 from mlops_assets.sources.look import Waiting
 from mlops_assets.sources.table.keys import Span, Value
 from mlops_assets.sources.table.sql import Axis, Relation, axis
@@ -47,7 +48,7 @@ def extremes(connection: sa.Connection, rows: Relation, name: str) -> tuple[Axis
     return by, None if low is None else by.value(low), None if high is None else by.value(high)
 
 
-def _least_and_greatest(rows: Relation, by: Axis) -> "sa.Select[tuple[Any, Any]]":
+def _least_and_greatest(rows: Relation, by: Axis) -> sa.Select[tuple[Any, Any]]:
     return sa.select(sa.func.min(by.expression), sa.func.max(by.expression)).select_from(rows.rows)
 
 

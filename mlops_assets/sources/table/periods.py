@@ -1,13 +1,13 @@
 """The periods of a `Table` that have rows, found without asking for each period between the first and the last."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 
-import pandas as pd
-import sqlalchemy as sa
-
 from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.lazy import pd, sa
 from mlops_assets.sources.look import Look, Period
 from mlops_assets.sources.periods import period_end, period_key, period_start, ready_periods
 from mlops_assets.sources.table.marks import END, FIRST, NEWEST, extremes, marks, outside, without

@@ -1,5 +1,7 @@
 """One batch of a `Table` read: counted first, fetched in parts, with kinds that pandas can work with."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -7,12 +9,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-import pandas as pd
-import sqlalchemy as sa
-from pandas.util import hash_pandas_object
-
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import np, pd, sa
 from mlops_assets.sources.periods import period_end, period_start
 from mlops_assets.sources.table.connection import reading
 from mlops_assets.sources.table.keys import Span, key_span
@@ -86,7 +84,7 @@ def _refuse(table: Table, key: str, rows: int, columns: int) -> None:
         )
 
 
-def _fetch(table: Table, key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]") -> pd.DataFrame:
+def _fetch(table: Table, key: str, connection: sa.Connection, asked: sa.Select[*tuple[Any, ...]]) -> pd.DataFrame:
     found, size, count = [], 0.0, 0
     names = [column.name for column in asked.selected_columns]
     for part in _parts(table, key, connection, asked):
@@ -105,7 +103,7 @@ def _fetch(table: Table, key: str, connection: sa.Connection, asked: "sa.Select[
 
 
 def _parts(
-    table: Table, key: str, connection: sa.Connection, asked: "sa.Select[*tuple[Any, ...]]"
+    table: Table, key: str, connection: sa.Connection, asked: sa.Select[*tuple[Any, ...]]
 ) -> Iterator[Sequence[sa.Row[Any]]]:
     """Yield the rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
     try:  # the first rows are fetched when it is executed
@@ -119,7 +117,7 @@ def _parts(
         ) from None
 
 
-def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column of Python objects as a kind of pandas, where it is one throughout."""
     kinds = {type(value) for value in values.dropna()}
     if kinds and kinds <= {Decimal, int, float}:
@@ -149,5 +147,5 @@ def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
 def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return the rows in order of time; where times are equal, in an order that the same rows always have."""
     by = table.time if table.time in frame.columns else table.high_watermark
-    order = np.lexsort((hash_pandas_object(frame, index=False).to_numpy(), frame[by].to_numpy()))
+    order = np.lexsort((pd.util.hash_pandas_object(frame, index=False).to_numpy(), frame[by].to_numpy()))
     return frame.iloc[order].reset_index(drop=True)

@@ -1,7 +1,8 @@
 """What the role of a `Table` may do on PostgreSQL beyond SELECT: a function with effects acts within one SELECT too."""
 
-import sqlalchemy as sa
+from __future__ import annotations
 
+from mlops_assets.lazy import sa
 from mlops_assets.sources.table.connection import LOOK_SECONDS, reading
 from mlops_assets.sources.table.source import Table
 

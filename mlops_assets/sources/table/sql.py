@@ -1,19 +1,19 @@
 """What a `Table` is in SQL: its columns, quoted, and the conditions that divide its rows, with bound values."""
 
+from __future__ import annotations
+
 import difflib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import sqlalchemy as sa
-
 from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.lazy import sa
 from mlops_assets.sources.table.keys import Value
 from mlops_assets.sources.table.source import Table
 
 _LISTED = 20
-_DATES = (sa.Date, sa.DateTime)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _declared_table(connection: sa.Connection, table: Table) -> Relation:
         raise SourceUnavailableError(f"there is no such table{_meant(name, names, 'tables and views')}")
     columns = inspector.get_columns(name, schema=schema or None)
     names = [str(column["name"]) for column in columns]
-    dated = frozenset(str(column["name"]) for column in columns if isinstance(column["type"], _DATES))
+    dated = frozenset(str(column["name"]) for column in columns if isinstance(column["type"], (sa.Date, sa.DateTime)))
     return Relation(sa.table(name, *map(sa.column, names), schema=schema or None), names, dated)
 
 

@@ -1,13 +1,14 @@
 """Which batches of an `UpstreamAsset` are ready: what was materialised."""
 
+from __future__ import annotations
+
 import difflib
 import re
 import time
 from collections.abc import Mapping
 
-import pandas as pd
-
 from mlops_assets.errors import DeclarationError, SourceUnavailableError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.assets import Assets, Materialization
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.keys import natural_order, safe_key

@@ -1,8 +1,9 @@
 """One batch of an `UpstreamAsset` read."""
 
-import pandas as pd
+from __future__ import annotations
 
 from mlops_assets.errors import SourceError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.keys import safe_key
 from mlops_assets.sources.rows import divided, refuse, timed
 from mlops_assets.sources.upstream.look import is_materialization, key_of

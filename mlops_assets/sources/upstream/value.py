@@ -1,10 +1,11 @@
 """The value of an `UpstreamAsset` as a DataFrame."""
 
+from __future__ import annotations
+
 from typing import Any
 
-import pandas as pd
-
 from mlops_assets.errors import SourceError, SourceUnavailableError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.raised import masked
 from mlops_assets.sources.upstream.source import UpstreamAsset
 
