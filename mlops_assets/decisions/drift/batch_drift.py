@@ -1,4 +1,4 @@
-"""Whether the features of a batch are distributed as those the model was trained on, feature by feature."""
+"""Whether the features of a batch have the distribution of the training rows, feature by feature."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MOST_ROWS = 100_000
 _SMALL = 0.1
 _NAN = float("nan")
 _LEAST_WEIGHT, _GREATEST_WEIGHT = 0.5, 4.0
-# Half of the level is kept back for what asymptotic tails, measured variances and one reference for many batches cost.
+# Half of the level is kept in reserve for asymptotic tails, measured variances and one reference for many batches.
 _RESERVE = 2.0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Something else than a feature that is tested like one, such as predictions.
+    """Values other than a feature's that are tested like a feature, such as predictions.
 
-    It has a value for each row of each side, or is of other rows, whose `times` are then given if they have any.
-    `where` is what texts call those of the reference.
+    They have a value for each row of each side, or are of other rows, whose `times` are then given if there are any.
+    `where` is the name of the reference's rows in texts.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """All entries, and one verdict: drift if any drifted, else unknown if any is unknown, else no drift.
+    """All entries, and one verdict: drift if any entry drifted, else unknown if any is unknown, else no drift.
 
-    An unknown entry of predictions, labels or all features together alone does not make the batch unknown. `share` is
-    that of the entries that drifted. `p` is the least level at which the batch would have been an alarm (1 where no
-    effect is great enough, NaN where nothing could be tested), `level` the one that it was held against. `matched`
-    says how the reference was brought to the season of the batch.
+    If only predictions, labels or all features together are unknown, the batch is not unknown. `share` is the share of
+    entries that drifted. `p` is the least level at which the batch is an alarm: 1 without a sufficient effect, NaN
+    without a test. `level` is the level that applied. `matched` says how the reference is matched to the season of the
+    batch.
     """
 
     features: tuple[FeatureDrift, ...]
@@ -56,13 +56,13 @@ class DriftReport:
     matched: str = ""
 
     def table(self) -> list[dict[str, Any]]:
-        """A row for each entry, drifted ones first, the greatest effect first; None for NaN."""
+        """Return a row for each entry, drifted ones first, the greatest effect first; None for NaN."""
         order = {"drift": 0, "unknown": 1, "no drift": 2}
         features = sorted(self.features, key=lambda each: (order[each.verdict], -np.nan_to_num(each.effect)))
         return [{name: None if value != value else value for name, value in asdict(each).items()} for each in features]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """Return the report as plain values."""
         return {
             "verdict": self.verdict,
             "p": None if self.p != self.p else self.p,
@@ -92,18 +92,18 @@ def drift(
 ) -> DriftReport:
     """Test each feature and correct for their number: a batch without drift is an alarm with probability `alpha`.
 
-    Numeric features by the two-sample Kolmogorov-Smirnov test, categorical ones and numeric ones of at most 10
-    distinct values by the chi-squared test with rare categories pooled (two categories, and shares of missing values:
-    Fisher's exact test), texts that hardly repeat by their length, moments by their hour and weekday, all features
-    `together` by a domain classifier, each of `extra` like a feature. Over all, Benjamini & Hochberg (1995) with
-    weights by `importance` (Genovese, Roeder & Wasserman 2006), at half of `alpha`: p_adjusted is doubled.
-    Drift is p_adjusted < alpha AND effect >= min_effect; with many rows tiny differences are significant too.
+    Numeric features: the two-sample Kolmogorov-Smirnov test. Categorical ones, and numeric ones of at most 10 distinct
+    values: the chi-squared test with rare categories pooled. Two categories, and shares of missing values: Fisher's
+    exact test. Texts that hardly repeat: length. Times: hour and weekday. All features `together`: a domain classifier.
+    Each of `extra` is tested like a feature. All are corrected by Benjamini & Hochberg (1995) with weights by
+    `importance` (Genovese, Roeder & Wasserman 2006), at half of `alpha`: p_adjusted is doubled. Drift is p_adjusted <
+    alpha AND effect >= min_effect; with many rows tiny differences are significant too.
 
-    Rows come in order of time. Where they hang together, they count as fewer (see `effective_rows`); `times`, a
-    datetime for each row of (reference, batch), makes that right for a reference that is a sample. With `season` the
-    reference is brought to the hours, weekdays or months of the batch; of a season that it holds in one period alone
-    (one June) all entries are "unknown". At most 100,000 rows a side are used.
-    A feature that is missing, of another type, all null or of fewer than `min_rows` values is "unknown".
+    Rows are in order of time; autocorrelated rows count as fewer (see `effective_rows`). `times`, a datetime for each
+    row of (reference, batch), corrects this for a reference that is a sample. With `season` the reference is matched to
+    the hours, weekdays or months of the batch. If it holds a season in one period only (one June), all entries are
+    "unknown". At most 100,000 rows a side are used. A feature that is missing, of another type, all null or of fewer
+    than `min_rows` values is "unknown".
     """
     used = (_positions(len(reference), seed), _positions(len(batch), seed))
     rows = matched(used, times, season, min_rows)
@@ -127,7 +127,7 @@ def drift(
 
 
 def _positions(rows: int, seed: int) -> Integers:
-    """All rows, or 100,000 of them at random in their order."""
+    """Return all positions, or 100,000 random ones in their order."""
     if rows <= _MOST_ROWS:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
@@ -152,7 +152,7 @@ def _own_rows(pair: Pair, season: Sequence[Season], min_rows: int, seed: int) ->
 
 
 def _pair_entries(pair: Pair, rows: Matched, min_rows: int) -> list[FeatureDrift]:
-    """The pair's distribution; a label that is still to come is not missing."""
+    """Return the entries of the pair's distribution; a label that is still to come is not missing."""
     if rows.why_not:
         return [unknown(pair.name, rows.why_not, pair.kind)]
     found = _entries(pair.name, pd.Series(pair.reference), pd.Series(pair.batch), rows, min_rows)
@@ -186,7 +186,7 @@ def _decided(
 
 
 def _weights(importance: Sequence[float]) -> Floats:
-    """Weights of mean 1: importance against the mean importance, within 0.5 to 4; 1 where none is known (NaN)."""
+    """Return weights of mean 1: importance over mean importance, within 0.5 to 4; 1 if it is unknown (NaN)."""
     known = np.array(importance, dtype=np.float64)
     relative = np.maximum(known, 0.0)
     mean = np.nanmean(relative) if (relative > 0).any() else 0.0

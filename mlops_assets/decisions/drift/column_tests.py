@@ -26,10 +26,10 @@ _NAN = float("nan")
 class FeatureDrift:
     """One feature of the batch against the reference.
 
-    `effect` lies between 0 and 1 for each kind: the greatest difference between the two cumulative distributions
-    (numeric: the Kolmogorov-Smirnov statistic), the share of rows that would have to change their category
-    (categorical: the total variation distance), the difference of the shares (missing share), or 2 AUC - 1 of a
-    classifier that tells the two sides apart (together). `weight` is what its importance gives it in the correction.
+    `effect` lies between 0 and 1. Numeric: the Kolmogorov-Smirnov statistic, the greatest difference of the cumulative
+    distributions. Categorical: the total variation distance, the share of rows that would have to change their
+    category. Missing share: the difference of the shares. Together: 2 AUC - 1 of a classifier that separates the sides.
+    `weight` is the feature's weight in the correction, from its importance.
     """
 
     feature: str
@@ -44,19 +44,19 @@ class FeatureDrift:
 
 
 def tested(name: str, kind: Kind, test: str, p: float, effect: float, note: str = "") -> FeatureDrift:
-    """An entry with its p, before the correction for many tests."""
+    """Return an entry with its p, before the correction for many tests."""
     return FeatureDrift(name, kind, test, min(max(p, 0.0), 1.0), _NAN, effect, "no drift", note)
 
 
 def unknown(name: str, note: str, kind: Kind = "numeric") -> FeatureDrift:
-    """An entry on which nothing can be said."""
+    """Return an entry without a result."""
     return FeatureDrift(name, kind, "none", _NAN, _NAN, _NAN, "unknown", note)
 
 
 def column_entries(
     name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, min_rows: int
 ) -> list[FeatureDrift]:
-    """All entries of one column: its distribution, or what is derived from it, and its missing share if any is."""
+    """Return a column's entries: its distribution, or what is derived from it, and its missing share if not zero."""
     old, new = _plain(old), _plain(new)
     if pd.api.types.is_datetime64_any_dtype(old) and pd.api.types.is_datetime64_any_dtype(new):
         entries = _calendar(name, old, new, sides, min_rows)
@@ -69,7 +69,7 @@ def column_entries(
 
 
 def _calendar(name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, min_rows: int) -> list[FeatureDrift]:
-    """Hour and weekday of moments; the moment itself is not tested, since it always moves on."""
+    """Test hour and weekday of times; the time itself is not tested, since it always moves on."""
     parts = [("hour", old.dt.hour, new.dt.hour), ("weekday", old.dt.weekday, new.dt.weekday)]
     entries = []
     for part, before, after in parts:
@@ -107,7 +107,7 @@ def _distribution(
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Booleans and numbers with gaps, which pandas may keep as objects, as numbers."""
+    """Convert booleans and numbers with gaps, which pandas may keep as objects, to numbers."""
     numbers = ("boolean", "integer", "floating", "mixed-integer-float")
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in numbers:
         return values.astype("Float64")
@@ -134,14 +134,14 @@ def _kolmogorov_smirnov(
     codes = [np.searchsorted(cuts, side, side="left") for side in numbers]
     rows = effective_rows(codes[0], codes[1], len(cuts) + 1, sides, cumulative=True)
     pooled = 1.0 / (1.0 / rows.reference + 1.0 / rows.batch)
-    # the distribution of one sample knows no D = 1: no p is below that of two sides that do not overlap at all
+    # the one-sample distribution does not know D = 1: p is at least that of two sides without overlap
     apart = (rows.reference + rows.batch + 1.0) * scipy.special.beta(rows.reference + 1.0, rows.batch + 1.0)
     p = max(float(scipy.stats.kstwo.sf(distance, max(1, round(pooled)))), min(2.0 * float(apart), 1.0))
     return _in_time(tested(name, "numeric", "Kolmogorov-Smirnov", p, distance), rows)
 
 
 def _greatest_difference(reference: Floats, ordered: tuple[Floats, Floats], weights: Floats | None) -> float:
-    """The Kolmogorov-Smirnov statistic: the distributions are furthest apart at a step of the shorter side."""
+    """Return the Kolmogorov-Smirnov statistic: the greatest distance is at a step of the shorter side."""
     reached = [np.arange(len(side) + 1) / len(side) for side in ordered]
     if weights is not None:
         reached[0] = np.concatenate([[0.0], np.cumsum(weights[np.argsort(reference, kind="stable")])])
@@ -182,7 +182,7 @@ def _categories(name: str, old: NDArray[Any], new: NDArray[Any], sides: Sides) -
 
 
 def _lengths(name: str, old: NDArray[Any], new: NDArray[Any], sides: Sides, count: int) -> FeatureDrift:
-    """Texts that hardly repeat, by their length."""
+    """Test texts that hardly repeat by their length."""
     numbers = (
         np.array([len(text) for text in old], dtype=np.float64),
         np.array([len(text) for text in new], dtype=np.float64),
@@ -197,7 +197,7 @@ def _lengths(name: str, old: NDArray[Any], new: NDArray[Any], sides: Sides, coun
 
 
 def _shares_differ(old: Integers, new: Integers, bins: int, sides: Sides) -> tuple[float, float, str, EffectiveRows]:
-    """p, total variation distance, name of the test and effective rows of codes 0..bins-1 of both sides."""
+    """Return p, total variation distance, name of the test and effective rows for codes 0..bins-1 of both sides."""
     worth = effective_rows(old, new, bins, sides, cumulative=False)
     shares = np.array(
         [np.bincount(old, sides[0].weights, minlength=bins), np.bincount(new, minlength=bins)], dtype=float
@@ -215,7 +215,7 @@ def _shares_differ(old: Integers, new: Integers, bins: int, sides: Sides) -> tup
     counts = counts[:, counts.sum(axis=0) > 0]
     if counts.shape[1] < 2:
         return 1.0, effect, "chi-squared", worth
-    # Pearson's statistic makes too much of many rows in a rare category, the likelihood ratio of none in it
+    # Pearson's statistic overstates many rows in a rare category, the likelihood ratio the absence of rows
     kinds: tuple[Literal["pearson", "log-likelihood"], ...] = ("pearson", "log-likelihood")
     p = max(float(scipy.stats.chi2_contingency(counts, correction=False, lambda_=kind).pvalue) for kind in kinds)
     return p, effect, "chi-squared", worth
@@ -229,7 +229,7 @@ def _missing(name: str, gone: tuple[NDArray[np.bool_], NDArray[np.bool_]], sides
 
 
 def _in_time(entry: FeatureDrift, rows: EffectiveRows) -> FeatureDrift:
-    """The entry with what its rows are worth, where they hang together."""
+    """Return the entry with p and note corrected for autocorrelated rows."""
     if not rows.blocks:
         return entry
     if rows.blocks < FEWEST_BLOCKS:

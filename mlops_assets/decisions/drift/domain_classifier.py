@@ -1,4 +1,4 @@
-"""Whether a classifier tells the rows of a batch from those of the reference: drift that no feature shows alone."""
+"""Whether a classifier separates the rows of a batch from the reference: drift that no single feature shows."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def together_entry(
     importance: Mapping[str, float],
     seed: int,
 ) -> FeatureDrift:
-    """The area under the ROC curve of a domain classifier on rows that it was not fitted on.
+    """Return the area under the ROC curve of a domain classifier on rows that it was not fitted on.
 
     Lopez-Paz & Oquab (2017), "Revisiting classifier two-sample tests"; Rabanser, Guennemann & Lipton (2019), "Failing
-    loudly". At most 5,000 rows a side, evenly spaced, and the 100 most important columns are used. It is fitted on
-    the earlier half of each side and judged on the later one; p is Mann & Whitney's, one-sided, for as many rows as
-    the scores are worth.
+    loudly". At most 5,000 rows a side, evenly spaced, and the 100 most important columns are used. The classifier is
+    fitted on the earlier half of each side and judged on the later half. p is Mann & Whitney's, one-sided, for the
+    effective number of scores.
     """
     columns = sorted(names, key=lambda name: -importance.get(name, 0.0))[:_MOST_COLUMNS]
     masks = [_spread(side.rows) for side in rows.sides]
@@ -44,7 +44,7 @@ def together_entry(
     frames = [frame.iloc[at[mask]] for frame, at, mask in zip((reference, batch), rows.positions, masks, strict=True)]
     parts = [_numbers(frames[0][name], frames[1][name]) for name in columns]
     old, new = (np.column_stack([part[index] for part in parts]) for index in (0, 1))
-    # a column without any value in the rows that it is fitted on cannot be binned
+    # a column without values in the rows of the fit cannot be binned
     filled = ~np.isnan(np.concatenate([old[: halves[0]], new[: halves[1]]])).all(axis=0)
     if not filled.any():
         return unknown(NAME, "no feature has a value in the earlier half of the rows", "together")
@@ -63,7 +63,7 @@ def _spread(rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
     counts = np.ones(len(old)) / len(old) if weights is None else weights[: len(old)] / weights[: len(old)].sum()
-    # both sides weigh alike, however many rows they have
+    # both sides have equal weight, however many rows they have
     weight = np.concatenate([counts * len(new), np.ones(len(new))])
     model = sklearn.ensemble.HistGradientBoostingClassifier(
         max_iter=30, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=seed
@@ -89,7 +89,7 @@ def _judged(old: Floats, new: Floats, sides: tuple[Side, Side]) -> FeatureDrift:
 
 
 def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:
-    """A column of both sides as numbers (rows, 1 or 2), NaN where missing."""
+    """Return a column of both sides as numbers (rows, 1 or 2), NaN for missing values."""
     if pd.api.types.is_datetime64_any_dtype(old) and pd.api.types.is_datetime64_any_dtype(new):
         parts = [np.column_stack([side.dt.hour, side.dt.weekday]).astype(np.float64) for side in (old, new)]
         return parts[0], parts[1]

@@ -14,14 +14,14 @@ class Level:
 
 
 def allowed_level(alpha: float, false_alarms: float, batches: int, alarms: int, period: str = "a period") -> Level:
-    """The level at which `batches` tests a period give at most `false_alarms` false alarms, expected.
+    """Return the level at which `batches` tests a period give at most `false_alarms` expected false alarms.
 
-    `batches` and `alarms` are those of this model in the period before. The level is alpha or, where that is less,
-    ((1 - q) F + q R) / m with q = 0.05, F false alarms allowed, R alarms and m batches (at least 1). Without drift
-    the expected false alarms V of a period are the sum of its levels: E[V] <= (1 - q) F + q E[V], so E[V] <= F. Each
-    real alarm earns q of an alarm for the period after it, so that among real alarms the share of false ones stays
-    near q. This is alpha investing (Foster & Stine 2008, "Alpha-investing"; Ramdas, Yang, Wainwright & Jordan 2017,
-    "Online control of the false discovery rate with decaying memory") with a window for its memory.
+    `batches` and `alarms` are those of this model in the period before. The level is the lesser of alpha and ((1 - q) F
+    + q R) / m. Here q = 0.05, F false alarms are allowed, and there are R alarms and m batches (at least 1). Without
+    drift the expected false alarms V of a period are the sum of its levels: E[V] <= (1 - q) F + q E[V], so E[V] <= F.
+    Each real alarm earns q of an alarm for the next period, so that among real alarms the share of false ones stays
+    near q. This is alpha investing (Foster & Stine 2008, "Alpha-investing") with a window for its memory. See also
+    Ramdas, Yang, Wainwright & Jordan 2017, "Online control of the false discovery rate with decaying memory".
     """
     tests = max(batches, 1)
     allowed = f"{false_alarms:g} false alarm{'' if false_alarms == 1 else 's'}"

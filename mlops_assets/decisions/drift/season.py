@@ -1,4 +1,4 @@
-"""The reference brought to the season of a batch: the same hours, weekdays or months, in the same shares."""
+"""The reference matched to the season of a batch: the same hours, weekdays or months, in the same shares."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Season = Literal["hour", "weekday", "month"]
 
 _CYCLES = {"hour": timedelta(days=1), "weekday": timedelta(days=7), "month": timedelta(days=365)}
 _FIRST_MONDAY = pd.Timestamp("1970-01-05")
-# a period of which the reference holds only some days at its edge tells nothing of how periods differ
+# a period of which the reference holds only a few days at its edge does not show how periods differ
 _LEAST_OF_A_PERIOD = 0.1
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Row positions of both sides in order of time, what is known of these rows, and a sentence on what was matched.
+    """Row positions of both sides in order of time, their `Side`s, and a sentence on what was matched.
 
-    `why_not` says why the batch cannot be compared; empty where it can.
+    `why_not` says why the batch cannot be compared; "" if it can.
     """
 
     positions: tuple[Integers, Integers]
@@ -42,12 +42,12 @@ def matched(
     min_rows: int,
     where: str = "reference",
 ) -> Matched:
-    """The rows at these positions; with times in their order, with a season as the batch's season asks for.
+    """Return the rows at these positions: in order of `times` if given, and with a season matched to the batch's.
 
     `times` holds a datetime for each row of each side. Reference rows of season cells that the batch lacks are left
-    out, the others weigh so that each cell has the batch's share (post-stratification). Batch rows of a cell that the
-    reference never saw are left out too, and so are those of a season that it holds once (see `_seen_once`); where
-    these are more than half, nothing can be said. `where` is what texts call the reference.
+    out. The others are weighted so that each cell has the batch's share (post-stratification). Batch rows of a cell
+    that the reference lacks are left out too. So are rows of a season that it holds once (see `_seen_once`). If these
+    are more than half, there is no result. `where` is the name of the reference in texts.
     """
     if times is None:
         why_not = f"the {where} keeps no times to match a season by: train again" if season else ""
@@ -85,11 +85,11 @@ def matched(
 def _seen_once(
     reference: pd.Series[Any], batch: pd.Series[Any], season: Sequence[Season], where: str
 ) -> tuple[NDArray[np.bool_], str]:
-    """Which rows of the batch (rows,) are of a season that the reference holds in one period alone, and a sentence.
+    """Return the batch rows (rows,) of a season that the reference holds in one period only, and a sentence.
 
-    A batch of June is one draw of all Junes. How Junes differ shows in no less than two of them, however many rows one
-    has. So each part of the season whose cycle (a year for months, a week, a day) is longer than the batch needs two
-    cycles with the batch's value of it. One is enough where it is the batch's own: both sides are of the same June.
+    A batch of June is one draw of all Junes. How Junes differ shows only in two or more of them, however many rows one
+    has. Parts of the season have cycles: a year for months, a week, a day. A cycle longer than the batch must occur
+    twice with the batch's value. One is enough if it is the batch's own: both sides are of the same June.
     """
     once = np.zeros(len(batch), dtype=bool)
     sentence = ""
@@ -118,7 +118,7 @@ def _once(name: Season, value: int, where: str) -> str:
 
 
 def _parts(stamp: pd.Series[Any], name: Season) -> tuple[Integers, Integers]:
-    """This part of the season of each row, counted from 0, and the number of its cycle; -1 where a row has no time."""
+    """Return this part of the season of each row, from 0, and the number of its cycle; -1 for a row without a time."""
     local = stamp.dt.tz_localize(None)
     if name == "month":
         value, cycle = local.dt.month - 1, local.dt.year
@@ -134,14 +134,14 @@ def _as_they_are(positions: list[Integers], moments: list[Floats]) -> Matched:
 
 
 def _moments(stamp: pd.Series[Any]) -> Floats:
-    """Seconds since 1970; a row without a time counts as of the time of the row before it."""
+    """Return seconds since 1970; a row without a time takes the time of the row before it."""
     filled = pd.to_datetime(stamp, utc=True).ffill().bfill()
     seconds = (filled - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     return np.asarray(seconds.fillna(0.0), dtype=np.float64)
 
 
 def _cells(stamp: pd.Series[Any], season: Sequence[Season]) -> Integers:
-    """The season cell of each row, in the local time of its stamp; -1 where it has none."""
+    """Return the season cell of each row, in the local time of its stamp; -1 for a row without a time."""
     parts = {"hour": stamp.dt.hour, "weekday": stamp.dt.weekday, "month": stamp.dt.month}
     cell = np.zeros(len(stamp), dtype=np.int64)
     for name in season:

@@ -1,4 +1,4 @@
-"""How often what a classifier says comes true: its probabilities, calibrated on labelled rows."""
+"""A classifier's probabilities, calibrated on labelled rows."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _PULL = 1e-3
 
 @dataclass(frozen=True)
 class Calibration:
-    """Chances of k classes given the probabilities that a model says, learnt from n labelled rows.
+    """Calibrated probabilities of k classes given those that a model predicts, fitted on n labelled rows.
 
-    Each class is calibrated against the rest, then all are made to sum to 1. Beta calibration (Kull, Silva Filho &
-    Flach 2017): a logistic regression on log p and log(1 - p), with hinges at 4 quantiles where a class and the rest
-    have 200 rows each. A class with fewer than 10 rows is left as it was said. Not isotonic: its steps follow chance
-    in the rows they are fitted to, which makes a model look better than it is.
+    Each class is calibrated against the rest, then all are normalised to sum to 1. Beta calibration (Kull, Silva Filho
+    & Flach 2017): a logistic regression on log p and log(1 - p), with hinges at 4 quantiles if a class and the rest
+    have 200 rows each. A class with fewer than 10 rows stays as predicted. Isotonic regression does not serve: its
+    steps follow chance in the rows they are fitted to, which makes a model look better than it is.
     """
 
     classes: Mapping[int, _OneClass]
 
     def chances(self, probability: Floats) -> Floats:
-        """Calibrated probabilities (m, k) of rows with these probabilities (m, k)."""
+        """Return calibrated probabilities (m, k) for predicted probabilities (m, k)."""
         found = self._against_the_rest(probability)
         return np.asarray(found / found.sum(axis=1, keepdims=True))
 
     def influence(self, probability: Floats, moves: Floats) -> Floats:
-        """By how much each labelled row (n,), times n, moves a figure through the calibration of m other rows.
+        """Return how much each labelled row (n,), times n, moves a figure through the calibration of m other rows.
 
-        moves: (m, k), m times the figure's derivative by the chance of each class. Standard errors that do not take
-        the calibration for the true one come of it (the sandwich; White 1982).
+        moves: (m, k), m times the figure's derivative by the probability of each class. The result gives standard
+            errors that include the error of the calibration (the sandwich; White 1982).
         """
         raw = self._against_the_rest(probability)
         total = raw.sum(axis=1, keepdims=True)
@@ -56,7 +56,7 @@ class Calibration:
 
 
 def calibration(probability: Floats, labels: NDArray[np.int64]) -> Calibration:
-    """Learnt from probabilities (n, k) and labels (n,), numbers of classes; no class of it where rows are too few."""
+    """Fit on probabilities (n, k) and labels (n,), numbers of classes; classes of too few rows are left out."""
     of = {column: labels == column for column in range(probability.shape[1])}
     return Calibration(
         {
@@ -86,7 +86,7 @@ class _OneClass:
 
 
 def _one_class(probability: Floats, came_true: NDArray[np.bool_]) -> _OneClass:
-    """Newton's method; a slight pull towards the probability as it was said keeps separated classes finite."""
+    """Fit by Newton's method; a slight pull towards the predicted probability keeps separated classes finite."""
     enough = _fewer(came_true) >= KNOTS_FROM
     log_odds = _terms(probability, np.empty(0))[:, 1:].sum(axis=1)
     knots = np.asarray(np.unique(np.quantile(log_odds, _KNOTS)) if enough else np.empty(0), dtype=np.float64)
@@ -107,7 +107,7 @@ def _one_class(probability: Floats, came_true: NDArray[np.bool_]) -> _OneClass:
 
 
 def _terms(probability: Floats, knots: Floats) -> Floats:
-    """1, log p, -log(1 - p), whose sum are the log-odds, and the log-odds beyond each knot."""
+    """Return 1, log p, -log(1 - p), whose last two sum to the log-odds, and the log-odds beyond each knot."""
     bounded = np.clip(probability, _SHARPEST, 1.0 - _SHARPEST)
     said = [np.log(bounded), -np.log1p(-bounded)]
     hinges = [np.maximum(said[0] + said[1] - knot, 0.0) for knot in knots]

@@ -1,4 +1,4 @@
-"""Whether a model has become worse on a new batch than it was on its own holdout."""
+"""Whether a model is worse on a new batch than on its own holdout."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Decay:
-    """The metric on the holdout and on the batch, and what follows.
+    """The metric on the holdout and on the batch, and the verdict.
 
-    `ratio` is batch / holdout of the metric. `p` is one-sided: of a batch that is so much worse though nothing changed.
-    Figures are NaN where there were too few labels.
+    `ratio` is batch / holdout of the metric. `p` is the one-sided probability of a batch this much worse if nothing
+    changed. Figures are NaN if there are too few labels.
     """
 
     verdict: Literal["decay", "no decay", "insufficient labels"]
@@ -40,15 +40,15 @@ class Decay:
 
 
 def insufficient_labels(labelled: int, rows: int, share: float | None = None) -> str | None:
-    """Why a batch of `rows` with so many labels cannot be judged on, or None.
+    """Return why a batch of `rows` with `labelled` labels cannot be judged, or None.
 
-    share: the least share of the rows that must have one, where labels come later than rows; else None.
+    share: the least share of rows that must have a label, if labels come later than rows; else None.
     """
     if not labelled:
         return f"insufficient labels: none of {rows:,} rows has one yet"
     if share is None or labelled >= share * rows:
         return None
-    return (  # the share is rounded down: 79.6% would else be shown as the 80% that are needed
+    return (  # rounded down: else 79.6% would be shown as the required 80%
         f"insufficient labels: {labelled:,} of {rows:,} rows ({100 * labelled // rows}%) have one; "
         f"{share:.0%} are needed, since labels that come first are not like those that come late"
     )
@@ -66,15 +66,15 @@ def decay(
 ) -> Decay:
     """Compare row losses (lower is better) of two sets of rows, each in order of time.
 
-    `decay` when the batch is worse at one-sided level `alpha` AND the metric is worse by at least the share
-    `tolerance` of its value on the holdout: with many rows, differences that do not matter are significant too.
+    `decay` means two things: the batch is worse at one-sided level `alpha`, and the metric is worse by at least the
+    share `tolerance` of its value on the holdout. With many rows, differences that do not matter are significant too.
     Losses that are not finite are decay: the model gave no usable prediction. `from_mean` turns mean losses into the
-    metric; `judged`, said in the reason, is for a loss that is not that of the model's first metric.
+    metric. `judged` appears in the reason, for a loss that is not of the model's first metric.
 
-    The test is Welch's (1947) with standard errors that hold where rows hang together (`error_of_mean`), the fewer
-    degrees of freedom of the two, and Hall's (1992) correction for skewed losses, without which a batch that is larger
-    than the holdout gives too many alarms and a smaller one too few. False alarms at 1% were 0.6 to 1.6%, and
-    2% where the batch is twice a holdout of 500 rows that hang together (`benchmarks/decay_errors.py`, 2,000 draws).
+    The test is Welch's (1947) with standard errors for autocorrelated rows (`error_of_mean`) and the lesser degrees of
+    freedom of the two. Hall's (1992) correction is for skewed losses. Without it a batch larger than the holdout gives
+    too many alarms and a smaller one too few. False alarms at 1% are 0.6 to 1.6% (`benchmarks/decay_errors.py`, 2,000
+    draws). They are 2% for a batch twice as large as a holdout of 500 autocorrelated rows.
     """
     sides = [np.asarray(losses, dtype=np.float64) for losses in (holdout_losses, batch_losses)]
     rows, nan = len(sides[1]), float("nan")
@@ -99,7 +99,7 @@ def decay(
 
 
 def _p_worse(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
-    """One-sided p of the difference in means, given the standard errors and degrees of freedom of both."""
+    """Return the one-sided p of the difference in means, given the standard errors and degrees of freedom of both."""
     worse = float(batch.mean() - holdout.mean())
     error = math.hypot(errors[0][0], errors[1][0])
     if not (_spread(holdout) or _spread(batch)):
@@ -110,9 +110,9 @@ def _p_worse(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) 
 
 
 def _skew_of_difference(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
-    """Third cumulant of the difference in means, of losses as skewed as those of both sides together.
+    """Return the third cumulant of the difference in means, if both sides share the skewness of all losses.
 
-    Rows that hang together count as fewer: a mean of k independent rows has se^4 / sd times their skewness.
+    Autocorrelated rows count as fewer: a mean of k independent rows has se^4 / sd times their skewness.
     """
     sides = [(losses, _spread(losses)) for losses in (holdout, batch)]
     skewness = sum(len(losses) * float(scipy.stats.skew(losses)) for losses, sd in sides if sd) / (
@@ -123,14 +123,14 @@ def _skew_of_difference(holdout: Floats, batch: Floats, errors: list[tuple[float
 
 
 def _spread(losses: Floats) -> float:
-    """Standard deviation, 0 where it is mere rounding."""
+    """Return the standard deviation, or 0 if it is a rounding error."""
     sd = float(losses.std())
     return sd if sd > 1e-12 * float(np.abs(losses).max()) else 0.0
 
 
 def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[Any], Any]) -> Range:
     mean, reach = float(losses.mean()), students_t.quantile(0.975, freedom) * error
-    # a mean of losses that cannot be negative stays so; roots and logarithms are taken of it
+    # a mean of losses that cannot be negative stays so, since roots and logarithms are taken of it
     bounds = from_mean(np.array([max(mean - reach, min(0.0, float(losses.min()))), mean + reach]))
     low, high = sorted(float(bound) for bound in bounds)
     return Range(float(from_mean(mean)), low, high)

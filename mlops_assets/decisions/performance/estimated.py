@@ -1,4 +1,4 @@
-"""How well a classifier does on a batch that has no labels yet, told from its own calibrated probabilities."""
+"""How well a classifier does on a batch that has no labels yet, estimated from its own calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the metric probably is on the `rows` of a batch, and the bounds that hold what it will turn out to be.
+    """The estimated metric on the `rows` of a batch, and bounds that hold its later value.
 
-    `calibrated_on` is the number of rows of the holdout. Figures are NaN where `note` says why there are none.
+    `calibrated_on` is the number of holdout rows. Figures are NaN if `note` says why there are none.
     """
 
     metric: str
@@ -50,7 +50,7 @@ class Estimate:
 
 
 def estimated_metric(names: Sequence[str], classes: int) -> str:
-    """The first of these metrics that can be estimated for so many classes, else log_loss."""
+    """Return the first of these metrics that can be estimated for so many classes, else log_loss."""
     possible = OF_TWO_CLASSES if classes == 2 else OF_MORE_CLASSES
     return next((name for name in names if name in possible), "log_loss")
 
@@ -58,19 +58,19 @@ def estimated_metric(names: Sequence[str], classes: int) -> str:
 def estimate(
     metric: str, holdout_labels: Any, holdout: Predictions, batch: Predictions, confidence: float = 0.95
 ) -> Estimate:
-    """The expected `metric` of a classifier on a batch (m rows, k classes) without a look at its labels.
+    """Return the expected `metric` of a classifier on a batch (m rows, k classes) without its labels.
 
-    Confidence-based performance estimation (CBPE, of NannyML; Guillory et al. 2021 and Garg et al. 2022 are kin): the
-    probabilities are calibrated on the holdout (n rows in order of time, of which the newest 20,000 are taken), and the
-    metric is expected over labels drawn from them.
+    Confidence-based performance estimation (CBPE, of NannyML; related: Guillory et al. 2021, Garg et al. 2022): the
+    probabilities are calibrated on the holdout (n rows in order of time, at most the newest 20,000). The metric is
+    expected over labels drawn from them.
 
-    The interval holds the metric as it will turn out with this confidence: how labels may fall, further apart where
-    the holdout's residuals hang together in time, and how far the calibration may be off, with a standard error that
-    holds where rows hang together. All of this takes p(label | probability) to be what it was on the holdout. Other
-    shares of easy and hard rows are accounted for; a label that now means something else for the same features
-    (concept drift) is NOT seen, and the interval is wrong then.
+    The interval holds the later value of the metric with this confidence. It covers the chance in the labels, more of
+    it if the holdout's residuals are autocorrelated. It also covers the error of the calibration, with a standard error
+    for autocorrelated rows. All of this assumes that p(label | probability) is as it was on the holdout. Other shares
+    of easy and hard rows are accounted for. A label that changes its meaning for the same features (concept drift) is
+    NOT seen, and the interval is wrong then.
 
-    Where nothing can be estimated, figures are NaN and `note` says why.
+    Figures are NaN if nothing can be estimated; `note` says why.
     """
     note = _why_not(metric, len(holdout_labels), holdout, batch)
     nothing = Estimate(metric, np.nan, np.nan, np.nan, len(batch.value), min(len(holdout_labels), MOST_ROWS), note)
@@ -92,7 +92,7 @@ def estimate(
 
 
 def coverage(past: Sequence[tuple[float, float, float]]) -> str:
-    """In how many past batches (low, high, realised) the interval held what the metric turned out to be."""
+    """Say in how many past batches (low, high, realised) the interval held the realised metric."""
     if not past:
         return "no past batch tells yet"
     advice = "" if relied_on(past) else ": not to be relied on"
@@ -100,10 +100,10 @@ def coverage(past: Sequence[tuple[float, float, float]]) -> str:
 
 
 def relied_on(past: Sequence[tuple[float, float, float]], confidence: float = 0.95) -> bool:
-    """Whether past intervals (low, high, realised) missed no oftener than chance allows of this confidence.
+    """Return whether past intervals (low, high, realised) missed no more often than chance allows.
 
-    False where an interval that holds with this confidence would miss so often in less than 5% of cases (exact
-    binomial test): 2 misses in 7 batches, 3 in 16. A single miss never does.
+    False if an interval with this confidence would miss so often in less than 5% of cases (exact binomial test): 2
+    misses in 7 batches, 3 in 16. A single miss is always accepted.
     """
     missed = len(past) - _held(past)
     return missed < 2 or float(scipy.stats.binom.sf(missed - 1, len(past), 1.0 - confidence)) >= _TOO_OFTEN
@@ -115,7 +115,7 @@ def _held(past: Sequence[tuple[float, float, float]]) -> int:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Rows with the probability (n, k) of each class and the number (n,) of the class that was predicted."""
+    """Rows with the probability (n, k) of each class and the number (n,) of the predicted class."""
 
     probability: Floats
     predicted: NDArray[np.int64]
@@ -131,7 +131,7 @@ class _Scored:
 
 
 _Expected = Callable[[_Scored, Floats], tuple[float, Floats]]
-"""From rows and their chances (n, k) to the metric, and by how much each label would move it (n, k), times n."""
+"""From rows and their chances (n, k) to the metric, and how much each label would move it (n, k), times n."""
 
 
 def _accuracy(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
@@ -153,7 +153,7 @@ def _of_rows(scores: Floats, chances: Floats) -> tuple[float, Floats]:
 
 
 def _roc_auc(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
-    """Over pairs of different rows; each label's move as in DeLong, DeLong & Clarke-Pearson (1988)."""
+    """Compute over pairs of different rows; each label's move as in DeLong, DeLong & Clarke-Pearson (1988)."""
     level = np.unique(scored.probability[:, 1], return_inverse=True)[1]
     of_level = [np.bincount(level, chances[:, column]) for column in (0, 1)]
     negatives, positives = (float(each.sum()) for each in of_level)
@@ -183,20 +183,20 @@ _EXPECTED: dict[str, _Expected] = {
 
 
 def _residuals(expected: _Expected, scored: _Scored, chances: Floats, labels: NDArray[np.int64]) -> Floats:
-    """How much each row (n,) of the holdout moved the metric away from what was expected of it."""
+    """Return how much each holdout row (n,) moves the metric away from its expected value."""
     truth = labels[:, None] == np.arange(chances.shape[1])
     return np.asarray(((truth - chances) * expected(scored, chances)[1]).sum(axis=1))
 
 
 def _hanging_together(residuals: Floats) -> tuple[float, float]:
-    """How much less sure a mean of these is than one of independent rows, and its degrees of freedom."""
+    """Return the error of the mean of these residuals over that of independent ones, and its degrees of freedom."""
     error, freedom = error_of_mean(residuals)
     alone = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
     return (max(1.0, error / alone), freedom) if alone > 0 else (1.0, freedom)
 
 
 def _label_error(moves: Floats, chances: Floats) -> float:
-    """Standard error of the metric over labels drawn from the chances, row by row."""
+    """Return the standard error of the metric over labels drawn from the chances, row by row."""
     mean = (chances * moves).sum(axis=1, keepdims=True)
     return float(np.sqrt((chances * (moves - mean) ** 2).sum())) / len(moves)
 
@@ -207,7 +207,7 @@ def _bounds(metric: str, value: float, error: float, freedom: float, confidence:
 
 
 def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions) -> str:
-    """Why nothing can be estimated, or ""."""
+    """Return why nothing can be estimated, or ""."""
     if holdout.classes is None or holdout.probability is None or batch.probability is None:
         return "only classifiers with probabilities can be estimated"
     possible = OF_TWO_CLASSES if len(holdout.classes) == 2 else OF_MORE_CLASSES

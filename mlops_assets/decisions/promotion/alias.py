@@ -1,4 +1,4 @@
-"""Whether the alias moves: from the gates, the comparison, the state of the alias and what a person asked for."""
+"""Whether the alias moves, given the gates, the comparison, the state of the alias and a person's requests."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -9,7 +9,7 @@ AliasState = Literal["none", "sound", "lost", "moved by hand"]
 
 
 class Named(Protocol):
-    """What the alias names, or a promotion does: a version, and the digest of its files."""
+    """A version, and the digest of its files, as the alias or a promotion names it."""
 
     @property
     def version(self) -> int: ...
@@ -30,7 +30,7 @@ class Compared(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided on a version, and whether the alias is to move to it now or waits until a person approves."""
+    """The decision on a version, and whether the alias moves to it now or waits until a person approves."""
 
     verdict: Literal["promote", "keep", "inconclusive"]
     moves: bool
@@ -43,8 +43,8 @@ def alias_state(
 ) -> AliasState:
     """Return whether the alias names what the ledger of promotions says.
 
-    champion: the version of the newest promotion that was done. under_way: that of a promotion which was begun and has
-    not ended; the alias may name it already. had_champion: whether there was a champion before, by any other record.
+    champion: the version of the newest completed promotion. under_way: the version of a promotion that has begun and
+        not ended; the alias may name it already. had_champion: whether any other record shows an earlier champion.
     """
     if alias is None:
         return "lost" if champion is not None or had_champion else "none"
@@ -61,11 +61,11 @@ def decide(
     cannot_compare: str = "",
     approve: str = "",
 ) -> Decision:
-    """The decision on a challenger without a person.
+    """Decide on a challenger without a person.
 
-    gates: the outcome of all blocking gates together. held: by whom and why promotions are held, or "".
-    comparison: None without a champion; `cannot_compare` says why there is none although a champion exists.
-    approve: the job by which a person approves, where one must; "" where the evidence is enough.
+    gates: the outcome of all blocking gates together. held: who holds promotions and why, or "".
+    comparison: None without a champion; `cannot_compare` says why there is no comparison although a champion exists.
+    approve: the job by which a person approves, if approval is required; else "".
     """
     if not gates.passed:
         return Decision("keep", False, f"gates not passed: {gates.message}")

@@ -22,14 +22,13 @@ _ABOUT_ZERO = 0.1
 class Verdict:
     """The comparison of two models on one holdout.
 
-    `effect` is the improvement of the challenger over the champion in the metric's units, positive is better. The
-    improvement is above `low`, and below `high`, each with `confidence`. `p` is the share of resamples without an
-    improvement of more than the gain asked for, or that of a paired t-test where it is greater. `block` is in rows.
-    `differences` (resamples,) is the bootstrap's
-    sample of the effect, `se` its standard error. `units` of the kind `unit` were drawn: rows, blocks or groups.
-    `more_rows` of the same kind would settle an inconclusive verdict with a power of 80% if the effect is what it
-    seems; None for other verdicts and where no sensible number would. Figures are NaN where the models could not be
-    compared.
+    `effect` is the improvement of the challenger over the champion in the metric's units; positive is better. With
+    `confidence`, the improvement is above `low`; with the same confidence it is below `high`. `p` is the share of
+    resamples without an improvement above the required gain, or a paired t-test's p if greater. `block` is in rows.
+    `differences` (resamples,) is the bootstrap sample of the effect, `se` its standard error. `units` counts what is
+    drawn, of the kind `unit`: rows, blocks or groups. `more_rows` of the same kind would settle an inconclusive verdict
+    with a power of 80% if the effect is as estimated. It is None for other verdicts and where no number is of use.
+    Figures are NaN if the models cannot be compared.
     """
 
     verdict: Literal["promote", "keep", "inconclusive"]
@@ -51,7 +50,7 @@ class Verdict:
     more_rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the sample, as plain values; None for NaN."""
+        """Return all fields but the bootstrap sample, as plain values; None for NaN."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "differences"}
         return {name: None if value != value else value for name, value in values.items()}
 
@@ -73,23 +72,23 @@ def compare(
     """Compare two models on the same n labelled rows, in order of time, by a paired bootstrap.
 
     `promote`: the improvement exceeds `min_gain` with one-sided confidence 1 - alpha. `keep`: it does not, with the
-    same confidence, or predictions or metric are not finite. `inconclusive`: the rows do not tell.
+    same confidence, or predictions or metric are not finite. `inconclusive`: the rows do not decide.
 
-    no_worse_by: promote what is not worse by as much as this, in the metric's units, in place of `min_gain`: for a
-        retraining whose point is fresh data (non-inferiority).
-    groups: the group of each row (n,), such as a customer: whole groups are drawn (Field & Welsh 2007), the bounds
-        widened by Student's t on the groups less one (Cameron, Gelbach & Miller 2008), groups of unlike size counting
-        as fewer (Kish 1965). Fewer than 10 are inconclusive.
+    no_worse_by: promote a challenger that is worse by less than this, in the metric's units, in place of `min_gain`
+        (non-inferiority): for a retraining whose purpose is fresh data.
+    groups: the group of each row (n,), such as a customer. Whole groups are drawn (Field & Welsh 2007). Student's t on
+        the number of groups less one widens the bounds (Cameron, Gelbach & Miller 2008). Groups of unequal size count
+        as fewer (Kish 1965). Fewer than 10 groups are inconclusive.
 
-    Else the circular block bootstrap of Politis & Romano (1992). The block length is twice that of Politis & White
-    (2004) from the rows' influence on the difference, unless `block` gives it. The bootstrap gives the interval its
-    shape; its spread is set to that of Student's t with the standard error of `error_of_mean`, which holds up where
-    blocks are few. Where few rows carry the difference (errors of high prices, heavy tails) the bootstrap's near bound
-    is too near: 6.0 to 8.3% of equal models were promoted in place of 5%. So both bounds lie at least as far out as
-    those of a paired t-test (`paired_error`). benchmarks/gate_errors.py prints the error rates. Few rows of which one
-    model errs seldom but badly still mislead it: with lognormal losses (sigma 1) against constant ones of the same
-    mean, 11% are promoted in place of 5% at 200 rows, 7% at 1,000. Scorers of sklearn use at most 500 resamples.
-    Raises `TrainingError` when lengths differ or `no_worse_by` is negative.
+    Without groups: the circular block bootstrap of Politis & Romano (1992). The block length is twice that of Politis &
+    White (2004) from the rows' influence on the difference, unless `block` gives it. The bootstrap gives the interval
+    its shape. Its spread is that of Student's t with the standard error of `error_of_mean`, which is reliable with few
+    blocks. If few rows carry the difference (errors of high prices, heavy tails), the bootstrap's near bound is too
+    near: it promotes 6.0 to 8.3% of equal models in place of 5%. So both bounds lie at least as far out as the bounds
+    of a paired t-test (`paired_error`). benchmarks/gate_errors.py prints the error rates. Few rows on which one model
+    errs seldom but badly still mislead the comparison. Example: lognormal losses (sigma 1) against constant losses of
+    the same mean promote 11% in place of 5% at 200 rows, 7% at 1,000. Scorers of sklearn use at most 500 resamples.
+    Raises `TrainingError` if lengths differ or `no_worse_by` is negative.
     """
     if no_worse_by is not None and not no_worse_by >= 0:
         raise TrainingError(f"no_worse_by is {no_worse_by}; expected 0 or more, in the units of {metric.name}.")
@@ -102,9 +101,9 @@ def compare(
 
 
 def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: int) -> int | None:
-    """How many more rows would tell, with a power of 80%, an effect from one `distance` away; two digits count.
+    """Return how many more rows tell, with a power of 80%, an effect from a value `distance` away; two digits count.
 
-    None where the distance is under a tenth of its standard error: a number would be of no use.
+    None if the distance is under a tenth of its standard error: such a number is of no use.
     """
     if not abs(distance) >= _ABOUT_ZERO * se or se == 0.0:
         return None
@@ -156,7 +155,7 @@ def _judged(
 
 
 def _bounds(found: PairedDifference, differences: Floats, least: float, alpha: float) -> tuple[float, float, float]:
-    """Low, high and p: the bootstrap's, or where they are more cautious those of the paired t-test on the rows."""
+    """Return low, high and p: from the bootstrap, or from the paired t-test on the rows if that is more cautious."""
     low, high = (float(bound) for bound in np.quantile(differences, [alpha, 1 - alpha]))
     p = (1 + int(np.count_nonzero(differences <= least))) / (1 + len(differences))
     if not found.paired > 0.0:
@@ -167,7 +166,7 @@ def _bounds(found: PairedDifference, differences: Floats, least: float, alpha: f
 
 
 def _widened(found: PairedDifference, alpha: float) -> Floats:
-    """The bootstrap's sample with the spread of Student's t in place of its own at the bounds."""
+    """Return the bootstrap sample, rescaled to the spread of Student's t at the bounds."""
     deviations = found.drawn - found.effect
     spread = float(found.drawn.std())
     if spread == 0.0:

@@ -1,4 +1,4 @@
-"""What a version must pass before it may become champion; a figure that is not finite never passes."""
+"""The limits that a version must keep to become champion; a figure that is not finite never passes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlops_assets.lazy import np, pd
 SAME_WITHIN = 1e-9
 _NEGLIGIBLE = 0.01
 OF_THE_MOMENT = ("latency",)
-"""Gates that measure the machine as well as the version: what fails them alone is measured again, not refused."""
+"""Gates that measure the machine as well as the version. If only these fail, they are measured again."""
 
 
 def loads_back(max_abs_difference: float, rows: int) -> CheckOutcome:
-    """Whether the loaded model predicts what the fitted one predicted, to 1e-9, on at least one row."""
+    """Check that the loaded model predicts what the fitted one predicted, to 1e-9, on at least one row."""
     if rows < 1:
         return _outcome("loads_back", False, "no row was predicted; expected the holdout", {"rows": rows})
     passed = math.isfinite(max_abs_difference) and abs(max_abs_difference) <= SAME_WITHIN
@@ -34,7 +34,7 @@ def loads_back(max_abs_difference: float, rows: int) -> CheckOutcome:
 def latency(
     per_row_ms: float, per_1000_ms: float, max_per_row_ms: float | None = None, max_per_1000_ms: float | None = None
 ) -> CheckOutcome:
-    """Whether 1 row, and 1,000 rows, take no more milliseconds of processor time than allowed; None sets no limit."""
+    """Check the milliseconds of processor time that 1 row and 1,000 rows take against limits; None sets no limit."""
     problems = []
     for what, found, most in (("1 row", per_row_ms, max_per_row_ms), ("1,000 rows", per_1000_ms, max_per_1000_ms)):
         if not math.isfinite(found):
@@ -51,7 +51,7 @@ def latency(
 
 
 def size(stored_bytes: int, max_mb: float) -> CheckOutcome:
-    """Whether the stored files of a model are at most so many megabytes (of 1,000,000 bytes)."""
+    """Check that the stored files of a model take at most `max_mb` megabytes (of 1,000,000 bytes)."""
     megabytes = stored_bytes / 1e6
     small = megabytes <= max_mb
     message = f"{megabytes:.3g} MB" if small else f"{megabytes:.3g} MB; expected at most {max_mb:g} MB"
@@ -65,7 +65,7 @@ def beats_baseline(
     metric_name: str,
     greater_is_better: bool,
 ) -> CheckOutcome:
-    """Whether the metric is strictly better than that of each required baseline."""
+    """Check that the metric is strictly better than the metric of each required baseline."""
     problems = [] if math.isfinite(challenger_score) else [f"{metric_name} is {challenger_score}"]
     for name in required:
         score = baseline_scores.get(name, float("nan"))
@@ -83,7 +83,7 @@ def beats_baseline(
 
 
 def quality(scores: Mapping[str, float], minimum: Mapping[str, float], maximum: Mapping[str, float]) -> CheckOutcome:
-    """Whether all scores are finite and the bounded ones keep their bounds, inclusive; a missing score fails."""
+    """Check that all scores are finite and within their bounds, inclusive; a missing score fails."""
     problems = [f"{name} is {score}" for name, score in scores.items() if not math.isfinite(score)]
     for bounds, word, kept in ((minimum, "at least", np.greater_equal), (maximum, "at most", np.less_equal)):
         for name, bound in bounds.items():
@@ -102,7 +102,7 @@ def quality(scores: Mapping[str, float], minimum: Mapping[str, float], maximum: 
 def leakage(
     X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float = 0.999, max_r2: float = 0.9999
 ) -> CheckOutcome:
-    """Whether no single feature tells the target almost perfectly; see `telling_features`."""
+    """Check that no single feature determines the target almost perfectly; see `telling_features`."""
     found = telling_features(X, y, problem, max_auc, max_r2)
     worst = [f"{each.feature!r:.80} ({each.measure} {each.score:.5f}, expected below {each.limit:g})" for each in found]
     message = (
@@ -115,11 +115,11 @@ def leakage(
 
 
 def agrees(apart: float, error: float, spread: float, rows: int) -> CheckOutcome:
-    """Whether a refit lies no farther from the judged version than that lies from the labels of the holdout.
+    """Check that a refit is no farther from the judged version than the judged version is from the holdout's labels.
 
-    All are root mean squares over the rows, see `Distances`. The refit has learnt these rows, which draws it towards
-    their labels; within this bound its own error is at most twice that of the judged version. A hundredth of the
-    spread of the labels is always allowed, since a judged version may be all but perfect.
+    All are root mean squares over the rows, see `Distances`. The refit is trained on these rows, which draws it towards
+    their labels. Within this bound its own error is at most twice the error of the judged version. A hundredth of the
+    spread of the labels is always allowed, since a judged version may be almost perfect.
     """
     limit = max(error, _NEGLIGIBLE * spread)
     passed = rows > 0 and math.isfinite(apart) and math.isfinite(limit) and apart <= limit
@@ -132,13 +132,13 @@ def agrees(apart: float, error: float, spread: float, rows: int) -> CheckOutcome
 
 
 def only_of_the_moment(outcomes: Iterable[CheckOutcome]) -> bool:
-    """Whether something stops, and all that does is a measure of the moment, which another attempt may pass."""
+    """Return whether something blocks, and only measures of the machine do, which a new attempt may pass."""
     stopped = [outcome.name for outcome in outcomes if outcome.stops]
     return bool(stopped) and all(name in OF_THE_MOMENT for name in stopped)
 
 
 def all_pass(required: Iterable[str], outcomes: Iterable[CheckOutcome]) -> CheckOutcome:
-    """All gates as one: each required one is there and passed, and nothing else stops. No gates at all fail."""
+    """Combine all gates: each required gate is present and passed, and no other blocks. Without any gate it fails."""
     names, given = list(required), list(outcomes)
     seen = {outcome.name for outcome in given}
     problems = [f"{name}: was not evaluated" for name in names if name not in seen]

@@ -27,9 +27,9 @@ _RESAMPLES_OF_SCORERS = 100
 class Guard:
     """Whether the challenger is worse than the champion in one respect.
 
-    `champion` and `challenger` are the metric on these rows, `effect` the improvement, positive is better. `p` is
-    one-sided for "worse by more than the tolerance", `p_adjusted` the same with all guards in view. Figures are NaN
-    where they are not known.
+    `champion` and `challenger` are the metric on these rows; `effect` is the improvement, positive is better. `p` is
+    one-sided for "worse by more than the tolerance", `p_adjusted` the same after correction for all guards. Figures are
+    NaN if unknown.
     """
 
     name: str
@@ -56,15 +56,15 @@ def guards(
     seed: int = 0,
     groups: Any = None,
 ) -> tuple[Guard, ...]:
-    """Test on n rows, in order of time, whether the challenger is worse; one `Guard` for each metric, then each slice.
+    """Test n rows, in order of time, for a worse challenger; return a `Guard` for each metric, then each slice.
 
-    metrics: each with the loss in its own units that is tolerated. slices: row positions for each name, in order,
-    judged by `slice_metric`. groups: as in `compare`.
+    metrics: each with the tolerated loss in its own units. slices: row positions for each name, in order, judged by
+        `slice_metric`. groups: as in `compare`.
 
     Student's t on the effect with the standard error that `compare` uses, so that p can be as small as many slices
-    need; all that could be tested together after Holm (1979), and "worse" where the adjusted p is below `alpha`. A
-    slice of fewer than 30 rows, or where nothing can be compared, is "too few rows" and says why in its note. A metric
-    that only the challenger fails to have is worse, with p 0.
+    require. Holm (1979) corrects all guards that can be tested; "worse" means that the adjusted p is below `alpha`. A
+    slice of fewer than 30 rows, or one that cannot be compared, is "too few rows"; its note says why. A metric that is
+    undefined for the challenger only is worse, with p 0.
     """
     labels = np.asarray(y)
     champion, challenger = of_same_classes(champion, challenger)
@@ -84,7 +84,7 @@ def guards(
 
 
 def guarded(verdict: Verdict, found: Sequence[Guard]) -> Verdict:
-    """The verdict with its evidence; a promotion becomes `keep` where a guard got worse, with the reason."""
+    """Return the verdict with its evidence; a promotion becomes `keep` if a guard is worse, with the reason."""
     worse = [f"{each.name} ({each.note})" for each in found if each.verdict == "worse"]
     if verdict.verdict != "promote" or not worse:
         return verdict
@@ -107,7 +107,7 @@ def _guard(
     if len(y) < MIN_SLICE_ROWS:
         note = f"{len(y)} rows; at least {MIN_SLICE_ROWS} are needed"
         return Guard(name, len(y), nan, nan, nan, nan, nan, "too few rows", note)
-    if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn; only the spread is taken
+    if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn: only the spread is used
         resamples = min(resamples, _RESAMPLES_OF_SCORERS)
     found = paired_difference(y, champion, challenger, metric, resamples, seed, groups=groups)
     before, after = (float(metric.function(y, said)) for said in (champion, challenger))
@@ -122,7 +122,7 @@ def _guard(
 
 
 def _worse_by_chance(found: PairedDifference, tolerance: float) -> float:
-    """How likely an effect so low is if the challenger is worse by the tolerance at most."""
+    """Return the probability of an effect this low if the challenger is worse by the tolerance at most."""
     if found.se == 0.0:
         return 0.0 if found.effect < -tolerance else 1.0
     p = students_t.tail(-(found.effect + tolerance) / found.se, found.freedom)

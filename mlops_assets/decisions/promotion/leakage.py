@@ -1,4 +1,4 @@
-"""Features that tell the target almost perfectly, alone or added up: most often the answer itself, known afterwards."""
+"""Features that determine the target almost perfectly, alone or together: most often a later copy of the label."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Suspicion:
 
 
 def telling_features(X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float, max_r2: float) -> list[Suspicion]:
-    """The features that reach a limit, the most telling first.
+    """Return the features that reach a limit, the highest score first.
 
-    Regression: squared correlation of values, or of ranks, above `max_r2`. Binary: the area under the ROC curve of
-    the feature, either way round, from `max_auc`. Multiclass: the share of neighbours, in the feature's order, that
-    are of one class, from `max_auc`. Text counts by the target's mean in each category, where categories have 20 rows
-    on average; that a value is missing counts as a feature of its own. At most 20,000 rows are looked at.
-    Regression also: the numbers that none of this holds of, together, where a linear model of them (or of their
-    logarithms: a product) has an R2 above `max_r2` on rows that it was not fitted on; only those needed are named.
+    Regression: squared correlation of values, or of ranks, above `max_r2`. Binary: the area under the ROC curve of the
+    feature, in either direction, from `max_auc`. Multiclass: the share of neighbours, in the feature's order, that are
+    of one class, from `max_auc`. Text is replaced by the target's mean in each category, if categories have 20 rows on
+    average. Whether a value is missing counts as a feature of its own. At most 20,000 rows are used. Regression also
+    tests the remaining numbers together: a linear model of them (or of their logarithms: a product) has an R2 above
+    `max_r2` on rows that it was not fitted on. Only the columns that this model needs are named.
     """
     labelled = y.notna().to_numpy()
     X, y = X[labelled].reset_index(drop=True), y[labelled].reset_index(drop=True)
@@ -63,7 +63,7 @@ def telling_features(X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float
 
 
 def _telling_together(X: pd.DataFrame, target: Floats, max_r2: float) -> list[Suspicion]:
-    """Numbers of `X` (n, columns) of which the target (n,) is a sum or a product."""
+    """Find numbers of `X` (n, columns) whose sum or product is the target (n,)."""
     kinds = pd.api.types
     names = [name for name in X.columns if kinds.is_numeric_dtype(X[name]) or kinds.is_bool_dtype(X[name])]
     values = X[names].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -83,10 +83,10 @@ def _telling_together(X: pd.DataFrame, target: Floats, max_r2: float) -> list[Su
 
 
 def _needed(names: list[str], values: Floats, target: Floats, max_r2: float) -> tuple[list[str], float] | None:
-    """The columns of `values` (n, columns) that a linear model needs to exceed `max_r2`, and its R2; None if none do.
+    """Return the columns of `values` (n, columns) that a linear model needs to exceed `max_r2`, and its R2, or None.
 
-    Fitted on one half of the rows, judged on the other. The columns are found by orthogonal matching pursuit (Pati,
-    Rezaiifar & Krishnaprasad 1993), then those that can be left out are.
+    The model is fitted on one half of the rows and judged on the other. Orthogonal matching pursuit (Pati, Rezaiifar &
+    Krishnaprasad 1993) selects the columns; those that are not needed are then dropped.
     """
     rows, varies = len(target), np.ptp(values, axis=0) > 0 if len(target) else np.zeros(len(names), dtype=bool)
     if rows < 2 * max(_MIN_ROWS, 2 * len(names)) or np.count_nonzero(varies) < 2 or np.ptp(target) == 0:
@@ -119,7 +119,7 @@ def _r2(columns: Floats, goal: Floats, half: np.ndarray) -> float:
 
 
 def _weights(columns: Floats, goal: Floats) -> Floats:
-    """Least squares by the normal equations, a tenth of the time of an SVD of all rows; columns may be collinear."""
+    """Solve least squares by the normal equations, in a tenth of the time of an SVD; columns may be collinear."""
     return np.asarray(np.linalg.lstsq(columns.T @ columns, columns.T @ goal, rcond=None)[0], dtype=np.float64)
 
 
@@ -130,7 +130,7 @@ def _standardised(values: Floats) -> Floats:
 
 
 def _views(values: pd.Series, target: Floats, problem: str) -> Iterator[tuple[Floats, np.ndarray]]:
-    """The feature as numbers with the rows that they stand for, and whether it is missing."""
+    """Yield the feature as numbers with the rows that they belong to, and whether it is missing."""
     known = values.notna().to_numpy()
     if known.sum() >= _MIN_ROWS:
         numbers = _numbers(values[known], target[known], problem)

@@ -1,4 +1,4 @@
-"""Rows of the holdout that stand in the training rows as well: what is learnt by heart is no forecast."""
+"""Holdout rows that are among the training rows as well: a memorised row is no evidence of a good prediction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Overlap:
-    """`found` of `rows` holdout rows have a twin in train, the first of them at `positions`; `expected` by chance.
+    """`found` of `rows` holdout rows have a twin in train, the first ones at `positions`; `expected` by chance.
 
-    `sigma` is the standard deviation of their difference by chance.
+    `sigma` is the standard deviation of the difference by chance.
     """
 
     found: int
@@ -33,17 +33,17 @@ class Overlap:
 
     @property
     def suspicious(self) -> bool:
-        """Whether there are more than expected by 1% of the holdout and by three standard deviations."""
+        """Whether the count exceeds the expected one by 1% of the holdout and by three standard deviations."""
         return self.found - self.expected > max(_SIGMAS * self.sigma, _LEAST_SHARE * self.rows)
 
 
 def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
-    """Holdout rows (m, columns) that equal a train row (n, columns) in every column, features and target.
+    """Count holdout rows (m, columns) that equal a train row (n, columns) in every column, features and target.
 
-    Rows in order of time. Discrete rows have honest twins, most of them close in time, so what chance brings is taken
-    from train: the share of its rows with a twin outside their own stretch of m rows (of n / 2 where m is more),
-    times n / (n - m), since a share of rows with twins grows at most in proportion to the rows searched. Both counts
-    are chance; in train twins are counted in pairs, which doubles the variance.
+    Rows are in order of time. Discrete rows have genuine twins, most of them close in time, so train gives the number
+    expected by chance. It is the share of train rows with a twin outside their own stretch of m rows (at most n / 2).
+    Times n / (n - m), since a share of rows with twins grows at most in proportion to the searched rows. Both counts
+    vary by chance; twins in train are counted in pairs, which doubles the variance.
     """
     n, m = len(train), len(holdout)
     hashes = _hashes(train, holdout)
@@ -57,7 +57,7 @@ def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
 
 
 def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
-    """Whether no more holdout rows have a twin in train than chance brings; see `overlap`. A warning."""
+    """Check that no more holdout rows have a twin in train than chance explains; see `overlap`. A warning."""
     found = overlap(train, holdout)
     share, chance = found.found / max(found.rows, 1), found.expected / max(found.rows, 1)
     said = f"{found.found:,} of {found.rows:,} holdout rows ({share:.1%}) equal a training row in features and target"
@@ -81,7 +81,7 @@ def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
 
 
 def _share_elsewhere(hashes: Hashes, stretch: int) -> float:
-    """The share of rows (n,) with a twin in another stretch of rows."""
+    """Return the share of rows (n,) with a twin in another stretch of rows."""
     n = len(hashes)
     own = (n - 1 - np.arange(n)) // stretch
     value = np.unique(hashes, return_inverse=True)[1]
@@ -92,7 +92,7 @@ def _share_elsewhere(hashes: Hashes, stretch: int) -> float:
 
 
 def _hashes(train: pd.DataFrame, holdout: pd.DataFrame) -> Hashes:
-    """One number for each row of both; numbers count by value, whatever their type, and all else as text."""
+    """Return one number for each row of both; numbers count by value, whatever their type, and all else as text."""
     both = pd.concat([train, holdout[list(train.columns)]], ignore_index=True)
     plain = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""How a challenger differs from the champion on the same rows, and how far that may be chance."""
+"""The difference of challenger and champion on the same rows, and how far it may be chance."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RESAMPLES_IN_A_LOOP = 500
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of neighbouring rows, drawn from n `rows` in order of time; each row alone with a `length` of 1."""
+    """Blocks of neighbouring rows, drawn from n `rows` in order of time; with a `length` of 1, single rows."""
 
     rows: int
     length: int
@@ -52,8 +52,8 @@ class Blocks:
 class PairedDifference:
     """The improvement of the challenger in the metric's units, positive is better.
 
-    `drawn` (resamples,) is its bootstrap sample as it came, `se` its standard error with what the bootstrap misses
-    made good, `freedom` the degrees of freedom of effect / se. `units` are what was drawn: rows, blocks of `block`
+    `drawn` (resamples,) is its bootstrap sample, unscaled. `se` is its standard error, corrected for what the bootstrap
+    misses; `freedom` is the degrees of freedom of effect / se. `units` counts what is drawn: rows, blocks of `block`
     rows, or groups. `paired` and `paired_freedom` are those of a paired t-test on the rows (`paired_error`), NaN for a
     metric that has none.
     """
@@ -71,7 +71,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class NoDifference:
-    """Why there is none, and what is to be done then."""
+    """Why there is no difference, and the verdict that follows."""
 
     verdict: Literal["keep", "inconclusive"]
     reason: str
@@ -87,7 +87,7 @@ def paired_difference(
     block: int | None = None,
     groups: Any = None,
 ) -> PairedDifference | NoDifference:
-    """The difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
+    """Return the difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
     labels = np.asarray(y)
     rows = len(labels)
     _same_rows(rows, champion, challenger, groups)
@@ -121,7 +121,7 @@ def paired_difference(
 
 
 def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Predictions, Predictions]:
-    """The predictions over the classes that either model knows: several metrics mean another thing for two classes.
+    """Return the predictions over the classes that either model knows: two classes change what several metrics mean.
 
     A class that a model does not know has probability 0.
     """
@@ -144,7 +144,7 @@ def _over(predictions: Predictions, known: np.ndarray, classes: np.ndarray) -> P
 def _units(
     labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, block: int | None, groups: Any
 ) -> tuple[Blocks | Groups, float, float] | NoDifference:
-    """What to draw, the factor by which its bootstrap is too narrow, and the degrees of freedom that it has."""
+    """Return what to draw, the factor by which its bootstrap is too narrow, and its degrees of freedom."""
     if groups is not None:
         found = Groups.of(groups)
         if len(found.size) < MIN_GROUPS:
@@ -174,7 +174,7 @@ def _differences(
     resamples: int,
     seed: int,
 ) -> Floats:
-    """The metric of the challenger less that of the champion (resamples,); NaN where it is not defined."""
+    """Return the challenger's metric less the champion's (resamples,); NaN where it is not defined."""
     if metric.row_statistics is not None:
         columns = [np.asarray(metric.row_statistics(labels, said), np.float64) for said in (champion, challenger)]
         means = units.means(np.hstack(columns), resamples, seed)
@@ -204,7 +204,7 @@ def _same_rows(rows: int, champion: Predictions, challenger: Predictions, groups
 
 
 def _unsound(labels: Any, champion: Predictions, challenger: Predictions) -> str:
-    """Why predictions or labels cannot be compared, or an empty string."""
+    """Return why predictions or labels cannot be compared, or ""."""
     for who, said in (("champion", champion), ("challenger", challenger)):
         for what, values in (("predictions", said.value), ("probabilities", said.probability)):
             bad = 0 if values is None else _not_finite(np.asarray(values))
@@ -223,7 +223,7 @@ def _not_finite(values: Any) -> int:
 
 
 def _stand_in(labels: Any, said: Predictions) -> Any:
-    """Row losses (n,) that tell how rows hang together, for a metric without influence values."""
+    """Return row losses (n,) that show the rows' autocorrelation, for a metric without influence values."""
     if said.classes is None:
         return (labels - said.value) ** 2
     if said.probability is None:

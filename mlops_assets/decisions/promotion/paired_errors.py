@@ -1,4 +1,4 @@
-"""How far the difference of two models' metrics may be off: that of a paired t-test on what each row says of it."""
+"""The standard error of the difference of two models' metrics, from a paired t-test on the rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _STEP = 1e-4
 def paired_error(
     labels: Any, champion: Any, challenger: Any, metric: Metric, groups: Groups | None, dependent: bool | None
 ) -> tuple[float, float]:
-    """Standard error of the difference in the metric's units, and its degrees of freedom; NaN where rows say nothing.
+    """Return the standard error of the difference in the metric's units and its degrees of freedom, NaN if not defined.
 
-    Where the metric f is a function of the mean of row losses, f(a) - f(b) over its standard error is the paired t of
-    the losses. A bootstrap of f has another spread on each side where few rows carry the difference, such as the errors
-    of high prices: the rows that make the difference great make the bound on the other side a near one. Else by the
-    influence of the rows. With groups, the sums over each group are what is independent (Cameron, Gelbach & Miller
-    2008); `dependent` is that of `error_of_mean`.
+    For a metric f of the mean row loss, f(a) - f(b) over its standard error is the losses' paired t. If few rows carry
+    the difference, such as the errors of high prices, a bootstrap of f has unequal spreads. The rows that make the
+    difference great bring the bound on the other side too near. Other metrics use the influence of the rows. With
+    groups, the sums over each group are independent (Cameron, Gelbach & Miller 2008). `dependent` is as in
+    `error_of_mean`.
     """
     series = _series(labels, champion, challenger, metric)
     if series is None or not np.isfinite(series).all():
@@ -33,7 +33,7 @@ def paired_error(
 
 
 def _series(labels: Any, champion: Any, challenger: Any, metric: Metric) -> Floats | None:
-    """Values of the rows (n,) whose mean is off by as much as the difference of the metric, in its units."""
+    """Return values of the rows (n,) whose mean has the same error as the difference of the metric, in its units."""
     if metric.row_loss is not None:
         losses = [np.asarray(metric.row_loss(labels, said), dtype=np.float64) for said in (champion, challenger)]
         return (losses[1] - losses[0]) * _slope(metric.from_mean, *(float(loss.mean()) for loss in losses))
@@ -43,7 +43,7 @@ def _series(labels: Any, champion: Any, challenger: Any, metric: Metric) -> Floa
 
 
 def _slope(from_mean: Callable[[Any], Any], one: float, other: float) -> float:
-    """How much the metric changes per unit of the mean loss between the two."""
+    """Return how much the metric changes per unit of the mean loss between the two."""
     if abs(one - other) <= _NEAR * max(abs(one), abs(other)):
         one, other = one * (1 + _STEP), one * (1 - _STEP)
     if one == other:

@@ -1,4 +1,4 @@
-"""History replayed under rules of retraining: how good the champion of each day would have been, and what it cost."""
+"""The past replayed under rules of retraining: how good the champion of each day would have been, and what it cost."""
 
 import math
 from bisect import bisect_left
@@ -34,27 +34,27 @@ class History(Protocol):
         """All labelled batches in order."""
 
     def loss(self, model: int, batch: int, /) -> float:
-        """The first metric of a model on a batch, lower is better; NaN where it is not defined."""
+        """Return the first metric of a model on a batch, lower is better; NaN if it is not defined."""
 
     def drifted(self, model: int, batch: int, /) -> bool | None:
-        """The verdict on drift of a batch against the model's training rows; None where there is none."""
+        """Return the verdict on drift of a batch against the model's training rows; None if there is no verdict."""
 
     def decayed(self, model: int, batch: int, /) -> bool | None:
-        """The verdict on a batch against the model's own holdout; None where there is none."""
+        """Return the verdict on a batch against the model's own holdout; None if there is no verdict."""
 
     def better(self, challenger: int, champion: int, /) -> bool:
-        """Whether the challenger, judged on its own holdout, is promoted over the champion."""
+        """Return whether the challenger, judged on its own holdout, is promoted over the champion."""
 
     def trained_rows(self, model: int, /) -> int:
-        """Labelled rows that a model is fitted on."""
+        """Return the number of labelled rows that a model is fitted on."""
 
     def seconds(self, model: int, /) -> float:
-        """What fitting the model took; for the report only, no decision rests on it."""
+        """Return the seconds that fitting the model took; for the report only, no decision uses it."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A rule of retraining to be tried. `ticks` are the moments of its cron; `taken` promotes without a comparison."""
+    """A rule of retraining to try. `ticks` are the moments of its cron; `taken` promotes without a comparison."""
 
     name: str
     rule: Policy
@@ -64,7 +64,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Training:
-    """A retraining: its model, the newest labelled batch it knew, what asked for it, and whether it became champion."""
+    """A retraining: its model, the newest labelled batch it knew, its triggers, and whether it became champion."""
 
     model: int
     after: str
@@ -74,10 +74,9 @@ class Training:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """A life under one rule. `losses` (n,) and `champions` (n,) of the scored batches, each by the champion of its day.
+    """A replay under one rule. `losses` (n,) and `champions` (n,) are of the scored batches, each on its day.
 
-    `regret` is how much the mean loss exceeds that of the oracle. `seconds` were measured, and two replays differ in
-    them alone.
+    `regret` is how much the mean loss exceeds the oracle's. `seconds` are measured: two replays differ only in them.
     """
 
     name: str
@@ -90,17 +89,17 @@ class PolicyResult:
 
     @property
     def mean(self) -> float:
-        """Mean loss over the scored batches."""
+        """The mean loss over the scored batches."""
         return sum(self.losses) / len(self.losses)
 
     @property
     def retrainings(self) -> int:
-        """Fits after the first one, which all rules share."""
+        """The number of fits after the first one, which all rules share."""
         return len(self.trainings)
 
     @property
     def promotions(self) -> int:
-        """Retrainings whose model became champion."""
+        """The number of retrainings whose model became champion."""
         return sum(each.promoted for each in self.trainings)
 
 
@@ -108,7 +107,7 @@ class PolicyResult:
 class AgePoint:
     """Models `age` batches after their training: mean loss over that of fresh models on the same `pairs` batches.
 
-    Of gains, which are losses below 0: 1 and the share of the gain that is lost.
+    For gains (losses below 0): 1 plus the share of the gain that is lost.
     """
 
     age: int
@@ -120,8 +119,8 @@ class AgePoint:
 class Backtest:
     """What each rule would have given, in the order of the contenders, on the batches `scored`.
 
-    `oracle` scores each batch with the best, in hindsight, of all models that could have been trained by the time it
-    came: one after every labelled batch. No rule can be better; its retrainings are the models that it used.
+    `oracle` scores each batch with the model that is best in hindsight, of all that training after each labelled batch
+    could have given by then. No rule can be better. The retrainings of the oracle are the models that it used.
     """
 
     scored: tuple[str, ...]
@@ -133,12 +132,12 @@ class Backtest:
 def backtest(history: History, contenders: Sequence[Contender], start: int) -> Backtest:
     """Replay every rule from the same first champion, trained when batch `start` was the newest labelled one.
 
-    Whether to train is decided by `decide_retraining` when a batch arrives, when labels become known, at the ticks of
-    a cron (the first and the last between two batches) and when a decision says that it will change by itself. A new
-    champion scores from the next batch on. Trainings succeed and end at once; no person and no new declaration
-    interferes. After the last batch nothing is trained, since nothing would be scored by it.
-    A batch on which no model's metric is defined is left out; where it is defined for some models only, the others get
-    the worst loss of these. Raises `TrainingError` when fewer than 6 batches can be scored.
+    `decide_retraining` decides when a batch arrives, when labels become known, and at a decision's `again_at`. It also
+    decides at the ticks of a cron (the first and the last between two batches). A new champion scores from the next
+    batch on. Trainings succeed and end at once; no person and no new declaration interferes. Nothing is trained after
+    the last batch, since nothing would be scored by it. A batch on which no model's metric is defined is left out. If
+    the metric is defined for some models only, the others get the worst loss of these. Raises `TrainingError` if fewer
+    than 6 batches can be scored.
     """
     arrivals = history.arrivals
     positions = [each for each in range(start + 1, len(arrivals)) if arrivals[each].came > arrivals[start].labelled]
@@ -161,9 +160,9 @@ def backtest(history: History, contenders: Sequence[Contender], start: int) -> B
 
 
 def useful_life(ages: Sequence[AgePoint], tolerance: float = 0.05) -> int | None:
-    """The first age, in batches, at which models are worse than fresh ones by more than the share `tolerance`.
+    """Return the first age, in batches, at which models are worse than fresh ones by more than the share `tolerance`.
 
-    None where they never are, as far as history tells.
+    None if no age in the history is worse by so much.
     """
     return next((each.age for each in ages if each.ratio > 1 + tolerance), None)
 
@@ -178,12 +177,12 @@ def _enough(scored: int, batches: int, start: int) -> None:
 
 
 def _ready(arrivals: Sequence[Arrival], now: datetime) -> int:
-    """How many batches, from the oldest on, have their labels by now."""
+    """Return how many batches, from the oldest on, have their labels at `now`."""
     return next((each for each, arrival in enumerate(arrivals) if arrival.labelled > now), len(arrivals))
 
 
 def _sound(losses: list[float]) -> list[float]:
-    """Losses with the worst finite one in place of those that are not; empty where none is."""
+    """Replace losses that are not finite by the worst finite one; return an empty list if no loss is finite."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     return [loss if math.isfinite(loss) else max(finite) for loss in losses] if finite else []
 
@@ -200,7 +199,7 @@ def _oracle(
 
 @dataclass
 class _Life:
-    """Where a life stands: the champion and since when, the newest batch that the last training knew, what was done."""
+    """The state of a replay: the champion, since when, the newest batch the last training knew, and what was done."""
 
     champion: int
     office: datetime
@@ -212,7 +211,7 @@ class _Life:
 def _lived(
     history: History, contender: Contender, start: int, positions: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[Training, ...]]:
-    """The champion that scored each batch, and the retrainings."""
+    """Return the champion that scored each batch, and the retrainings."""
     arrivals = history.arrivals
     first = arrivals[start].labelled
     life = _Life(start, first, start, [first], [])
@@ -225,7 +224,7 @@ def _lived(
 
 
 def _decide_until(history: History, contender: Contender, life: _Life, position: int) -> None:
-    """All decisions between a batch's arrival and the next one's."""
+    """Take all decisions between a batch's arrival and the next one's."""
     arrivals = history.arrivals
     now, until = arrivals[position].came, arrivals[position + 1].came
     if now < life.office:
@@ -258,7 +257,7 @@ def _train(
 def _evidence(
     history: History, rule: Policy, life: _Life, position: int, now: datetime, clock: datetime | None
 ) -> Evidence:
-    """What would have been on record; reports on batches are those of the champion, made when it was in office."""
+    """Return what would have been on record; reports are those on the champion, made while it was in charge."""
     arrivals, newest = history.arrivals, rule.confirm[1]
     ready = _ready(arrivals, now)
     unseen = range(life.answered + 1, ready)
@@ -290,7 +289,7 @@ def _alarms(
     batches: Sequence[int],
     most: int,
 ) -> Alarms:
-    """The newest verdicts, oldest first; no more than the rule looks at, since each costs a test."""
+    """Return the newest verdicts, oldest first; no more than the rule looks at, since each costs a test."""
     told: list[tuple[str, bool]] = []
     for batch in reversed(batches):
         if len(told) == most:
@@ -302,7 +301,7 @@ def _alarms(
 
 
 def _ages(start: int, positions: Sequence[int], known: Mapping[int, Sequence[float]]) -> tuple[AgePoint, ...]:
-    """The age curve; ages of fewer than 3 pairs are left out."""
+    """Return the age curve; ages of fewer than 3 pairs are left out."""
     pairs: dict[int, list[tuple[float, float]]] = {}
     for position in positions:
         for model, loss in enumerate(known[position], start):

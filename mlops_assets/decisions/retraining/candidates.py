@@ -1,4 +1,4 @@
-"""Which rules of retraining are worth a back-test, which of them is best at a price, and how it is declared."""
+"""Which rules of retraining are worth a back-test, which one is best at a price, and how to declare it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _WORTH_A_BATCH = 0.1
 
 @dataclass(frozen=True)
 class Trial:
-    """A rule to be tried: fields of `Retraining` in place of those declared. `taken` promotes without a comparison."""
+    """A rule to try: fields of `Retraining` that replace those declared. `taken` promotes without a comparison."""
 
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -33,13 +33,14 @@ class Trial:
 
 
 def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Trial, ...]:
-    """The rules that are tried beside the declared one, in the order in which ties are decided.
+    """Return the rules to try beside the declared one; their order decides ties.
 
-    declared: the fields of the declared `Retraining`. batches: how many are scored. rows: the median of a batch.
-    days: the median time between two batches, or None where they have no time, and a cron then no meaning.
+    declared: the fields of the declared `Retraining`.
+    batches: how many are scored. rows: the median of a batch. days: the median time between two batches; None if
+        batches have no time, and a cron then has no meaning.
 
-    "Every k batches" is `min_new_rows=1` with `cool_down=k`. Its budget is raised where batches come so fast that the
-    declared one would hold it back.
+    "Every k batches" is `min_new_rows=1` with `cool_down=k`. Its budget is raised if batches come so fast that the
+    declared budget would delay it.
     """
     clocks = [Trial(_every(k), _clock(declared, k, days)) for k in _EVERY if k < batches]
     crons = dict.fromkeys([*([declared["cron"]] if declared["cron"] else []), *_CRONS])
@@ -63,14 +64,15 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
 
 
 def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) -> PolicyResult:
-    """The rule with the least total: mean loss + price * retrainings / batches.
+    """Return the rule with the least total: mean loss + price * retrainings / batches.
 
-    price: what a retraining costs, in units of the loss of one batch: at 2.0 it pays when it lowers the loss by 0.5
-        over four batches. Ties go to fewer retrainings, then to the order given.
-    equal: of the rules whose mean loss exceeds that of the least total by no more than this share, the one with the
-        fewest retrainings is taken; 0 asks for the least total itself.
+    price: what a retraining costs, in units of the loss of one batch. At 2.0 it pays when it lowers the loss by 0.5
+        over four batches. Ties go to fewer retrainings, then to the given order.
+    equal: the share by which a rule's mean loss may exceed that of the rule with the least total. The fewest
+        retrainings win within it; 0 takes the least total itself.
 
-    Rules that promote without a comparison cannot be declared and do not win. Raises `MlopsAssetsError` without any.
+    Rules that promote without a comparison cannot be declared and do not win. Raises `MlopsAssetsError` if no rule is
+    left.
     """
     may = [each for each in results if not each.taken]
     if not may:
@@ -83,23 +85,23 @@ def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) 
 
 
 def total(result: PolicyResult, price: float) -> float:
-    """Mean loss and cost of a life, for each scored batch."""
+    """Return the mean loss and cost of a replay, for each scored batch."""
     return result.mean + price * result.retrainings / len(result.losses)
 
 
 def default_price(results: Sequence[PolicyResult]) -> float:
-    """A tenth of the loss of a batch, by the best rule: a retraining must pay 1% of the loss over ten batches."""
-    return _WORTH_A_BATCH * abs(min(each.mean for each in results if not each.taken))  # of a gain, it is negative
+    """Return a tenth of the best rule's loss on a batch: a retraining must pay 1% of the loss over ten batches."""
+    return _WORTH_A_BATCH * abs(min(each.mean for each in results if not each.taken))  # a gain's is negative
 
 
 def python_snippet(settings: Mapping[str, Any]) -> str:
-    """The declaration in Python; `settings` are the fields of `Retraining` that are not at their default."""
+    """Return the declaration in Python; `settings` are the fields of `Retraining` that are not at their default."""
     fields = "".join(f"    {name}={value!r},\n" for name, value in settings.items())
     return f"retraining=Retraining(\n{fields})," if fields else "retraining=Retraining(),"
 
 
 def yaml_snippet(settings: Mapping[str, Any]) -> str:
-    """The same as a block of `defs.yaml`."""
+    """Return the declaration as a block of `defs.yaml`."""
     if not settings:
         return "retraining: {}"
     return "\n".join(["retraining:", *(f"  {name}: {json.dumps(value)}" for name, value in settings.items())])

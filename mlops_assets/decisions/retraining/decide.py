@@ -1,4 +1,4 @@
-"""Whether a new challenger is trained now: triggers that ask for it, holds that speak against it, and the evidence."""
+"""Whether a new challenger is trained now: triggers that ask for it, holds that delay it, and the evidence."""
 
 import hashlib
 import json
@@ -19,9 +19,9 @@ _LONGEST_INTAKE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that was looked at: a trigger asks for a training, a hold speaks against it, where `met`.
+    """A trigger asks for a training if it is `met`; a hold that is `met` delays the training.
 
-    `until` is when it will change by itself, if it will.
+    `until` is the moment at which the condition changes by itself, if it does.
     """
 
     role: Literal["trigger", "hold"]
@@ -34,7 +34,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class RetrainingDecision:
-    """Fire or hold, why, and every condition that was looked at."""
+    """The decision to fire or hold, the reason, and every condition."""
 
     fire: bool
     reason: str
@@ -50,7 +50,7 @@ class RetrainingDecision:
         return "fire" if self.fire else "hold"
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each condition, for people to read; what decided comes first."""
+        """Return one row for each condition, for people to read; the deciding conditions come first."""
         said = {"trigger": "train", "hold": "wait"}
         rows = [
             {
@@ -65,12 +65,12 @@ class RetrainingDecision:
 
 
 def confirmed(flags: Sequence[bool], k: int, n: int) -> bool:
-    """Whether at least k of the newest n flags are raised; the newest is the last."""
+    """Return whether at least k of the newest n flags are raised; the newest is the last."""
     return sum(flags[-n:]) >= k
 
 
 def duration(text: str) -> timedelta:
-    """A declared duration such as '12h' or '30D'."""
+    """Return a declared duration, such as '12h' or '30D', as a timedelta."""
     found = re.fullmatch(r"(\d+)(min|h|D|W)", text)
     if found is None:
         raise ValueError(f"{text!r} is not a duration such as '12h' or '30D'")
@@ -78,10 +78,10 @@ def duration(text: str) -> timedelta:
 
 
 def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> RetrainingDecision:
-    """Fire when some trigger is met and no hold is.
+    """Fire if some trigger is met and no hold is met.
 
-    The decision's `key` is the same for the same evidence, whenever it is asked for, so that it is recorded once.
-    Neither cool-down nor budget hold back the repetition of a training that failed, nor a cool-down the first one.
+    Equal evidence gives an equal `key` at any time, so that the decision is recorded once. Neither cool-down nor budget
+    delays the repetition of a failed training. A cool-down does not delay the first training.
     """
     triggers = _triggers(policy, evidence, now)
     asked = [each for each in triggers if each.met]
@@ -92,7 +92,7 @@ def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> Retr
     if asked and against:
         reason += ". Held back by " + "; ".join(f"{each.name}: {each.found}" for each in against)
     conditions = (*triggers, *holds)
-    # What is under way matters only where a training is asked for; else each run would make a decision of its own.
+    # What is under way matters only if a training is asked for; else each run would make a decision of its own.
     weighed = conditions if asked else triggers
     key = _digest([_identity(evidence), [(each.name, each.met) for each in weighed]])
     later = [each.until for each in weighed if each.until is not None and each.until > now]
@@ -149,7 +149,7 @@ def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     found = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
     if policy.max_age is None or trained is None:
         return _trigger("age", False, found, "not declared")
-    last = max(trained, evidence.last_training or trained)  # one that did not replace the champion has answered as well
+    last = max(trained, evidence.last_training or trained)  # a training without promotion answers the trigger too
     if last > trained:
         found += f", last tried {last:%Y-%m-%d %H:%M}"
     due = last + duration(policy.max_age)
@@ -157,7 +157,7 @@ def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
 
 
 def _growth(policy: Policy, evidence: Evidence) -> Condition:
-    """Without drift or decay, more rows still make a better model: a doubling is worth a training, at any scale."""
+    """Fire when rows have grown `growth` times: at any scale, more rows make a better model without drift or decay."""
     times, trained, there = policy.growth, evidence.trained_rows, evidence.trainable_rows
     met = times is not None and trained > 0 and there >= times * trained
     found = f"{there:,} labelled rows to train on, {trained:,} at the champion's training or the last one"
@@ -211,7 +211,7 @@ def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None 
 
 
 def _nothing_new(evidence: Evidence, again: bool) -> Condition:
-    """Where what is held out leaves nothing new to learn from; what was begun is carried on with all the same."""
+    """Hold if the holdout leaves no new rows to train on; a training that has begun is repeated all the same."""
     met = evidence.nothing_new and not evidence.outcome and not again
     found = "there are rows that the champion was not trained on"
     if evidence.nothing_new:
@@ -220,7 +220,7 @@ def _nothing_new(evidence: Evidence, again: bool) -> Condition:
 
 
 def _taking_in(evidence: Evidence, now: datetime) -> Condition:
-    """Batches that are nearly there belong into the training; but a stream of them must not starve it."""
+    """Hold while batches are nearly there, since the training needs them; but a stream of them must not starve it."""
     since = evidence.intake_since
     until = since + _LONGEST_INTAKE if since and evidence.intake else None
     met = evidence.intake > 0 and (since is None or _within(_LONGEST_INTAKE, since, now))
@@ -265,12 +265,12 @@ def _budget(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
 
 
 def _within(pause: timedelta, moment: datetime, now: datetime) -> bool:
-    """Whether a pause is not over yet. A moment that lies further ahead was told by a clock that was set back since."""
+    """Return whether a pause is not over. A moment farther in the future comes from a clock that was set back since."""
     return abs(now - moment) < pause
 
 
 def _identity(evidence: Evidence) -> list[Any]:
-    """What the decision is about, without what only says how late it is."""
+    """Return what identifies the evidence, without the fields that only measure time."""
     return [
         *(evidence.champion, evidence.data_version, evidence.declaration_version, evidence.new_rows),
         *(evidence.drift.batches[-20:], evidence.drift.flags[-20:]),

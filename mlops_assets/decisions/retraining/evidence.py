@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Policy(Protocol):
-    """What an engineer declared of retraining; see `mlops_assets.Retraining`."""
+    """The declared policy of retraining; see `mlops_assets.Retraining`."""
 
     @property
     def on_drift(self) -> bool: ...
@@ -36,10 +36,10 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class Alarms:
-    """Whether a report of one kind raised an alarm, oldest first.
+    """Whether each report of one kind raised an alarm, oldest first.
 
-    Only batches count that the champion was asked about and that the last training did not know: what a training has
-    answered to does not ask for another. One that learnt nothing new to the champion answers nothing.
+    Only batches that were judged against the champion, and that the last training did not know, count. What a training
+    has answered asks for no other training. A training without new rows for the champion answers nothing.
     """
 
     batches: tuple[str, ...] = ()
@@ -48,25 +48,26 @@ class Alarms:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a decision is made from. Moments are aware of their zone.
+    """All that a decision is made from. All moments have a time zone.
 
     champion, champion_trained: version and moment of training; None without a champion.
-    batches: labelled batches that can be trained on; new_batches, new_rows: those that neither the champion nor the
-        last training was made of, and their labelled rows. since_last: those that the last training knew nothing of.
-    trained_rows: the most labelled rows that the champion or the last training was fitted on; trainable_rows: those of
-        the training set that would be made now.
-    data_version: of the training set that would be made now; None if no set can be made. cannot_train: why no set can
-        be made, or that its rows are too few; "" if it can be trained on.
-    never_trained: no training of the present declaration was ever finished.
-    nothing_new: the rows of that set to train on are the champion's, and so is the declaration.
-    outcome: the verdict of the same data and declaration, where they were trained before.
-    unfinished: the last training died or failed before it was decided on; failures: how often on this data and
-        declaration; in_a_row: how often on any data since the last training that was decided on; last_failure: when.
+    batches, since_last: labelled batches that can be trained on, and those that the last training did not know.
+    new_batches, new_rows: batches that neither the champion nor the last training used, and their labelled rows.
+    trained_rows: the most labelled rows that the champion or the last training was fitted on.
+    trainable_rows: labelled rows of the training set that would be made now.
+    data_version: of the training set that would be made now, or None. cannot_train: why no set can be made, or that its
+        rows are too few; "" if it can be trained on.
+    never_trained: no training of the current declaration was ever finished.
+    nothing_new: the training rows of that set, and the declaration, are the champion's.
+    outcome: the verdict of the same data and declaration, if they were trained before.
+    unfinished: the last training died or failed before its decision. last_failure: when.
+    failures: failed trainings on this data and declaration. in_a_row: those on any data since the last training with a
+        decision.
     waits: the last training's version waits for a person. cancelled: a person cancelled the last run on this data.
     trainings: when each version was made that no person asked for. under_way: the run of a training, or "".
-    intake: batches that are being taken in, or are to be; intake_since: when this began to hold back a training.
+    intake: batches that are being taken in, or are due; intake_since: when this began to hold a training.
     clock: the moment of the schedule that asks, or None.
-    registry_away: why the registry does not answer; "" where it does, or was not asked.
+    registry_away: why the registry does not answer; "" if it does, or was not asked.
     """
 
     champion: int | None = None
