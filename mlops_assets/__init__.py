@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.sources import UpstreamAsset as UpstreamAsset
     from mlops_assets.sources import Waiting as Waiting
 
-# What the pack ships sends nothing home; the packages read these when they are first imported.
+# No package that comes with the pack sends usage data; each reads these variables at its first import.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -41,5 +41,5 @@ __getattr__ = face("mlops_assets", _FOUND_IN)  # so that the statistics can be u
 
 
 def __dir__() -> list[str]:
-    """The public names, so that Dagster finds the components: it looks at whatever `dir` names."""
+    """Return the public names: Dagster looks for components among what `dir` names."""
     return sorted({*globals(), *__all__})

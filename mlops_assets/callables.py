@@ -1,4 +1,4 @@
-"""Which callables a dotted name of a declaration may stand for: a name is a text, and a text may come from anybody."""
+"""Which callables a dotted name of a declaration may refer to: a name is text, and text may come from anybody."""
 
 import importlib.util
 import inspect
@@ -25,20 +25,20 @@ EXPECTED = {
     "frame": "a function of your own project that returns a DataFrame or yields (key, DataFrame)",
     "source": "a class of your own that derives from mlops_assets.Source",
 }
-"""For each kind of field, what its dotted names may stand for."""
+"""For each kind of field, what its dotted names may refer to."""
 
 
 def refuse_standard_library(dotted: str, field: str) -> None:
-    """Raise `DeclarationError` where a name is of Python's standard library, before anything is imported."""
+    """Raise `DeclarationError` if a name belongs to Python's standard library, before anything is imported."""
     if _home_of_package(dotted.replace(":", ".").partition(".")[0]) == "the standard library":
         raise DeclarationError(_refusal(dotted, "is of Python's standard library", field))
 
 
 def refuse_foreign(found: Any, dotted: str, field: str) -> None:
-    """Raise `DeclarationError` where a callable is neither the project's own nor what the field expects.
+    """Raise `DeclarationError` if a callable is neither the project's own nor what the field expects.
 
-    It counts where the callable was defined, so that `own_module.subprocess.call` is still of the standard library.
-    Of the project is what lies in no installation folder, or was installed from a file, a folder or a repository.
+    A callable belongs where it is defined: `own_module.subprocess.call` belongs to the standard library.
+    A package is the project's if it is in no installation folder, or was installed from a file, folder or repository.
     An estimator may be a class with fit and predict, a metric a function of (y_true, ...) of any installed package.
     """
     home = home_of(found)
@@ -53,11 +53,11 @@ def refuse_foreign(found: Any, dotted: str, field: str) -> None:
 
 
 def home_of(found: Any) -> Home:
-    """Where a callable was defined."""
+    """Return where a callable is defined."""
     while isinstance(found, partial):
         found = found.func
     module = getattr(found, "__module__", None)
-    if not isinstance(module, str):  # the method of a builtin type has none
+    if not isinstance(module, str):  # the method of a builtin type has no module
         module = type(getattr(found, "__self__", found)).__module__
     return _home_of_package(module.partition(".")[0])
 
@@ -71,10 +71,10 @@ def _kind(found: Any) -> str:
 
 
 def _takes_labels(function: Callable[..., Any]) -> bool:
-    """Whether a function is written for labels and predictions, as those of sklearn.metrics are."""
+    """Return whether a function takes labels and predictions, as the functions of sklearn.metrics do."""
     try:
         names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):  # some callables written in C do not tell
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return False
     return names[:1] == ["y_true"] and len(names) > 1 and names[1].startswith("y_")
 
@@ -98,7 +98,7 @@ def _home_of_package(package: str) -> Home:
 
 
 def _folder(spec: ModuleSpec) -> Path | None:
-    """The folder in which a top-level package or module lies."""
+    """Return the folder that holds a top-level package or module."""
     within = list(spec.submodule_search_locations or ())
     place = within[0] if within else spec.origin
     return Path(place).parent if place else None
@@ -113,6 +113,6 @@ def _standard_folders() -> frozenset[Path]:
 
 @cache
 def _installed_from_source(folder: Path) -> frozenset[str]:
-    """Top-level packages in a folder that came from a file, a folder or a repository: no index gave them."""
+    """Return the top-level packages in a folder that were installed from a file, folder or repository, not an index."""
     own = (each for each in distributions(path=[str(folder)]) if each.read_text("direct_url.json"))
     return frozenset(Path(file.parts[0]).stem for each in own for file in each.files or () if file.parts)

@@ -1,4 +1,4 @@
-"""The outcome of one check: what was asked, whether it holds, and the evidence in plain values."""
+"""The outcome of one check: its name, whether it passed, and the evidence in plain values."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """One check, judged.
+    """The outcome of one check.
 
     `metadata` holds plain JSON values (numbers, strings, lists of flat dicts for tables), so that it can be
     written to a file, to an MLflow tag or to Dagster's metadata alike.
@@ -22,10 +22,10 @@ class CheckOutcome:
 
     @property
     def stops(self) -> bool:
-        """Whether this outcome keeps what was checked from going on."""
+        """Whether this outcome blocks what was checked."""
         return self.blocking and self.severity == "error" and not self.passed
 
 
 def reasons(outcomes: "Iterable[CheckOutcome]") -> list[str]:
-    """The messages of the outcomes that stop, in their order."""
+    """Return the messages of the blocking outcomes, in their order."""
     return [f"{outcome.name}: {outcome.message}" for outcome in outcomes if outcome.stops]

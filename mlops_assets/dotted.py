@@ -1,4 +1,4 @@
-"""Dotted names ("package.module:name") and what they stand for."""
+"""Dotted names ("package.module:name") and what they refer to."""
 
 import importlib
 import importlib.util
@@ -12,9 +12,9 @@ from mlops_assets.text import did_you_mean, reason, shown
 
 
 def resolve(dotted: str) -> Any:
-    """Import what a dotted name ("package.module.Name" or "package.module:Name") stands for.
+    """Import and return what a dotted name ("package.module.Name" or "package.module:Name") refers to.
 
-    Raises `DeclarationError` that says which part is missing, with the nearest name there is.
+    Raise `DeclarationError` that names the missing part and the nearest existing name.
     """
     path = _parts(dotted)
     found = _import(path[0], dotted)
@@ -30,9 +30,9 @@ def resolve(dotted: str) -> Any:
 
 
 def called(dotted: str, field: str) -> Any:
-    """What a dotted name stands for, where a field of this kind (`EXPECTED`) may call that.
+    """Return what a dotted name refers to, if a field of this kind (`EXPECTED`) may call it.
 
-    Nothing of the standard library is imported. Raises `DeclarationError` for all else.
+    Nothing of the standard library is imported. Raise `DeclarationError` for anything else.
     """
     refuse_standard_library(dotted, field)
     found = resolve(dotted)
@@ -43,7 +43,7 @@ def called(dotted: str, field: str) -> Any:
 
 
 def refuse_unknown_package(dotted: str) -> None:
-    """Raise `DeclarationError` where the name is none, or its package is not installed; nothing is imported."""
+    """Raise `DeclarationError` if the name is not dotted or its package is not installed; nothing is imported."""
     package = _parts(dotted)[0]
     if not _is_module(package):
         raise DeclarationError(f"{shown(dotted)}: no module {package!r}. Install it, or correct the name.")

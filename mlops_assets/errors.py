@@ -42,11 +42,11 @@ class MissingArtifactError(ArtifactError):
 
 
 class MisplacedArtifactError(MissingArtifactError):
-    """MLflow's store has artifacts elsewhere than declared, as after its home was moved or copied."""
+    """MLflow's store keeps artifacts in another place than declared, as after its home was moved or copied."""
 
 
 class DamagedRecordError(MlopsAssetsError):
-    """A record in storage cannot be read: it is cut, misshaped, or its file is closed to us."""
+    """A record in storage cannot be read: it is truncated, malformed, or its file denies access."""
 
 
 class RecordsError(MlopsAssetsError):
@@ -58,4 +58,4 @@ class StaleRecordError(RecordsError):
 
 
 class SupersededError(MlopsAssetsError):
-    """A promotion comes too late: another one was begun since it was decided on, or its run has ended."""
+    """A promotion comes too late: another promotion was begun after its decision, or its run has ended."""

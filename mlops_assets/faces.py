@@ -6,7 +6,7 @@ from typing import Any
 
 
 def face(package: str, found_in: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package, given the module below it that each public name is found in."""
+    """Return the `__getattr__` of a package; `found_in` maps each public name to the module that holds it."""
     for name in found_in.keys() & {module.partition(".")[0] for module in found_in.values()}:
         raise ValueError(f"{package}: {name} is the name of a module, too, and would turn into it; rename one of them")
 

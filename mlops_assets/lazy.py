@@ -1,7 +1,7 @@
-"""Packages that cost seconds to import, or a part of one: imported when something of them is first used.
+"""Packages that take up to seconds to import: each is imported when one of its names is first used.
 
-`from mlops_assets.lazy import scipy, sklearn` stands at the top of a file as any import does, and costs nothing; the
-first `sklearn.pipeline.Pipeline` imports `sklearn.pipeline`. A type checker sees the packages themselves.
+`from mlops_assets.lazy import scipy, sklearn` at the top of a file costs nothing. The first
+`sklearn.pipeline.Pipeline` imports `sklearn.pipeline`. A type checker sees the packages themselves.
 """
 
 import sys
@@ -35,10 +35,10 @@ __all__ = ["jinja2", "joblib", "matplotlib", "np", "optuna", "pa", "pd", "sa", "
 
 
 class LazyModule(ModuleType):
-    """A module by its name: each attribute is asked of the module itself, or is a submodule of it, at any depth."""
+    """A stand-in for a module: each attribute is the module's own attribute or its submodule, at any depth."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the module calls so, after importing the module, or its submodule of that name."""
+        """Import the module and return its attribute or its submodule of that name."""
         module = sys.modules.get(self.__name__) or import_module(self.__name__)
         try:
             found = getattr(module, name)

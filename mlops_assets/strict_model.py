@@ -1,4 +1,4 @@
-"""The base of everything an engineer declares: frozen, strict, and clear about what is wrong."""
+"""The base class of all declarations: frozen, strict, and clear about what is wrong."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ class Problem(NamedTuple):
 
 
 class DeclaredWrongly(DeclarationError, ValueError):
-    """All that is wrong with a part of a declaration. A ValueError too, so that the part around it tells it."""
+    """All that is wrong with a part of a declaration. It is a ValueError too, so that the enclosing part reports it."""
 
     def __init__(self, title: str, problems: Sequence[Problem]) -> None:
         self.title, self.problems = title, tuple(problems)
@@ -29,7 +29,7 @@ class DeclaredWrongly(DeclarationError, ValueError):
 
 
 class WrongField(ValueError):
-    """What a validator of several fields finds wrong, with the field that a person would change first."""
+    """An error of a validator of several fields, with the field that a person would change first."""
 
     def __init__(self, field: str, text: str) -> None:
         self.field = field
@@ -37,7 +37,7 @@ class WrongField(ValueError):
 
 
 class Declared(BaseModel):
-    """A part of a declaration. An unknown, missing or wrong field raises `DeclarationError` naming it."""
+    """A part of a declaration. An unknown, missing or wrong field raises a `DeclarationError` that names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
@@ -50,7 +50,7 @@ class Declared(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _names_are_texts(cls, value: Any, info: ValidationInfo) -> Any:
-        """A part is made from its fields by name, which nothing but texts can be."""
+        """Raise `WrongField` if a key of a mapping is not a string: fields are passed by name."""
         for name in value if isinstance(value, Mapping) else ():
             if not isinstance(name, str):
                 raise WrongField(str(info.field_name), f"{info.field_name}: the name {shown(name)} is no text")
@@ -62,12 +62,12 @@ class Declared(BaseModel):
 
 
 def without_address(text: str) -> str:
-    """Return a text without what follows "://": it may be the URL of a database with its password."""
+    """Return a text without what follows "://": a URL of a database may hold its password."""
     return re.sub(r"://\S*", "://***", text)
 
 
 def title(kind: str, values: Mapping[str, Any]) -> str:
-    """How messages name a part of a declaration: its class and, where it has one, its name."""
+    """Return how messages name a part of a declaration: its class and, where it has one, its name."""
     name = values.get("name")
     return kind + (f" {shown(name)}" if isinstance(name, str) else "")
 
@@ -79,15 +79,15 @@ def _problems(declared: type[BaseModel], error: ValidationError) -> list[Problem
     told: dict[Any, list[Problem]] = {}
     for problem in found:
         if problem["type"] == "missing" and difflib.get_close_matches(str(problem["loc"][0]), unknown, n=1):
-            continue  # it is there, misspelt: that is told already
-        # Each kind that a field may be of has an error of its own; they are told as one.
+            continue  # the field is misspelt, which is reported already
+        # pydantic reports an error for each kind that a field may have; they become one.
         told.setdefault(problem["loc"][:1] or len(told), []).extend(_told(problem, fields))
     return [each for group in told.values() for each in _as_one(group)]
 
 
 def _told(problem: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
     raised = problem.get("ctx", {}).get("error")
-    loc = problem["loc"]  # what follows a field is a place in its list, or else a kind that it may be of
+    loc = problem["loc"]  # after a field comes an index of its list, or else a kind that it may have
     path = tuple(loc[:2] if len(loc) > 1 and isinstance(loc[1], int) else loc[:1])
     where = str(path[0]) if path else ""
     if problem["type"] == "extra_forbidden":
@@ -105,7 +105,7 @@ def _told(problem: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
 
 
 def _as_one(problems: Sequence[Problem]) -> Iterable[Problem]:
-    """What is wrong with one field; where it is of none of several kinds, one sentence with all of them."""
+    """Return the problems of one field; one sentence names all kinds where the value has none of them."""
     head = f"{problems[0].path[0]}: {_EXPECTED}" if problems[0].path else ""
     if len(problems) == 1 or not head or not all(problem.text.startswith(head) for problem in problems):
         return dict.fromkeys(problems)
@@ -120,5 +120,5 @@ def _meant(name: str, fields: Sequence[str]) -> str:
 
 
 def _got(value: Any) -> str:
-    """The value where it is a plain one, without an address that may hold a password."""
+    """Return how a message shows a value: a mapping by its type, other values without an address."""
     return f"a {type(value).__name__}" if isinstance(value, Mapping) else without_address(shown(value))

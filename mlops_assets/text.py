@@ -1,4 +1,4 @@
-"""Texts of messages: values from data, quoted, on one line and shortened; numbers; names that may be meant."""
+"""Texts for messages: values from data (quoted, on one line, shortened), numbers, suggested names."""
 
 import difflib
 import math
@@ -14,7 +14,7 @@ _MARKUP = re.compile(rf"(@(?=[^\s{_BREAK}])|<(?=[^\s{_BREAK}])|\](?=[(\[:])|:(?=
 
 
 def shown(value: Any, limit: int = 80) -> str:
-    """`value` as text of at most `limit` characters; strings are quoted, so that no control character gets through."""
+    """Return `value` as text of at most `limit` characters; strings are quoted, which escapes control characters."""
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         value = value.item()
     if hasattr(value, "isoformat"):
@@ -29,7 +29,7 @@ def shown(value: Any, limit: int = 80) -> str:
 
 
 def listed(values: Iterable[Any], most: int = 5) -> str:
-    """The first `most` values, comma separated, and how many more there are."""
+    """Return the first `most` values, comma separated, and how many more there are."""
     everything = list(values)
     text = ", ".join(shown(value) for value in everything[:most])
     more = len(everything) - most
@@ -37,31 +37,31 @@ def listed(values: Iterable[Any], most: int = 5) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """A cell of a frame as text that is the same whenever the cell is, however long."""
+    """Return a cell of a frame as text; equal cells have equal text, of any length."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, set | frozenset):
         value = sorted(map(str, value))
     if isinstance(value, str | bytes | list | tuple | dict | int | float | complex | date | Decimal):
         return _ADDRESS.sub("", repr(value))
-    return type(value).__name__  # what an object says of itself may hold its address
+    return type(value).__name__  # the repr of an object may hold its address
 
 
 def inert(text: str) -> str:
-    """Text of others that no renderer takes for a link, an image, HTML or a mention; it reads as it did before.
+    """Return foreign text so that no renderer makes a link, an image, HTML or a mention of it; it looks unchanged.
 
-    A space of no width stands behind each sign that begins one: `[a](b)`, `[a]: b`, `<b>`, `http://b`, `www.b`, `@all`.
+    A zero-width space follows each sign that begins one: `[a](b)`, `[a]: b`, `<b>`, `http://b`, `www.b`, `@all`.
     """
     return _MARKUP.sub(rf"\1{_BREAK}", text)
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """A count with its noun: "1 batch", "2,400 batches"."""
+    """Return a count with its noun: "1 batch", "2,400 batches"."""
     return f"{count:,} {one if count == 1 else many}"
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number for people: thousands in full with commas, else `digits` significant digits; never "-0"."""
+    """Return a number for people: thousands in full with commas, else `digits` significant digits; never "-0"."""
     if not math.isfinite(value):
         return str(value)
     if isinstance(value, int) or abs(value) >= 10 ** (digits - 1):
@@ -71,7 +71,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest known name, or with the known names if none is near."""
+    """Return a sentence with the nearest known name, or with the known names if none is near."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
@@ -81,6 +81,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Type and text of an exception on one line, at most 300 characters."""
+    """Return the type and text of an exception on one line, at most 300 characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300]
