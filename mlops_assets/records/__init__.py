@@ -1,1 +1,1 @@
-"""What the pack remembers: batches, reports, trainings, promotions, alerts; in one SQL database."""
+"""The pack's own records of batches, reports, trainings, promotions and alerts, in one SQL database."""

@@ -1,4 +1,4 @@
-"""Which alerts were sent: what stands now and is not in here is what a person still has to be told."""
+"""The alerts that were sent: an alert that is due and is not recorded here still has to be sent."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mlops_assets.resources.storage import Storage
 
 @dataclass(frozen=True)
 class AlertRecord:
-    """What was sent: the keys of all that it told, the services that have it, and whether these are all."""
+    """An alert that was sent: its keys, the services that have it, and whether these are all services."""
 
     keys: tuple[str, ...]
     title: str
@@ -27,21 +27,21 @@ class AlertLedger:
         self._alerts = Records(storage, model, "alerts", AlertRecord)
 
     def told(self) -> set[str]:
-        """The keys of all that every service was told."""
+        """Return the keys of all alerts that every service has."""
         return {key for record in self._alerts.all().values() if record.complete for key in record.keys}
 
     def is_told(self, alert: Alert) -> bool:
-        """Whether every service has this alert."""
+        """Return whether every service has this alert."""
         record = self._get(alert)
         return record is not None and record.complete
 
     def reached(self, alert: Alert) -> tuple[str, ...]:
-        """The services that have this alert."""
+        """Return the services that have this alert."""
         record = self._get(alert)
         return () if record is None else record.reached
 
     def put(self, alert: Alert, reached: tuple[str, ...], complete: bool) -> None:
-        """Record which services have an alert, and whether these are all."""
+        """Record which services have an alert, and whether these are all services."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self._alerts.put(_key(alert), AlertRecord(alert.keys, alert.title(), reached, complete, at))
 
@@ -50,5 +50,5 @@ class AlertLedger:
 
 
 def _key(alert: Alert) -> str:
-    """Return a key of bounded length: that of an alert holds text from data."""
+    """Return a key of bounded length: the alert's own key holds text from data."""
     return hashlib.sha256(alert.key.encode()).hexdigest()[:24]

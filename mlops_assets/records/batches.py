@@ -29,9 +29,9 @@ _UNREADABLE = Excluded("unknown", "the record of who took it out, and why, canno
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """The last look at one batch. `version` and `features` name the files in which its rows are stored.
+    """The newest record of one batch. `version` and `features` name the files that store its rows.
 
-    `judged_by`: what a batch was rejected by (`judged_by`), empty for any other and in records of earlier releases.
+    `judged_by` identifies what rejected a batch; it is empty for other batches and in records of earlier releases.
     """
 
     batch: str
@@ -52,16 +52,16 @@ class BatchRecord:
 
     @property
     def identity(self) -> str:
-        """The content that this is about: of the rows, their features and, where they come later, their labels."""
+        """The content that the record describes: the rows, their features and, where they come later, their labels."""
         return "-".join(str(part) for part in (self.version, self.features, self.labels) if part is not None)
 
     @property
     def content(self) -> str:
-        """The rows and their features alone: what scores and drift are about, whatever labels come later."""
+        """The rows and their features alone: scores and drift depend on these, not on labels that come later."""
         return "-".join(str(part) for part in (self.version, self.features) if part is not None)
 
     def ready(self, features_code: str) -> str | None:
-        """None when the batch can be trained on, else what it waits for or why it is out."""
+        """Return None if the batch can be trained on, else what it waits for or why it is left out."""
         if self.status != "accepted":
             return f"{self.status}: " + "; ".join(self.reasons)
         if self.excluded:
@@ -75,7 +75,7 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Which labels the rows `version` of a batch have by now; `unusable` are the outcomes with other keys, and why."""
+    """The labels of the rows `version` of a batch; `unusable` maps batches of outcomes with other keys to reasons."""
 
     version: str
     labels: str
@@ -84,7 +84,7 @@ class Labelled:
 
 
 class BatchLedger:
-    """The records of one model's batches; labels that came later and a person's wish are records of their own."""
+    """The records of one model's batches; later labels and exclusions by a person are records of their own."""
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._model = model
@@ -93,15 +93,15 @@ class BatchLedger:
         self._excluded = Records(storage, model, "excluded", Excluded)
 
     def put(self, record: BatchRecord) -> None:
-        """Record what became of a batch in place of what was recorded of it before."""
+        """Record what became of a batch; its earlier record is replaced."""
         self._batches.put(record.batch, record)
 
     def put_in(self, transaction: "Transaction", record: BatchRecord) -> None:
-        """Record what became of a batch, together with what else is written in a transaction."""
+        """Record what became of a batch in a transaction that also writes other records."""
         self._batches.inside(transaction).put(record.batch, record)
 
     def put_features(self, record: BatchRecord, features: str, features_code: str) -> None:
-        """Record which file holds the features of a batch; an error where its rows are others by now."""
+        """Record which file holds the features of a batch; raise `MlopsAssetsError` if its rows have changed."""
         with self._batches.writing() as writing:
             now = writing.get(record.batch)
             if now is not None and (now.status, now.version) != (record.status, record.version):
@@ -112,25 +112,25 @@ class BatchLedger:
             writing.put(record.batch, replace(now or record, features=features, features_code=features_code))
 
     def put_labelled(self, batch: str, labelled: Labelled) -> bool:
-        """Record which labels a batch has; return whether that is new."""
+        """Record which labels a batch has; return whether they are new."""
         if self._labelled.get(batch) == labelled:
             return False
         self._labelled.put(batch, labelled)
         return True
 
     def labelled(self, batch: str) -> Labelled | None:
-        """Return which labels a batch has, None where none came later than its rows."""
+        """Return the labels that came later than the rows of a batch, None if there are none."""
         return self._labelled.get(batch)
 
     def exclude(self, batch: str, by: str, reason: str) -> None:
-        """Take a batch out of training, or back in where `reason` is empty."""
+        """Take a batch out of training, or back in if `reason` is empty."""
         if reason:
             self._excluded.put(batch, Excluded(by, reason))
         else:
             self._excluded.remove(batch)
 
     def get(self, batch: str) -> BatchRecord | None:
-        """Return the record of a batch, None for one that was never looked at."""
+        """Return the record of a batch, None if there is none."""
         record = self._batches.get(batch)
         if record is None:
             return None
@@ -145,7 +145,7 @@ class BatchLedger:
         return self._excluded.written(batch)
 
     def accepted(self, batch: str) -> BatchRecord:
-        """The record of an accepted batch; raises `MlopsAssetsError` with the reason for any other."""
+        """Return the record of an accepted batch; raise `MlopsAssetsError` with the reason for any other batch."""
         record = self.get(batch)
         if record is None:
             raise MlopsAssetsError(f"{self._model}: batch {batch!r} has no dataset yet: materialise that first")
@@ -155,16 +155,16 @@ class BatchLedger:
         return record
 
     def same_rows(self, batch: str, version: str) -> str | None:
-        """The accepted batch that holds these very rows and before which `batch` gives way, or None.
+        """Return the accepted batch with the same rows that takes precedence over `batch`, or None.
 
-        The first in the ledger stays. Where two runs took in both at once, the first in natural order does: both
-        runs look again after they wrote, and a pair that neither saw is found by the next look of `new_data`. So one
-        of them always stays: a batch gives way to an accepted one only, and of two accepted ones only the later does.
+        The first batch in the ledger stays. If two runs take in two such batches at once, the first in natural order
+        stays: both runs look again after they wrote, and `new_data` later finds a pair that neither saw. One batch
+        always stays: a batch gives way only to an accepted batch, and of two accepted batches only the later does.
         """
         return gives_way(batch, [each for each in self.records().values() if each.version == version])
 
     def records(self) -> dict[str, BatchRecord]:
-        """All records by batch, in order of name."""
+        """Return all records by batch, in order of name."""
         labelled, excluded = self._labelled.all(), self._exclusions()
         return {
             batch: _whole(record, labelled.get(batch), excluded.get(batch))
@@ -172,23 +172,23 @@ class BatchLedger:
         }
 
     def all(self) -> list[BatchRecord]:
-        """All records, in order of time where it is known, else of batch key."""
+        """Return all records in order of time where it is known, else of batch key."""
         return sorted(self.records().values(), key=in_time)
 
     def _exclusions(self) -> dict[str, Excluded]:
-        """A batch that a person took out of training stays out where that record is damaged."""
+        """Return all exclusions; a batch whose record of exclusion is damaged stays out of training."""
         damaged = {each.key: _UNREADABLE for each in self._excluded.damaged()}
         return {**damaged, **self._excluded.all()}
 
 
 def in_time(record: BatchRecord) -> tuple[str, Any]:
-    """What sorts records by time where it is known, else by batch key."""
+    """Return a key that sorts records by time where it is known, else by batch key."""
 
     return record.start or "", natural_order(record.batch)
 
 
 def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
-    """The accepted batch among `alike`, all of the same rows, before which `batch` gives way, or None."""
+    """Return the accepted batch among `alike` (all with the same rows) that takes precedence over `batch`, or None."""
 
     accepted = [each.batch for each in alike if each.status == "accepted"]
     others = [other for other in accepted if other != batch]
@@ -198,14 +198,14 @@ def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
 
 
 def batch_info(record: BatchRecord) -> "BatchInfo":
-    """The record as the splits see it."""
+    """Return the record in the form that the splits use."""
 
     start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
     return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)
 
 
 def _whole(record: BatchRecord, labelled: Labelled | None, excluded: Excluded | None) -> BatchRecord:
-    """Return the record of a batch with the labels that came later and a person's wish."""
+    """Return the record of a batch with its later labels and its exclusion."""
     if labelled is not None and labelled.version == record.version:
         record = replace(record, labels=labelled.labels, labelled=labelled.labelled)
     return replace(record, excluded=excluded)

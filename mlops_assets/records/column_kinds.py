@@ -1,4 +1,4 @@
-"""The kinds of columns that a model has learnt from its batches, and how they are learnt anew."""
+"""The kinds of columns that a model learns from its batches, and how it learns them anew."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,40 +22,40 @@ Read = Callable[[BatchRecord], "pd.DataFrame | None"]
 
 @dataclass(frozen=True)
 class Kinds:
-    """Column -> kind, and column -> the batch that its kind was learnt from, as they are recorded; see `Schema`."""
+    """The recorded column -> kind, and column -> the batch that its kind was learnt from; see `Schema`."""
 
     columns: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
 
     def schema(self) -> "Schema":
-        """Return the kinds as batches are held against them."""
+        """Return the kinds in the form that batches are checked against."""
 
         return Schema(dict(self.columns), dict(self.origins), self.generation)
 
 
 def of_features(features_version: str) -> str:
-    """Return the name under which the kinds of a declaration's features are kept."""
+    """Return the name under which the kinds of a declaration's features are recorded."""
     return f"features/{features_version}"
 
 
 def recorded_kinds(storage: Storage, model: str, place: str) -> "Schema | None":
-    """Return the kinds that are recorded under a name, None where nothing is learnt yet."""
+    """Return the kinds that are recorded under a name, None if nothing is learnt yet."""
     kinds = _records(storage, model).sound(place)
     return None if kinds is None else kinds.schema()
 
 
 def kinds_for(storage: Storage, model: str, batch: str, place: str, read: Read) -> "Schema | None":
-    """Return the kinds that a batch is held against; None where nothing is learnt yet.
+    """Return the kinds that a batch is checked against, None if nothing is learnt yet.
 
-    A batch is not held against what was learnt from itself, nor from one that is not accepted any more: then the kinds
-    are those of the other accepted batches. `read` gives the frame of such a batch, None where it has none.
+    Kinds learnt from the batch itself, or from a batch that is no longer accepted, do not count. Then the kinds are
+    learnt from the other accepted batches; `read` returns the frame of such a batch, None if there is no frame.
     """
     return kinds_and_revision(storage, model, batch, place, read)[0]
 
 
 def kinds_and_revision(storage: Storage, model: str, batch: str, place: str, read: Read) -> "tuple[Schema | None, int]":
-    """Return what `kinds_for` does, and the revision of the record: what `record_kinds` may expect."""
+    """Return the result of `kinds_for` and the revision of the record, which `record_kinds` may expect."""
     kinds, revision = _records(storage, model).with_revision(place)
     if kinds is None or not kinds.columns:
         return None, revision
@@ -67,7 +67,7 @@ def kinds_and_revision(storage: Storage, model: str, batch: str, place: str, rea
 
 
 def record_kinds(storage: Storage, model: str, place: str, schema: "Schema | None", expected: int | None = None) -> int:
-    """Record what was learnt, as `record_kinds_in` in a transaction of its own."""
+    """Record the kinds in a transaction of their own; see `record_kinds_in`."""
     with _records(storage, model).transaction() as transaction:
         return record_kinds_in(transaction, storage, model, place, schema, expected)
 
@@ -80,9 +80,9 @@ def record_kinds_in(
     schema: "Schema | None",
     expected: int | None = None,
 ) -> int:
-    """Record what was learnt; return how often kinds were replaced by others by now. None forgets: the next is a first.
+    """Record the kinds; return how often kinds were replaced. None forgets them: the next batch is a first one.
 
-    A generation counts where a kind that was known, or a column, is not what it was: rejected batches are judged anew.
+    A changed kind or a missing column is a replacement, after which rejected batches are judged anew.
     expected: the revision that the record must still have, else `StaleRecordError`.
     """
     writing: TypedWriting[Kinds] = _records(storage, model).inside(transaction)
@@ -95,15 +95,15 @@ def record_kinds_in(
 
 
 def learnt_anew(storage: Storage, model: str) -> int:
-    """Return how often kinds of a dataset's columns were replaced; 0 where the record cannot be read."""
+    """Return how often kinds of a dataset's columns were replaced; 0 if the record cannot be read."""
     kinds = _records(storage, model).get(DATASET)
     return 0 if kinds is None else kinds.generation
 
 
 def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":
-    """The columns that all of these batches have, each with the kind that the first of them knows; None without any.
+    """Return the columns that all of these batches have, each with its first known kind; None without any batch.
 
-    Of more than 50 batches the first 50 are read: the later ones were held against them.
+    Of more than 50 batches the first 50 are read: the later batches were checked against them.
     """
 
     learnt: Schema | None = None
@@ -122,12 +122,12 @@ def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":
 
 
 def stored_dataset(storage: Storage, model: str) -> Read:
-    """Reads the rows of an accepted batch."""
+    """Return a function that reads the rows of an accepted batch."""
     return lambda record: storage.read_frame(model, "dataset", record.batch, str(record.version))
 
 
 def stored_features(storage: Storage, model: str, features_version: str) -> Read:
-    """Reads the features of a batch where they are of this declaration."""
+    """Return a function that reads the features of a batch, None for features of another declaration."""
 
     def read(record: BatchRecord) -> "pd.DataFrame | None":
         if record.features is None or record.features_code != features_version:

@@ -1,4 +1,4 @@
-"""Records of a model that cannot be read, for alerts, `doctor` and the commands: each is skipped where it is used."""
+"""The unreadable records of a model, for alerts, `doctor` and the commands; whoever reads records skips them."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Connections to the database of records: SQLite so that many processes may read while one writes, or PostgreSQL."""
+"""Connections to the database of records: PostgreSQL, or SQLite in which many processes read while one writes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mlops_assets.errors import RecordsError
 from mlops_assets.lazy import sa
 
 SECONDS = 30
-"""How long a writer waits for the one before it."""
+"""How long a writer waits for another writer."""
 
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _SERVERS = {"postgresql": "postgresql+psycopg"}
 
 
 def database_of(declared: str, root: str) -> str:
-    """Return the URL of the database that a storage declares: as it is, from `$NAME`, or a file in its root."""
+    """Return the URL of a storage's database: as declared, from the variable `$NAME`, or a file in its root."""
     if not declared:
         return f"sqlite:///{Path(root).absolute() / 'records.db'}"
     variable = _VARIABLE.fullmatch(declared)
@@ -31,7 +31,7 @@ def database_of(declared: str, root: str) -> str:
 
 
 def engine_of(url: str) -> sa.Engine:
-    """Return an engine for a database of records; `RecordsError` for one of a kind that was never tested."""
+    """Return an engine for a database of records; raise `RecordsError` for an untested kind of database."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -51,12 +51,12 @@ def engine_of(url: str) -> sa.Engine:
 
 
 def place_of(url: sa.URL) -> str:
-    """Return the address of a database as people may see it."""
+    """Return the address of a database without its password."""
     return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    """Connections are made anew each time, in a tenth of a millisecond: a file may be replaced by a backup."""
+    """Return an engine that opens each connection anew (0.1 milliseconds): a backup may replace the file."""
     if not url.database or url.database == ":memory:":
         raise RecordsError("records are kept in a file: name one, as in sqlite:////folder/records.db")
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": SECONDS})
@@ -71,7 +71,7 @@ def _make_folder(dialect: Any, record: Any, args: Any, parameters: Any) -> None:
 
 
 def _settle(connection: Any, _: object) -> None:
-    """Transactions as they are written here; in the log before the commit returns, and on the disk."""
+    """Leave BEGIN to this module; a commit returns when it is in the write-ahead log on the disk."""
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""Which version of a frame is the latest, and the I/O manager by which assets of a user's own read and write frames."""
+"""The latest version of each frame, and the I/O manager with which a user's own assets read and write frames."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ def _latest(storage: Storage, model: str, kind: str) -> Records[LatestFrame]:
 
 
 class BatchFiles(dg.ConfigurableIOManager):
-    """Lets an asset of yours take ours as an argument (`<model>/dataset`, `<model>/predictions`, ...), as a DataFrame.
+    """Give your own assets the pack's assets (`<model>/dataset`, `<model>/predictions`, ...) as DataFrame arguments.
 
-    It reads the latest version of each batch asked for; an asset without partitions gets all batches, concatenated.
+    It reads the latest version of each requested batch; an asset without partitions gets all batches, concatenated.
     A DataFrame that your asset returns is stored in the same way. `AssetIn(metadata={"columns": [...]})` reads only
     these columns.
     """
@@ -100,5 +100,5 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _model_and_kind(key: dg.AssetKey) -> tuple[str, str]:
-    """The two folders of an asset key; what comes before its last part is joined by dots."""
+    """Return the model and the kind of an asset key; dots join the parts before its last part."""
     return ".".join(key.path[:-1]) or "assets", key.path[-1]

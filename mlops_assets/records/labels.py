@@ -1,4 +1,4 @@
-"""Labels that come later than their rows: joined from the outcomes on the key, as far as they are known."""
+"""Labels that come later than their rows: joined from the known outcomes on the key."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from mlops_assets.sources.keys import natural_order
 from mlops_assets.validation.schema import kind_of
 
 State = tuple[tuple[str, str], ...]
-"""(batch, version) of all accepted batches of outcomes, in their natural order: what labels are made from."""
+"""(batch, version) of all accepted batches of outcomes, in natural order: labels are made from these."""
 
 
 @dataclass(frozen=True)
 class OutcomesRecord:
-    """The last look at one batch of outcomes.
+    """The newest record of one batch of outcomes.
 
-    `mark` is the state of the source that was read; it is empty while the labels of the rows are still being brought
-    up to date, so that a run which dies there is asked for again.
+    `mark` is the batch's mark when it was read. It is empty until the labels of the rows are up to date, so that a
+    run that dies before then is requested again.
     """
 
     batch: str
@@ -43,37 +43,37 @@ class OutcomesLedger:
         self._outcomes = Records(storage, model, "outcomes", OutcomesRecord)
 
     def put(self, record: OutcomesRecord) -> None:
-        """Record what became of a batch; what was recorded of it before is replaced."""
+        """Record what became of a batch; its earlier record is replaced."""
         self._outcomes.put(record.batch, record)
 
     def get(self, batch: str) -> OutcomesRecord | None:
-        """The record of a batch, or None when it was never looked at."""
+        """Return the record of a batch, None if there is none."""
         return self._outcomes.get(batch)
 
     def all(self) -> list[OutcomesRecord]:
-        """All records, in natural order of their batches."""
+        """Return all records, in natural order of their batches."""
 
         found = self._outcomes.all()
         return [found[batch] for batch in sorted(found, key=natural_order)]
 
     def accepted(self) -> list[OutcomesRecord]:
-        """The records of accepted batches, in natural order."""
+        """Return the records of accepted batches, in natural order."""
         return [record for record in self.all() if record.status == "accepted"]
 
     def marks(self) -> dict[str, str]:
-        """Batch to the mark of the last look at it, rejected ones too."""
+        """Return the recorded mark of each batch, rejected batches too."""
         return {record.batch: record.mark for record in self.all()}
 
     def state(self) -> State:
-        """What labels are made from now."""
+        """Return the batches of outcomes that labels are made from now."""
         return tuple((record.batch, str(record.version)) for record in self.accepted())
 
 
 def refresh_labels(model: Declaration, storage: Storage, batches: Collection[str] | None = None) -> list[str]:
-    """Join the outcomes known so far to these batches (all where None) and record which labels each has.
+    """Join the known outcomes to these batches (all if None); record and return the batches whose labels changed.
 
-    The labels of a batch depend on nothing but its rows and all accepted outcomes: one that had all of its labels is
-    looked at as well, since outcomes may be corrected or withdrawn. Returns the batches whose labels changed.
+    The labels of a batch depend only on its rows and all accepted outcomes. A batch that has all of its labels is
+    joined as well, since outcomes may be corrected or withdrawn.
     """
     wanted = [
         record.batch
@@ -84,12 +84,12 @@ def refresh_labels(model: Declaration, storage: Storage, batches: Collection[str
 
 
 def read_labels(storage: Storage, model: str, batch: str, version: str) -> "pd.DataFrame":
-    """`label` and `known_at` (n,) of all rows of a batch, missing where none is known, at a recorded version."""
+    """Return `label` and `known_at` (n,) of all rows of a batch at a recorded version, missing where unknown."""
     return storage.read_frame(model, "labels", batch, version)
 
 
 def waits_for_labels(model: Declaration, record: BatchRecord) -> str | None:
-    """Why a batch cannot be judged on or trained on yet; None where labels come with the rows or enough are in."""
+    """Return why labels keep a batch from being judged or trained on; None if enough labels are in."""
     if model.outcomes is None or record.labelled >= model.label_share * record.rows:
         return None
     share = 100 * record.labelled // max(record.rows, 1)
@@ -97,23 +97,23 @@ def waits_for_labels(model: Declaration, record: BatchRecord) -> str | None:
 
 
 def unready(model: Declaration, record: BatchRecord) -> str | None:
-    """None when a batch can be trained on, else what it waits for or why it is out."""
+    """Return None if a batch can be trained on, else what it waits for or why it is left out."""
     return record.ready(model.features_version) or waits_for_labels(model, record)
 
 
 def unusable_outcomes(storage: Storage, model: str, batch: str) -> Mapping[str, str]:
-    """Batches of outcomes whose keys could not be compared with those of a batch, with the reason."""
+    """Return the batches of outcomes whose keys cannot be compared with a batch's keys, each with the reason."""
     labelled = BatchLedger(storage, model).labelled(batch)
     return {} if labelled is None else labelled.unusable
 
 
 def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
-    """Bring the labels of one batch up to date, without a lock.
+    """Bring the labels of one batch up to date without a lock; return whether they changed.
 
-    A step that takes in rows writes their record and then reads the outcomes; one that takes in outcomes writes theirs
-    and then reads the records of the rows. Whichever writes last sees the other's, so no label is missed. What is left
-    is that a slower one puts its older labels over newer ones: so each looks again after it has written, and begins
-    anew where the rows or the outcomes are not those that it started from.
+    A step that takes in rows writes their record, then reads the outcomes. A step that takes in outcomes writes their
+    record, then reads the records of rows. Whichever step writes last sees both, so no label is missed. A slower step
+    may put older labels over newer ones: each looks again after it has written, and begins anew if rows or outcomes
+    have changed.
     """
     rows, outcomes, changed = BatchLedger(storage, model.name), OutcomesLedger(storage, model.name), False
     while True:
@@ -127,7 +127,7 @@ def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
 
 
 def _label(model: Declaration, storage: Storage, record: BatchRecord, state: State) -> bool:
-    """Store the labels that follow from `state` and point to them; whether that changed anything."""
+    """Store and record the labels that follow from `state`; return whether they changed."""
 
     keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
@@ -143,9 +143,9 @@ def _label(model: Declaration, storage: Storage, record: BatchRecord, state: Sta
 def _known(
     root: str, model: str, kinds: tuple[tuple[str, str], ...], state: State
 ) -> "tuple[pd.DataFrame | None, tuple[tuple[str, str], ...]]":
-    """One label for each key over all outcomes, and (batch, why) of those whose keys are unlike the rows' keys.
+    """Return one label for each key over all outcomes, and (batch, reason) of outcomes whose keys are of another kind.
 
-    The kinds of the rows' key may not have been known when the outcomes came, as outcomes may come first.
+    Outcomes may come before rows, when the kinds of the rows' key are not known yet.
     """
 
     frames, unusable = [], []

@@ -1,4 +1,4 @@
-"""The schema of the database of records: which one it has, and its way to the newest."""
+"""The schema of the database of records, and its migration to the newest schema."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mlops_assets.errors import RecordsError
 from mlops_assets.lazy import sa
 
 NEWEST = "0001"
-"""The schema that this release reads and writes; the name of the last file in `migrations/versions`."""
+"""The schema that this release reads and writes: the number of the last file in `migrations/versions`."""
 VERSIONS = "mlops_assets_schema"
-"""The table that names the schema. Not Alembic's own: Dagster and MLflow may live in the same database."""
-_ONE_AT_A_TIME = 0x6D6C6F7073  # key of the lock in PostgreSQL under which one process migrates
+"""The table that names the schema. It is not Alembic's default: Dagster and MLflow may use the same database."""
+_ONE_AT_A_TIME = 0x6D6C6F7073  # key of PostgreSQL's advisory lock: one process migrates at a time
 
 
 def schema_of(connection: sa.Connection) -> str:
-    """Return the schema that a database has, "" for one without records."""
+    """Return the schema of a database, "" if it has no records."""
     if not sa.inspect(connection).has_table(VERSIONS):
         return ""
     return str(connection.execute(sa.text(f"SELECT version_num FROM {VERSIONS}")).scalar() or "")
@@ -24,7 +24,7 @@ def schema_of(connection: sa.Connection) -> str:
 def migrate(connection: sa.Connection) -> None:
     """Bring the database forward to the newest schema, in the transaction of the connection.
 
-    Raises `RecordsError` for a database that a newer release has written: this one would misread it.
+    Raise `RecordsError` for a database that a newer release wrote: this release would misread it.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})

@@ -1,7 +1,7 @@
-"""Frames of outcomes: held against what the rows need of them, and joined to the rows on the key.
+"""Frames of outcomes: checked against what the rows need, and joined to the rows on the key.
 
-A tidy frame of outcomes has the key columns and, for each row, `label` and `known_at` (UTC without a zone, NaT where
-it is not said).
+A tidy frame of outcomes has the key columns and, for each row, `label` and `known_at` (UTC without a zone, NaT if
+unknown).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EXACT = 2**53
 
 
 class UnlikeKeys(MlopsAssetsError):
-    """Keys of outcomes are of another kind than those of the rows, so that none could ever match."""
+    """Keys of outcomes are of another kind than the rows' keys, so that no key could match."""
 
 
 def outcome_checks(
@@ -35,10 +35,9 @@ def outcome_checks(
     known_at: str | None,
     now: pd.Timestamp,
 ) -> list[CheckOutcome]:
-    """Judge a batch of outcomes; all checks but `readable` and `matches_rows`, all blocking.
+    """Judge a batch of outcomes: return all checks but `readable` and `matches_rows`, all blocking.
 
-    schema: the kinds of the columns as far as they are known: of the key from the rows, of the target from earlier
-    outcomes.
+    schema: the known kinds of the columns; of the key from the rows, of the target from earlier outcomes.
     """
     wanted = [*key, target, *([known_at] if known_at else [])]
     there = frame[[name for name in frame.columns if name in wanted]]
@@ -57,7 +56,7 @@ def outcome_checks(
 
 
 def known_at_check(frame: pd.DataFrame, name: str | None, now: pd.Timestamp) -> CheckOutcome:
-    """Whether the column `name` says when each label became known; missing is allowed, the future is not."""
+    """Check that the column `name` holds when each label became known; missing times pass, future times fail."""
     if name is None:
         return CheckOutcome("known_at", True, "no `known_at` declared: a label counts as known when it arrives")
     try:
@@ -74,7 +73,7 @@ def known_at_check(frame: pd.DataFrame, name: str | None, now: pd.Timestamp) -> 
 
 
 def tidy(frame: pd.DataFrame, schema: Schema, key: Sequence[str], target: str, known_at: str | None) -> pd.DataFrame:
-    """Checked outcomes as a tidy frame; rows without a label say nothing and are left out."""
+    """Return checked outcomes as a tidy frame, without the rows that have no label."""
     frame = normalise(frame, schema).reset_index(drop=True)
     kinds = {name: schema.columns.get(name, "null") for name in key}
     keys = as_keys(frame, {name: kind_of(frame[name]) if kind == "null" else kind for name, kind in kinds.items()})
@@ -87,17 +86,17 @@ def tidy(frame: pd.DataFrame, schema: Schema, key: Sequence[str], target: str, k
 
 
 def as_keys(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
-    """The columns of `kinds` (name -> kind of the rows' key) as values that can be compared: whole numbers as
-    integers, times in UTC without a zone. `UnlikeKeys` naming the column whose values are of another kind."""
+    """Return the columns of `kinds` (name -> kind of the rows' key) in comparable form: whole numbers as integers,
+    times in UTC without a zone. Raise `UnlikeKeys` that names a column whose values are of another kind."""
     if missing := [name for name in kinds if name not in frame.columns]:
         raise UnlikeKeys(f"the outcomes were taken in by another key and lack {missing}: take them in again")
     return pd.DataFrame({name: _as_key(frame[name], name, kind) for name, kind in kinds.items()})
 
 
 def latest_labels(frames: Sequence[pd.DataFrame], key: Sequence[str]) -> pd.DataFrame:
-    """One row for each key, from tidy frames in order of their batches.
+    """Return one row for each key, from tidy frames in order of their batches.
 
-    Where a key has several labels, the one known latest counts; where that is not said, that of the later batch.
+    Of several labels of a key, the one known latest counts; without these times, the label of the later batch.
     """
     rows = pd.concat(frames, ignore_index=True)
     ordered = rows.sort_values(KNOWN_AT, kind="stable", na_position="first")
@@ -105,16 +104,16 @@ def latest_labels(frames: Sequence[pd.DataFrame], key: Sequence[str]) -> pd.Data
 
 
 def join(keys: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
-    """`label` and `known_at` (n,) of the rows that have these keys, missing where there is none (yet)."""
+    """Return `label` and `known_at` (n,) of the rows with these keys, missing where there is no label (yet)."""
     if labels is None or labels.empty:
         return pd.DataFrame({LABEL: [float("nan")] * len(keys), KNOWN_AT: _no_moments(len(keys))})
     alike, other = _comparable(keys, labels)
-    joined = alike.merge(other, on=list(keys.columns), how="left")  # one row for each key, so none is repeated
+    joined = alike.merge(other, on=list(keys.columns), how="left")  # one label for each key: no row is repeated
     return joined[[LABEL, KNOWN_AT]]
 
 
 def matched(keys: pd.DataFrame, labels: pd.DataFrame) -> tuple[int, pd.Series]:
-    """How many of the rows with these keys have a label among `labels`, and which of the labels (n,) found a row."""
+    """Return how many rows with these keys have a label among `labels`, and which labels (n,) have a row."""
     alike, other = _comparable(keys, labels)
     on = list(keys.columns)
     rows = alike.merge(other[on].drop_duplicates(), on=on, how="inner")
@@ -123,14 +122,14 @@ def matched(keys: pd.DataFrame, labels: pd.DataFrame) -> tuple[int, pd.Series]:
 
 
 def moments(column: pd.Series) -> pd.Series:
-    """Times (n,) in UTC without a zone; `SourceError` naming the first value that is none."""
+    """Return times (n,) in UTC without a zone; raise `SourceError` that names the first other value."""
     times = parse_times(column)
     plain: pd.Series = times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)
     return plain.astype("datetime64[us]")
 
 
 def _comparable(keys: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both sides with one dtype for each key column; integers and floats meet as Python's numbers, which is exact."""
+    """Return both sides with one dtype for each key column; Python's integers and floats compare exactly."""
     differ = [name for name in keys.columns if keys[name].dtype != labels[name].dtype]
     if not differ:
         return keys, labels
@@ -156,7 +155,7 @@ def _as_key(column: pd.Series, name: str, expected: str) -> pd.Series:
 
 
 def _whole(column: pd.Series) -> pd.Series:
-    """Floats that are whole numbers as integers: one missing value turns a column of integers into floats."""
+    """Return whole floats as integers: one missing value turns a column of integers into floats."""
     whole = column.dtype.kind == "f" and bool(((column % 1 == 0) & (column.abs() < _EXACT)).all())
     return column.astype("int64") if whole else column
 

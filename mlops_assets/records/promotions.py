@@ -1,4 +1,4 @@
-"""The ledger of promotions: who became champion, when, how and why. What MLflow holds is compared with it."""
+"""The ledger of promotions: which version became champion, when, how and why. MLflow is compared with it."""
 
 import hashlib
 import json
@@ -19,12 +19,11 @@ KIND = "promotions"
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """One promotion of a version. Its number counts up by one; a row is added, and later says how it ended.
+    """One promotion of a version. Numbers count up by one; a promotion's record is added, and later says how it ended.
 
-    `intended` is written before the alias moves, `done` after it; `abandoned` is one that was cut short before the
-    alias had moved. Of these three moments (UTC, ISO 8601) the last two are "" until then. `evidence` is the SHA-256
-    of the verdict. The rest is all that is needed to load the model by its digest, even where its version was deleted
-    from the registry.
+    Three moments (UTC, ISO 8601): `intended`, before the alias moves; `done`, after it; `abandoned`, of a promotion
+    that ended before the alias moved. The last two are "" until then. `evidence` is the SHA-256 of the verdict. The
+    other fields suffice to load the model by its digest, even if its version was deleted from the registry.
     """
 
     number: int
@@ -46,21 +45,21 @@ class Promotion:
 
     @property
     def data_version(self) -> str:
-        """The training set that it was trained on."""
+        """The version of the training set that the model was trained on."""
         return self.tags["data_version"]
 
     @property
     def declaration_version(self) -> str:
-        """The declaration that it was trained by."""
+        """The version of the declaration that the model was trained by."""
         return self.tags["declaration_version"]
 
     @property
     def open(self) -> bool:
-        """Whether it was begun and has not ended."""
+        """Whether the promotion was begun and has not ended."""
         return not self.done and not self.abandoned
 
     def names(self, version: ModelVersion | None) -> bool:
-        """Whether a version is the promoted one: a number may come back after a model was deleted."""
+        """Return whether a version is the promoted version: its number may be used again after a model was deleted."""
         return version is not None and (version.version, version.digest) == (self.version, self.digest)
 
     def as_version(self, model: str) -> ModelVersion:
@@ -69,12 +68,12 @@ class Promotion:
 
 
 def evidence_digest(evidence: Any) -> str:
-    """Return the SHA-256 of what a decision was made from."""
+    """Return the SHA-256 of a decision's evidence."""
     return hashlib.sha256(json.dumps(evidence, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class PromotionLedger:
-    """All promotions of one model, in order of number; rows are added and never taken away."""
+    """All promotions of one model, in order of number; records are added and never removed."""
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._model = model
@@ -83,8 +82,8 @@ class PromotionLedger:
     def all(self) -> list[Promotion]:
         """Return all promotions, the newest first.
 
-        Raises `DamagedRecordError` where one cannot be read: that is not a model without a champion, and whoever took
-        it for one would promote any version that passes the gates.
+        Raise `DamagedRecordError` if one cannot be read: if the model counted as a model without a champion, any
+        version that passes the gates would be promoted.
         """
         for damaged in self._promotions.damaged():
             raise DamagedRecordError(
@@ -93,16 +92,16 @@ class PromotionLedger:
         return _newest_first(self._promotions.all())
 
     def champion(self) -> Promotion | None:
-        """Return the newest promotion that was done: its version is champion, whatever the alias names."""
+        """Return the newest completed promotion: its version is champion, whatever the alias names."""
         return next((each for each in self.all() if each.done), None)
 
     def under_way(self) -> Promotion | None:
-        """Return the newest promotion where it was begun and has not ended."""
+        """Return the newest promotion if it has not ended, else None."""
         newest = next(iter(self.all()), None)
         return newest if newest is not None and newest.open else None
 
     def last_number(self) -> int:
-        """Return the number of the newest promotion, 0 where there is none."""
+        """Return the number of the newest promotion, 0 if there is none."""
         return max((each.number for each in self.all()), default=0)
 
     def intend(
@@ -120,10 +119,10 @@ class PromotionLedger:
     ) -> Promotion:
         """Add the next promotion, before the alias moves.
 
-        judged_against: `last_number` when the decision was made. run_is_over: why the run that promotes may not do so
-        any more, "" where it is in progress; asked inside the transaction.
+        judged_against: `last_number` when the decision was made. run_is_over: returns why the run may no longer
+        promote, "" while it is in progress; it is called inside the transaction.
 
-        Raises `SupersededError`, and writes nothing, where another promotion was begun since or the run is over.
+        Raise `SupersededError`, and write nothing, if another promotion was begun since or the run is over.
         """
         promotion = Promotion(
             number=judged_against + 1,
@@ -156,11 +155,11 @@ class PromotionLedger:
         return promotion
 
     def finish(self, number: int) -> Promotion:
-        """Note that the alias has moved; `SupersededError` for a promotion that another run has ended meanwhile."""
+        """Record that the alias has moved; raise `SupersededError` if another run has ended the promotion meanwhile."""
         return self._end(number, done=_now())
 
     def abandon(self, number: int) -> Promotion:
-        """Note that a promotion was cut short before the alias had moved."""
+        """Record that a promotion ended before the alias moved."""
         return self._end(number, abandoned=_now())
 
     def check_open(self, number: int) -> None:
@@ -172,7 +171,7 @@ class PromotionLedger:
             )
 
     def mend_sources(self, mended: Callable[[Promotion], str]) -> None:
-        """Write where artifacts lie by now, after a home was moved."""
+        """Record the new places of artifacts after a home was moved."""
         with self._promotions.writing() as writing:
             for key, promotion in writing.all().items():
                 writing.put(key, replace(promotion, source=mended(promotion)))
@@ -191,7 +190,7 @@ class PromotionLedger:
 
 
 def champion_of(storage: Storage, model: str) -> ModelVersion | None:
-    """Return the version to score with: that of the newest promotion that was done.
+    """Return the version to score with: the version of the newest completed promotion.
 
     An alias that was moved by hand, or lost with its version, does not change what scores.
     """
@@ -200,7 +199,7 @@ def champion_of(storage: Storage, model: str) -> ModelVersion | None:
 
 
 def former_champions(promotions: Sequence[Promotion]) -> list[Promotion]:
-    """Return the promotions that were done before the present champion's, of other versions, the newest first."""
+    """Return the completed promotions of other versions before the current champion's promotion, the newest first."""
     done = [each for each in promotions if each.done]
     return [each for each in done[1:] if (each.version, each.digest) != (done[0].version, done[0].digest)]
 

@@ -1,4 +1,4 @@
-"""What batches are held against: some of a champion's training rows, and what it said of its holdout."""
+"""References that batches are compared with: a champion's training rows and its predictions on its holdout."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ _TIME = "time"
 
 @dataclass(frozen=True)
 class Reference:
-    """At most 20,000 training rows in order of time: features and target in `rows`, `times` where they have one.
+    """At most 20,000 training rows in order of time: features and target in `rows`, `times` where rows have one.
 
-    `scores` is what the champion said of its holdout (columns prediction and score), which it had not seen: of rows
-    that it was trained on it is surer. None for versions that were registered before it was kept. `batches` counts
-    those scored since that are among the scores, see `with_scored_since`.
+    `scores` holds the champion's predictions on its holdout (columns prediction and score): on rows that it was
+    trained on it is surer. It is None for versions of releases that did not store scores. `batches` counts the batches
+    scored since whose scores are included, see `with_scored_since`.
     """
 
     rows: "pd.DataFrame"
@@ -46,7 +46,7 @@ def record_importance(storage: Storage, version: ModelVersion, values: Mapping[s
 
 
 def recorded_importance(storage: Storage, version: ModelVersion) -> Mapping[str, float] | None:
-    """Return what `record_importance` recorded, None for a version that was never evaluated."""
+    """Return the recorded permutation importance, None for a version that was never evaluated."""
     found = _importances(storage, version).get(version.digest)
     return None if found is None else found.values
 
@@ -58,7 +58,7 @@ def _importances(storage: Storage, version: ModelVersion) -> Records[Importance]
 def store_reference(
     model: Declaration, version: ModelVersion, train: Rows, holdout: Rows, said: "Predictions", storage: Storage
 ) -> None:
-    """Keep what later batches are held against."""
+    """Store the reference that later batches are compared with."""
     frame, times = reference_rows(model, train)
     scores = said.frame()
     storage.write_frame(model.name, "reference", "training", version.digest, frame)
@@ -69,7 +69,7 @@ def store_reference(
 
 
 def reference_rows(model: Declaration, train: Rows) -> "tuple[pd.DataFrame, pd.Series | None]":
-    """Features and target of the training rows, at most 20,000 of them in their order, and their times."""
+    """Return features and target of at most 20,000 training rows, in their order, and their times."""
     frame = train.X.assign(**{model.target: train.y})
     if len(frame) > _MOST_ROWS:
         frame = frame.sample(_MOST_ROWS, random_state=model.seed).sort_index()
@@ -78,9 +78,9 @@ def reference_rows(model: Declaration, train: Rows) -> "tuple[pd.DataFrame, pd.S
 
 
 def read_reference(model: Declaration, champion: ModelVersion, storage: Storage) -> Reference:
-    """What `store_reference` kept for this champion."""
+    """Return the stored reference of this champion."""
     rows = _optional(storage, model, "training", champion.digest)
-    if rows is None:  # registered before it was kept by digest
+    if rows is None:  # the version is older than references by digest
         rows = storage.read_frame(model.name, "reference", "training", champion.data_version)
     times = _optional(storage, model, "times", champion.digest)
     scores = _optional(storage, model, "scores", champion.digest)
@@ -97,7 +97,7 @@ def keep_scores(
     times: "pd.Series",
     storage: Storage,
 ) -> None:
-    """Keep what the champion said of a batch, for `with_scored_since`; at most 20,000 rows, in order of time."""
+    """Store the champion's predictions on a batch for `with_scored_since`; at most 20,000 rows, in order of time."""
     frame = scores.assign(**{_TIME: times.to_numpy()})
     if len(frame) > _MOST_ROWS:
         frame = frame.sample(_MOST_ROWS, random_state=model.seed).sort_index()
@@ -112,9 +112,9 @@ def with_scored_since(
     begin: "pd.Timestamp",
     storage: Storage,
 ) -> Reference:
-    """The reference with what was said of those of the `calm` batches that lie between the holdout and `begin`.
+    """Return the reference with the predictions on those `calm` batches that lie between the holdout and `begin`.
 
-    The champion saw neither in training, so it was as sure of the ones as of the others.
+    The champion saw neither holdout nor batches in training, so its scores on both are comparable.
     """
 
     scores, times = reference.scores, reference.score_times
@@ -138,5 +138,5 @@ def _scored(champion: ModelVersion, record: BatchRecord) -> str:
 
 
 def _optional(storage: Storage, model: Declaration, batch: str, version: str) -> "pd.DataFrame | None":
-    there = storage.has_frame(model.name, "reference", batch, version)  # not of a version from before it was kept
+    there = storage.has_frame(model.name, "reference", batch, version)  # older versions lack some of these frames
     return storage.read_frame(model.name, "reference", batch, version) if there else None

@@ -1,4 +1,4 @@
-"""What was found of each batch: whether it was scored, drifted or decayed, by which champion, on which content."""
+"""Reports on each batch: whether it was scored, drifted or decayed, by which champion, on which content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ ReportKind = Literal["predictions", "drift", "performance"]
 class BatchReport:
     """The last report of one kind on a batch.
 
-    `identity` is that of the batch's record when it was made, `model_version` the champion that it is about (None:
-    there was none yet), `at` the moment in UTC as ISO 8601, `again_at` the one from which on it is out of date by
-    itself, "" for never.
+    `identity` is the batch record's identity at the time of the report, `model_version` the champion (None: there was
+    no champion yet), `at` the moment of the report (UTC, ISO 8601). `again_at` is the moment from which on the report
+    is out of date, "" for never.
     """
 
     batch: str
@@ -31,7 +31,7 @@ class BatchReport:
 
     @property
     def content(self) -> str:
-        """The rows and their features alone, as `BatchRecord.content`."""
+        """The rows and their features alone, as in `BatchRecord.content`."""
         return "-".join(self.identity.split("-")[:2])
 
 
@@ -42,7 +42,7 @@ class BatchReports:
         self._storage, self._model = storage, model
 
     def put(self, kind: ReportKind, report: BatchReport) -> None:
-        """Record a report in place of an earlier one of the same kind on the same batch."""
+        """Record a report; it replaces an earlier report of the same kind on the same batch."""
         self._of(kind).put(report.batch, report)
 
     def get(self, kind: ReportKind, batch: str) -> BatchReport | None:

@@ -1,4 +1,4 @@
-"""What people have asked for and what waits for them: a hold on promotions, a version that waits for approval."""
+"""Requests of people and to people: a hold on promotions, and a version that waits for approval."""
 
 from dataclasses import dataclass
 
@@ -22,26 +22,26 @@ class Hold:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The version that waits for a person's approval, and the champion (None: none) that it was judged against."""
+    """The version that waits for a person's approval, and the champion it was judged against (None: no champion)."""
 
     version: int
     digest: str
     against: int | None
 
     def names(self, version: ModelVersion) -> bool:
-        """Whether it is this version that waits."""
+        """Return whether this version is the one that waits."""
         return (version.version, version.digest) == (self.version, self.digest)
 
 
 class Requests:
-    """At most one hold and one version that waits, of one model."""
+    """At most one hold and one waiting version of a model."""
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._holds = Records(storage, model, "holds", Hold)
         self._waiting = Records(storage, model, "approvals", Waiting)
 
     def hold(self) -> Hold | None:
-        """Return who holds promotions; `DamagedRecordError` where that cannot be read: promotions are not let go."""
+        """Return the hold on promotions; raise `DamagedRecordError` if it cannot be read, so that the hold stays."""
         return self._holds.sound(_KEY)
 
     def put_hold(self, hold: Hold | None) -> None:
@@ -53,5 +53,5 @@ class Requests:
         return self._waiting.get(_KEY)
 
     def put_waiting(self, waiting: Waiting | None) -> None:
-        """Let a version wait in place of any other, or none (None)."""
+        """Let a version wait in place of any other, or let no version wait (None)."""
         self._waiting.remove(_KEY) if waiting is None else self._waiting.put(_KEY, waiting)

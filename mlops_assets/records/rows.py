@@ -20,8 +20,8 @@ TRAINING_SET = "training_set"
 @dataclass(frozen=True)
 class Rows:
     """n labelled rows in order of time. `X` (n, features), `y` (n,), `batch` (n,) the ordinal of each row's batch,
-    `about` (n, time + group + key + slices) what identifies them. `known_later` counts the labelled rows that are not
-    among them, since their label was not known in time."""
+    `about` (n, time + group + key + slices) the identifying columns. `known_later` counts the labelled rows that are
+    left out because their label was not known in time."""
 
     X: "pd.DataFrame"
     y: "pd.Series"
@@ -30,13 +30,13 @@ class Rows:
     known_later: int = 0
 
     def time(self, name: str | None) -> "pd.Series | None":
-        """The rows' time, where the model declares one."""
+        """Return the rows' time, None if the model declares no time."""
         return self.about[name] if name else None
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """What is read of the stored rows of a model."""
+    """The columns that are read from the stored rows of a model."""
 
     target: str
     time: str | None
@@ -46,13 +46,13 @@ class _Columns:
 
     @property
     def stored(self) -> tuple[str, ...]:
-        """Columns of the dataset; where labels come later, neither they nor their times are among them."""
+        """The columns of the dataset; where labels come later, without labels and their times."""
         labels = () if self.outcomes else (self.target, *([self.known_at] if self.known_at else []))
         return tuple(dict.fromkeys((*labels, *self.about)))
 
 
 def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
-    """A recorded training set; `TrainingError` where its record is gone."""
+    """Return a recorded training set; raise `TrainingError` if its record is gone."""
 
     values = storage.read_document(model, TRAINING_SET, version)
     if values is None:
@@ -67,9 +67,9 @@ def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
 
 @lru_cache(maxsize=1_000)
 def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
-    """The batches that a recorded training set is trained and judged on; empty where it is not recorded.
+    """Return the batches of a recorded training set, holdout included; empty if it is not recorded.
 
-    A version names its content, so each is read once.
+    The version is a hash of the content, so each training set is read once.
     """
     values = Storage(root=root).read_document(model, TRAINING_SET, version) if version else None
     if values is None:
@@ -89,29 +89,29 @@ def _misshaped(storage: Storage, model: str, version: str, error: Exception) -> 
 
 
 def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
-    """The rows to train on, at the versions that the manifest names.
+    """Return the rows to train on, at the versions that the manifest names.
 
-    With `known_at`, only those whose label was known when the holdout begins: in production a model that was trained
-    then could not have known the others. Labels that do not say since when are not among them. Without a holdout, as
-    for a refit, it is every label that the manifest knows of.
+    With `known_at`, only rows whose label was known when the holdout begins: in production a model trained then could
+    not know the other labels. Labels without this time are left out. Without a holdout, as for a refit, every label
+    of the manifest counts.
 
-    The steps of a run share what was read last, since a stored version never changes: do not write into the result.
+    The steps of a run share the rows read last, since a stored version never changes: do not write into the result.
     """
     known_by = _begin(model, manifest) if model.known_at and manifest.holdout else None
     return _rows(storage.root, model.name, _columns(model), manifest.train, known_by)
 
 
 def read_holdout(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
-    """The rows to judge on, with every label that the manifest knows of; as `read_train` otherwise."""
+    """Return the rows to judge on, with every label of the manifest; otherwise as `read_train`."""
     return _rows(storage.root, model.name, _columns(model), manifest.holdout, None)
 
 
 def read_batch(
     storage: Storage, model: Declaration, batch: str, version: str, features: str, labels: str | None = None
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Features of all rows of a batch, and its target, time, group, key and slice columns, row by row.
+    """Return features of all rows of a batch, and its target, time, group, key and slice columns, row by row.
 
-    Where labels come later, the target is NaN unless a version of `labels` is named.
+    Where labels come later, the target is NaN unless `labels` names a version.
     """
     X = storage.read_frame(model.name, "features", batch, features)
     about, _ = _about(storage, model.name, _columns(model), batch, version, labels)
@@ -121,7 +121,7 @@ def read_batch(
 def read_sampled(
     storage: Storage, model: Declaration, record: BatchRecord, most: int = 100_000
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """As `read_batch`, in order of time where rows have one; of more than `most` rows a sample, always the same."""
+    """Read as `read_batch`, in order of time where rows have one; of more than `most` rows always the same sample."""
 
     about = _known_by_now(storage, model, record)
     rows = None
@@ -134,9 +134,9 @@ def read_sampled(
 
 
 def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
-    """Features and labels of all rows of a batch, in order of time where rows have one; NaN where no label is known.
+    """Return features and labels of all rows of a batch, in order of time where rows have one.
 
-    A label that says of itself that it is known only later than now is none yet.
+    A label that is missing, or whose `known_at` lies in the future, is NaN.
     """
     X = storage.read_frame(model.name, "features", record.batch, str(record.features))
     about = _known_by_now(storage, model, record)
@@ -146,7 +146,7 @@ def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> 
 
 
 def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> "pd.DataFrame":
-    """Target, time, group, key and slices of all rows of a batch; a label that is known only later is NaN."""
+    """Return target, time, group, key and slices of all rows of a batch; labels with a future `known_at` are NaN."""
 
     about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
     later = (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
@@ -154,7 +154,7 @@ def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> 
 
 
 def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> str:
-    """The moment (UTC, ISO 8601) at which the next label of a batch that is none yet becomes one; "" for none."""
+    """Return the next `known_at` (UTC, ISO 8601) in the future among a batch's labels; "" if there is none."""
 
     if model.known_at is None:
         return ""
@@ -164,10 +164,10 @@ def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> 
 
 
 def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
-    """Positions (n,) that bring rows into order of time, within their batches where the ordinals of those are given.
+    """Return positions (n,) that sort rows by time, within batches if the ordinals `batch` of the batches are given.
 
-    Rows of one moment have no order. That of a file is often by label or by place, which the block bootstrap would
-    take for rows that hang together and the baseline "previous" for knowledge: they are shuffled, always alike.
+    Rows with the same time are shuffled, with a fixed seed. A file often sorts them by label or place: the block
+    bootstrap would take such rows for autocorrelated, and the baseline "previous" would profit from their order.
     """
 
     shuffled = np.random.default_rng(0).permutation(len(times))
@@ -182,7 +182,7 @@ def _columns(model: Declaration) -> _Columns:
 def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
 ) -> "tuple[pd.DataFrame, pd.Series]":
-    """Target and identifying columns of all rows of a batch, and when each label became known (NaT: not said)."""
+    """Return target and identifying columns of all rows of a batch, and when each label became known (NaT: unknown)."""
 
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
@@ -201,7 +201,7 @@ def _about(
 
 
 def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
-    """The first moment of the holdout."""
+    """Return the first moment of the holdout."""
     starts = [batch.start for batch in manifest.holdout if batch.start is not None]
     if len(starts) < len(manifest.holdout):
         timeless = [batch.key for batch in manifest.holdout if batch.start is None]
@@ -235,10 +235,10 @@ def _rows(
         order = time_order(about[columns.time], ordinal)
         X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
     X, about = X.reset_index(drop=True), about.reset_index(drop=True)
-    y = about.pop(columns.target)  # booleans with gaps are objects, of which the rows without a label are gone
+    y = about.pop(columns.target)  # booleans with gaps have dtype object; the rows without a label are gone by now
     return Rows(X, y.infer_objects(), ordinal, about, int(labelled.sum() - known.sum()))
 
 
 def _plain(moment: "pd.Timestamp") -> "pd.Timestamp":
-    """In UTC without a zone, as `known_at` is kept."""
+    """Return a moment in UTC without a zone, as `known_at` is stored."""
     return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)

@@ -1,4 +1,4 @@
-"""The database of records: what is in it, what changed since, and writes that are whole or not at all."""
+"""The database of records: its records, the changes since a revision, and writes in transactions."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Revisions = Mapping[tuple[str, str], int]
 """(model, kind) to its newest revision."""
 
 FORMAT = 1
-"""The format of the records that this release writes. A newer one adds fields and keeps these."""
+"""The format of the records that this release writes. A newer format adds fields and keeps these."""
 
 _LOCK = sa.text(
     "INSERT INTO mlops_assets_revisions (model, kind, revision) VALUES (:model, :kind, 0) "
@@ -34,7 +34,7 @@ _TAKEN: ContextVar[tuple["RecordStore | None", Revisions]] = ContextVar("taken",
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A record as it is stored: `text` is JSON, None for one that was withdrawn; `written` in seconds since 1970."""
+    """A stored record: `text` is JSON, None for a withdrawn record; `written` is in seconds since 1970."""
 
     model: str
     kind: str
@@ -46,7 +46,7 @@ class Stored:
 
 
 class RecordStore:
-    """The records of all models in one database. Nothing is made before the first write.
+    """The records of all models in one database. The first write creates the database.
 
     Every failure of the database is a `RecordsError`.
     """
@@ -56,11 +56,11 @@ class RecordStore:
         self._schema = ""
         self._file_id: object = None
         self.views: dict[tuple[str, str], Any] = {}
-        """What `typed` keeps of kinds that it has read, so that only what is new is read again."""
+        """The records that `typed` has read, by model and kind, so that it reads only newer records."""
 
     @property
     def place(self) -> str:
-        """Where the database is, without a password."""
+        """The address of the database, without a password."""
         return place_of(self._engine.url)
 
     @property
@@ -70,7 +70,7 @@ class RecordStore:
         return Path(name) if self._engine.dialect.name == "sqlite" and name else None
 
     def schema(self) -> str:
-        """Return the schema that the database has, "" where there are no records yet."""
+        """Return the schema of the database, "" if there are no records yet."""
         with self._reading() as connection:
             return "" if connection is None else schema_of(connection)
 
@@ -81,7 +81,7 @@ class RecordStore:
             return {(row.model, row.kind): row.revision for row in rows}
 
     def revision(self, model: str, kind: str) -> int:
-        """Return the newest revision of a kind of a model; 0 where it has none."""
+        """Return the newest revision of a kind of a model; 0 if it has none."""
         if self.taken is not None:
             return self.taken.get((model, kind), 0)
         wanted = sa.select(COUNTERS.c.revision).where(COUNTERS.c.model == model, COUNTERS.c.kind == kind)
@@ -90,9 +90,9 @@ class RecordStore:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Read in here by the revisions of now: a kind that did not change is not asked for.
+        """Read inside this context by the revisions at its start: a kind that did not change is not queried.
 
-        For sensors, which look at all models and write nothing.
+        It is for sensors, which look at all models and write nothing.
         """
         token = _TAKEN.set((self, self.revisions()))
         try:
@@ -102,12 +102,12 @@ class RecordStore:
 
     @property
     def taken(self) -> Revisions | None:
-        """The revisions by which `at_once` reads, None outside of it."""
+        """The revisions by which `at_once` reads, None outside `at_once`."""
         store, revisions = _TAKEN.get()
         return revisions if store is self else None
 
     def get(self, model: str, kind: str, key: str) -> Stored | None:
-        """Return one record, None where there is none; one that was withdrawn has no text."""
+        """Return one record, None if there is none; a withdrawn record has no text."""
         with self._reading() as connection:
             return None if connection is None else _get(connection, model, kind, key)
 
@@ -127,9 +127,9 @@ class RecordStore:
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
-        """Write what is put in here at the end, all of it or, after an error, nothing.
+        """Write everything put in this context at its end or, after an error, nothing.
 
-        SQLite has one writer at a time: whatever takes long is done before.
+        SQLite has one writer at a time: do whatever takes long before.
         """
         self._watch_file()
         with self._told(), self._engine.connect().execution_options(immediate=True) as connection, connection.begin():
@@ -141,7 +141,7 @@ class RecordStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
-        """A connection that sees one state; None where there are no records yet."""
+        """Yield a connection that sees one state, None if there are no records yet."""
         self._watch_file()
         if self.file is not None and not self.file.exists():
             yield None
@@ -153,7 +153,7 @@ class RecordStore:
             yield connection if self._schema else None
 
     def _watch_file(self) -> None:
-        """Forget what was read where another file is in place, as after a backup was restored."""
+        """Forget what was read if another file is in place, as after a backup was restored."""
         if self.file is None:
             return
         found: object = None
@@ -184,7 +184,7 @@ class Transaction:
         self._held: dict[tuple[str, str], Writing] = {}
 
     def writing(self, model: str, kind: str) -> "Writing":
-        """Hold one kind of records of a model against all other writers, until the transaction ends."""
+        """Lock one kind of records of a model against all other writers until the transaction ends."""
         if (model, kind) not in self._held:
             revision = int(self._connection.execute(_LOCK, {"model": model, "kind": kind}).scalar_one())
             self._held[(model, kind)] = Writing(self._connection, model, kind, revision)
@@ -198,11 +198,11 @@ class Writing:
         self._connection, self._model, self._kind, self._revision = connection, model, kind, revision
 
     def get(self, key: str) -> Stored | None:
-        """Return a record as it is now."""
+        """Return the current record of a key."""
         return _get(self._connection, self._model, self._kind, key)
 
     def all(self) -> Sequence[Stored]:
-        """Return all records that were not withdrawn, oldest first."""
+        """Return all records except withdrawn ones, oldest first."""
         wanted = sa.select(RECORDS).where(RECORDS.c.model == self._model, RECORDS.c.kind == self._kind)
         rows = self._connection.execute(wanted.order_by(RECORDS.c.revision)).all()
         return [_stored(row) for row in rows if row.value is not None]
@@ -210,8 +210,8 @@ class Writing:
     def put(self, key: str, value: Any, *, expected: int | None = None) -> int:
         """Write a plain JSON value, None to withdraw the record; return its revision.
 
-        expected: the revision that the record must have, 0 for one that must be new; `StaleRecordError` otherwise.
-        A value that is there already is left as it is.
+        expected: the revision that the record must have, 0 for a new record; `StaleRecordError` otherwise.
+        A value that equals the stored value is not written again.
         """
         before = self.get(key)
         found = 0 if before is None else before.revision

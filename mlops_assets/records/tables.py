@@ -16,7 +16,7 @@ RECORDS = sa.Table(
     sa.Column("value", sa.Text, nullable=True),
     sa.Index("mlops_assets_records_since", "kind", "model", "revision"),
 )
-"""One row a record. `written` is in seconds since 1970, UTC; `value` is JSON, NULL for a record that was withdrawn."""
+"""One row for each record. `written` is in seconds since 1970, UTC; `value` is JSON, NULL for a withdrawn record."""
 
 COUNTERS = sa.Table(
     "mlops_assets_revisions",
@@ -25,5 +25,5 @@ COUNTERS = sa.Table(
     sa.Column("kind", sa.String(100), primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
-"""The newest revision of each kind of each model, moved in the transaction that writes: an identity column gives lower
-numbers to what is committed later, and a reader of "greater than the last I saw" would miss them."""
+"""The newest revision of each kind of each model, moved in the transaction that writes. An identity column may give
+lower numbers to later commits, which a reader of "greater than the last I saw" would miss."""

@@ -1,4 +1,4 @@
-"""What became of each training: which data and declaration, which version came of it, what was decided on it."""
+"""What became of each training: its data and declaration, its version, and the decision on that version."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,12 +11,12 @@ Status = Literal["fitted", "slow", "refused", "judged"]
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """One training of a model, by what was trained: a data version and a declaration version.
+    """One training of a model, identified by a data version and a declaration version.
 
-    `fitted` is registered and not judged yet: a run that died there is carried on with. `slow` failed the gate
-    `latency` alone, which a later attempt measures again. `refused` did not pass another gate, `judged` was compared;
-    both are final for this data and declaration. `at` is UTC, ISO 8601; `number` is given by the ledger and counts up,
-    since a clock may be set back.
+    `fitted`: registered, not judged yet; a later run goes on from there if the run died. `slow`: only the gate
+    `latency` failed, which a later attempt measures again. `refused`: another gate failed. `judged`: compared. The
+    last two are final for this data and declaration. `at` is UTC, ISO 8601. The ledger gives `number`, which counts
+    up, since a clock may be set back.
     """
 
     data_version: str
@@ -32,18 +32,18 @@ class TrainingRecord:
 
     @property
     def final(self) -> bool:
-        """Whether the same data and declaration would end the same way."""
+        """Whether a training of the same data and declaration would end the same way."""
         return self.status in ("refused", "judged")
 
 
 class TrainingLedger:
-    """The records of one model's trainings; it outlives Dagster's runs and MLflow's versions."""
+    """The records of one model's trainings; they outlive Dagster's runs and MLflow's versions."""
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._trainings = Records(storage, model, "trainings", TrainingRecord)
 
     def put(self, record: TrainingRecord) -> None:
-        """Record what became of a training in place of what was recorded of the same data and declaration."""
+        """Record what became of a training; an earlier record of the same data and declaration is replaced."""
         with self._trainings.writing() as writing:
             if not record.number:
                 numbers = (each.number for each in writing.sound().values())
@@ -51,7 +51,7 @@ class TrainingLedger:
             writing.put(f"{record.data_version}-{record.declaration_version}", record)
 
     def get(self, data_version: str, declaration_version: str) -> TrainingRecord | None:
-        """Return the record of one training, None where none came as far."""
+        """Return the record of one training, None if there is none."""
         return self._trainings.get(f"{data_version}-{declaration_version}")
 
     def all(self) -> list[TrainingRecord]:

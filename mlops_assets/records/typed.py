@@ -1,4 +1,4 @@
-"""Records as dataclasses: one that is cut or misshaped is skipped and logged, and stops no other."""
+"""Records as dataclasses: a damaged record is skipped and logged, and the other records are read."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 def store_of(storage: Storage) -> "RecordStore":
-    """Return the database of records that belongs to a storage; only here SQLAlchemy is loaded, by what uses it."""
+    """Return the database of records that belongs to a storage; SQLAlchemy is loaded here, at first use."""
     from mlops_assets.records.store import store_at
 
     return store_at(database_of(storage.database, storage.root))
@@ -46,7 +46,7 @@ class Damaged:
 
 @dataclass(frozen=True)
 class View:
-    """What was read of one kind of one model, up to a revision."""
+    """The records of one kind of one model, as read up to a revision."""
 
     revision: int = 0
     records: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class View:
     written: dict[str, datetime] = field(default_factory=dict)
 
     def with_rows(self, rows: "Iterable[Stored]", kind: type[Any], place: str, revision: int = 0) -> "View":
-        """Return the view with rows that are newer than it; the records are in order of key."""
+        """Return the view with newer rows added; the records are in order of key."""
         records, damaged, written = dict(self.records), dict(self.damaged), dict(self.written)
         for row in rows:
             for known in (records, damaged, written):
@@ -78,7 +78,7 @@ class Records(Generic[Record]):
         self._store, self._model, self._kind, self._of = store_of(storage), model, kind, of
 
     def put(self, key: str, record: Record) -> None:
-        """Write a record in place of the one before it, of which fields that are not known here are kept."""
+        """Write a record in place of the earlier record, whose unknown fields are kept."""
         with self.writing() as writing:
             writing.put(key, record)
 
@@ -88,30 +88,30 @@ class Records(Generic[Record]):
 
     @contextmanager
     def writing(self) -> Iterator["TypedWriting[Record]"]:
-        """Hold these records against other writers, in a transaction of their own."""
+        """Lock these records against other writers in a transaction of their own."""
         with self._store.transaction() as transaction:
             yield self.inside(transaction)
 
     def inside(self, transaction: "Transaction") -> "TypedWriting[Record]":
-        """Hold these records in a transaction that is open."""
+        """Lock these records in an open transaction."""
         return TypedWriting(transaction.writing(self._model, self._kind), self._of, self._store.place)
 
     def transaction(self) -> "AbstractContextManager[Transaction]":
-        """Open a transaction, for records of several kinds."""
+        """Open a transaction for records of several kinds."""
         return self._store.transaction()
 
     def get(self, key: str) -> Record | None:
-        """Return a record, None where there is none or it cannot be read, which is logged."""
+        """Return a record, None if there is none or it cannot be read; damage is logged."""
         view = self._view() if self._store.taken is not None else self._one(key)
         _log_damage(view)
         return view.records.get(key)
 
     def sound(self, key: str) -> Record | None:
-        """Return a record, None where there is none; `DamagedRecordError` for one that cannot be read."""
+        """Return a record, None if there is none; raise `DamagedRecordError` if it cannot be read."""
         return self.with_revision(key)[0]
 
     def with_revision(self, key: str) -> tuple[Record | None, int]:
-        """Return a record as `sound` does, and its revision: what `put` expects where nobody else may have written."""
+        """Return a record as `sound` does, and its revision, which `put` may expect."""
         row = self._store.get(self._model, self._kind, key)
         if row is None:
             return None, 0
@@ -121,17 +121,17 @@ class Records(Generic[Record]):
         return view.records.get(key), row.revision
 
     def all(self) -> dict[str, Record]:
-        """Return the records by key, in order of key, without those that cannot be read, which are logged."""
+        """Return the readable records by key, in order of key; damage is logged."""
         view = self._view()
         _log_damage(view)
         return dict(view.records)
 
     def damaged(self) -> list[Damaged]:
-        """Return what cannot be read."""
+        """Return the records that cannot be read, in order of key."""
         return [damaged for _, damaged in sorted(self._view().damaged.items())]
 
     def written(self, key: str) -> datetime:
-        """Return when a record was last written (UTC); 1970 for one that is not there."""
+        """Return when a record was last written (UTC); 1970 if there is no record."""
         return self._view().written.get(key, datetime.fromtimestamp(0, UTC))
 
     def _one(self, key: str) -> View:
@@ -139,13 +139,13 @@ class Records(Generic[Record]):
         return View().with_rows([] if row is None else [row], self._of, self._store.place)
 
     def _view(self) -> View:
-        """Read what is new. Under `at_once` one query reads it for all models that are behind."""
+        """Read the newer records. Under `at_once` one query reads them for all models whose views are out of date."""
         store, taken = self._store, self._store.taken
         now = store.revision(self._model, self._kind)
         known = self._known(self._model)
         if known.revision == now or (taken is not None and known.revision > now):
             return known
-        behind = {self._model: known if known.revision < now else View()}  # a database that was set back is read anew
+        behind = {self._model: known if known.revision < now else View()}  # a restored backup is read anew
         for (model, kind), revision in (taken or {}).items():
             if kind == self._kind and self._known(model).revision < revision:
                 behind[model] = self._known(model)
@@ -169,20 +169,20 @@ class TypedWriting(Generic[Record]):
         self._writing, self._of, self._place = writing, of, place
 
     def get(self, key: str) -> Record | None:
-        """Return a record as it is now; `DamagedRecordError` for one that cannot be read."""
+        """Return the current record of a key; raise `DamagedRecordError` if it cannot be read."""
         row = self._writing.get(key)
         return None if row is None else self._view([row]).get(key)
 
     def all(self) -> dict[str, Record]:
-        """Return all records as they are now; `DamagedRecordError` where one cannot be read."""
+        """Return all current records; raise `DamagedRecordError` if one cannot be read."""
         return self._view(self._writing.all())
 
     def sound(self) -> dict[str, Record]:
-        """Return the records as they are now, without those that cannot be read."""
+        """Return the current records that can be read."""
         return View().with_rows(self._writing.all(), self._of, self._place).records
 
     def put(self, key: str, record: Record, *, expected: int | None = None) -> int:
-        """Write a record and return its revision, as `Writing.put`; fields that are not known here are kept."""
+        """Write a record and return its revision, as `Writing.put`; the earlier record's unknown fields are kept."""
         row = self._writing.get(key)
         own = {each.name for each in fields(self._of)}  # type: ignore[arg-type]  # any dataclass
         kept = {name: value for name, value in _plain(row).items() if name not in own}
@@ -196,9 +196,9 @@ class TypedWriting(Generic[Record]):
 
 
 def record_of(kind: type[Record], value: Any) -> Record:
-    """Return a plain JSON value as a record; `ValueError` that names the field for any that has not its shape.
+    """Return a plain JSON value as a record; raise `ValueError` that names the field that does not fit.
 
-    Fields that the record does not know are left out: a newer release may have written them.
+    Unknown fields are left out: a newer release may have written them.
     """
     try:
         made: Record = _adapter(kind).validate_python(value)
@@ -217,7 +217,7 @@ def record_of(kind: type[Record], value: Any) -> Record:
 
 
 def log_damage(problem: str) -> None:
-    """Log a damaged record, once for each process: sensors come by every few seconds."""
+    """Log a damaged record once for each process: sensors read it every few seconds."""
     if problem not in _LOGGED and len(_LOGGED) < _MOST_LOGGED:
         _LOGGED.add(problem)
         dg.get_dagster_logger("mlops_assets").warning(f"a record is skipped: {problem}")
@@ -229,7 +229,7 @@ def _log_damage(view: View) -> None:
 
 
 def _plain(row: "Stored | None") -> dict[str, Any]:
-    """Return the fields of a stored record, none of one that cannot be read."""
+    """Return the fields of a stored record, {} if it cannot be read."""
     try:
         value = json.loads(row.text) if row is not None and row.text is not None else {}
     except (ValueError, RecursionError):

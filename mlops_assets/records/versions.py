@@ -1,4 +1,4 @@
-"""The versions that this pack registered, as it recorded them: tags in MLflow are copies for people."""
+"""The versions that this pack registered and recorded: tags in MLflow are copies for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,29 +12,29 @@ from mlops_assets.resources.storage import Storage
 
 @dataclass(frozen=True)
 class Registration:
-    """A model that was fitted by an MLflow run: the SHA-256 of its files, and the tags of its version."""
+    """A model that an MLflow run fitted: the SHA-256 of its files, and the tags of its version."""
 
     digest: str
     tags: Mapping[str, str]
 
 
 class OwnVersions:
-    """The registered versions of one model, of which none counts that another tool registered or changed."""
+    """The registered versions of one model; versions and tags of other tools do not count."""
 
     def __init__(self, model: str, storage: Storage, registry: MlflowRegistry) -> None:
         self._model, self._registry = model, registry
         self._registrations = Records(storage, model, "registrations", Registration)
 
     def record(self, run_id: str, digest: str, tags: Mapping[str, str]) -> None:
-        """Record what is about to be registered for a run: a crash after it leaves a version that is known."""
+        """Record the digest and tags of a run before its registration: the version is known even after a crash."""
         self._registrations.put(run_id, Registration(digest, dict(tags)))
 
     def version(self, number: int) -> ModelVersion:
-        """Return a version by its number, as `of`."""
+        """Return a version by its number; see `of`."""
         return self.of(self._registry.version(self._model, number))
 
     def of(self, version: ModelVersion) -> ModelVersion:
-        """Return a registered version as it was recorded; `RegistryError` for one that this pack did not register."""
+        """Return a registered version as recorded; raise `RegistryError` if this pack did not register it."""
         own = self._own(version)
         if own is None:
             raise RegistryError(
@@ -44,7 +44,7 @@ class OwnVersions:
         return own
 
     def find(self, **tags: str) -> ModelVersion | None:
-        """Return the newest version that was recorded with all these tags, None where there is none."""
+        """Return the newest version that was recorded with all these tags, None if there is none."""
         runs = {run_id for run_id, each in self._registrations.all().items() if tags.items() <= dict(each.tags).items()}
         found = (self._registry.version_of_run(self._model, run_id) for run_id in runs)
         own = (self._own(version) for version in found if version is not None)

@@ -1,4 +1,4 @@
-"""Run by Alembic, on the connection that `migrate` hands over, inside its transaction."""
+"""Run the migrations on the connection that `migrate` gives to Alembic, inside its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Records and their revisions, as 0.1.0 has them."""
+"""Create the tables of records and of revisions of release 0.1.0."""
 
 import sqlalchemy as sa
 from alembic import op
