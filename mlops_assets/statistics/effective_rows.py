@@ -1,4 +1,4 @@
-"""How many independent rows the rows of a reference and of a batch are worth where they hang together in time."""
+"""How many independent rows the rows of a reference and of a batch are worth if they are autocorrelated in time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ROWS_LOOKED_AT = 16_000
 class Side:
     """The rows of the reference or of the batch, in order of time; arrays (rows,).
 
-    `times` are moments on a scale that both sides share, None for the position; `cells` are season cells and
-    `weights` what each row counts for (sum 1), None where all rows count alike.
+    `times` are on a scale that both sides share, None for the position. `cells` are season cells and `weights` the
+    weight of each row (sum 1), None if all rows have equal weight.
     """
 
     rows: int
@@ -33,7 +33,7 @@ class Side:
     weights: Floats | None = None
 
     def of(self, known: NDArray[np.bool_]) -> Side:
-        """Those rows alone."""
+        """Return the side with the rows where `known` is true."""
         if known.all():
             return self
         weights = None if self.weights is None else self.weights[known] / max(self.weights[known].sum(), 1e-300)
@@ -41,20 +41,20 @@ class Side:
         return Side(int(known.sum()), moments[known], None if self.cells is None else self.cells[known], weights)
 
     def worth(self) -> float:
-        """Equally weighted rows that are worth as much (Kish 1965)."""
+        """Return how many equally weighted rows are worth as much (Kish 1965)."""
         return float(self.rows) if self.weights is None else float(1.0 / np.sum(self.weights**2))
 
 
 @dataclass(frozen=True)
 class EffectiveRows:
-    """Independent rows that each side is worth; `blocks` is the number of blocks this was measured on, 0 for none."""
+    """Independent rows that each side is worth; `blocks` is the number of blocks of the measurement, 0 for none."""
 
     reference: float
     batch: float
     blocks: int
 
     def honest(self, p: float) -> float:
-        """A p that was found with these rows, with Student's tail for the variance measured on a few blocks."""
+        """Correct a p from these rows with Student's tail, since few blocks give the variance."""
         if not self.blocks:
             return p
         return 2.0 * students_t.tail(-students_t.normal_quantile(max(p, 1e-300) / 2.0), self.blocks - 2)
@@ -63,14 +63,14 @@ class EffectiveRows:
 def effective_rows(
     reference: Integers, batch: Integers, bins: int, sides: tuple[Side, Side], cumulative: bool
 ) -> EffectiveRows:
-    """Effective rows for shares of codes 0..bins-1 (rows,), or for the cumulative shares.
+    """Return effective rows for shares of codes 0..bins-1 (rows,), or for the cumulative shares.
 
-    Where neither side hangs together (Politis & White's block length is 1) rows count as they are. Else both sides are
-    cut into blocks of the same duration, at least a block length and at most as long as the batch; the correlation
-    within blocks gives the design effect 1 + (n - 1) rho of each side (Kish 1965, "Survey sampling"), of the share
-    that it is greatest for. So a batch shorter than a block is held against stretches of the reference that are as
-    long, and a reference thinned by sampling does as well, if times are given. Without times the rows of
-    both sides count as equally far apart, and the side that hangs together more decides.
+    If neither side is autocorrelated (Politis & White's block length is 1), rows count in full. Else both sides are cut
+    into blocks of the same duration: at least a block length, and at most as long as the batch. The correlation within
+    blocks gives each side's design effect 1 + (n - 1) rho (Kish 1965, "Survey sampling"). The share with the greatest
+    effect counts. So a batch that is shorter than a block is compared with stretches of the reference of the same
+    length. A reference thinned by sampling works as well, if times are given. Without times the rows of both sides
+    count as equally far apart, and the side with the greater autocorrelation decides.
     """
     codes = (reference, batch)
     plain = EffectiveRows(sides[0].worth(), sides[1].worth(), 0)
@@ -86,7 +86,7 @@ def effective_rows(
         for code, cell, block in zip(codes, cells, blocks, strict=True)
     ]
     measured = [each for each in found if each is not None]
-    if not measured:  # rows hang together, and no block holds two of them to tell how much
+    if not measured:  # rows are autocorrelated, and no block holds two of them to measure how much
         return EffectiveRows(plain.reference, plain.batch, 1)
     within = _combined(measured, timed=sides[0].times is not None)
     sizes = [np.bincount(block).astype(np.float64) for block in blocks]
@@ -96,7 +96,7 @@ def effective_rows(
 
 
 def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:
-    """The block that each row of each side belongs to."""
+    """Return the block that each row of each side belongs to."""
     moments = [np.arange(side.rows, dtype=np.float64) if side.times is None else side.times for side in sides]
     spans = [float(moment.max() - moment.min()) * len(moment) / max(len(moment) - 1, 1) for moment in moments]
     wanted = max(
@@ -106,13 +106,13 @@ def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:
     count = max(1, int(spans[1] / wanted)) if wanted else 1
     width = (spans[1] / count if spans[1] else wanted) or spans[0] or 1.0
     numbers = [((moment - moment.min()) / width * (1.0 - 1e-9)).astype(np.int64) for moment in moments]
-    # stretches without rows are no blocks: a batch of minutes would cut a reference of years into millions
+    # a stretch without rows is not a block: a batch of minutes would cut a reference of years into millions
     return [np.unique(number, return_inverse=True)[1].astype(np.int64) for number in numbers]
 
 
 @dataclass(frozen=True)
 class _Within:
-    """Of one side: correlation of two rows of a block and variance, by share (bins,), and the blocks less one."""
+    """For one side: correlation of two rows of a block and variance, by share (bins,); blocks less one."""
 
     correlation: Floats
     variance: Floats
@@ -139,7 +139,7 @@ def _correlation_within(
 
 
 def _combined(found: list[_Within], timed: bool) -> float:
-    """The greatest correlation over the shares, at least 0."""
+    """Return the greatest correlation over the shares, at least 0."""
     freedom = [each.freedom for each in found]
     sides = np.array([each.correlation for each in found])
     correlation = np.average(sides, axis=0, weights=freedom) if timed else sides.max(axis=0)
@@ -149,7 +149,7 @@ def _combined(found: list[_Within], timed: bool) -> float:
 
 
 def _by_cell(codes: Integers, bins: int, cells: list[Integers]) -> Floats:
-    """Shares of the reference's codes within each season cell (cells, bins)."""
+    """Return the shares of the reference's codes within each season cell (cells, bins)."""
     count = max(int(cell.max()) for cell in cells) + 1
     table = np.bincount(cells[0] * bins + codes, minlength=count * bins).reshape(count, bins)
     return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1), dtype=np.float64)

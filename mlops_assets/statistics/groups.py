@@ -1,4 +1,4 @@
-"""Resamples of whole groups of rows: those of one customer or one site say less than as many strangers."""
+"""Resamples of whole groups of rows: the rows of one customer or one site are worth less than as many strangers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Groups:
 
     @classmethod
     def of(cls, groups: Any) -> Groups:
-        """Groups from a name for each row (n,); rows without a name are one group."""
+        """Return groups from a name for each row (n,); rows without a name form one group."""
         number = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
         return cls(number, np.bincount(number))
 
     @property
     def effective(self) -> float:
-        """How many groups of equal size tell as much (Kish 1965): few large ones outweigh many small."""
+        """The number of groups of equal size that are worth as much (Kish 1965): few large ones outweigh many small."""
         return float(self.size.sum() ** 2 / np.sum(self.size.astype(np.float64) ** 2))
 
     def take(self, rows: NDArray[np.int64]) -> Groups:
@@ -40,8 +40,8 @@ class Groups:
     def error_of_mean(self, series: Floats) -> tuple[float, float]:
         """Return the standard error of the mean of a series (n,) and its degrees of freedom.
 
-        It comes from the sums over groups (Liang & Zeger 1986; Cameron, Gelbach & Miller 2008); NaN where they count as
-        fewer than two.
+        It is computed from the sums over groups (Liang & Zeger 1986; Cameron, Gelbach & Miller 2008); NaN if they count
+        as fewer than two.
         """
         freedom = self.effective - 1
         if freedom < 1:
@@ -50,7 +50,7 @@ class Groups:
         return float(np.sqrt(np.sum(sums**2) * self.effective / freedom)) / len(series), freedom
 
     def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
-        """Means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
+        """Return means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
         sums = [np.bincount(self.number, column, len(self.size)) for column in columns.T]
         parts = []
         for drawn in self._draws(resamples, seed):
@@ -59,13 +59,13 @@ class Groups:
         return np.concatenate(parts)
 
     def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
-        """How often each row is in each resample, some resamples (m, n) at a time."""
+        """Yield how often each row is in each resample, some resamples (m, n) at a time."""
         for drawn in self._draws(resamples, seed):
             for part in few_at_a_time(drawn, len(self.number)):
                 yield counts(part, len(self.size)).astype(np.float64)[:, self.number]
 
     def positions(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-        """Row positions of each resample."""
+        """Yield the row positions of each resample."""
         for part in self.weights(resamples, seed):
             for weights in part.astype(np.int64):
                 yield np.repeat(np.arange(len(weights)), weights)

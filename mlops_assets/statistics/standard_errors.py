@@ -1,4 +1,4 @@
-"""How far a mean over rows may be off, where rows near in time resemble each other."""
+"""The standard error of a mean over rows that are autocorrelated in time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from mlops_assets.statistics.resampling import Floats, block_length
 
 
 def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float, float]:
-    """Standard error of the mean of a series (n,) in order of time, and the degrees of freedom of its t statistic.
+    """Return the standard error of the mean of a series (n,) in order of time and its t statistic's degrees of freedom.
 
-    dependent: whether rows hang together beyond their neighbours; None: whether `block_length` says so.
+    dependent: whether rows are autocorrelated beyond their neighbours; None: as `block_length` says.
 
-    The largest of what fits: that of independent rows; where the first autocorrelation r is more than noise, that of
-    a first-order autoregression, sqrt((1 + r) / (1 - r)) times as much, r without its bias (Kendall 1954); and where
-    rows are `dependent`, the root of the long-run variance from B = 0.4 n^(2/3) equally weighted cosines, with B
-    degrees of freedom (Lazarus, Lewis, Stock & Watson 2018, "HAR inference: recommendations for practice"). The
+    The largest applicable error of three. Always: that of independent rows. If the first autocorrelation r is more than
+    noise: that of a first-order autoregression, sqrt((1 + r) / (1 - r)) times as much, r without its bias (Kendall
+    1954). If rows are `dependent`: the root of the long-run variance from B = 0.4 n^(2/3) equally weighted cosines,
+    with B degrees of freedom (Lazarus, Lewis, Stock & Watson 2018, "HAR inference: recommendations for practice"). The
     cosines alone are too small for long memory in few rows, the autoregression for memory of another form.
 
     Promotions of equal models at 5%, simulated with normal row differences of autocorrelation 0, 0.2, 0.5, 0.7, 0.9:
