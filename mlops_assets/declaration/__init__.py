@@ -1,4 +1,4 @@
-"""What an engineer declares of a model: its fields, their options, and the versions that come of them."""
+"""What an engineer declares of a model: its fields, their options, the versions of the declaration, and segments."""
 
 from mlops_assets.declaration.model import Declaration
 from mlops_assets.declaration.options import Drift, Gates, Retraining, Search

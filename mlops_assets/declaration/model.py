@@ -122,7 +122,7 @@ class Declaration(Declared):
     def _source_knows_time(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "source" not in values:
             return values
-        with suppress(ValueError):  # told by the validator of the field itself
+        with suppress(ValueError):  # the validator of the field itself reports the error
             return {**values, "source": source_of(values["source"]).with_time(values.get("time"))}
         return values
 
@@ -134,7 +134,7 @@ class Declaration(Declared):
     @field_validator("features", "expectations", "estimator", mode="before")
     @classmethod
     def _functions_have_names(cls, value: Any, info: ValidationInfo) -> Any:
-        """With a colon, it is a function of one's own: imported now, as its source is part of the version."""
+        """Resolve a name with a colon to the user's function: imported now, as its source is part of the version."""
         if not isinstance(value, str):
             return value
         try:
@@ -160,7 +160,7 @@ class Declaration(Declared):
     @field_validator("metrics", "gates")
     @classmethod
     def _own_metrics_are_there(cls, value: Any, info: ValidationInfo) -> Any:
-        """Imported now, as functions are."""
+        """Import the user's own metrics now, as functions are."""
         named = [*value.minimum, *value.maximum, *value.guards] if isinstance(value, Gates) else value
         for name in filter(is_own, named):
             try:
@@ -249,12 +249,12 @@ class Declaration(Declared):
 
     @property
     def training_version(self) -> str:
-        """16 hex digits that change when, on the same data, another model would be fitted."""
+        """16 hex digits that change if the declaration would fit another model on the same data."""
         return digest_of_training(self)
 
     @property
     def features_version(self) -> str:
-        """16 hex digits that change when the features of the same rows would be others."""
+        """16 hex digits that change if the declaration would give other features for the same rows."""
         return digest_of_features(self)
 
     @property
@@ -265,5 +265,5 @@ class Declaration(Declared):
         return [self.target, *self.key, *group, *self.drop, *times]
 
     def suite_path(self) -> Path | None:
-        """The suite file, or None when expectations are given as objects, by a function, or not at all."""
+        """Return the suite file, or None if expectations are objects, come from a function, or are not declared."""
         return Path(self.expectations) if isinstance(self.expectations, str | Path) else None

@@ -1,4 +1,4 @@
-"""The rules that a declaration sets: how parameters are searched, versions judged, drift told, models retrained."""
+"""The rules that a declaration sets: how parameters are searched, versions judged, drift tested, models retrained."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _DURATION = re.compile(r"\d+(min|h|D|W)")
 
 
 def duration_text(text: str) -> str:
-    """The text itself where it is a duration such as '12h' or '30D'; else `ValueError`."""
+    """Return the text if it is a duration such as '12h' or '30D'; else raise `ValueError`."""
     if not _DURATION.fullmatch(text):
         raise ValueError("must be a duration such as '12h', '30D' or '26W'")
     return text

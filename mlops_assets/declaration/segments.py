@@ -1,4 +1,4 @@
-"""`segments`: many models from one declaration, each with fields of its own merged over those of all."""
+"""`segments`: many models from one declaration, each with its own fields merged over the shared ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _SOURCES = ("source", "outcomes")
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment: the fields of its model, and where it stands in the declaration."""
+    """One segment: the fields of its model, and its position in the declaration."""
 
     position: int
     name: str
@@ -24,7 +24,7 @@ class Segment:
     fields: Mapping[str, Any]
 
     def declared_as(self, kind: type[_Model]) -> _Model:
-        """The model of the segment; `DeclarationError` names the segment and what is wrong with it."""
+        """Return the model of the segment; `DeclarationError` names the segment and what is wrong with it."""
         try:
             return kind(**self.fields)
         except DeclaredWrongly as error:
@@ -42,9 +42,9 @@ class Segment:
 
 
 def segment_fields(kind: str, declared: Mapping[str, Any]) -> list[Segment]:
-    """The segments that are declared, each with all fields of its model; nested mappings are merged deeply.
+    """Return the declared segments, each with all fields of its model; nested mappings are merged deeply.
 
-    Raises `DeclarationError` for an empty list, and for a segment without a name of its own.
+    Raises `DeclarationError` for an empty list, and for a segment without its own name.
     """
     segments = declared.get("segments")
     if segments is None:
@@ -88,7 +88,7 @@ def _wrong_names(segments: Sequence[Mapping[str, Any]]) -> list[Problem]:
 
 
 def _with_own_suite(fields: dict[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
-    """A suite that is not there yet is written from the batches of one segment; it would reject those of the others."""
+    """Give a segment a suite file of its own if none exists: one segment's suite rejects the others' batches."""
     suite = fields.get("expectations")
     if "expectations" in segment or not isinstance(suite, str | Path) or ":" in str(suite) or Path(suite).exists():
         return fields
@@ -107,12 +107,12 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _written(value: Any) -> Any:
-    """A part of a declaration as a mapping of what was declared of it."""
+    """Return a part of a declaration as a mapping of its declared fields."""
     return {name: getattr(value, name) for name in value.model_fields_set} if isinstance(value, Declared) else value
 
 
 def _other_kind(name: str, before: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    """Whether a source is replaced by one of another kind: then nothing of it remains."""
+    """Return whether a source of another kind replaces the source: then no field of the old one remains."""
     if name not in _SOURCES:
         return False
     own = [kind for kind in ("type", *KINDS, "query") if kind in value]

@@ -1,4 +1,4 @@
-"""The versions of a declaration: digests that change when another model, or other features, would come of it."""
+"""The versions of a declaration: digests that change if it would give another model, or other features."""
 
 import hashlib
 import inspect
@@ -17,7 +17,7 @@ _FIT_FIELDS = (
 )
 _FEATURES_FIELDS = ("features", "lookback", "drop", "target", "key", "time", "known_at")
 _ONLY_WHERE_USED = ("group", "where")
-"""A field that is not used changes no version: models would be trained anew for nothing."""
+"""An unused field changes no version: else models would be trained again for no reason."""
 
 
 def digest_of_training(model: Any) -> str:
@@ -42,7 +42,7 @@ def _digest(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON; a function as its name and source, so that editing its body changes the digest."""
+    """Return a value as JSON; a function as its name and source, so that editing its body changes the digest."""
     if isinstance(value, Declared):
         return {field: _plain(getattr(value, field)) for field in type(value).model_fields}
     if callable(value):
@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
 
 
 def _plain_metric(own: OwnMetric) -> Any:
-    """A metric of one's own as JSON, with its source; that of a library's function is the library's matter."""
+    """Return a user's metric as JSON, with its source; a library's function counts by its name only."""
     package = own.name.replace(":", ".").partition(".")[0]
     theirs = own.function.__module__.partition(".")[0] != package
     options = sorted((name, text_of(value)) for name, value in own.options.items())
@@ -60,7 +60,7 @@ def _plain_metric(own: OwnMetric) -> Any:
 
 
 def _source(function: Callable[..., Any], seen: frozenset[str] = frozenset()) -> list[str]:
-    """The source of a function and of the functions of its own module that it calls."""
+    """Return the source of a function and of the functions of its own module that it calls."""
     try:
         sources = [inspect.getsource(function)]
     except (OSError, TypeError) as error:
