@@ -18,7 +18,7 @@ from mlops_assets.validation.schema import Schema, kind_of, normalise, not_numbe
 __all__ = ["LARGEST", "Schema", "contract_checks", "contract_names", "normalise", "schema_of"]
 
 LARGEST = 1e150
-"""Magnitudes from here on count as infinite: the squares of 100 million of them are beyond what a float64 holds."""
+"""Magnitudes from here on count as infinite: the squares of 100 million of them exceed a float64."""
 
 _EXAMPLES = 5
 _NEARLY_ALL = 0.9
@@ -39,15 +39,15 @@ def contract_checks(
     inferred: Collection[str] = (),
     optional: Collection[str] = (),
 ) -> list[CheckOutcome]:
-    """Judges one batch; always returns every check of `contract_names`, all blocking.
+    """Judge one batch; always return every check of `contract_names`, all blocking.
 
     frame: the rows of the batch. Rows are numbered from 1 in all messages.
     schema: the columns that earlier batches had; None for the first batch, whose own columns then count.
-    target: the label. It may be missing in all rows, since labels may come later; None when there is no label column.
-    max_missing: a column fails when its share of missing values reaches this (so 1.0 refuses all-null columns only).
-    inferred: columns whose kind was inferred from text, as in a CSV file: in the first batch, one that is text although
-        nearly all of its values are numbers fails, since every later batch would be held against that.
-    optional: columns that may be without any value; they are in `frame`.
+    target: the label. It may be missing in all rows, since labels may come later; None if there is no label column.
+    max_missing: a column fails if its share of missing values reaches this (so 1.0 refuses all-null columns only).
+    inferred: columns whose kind was inferred from text, as in a CSV file. In the first batch such a column fails if it
+        is text and nearly all values are numbers: later batches would be judged by it.
+    optional: columns that may have no value; they are in `frame`.
     now: naive times, here and in the batch, are read as UTC. A time later than `now + future_tolerance` fails.
     """
     required = list(schema.columns) if schema else [str(name) for name in frame.columns]
@@ -92,7 +92,7 @@ class _Batch:
         return self.schema.columns.get(name, "null") if self.schema else "null"
 
     def unchecked(self, check: str, relied_on: Sequence[str]) -> CheckOutcome | None:
-        """The failed outcome of a check that has nothing to look at, if so."""
+        """Return a failed outcome if the check has nothing to look at, else None."""
         absent = [name for name in relied_on if name not in self.frame.columns]
         if absent:
             return CheckOutcome(check, False, f"not checked: column missing: {listed(absent)}")
@@ -101,7 +101,7 @@ class _Batch:
         return None
 
     def outcome(self, check: str, faults: list[str], holds: str, metadata: dict[str, Any]) -> CheckOutcome:
-        """Fails for any fault, and for a missing column, of which nothing is known."""
+        """Return an outcome that fails for any fault, and for a missing column, of which nothing is known."""
         absent = self.missing
         if absent and check != "columns":
             faults = [*faults, f"not checked: column missing: {listed(absent)}"]
@@ -158,7 +158,7 @@ def _dtypes(batch: _Batch) -> CheckOutcome:
 
 
 def _nearly_numbers(column: pd.Series) -> str:
-    """Why a column of a first batch that was read as text is rather one of numbers with a few faults; else ""."""
+    """Return why a text column of a first batch is rather one of numbers with a few faults; else ""."""
     wrong, values = not_numbers(column), int(column.notna().sum())
     numeric = values - int(wrong.sum())
     if not wrong.any() or numeric < _NEARLY_ALL * values:
@@ -275,7 +275,7 @@ def _time_valid(batch: _Batch, time: str | None, now: pd.Timestamp, tolerance: p
 
 
 def _at(values: pd.Series | pd.DataFrame, where: pd.Series) -> str:
-    """The first values of which `where` holds, each with its row number from 1."""
+    """Return the first values at which `where` holds, each with its row number from 1."""
     chosen = values[where.to_numpy()]
     examples = []
     for row, value in zip(chosen.index[:_EXAMPLES], chosen.head(_EXAMPLES).to_numpy(dtype=object), strict=True):

@@ -1,4 +1,4 @@
-"""Reads a small YAML or JSON file strictly: plain values, no references or repeated keys, bounded size and depth."""
+"""Read a small YAML or JSON file strictly: plain values, no references or repeated keys, bounded size and depth."""
 
 import json
 import stat
@@ -18,10 +18,10 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_document(path: Path) -> Any:
-    """The content of a `.json` file, or of a file of any other name read as one YAML document.
+    """Return the content of a `.json` file, or of a file of any other name read as one YAML document.
 
-    Raises ExpectationsError for a file that is missing, larger than 1 MB, not UTF-8 or malformed, for tags that stand
-    for other than plain values, for YAML anchors and aliases, for a key given twice, and for more than 50 levels.
+    Raises ExpectationsError for a file that is missing, larger than 1 MB, not UTF-8 or malformed. It also refuses tags
+    for values that are not plain, YAML anchors and aliases, a key given twice, and more than 50 levels.
     """
     text = _read_text(path)
     try:
@@ -74,7 +74,7 @@ def _from_yaml(text: str) -> Any:
 
 
 class _StrictLoader(_BaseLoader):  # type: ignore[misc]
-    """PyYAML's safe loader, which takes the last of two equal keys, made to refuse them."""
+    """PyYAML's safe loader takes the last of two equal keys; this one refuses them."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()

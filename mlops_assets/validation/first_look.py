@@ -1,4 +1,4 @@
-"""What the first batch shows of a mistake that later batches would repeat: told, and stopping nothing."""
+"""Hints in the first batch of a mistake that later batches would repeat; they block nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MARKS = [(decimal, mark) for decimal in (",", ".") for mark in _THOUSANDS if ma
 
 
 def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collection[str]) -> CheckOutcome:
-    """Hints on the first batch; never blocking.
+    """Return hints on the first batch; never blocking.
 
-    features: columns that would be features; inferred: those whose kind was inferred from text, as in CSV. A feature
-    that counts the rows, as an index that was written with them, rises with time, so that every batch drifts in it.
-    Text of which all values are numbers with a decimal comma or marks between thousands becomes a category of many
-    values. Of text the first 1,000 values are looked at.
+    features: columns that would be features; inferred: those whose kind was inferred from text, as in CSV.
+    A feature that counts the rows, such as a written index, rises with time, so that every batch drifts in it. Text
+    whose values are all numbers with a decimal comma or thousands separators becomes a category of many values. Only
+    the first 1,000 values of text are looked at.
     """
     hints = []
     for name in dict.fromkeys(str(each) for each in frame.columns):
@@ -51,12 +51,12 @@ def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collect
 
 
 def not_the_first() -> CheckOutcome:
-    """The outcome for a batch that is held against others."""
+    """Return the outcome for a batch that is not the first."""
     return CheckOutcome(FIRST_LOOK, True, "not the first batch: it is held against the others", blocking=False)
 
 
 def _counts_rows(name: str, column: pd.Series) -> bool:
-    """Whether a number rises by one in each row; where the column has no name of its own, whether it rises at all."""
+    """Return whether a number rises by one in each row, or, in a column without a name, rises in each row."""
     if len(column) < _FEWEST or kind_of(column) != "number" or column.isna().any():
         return False
     steps = numbers(column).diff().iloc[1:]
@@ -64,7 +64,7 @@ def _counts_rows(name: str, column: pd.Series) -> bool:
 
 
 def _written_numbers(column: pd.Series) -> tuple[str, str | None] | None:
-    """The marks (decimal, thousands) by which all values of a column of text are numbers; None where there are none."""
+    """Return the marks (decimal, thousands) by which all values of a text column are numbers, or None."""
     if kind_of(column) != "text":
         return None
     values = column.dropna().head(_SAMPLE).astype(str).str.strip()

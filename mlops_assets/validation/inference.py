@@ -1,4 +1,4 @@
-"""Infers a first suite of expectations from accepted batches and writes it to a file that a person edits."""
+"""Infer a first suite of expectations from accepted batches and write it to a file that a person edits."""
 
 import contextlib
 import math
@@ -27,7 +27,7 @@ _HEADER = """\
 # what says nothing. All types: https://greatexpectations.io/expectations
 """
 
-# Beyond this many categories a list of them says little, and nobody would read it.
+# More categories than this say little, and nobody would read the list.
 _MOST_CATEGORIES = 30
 _LONGEST_CATEGORY = 80
 # Fewer rows than this do not show which categories there are.
@@ -50,12 +50,12 @@ def infer(
     time: str | None = None,
     optional: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Expectations (`{"type", "kwargs", "meta"}`) that hold for all of `frames`, one frame a batch.
+    """Return expectations (`{"type", "kwargs", "meta"}`) that hold for all of `frames`, one frame a batch.
 
     Numbers: wide limits as error, close ones as warn. Text of few categories: the categories, as warn, since a new one
-    must not stop a batch. Missing values: at least half present as error where none was missing. Key and time get
-    none, as the contract judges them; the target gets warnings only,
-    and of an `optional` column nothing asks that values are there. Raises ExpectationsError without any row.
+    must not stop a batch. Missing values: at least half present as error if none was missing. The contract judges key
+    and time, so they get no expectation. The target gets warnings only, and an `optional` column may have no value.
+    Raises ExpectationsError without any row.
     """
     filled = [frame.loc[:, ~frame.columns.duplicated()] for frame in frames if len(frame)]
     if not filled:
@@ -70,13 +70,13 @@ def infer(
 
 
 def write_suite(path: Path, name: str, expectations: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes a suite as commented YAML, whole or not at all, and returns its path.
+    """Write a suite as commented YAML, whole or not at all, and return its path.
 
     Raises ExpectationsError if `path` exists: a person may have edited it.
     """
     path = Path(path)
     document = {"name": name, "expectations": [dict(expectation) for expectation in expectations]}
-    # The name stands within a comment: it must not end it.
+    # The name is within a comment and must not end it.
     text = _HEADER.format(name=" ".join(name.split())) + yaml.dump(
         document, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
     )
@@ -88,7 +88,7 @@ def write_suite(path: Path, name: str, expectations: Sequence[Mapping[str, Any]]
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        # A link, unlike a rename, fails if the path has come to exist meanwhile.
+        # A link, unlike a rename, fails if another process has made the path meanwhile.
         os.link(temporary, path)
     except FileExistsError as error:
         raise ExpectationsError(
@@ -171,8 +171,8 @@ def _expectation(kind: str, kwargs: dict[str, Any], severity: str) -> dict[str, 
 
 
 def _outward(value: float, rounding: Any) -> float:
-    """`value` with three significant digits, rounded away from the values seen: a limit that a person can read."""
-    if abs(value) < sys.float_info.min:  # below it, dividing by a power of ten is no longer exact
+    """Return `value` to three significant digits, rounded away from the data: a limit that a person can read."""
+    if abs(value) < sys.float_info.min:  # below it, division by a power of ten is not exact
         return float(rounding(math.copysign(1.0, value) * (value != 0) / 2)) * sys.float_info.min
     exponent = math.floor(math.log10(abs(value))) - 2
     return float(f"{rounding(value / 10.0**exponent)}e{exponent}")

@@ -2,5 +2,5 @@
 
 
 def contract_names() -> tuple[str, ...]:
-    """In the order in which `contract_checks` returns them."""
+    """Return the names of the checks in the order of `contract_checks`."""
     return ("row_count", "columns", "dtypes", "non_null", "finite", "key_unique", "time_valid")

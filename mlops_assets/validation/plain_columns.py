@@ -1,7 +1,7 @@
-"""The door: every type that pandas, pyarrow and databases bring, as one of five kinds, or refused with the reason.
+"""Convert every type of pandas, pyarrow and databases to one of five kinds, or refuse it with the reason.
 
-Numbers become float64 or int64, booleans bool (objects of True, False and NaN where some are missing), text stays
-text, times become datetime64[us] in UTC without a zone, and a column without any value becomes float64.
+Numbers become float64 or int64, booleans bool (objects of True, False and NaN if some are missing). Text stays text.
+Times become datetime64[us] in UTC without a zone, and a column without any value becomes float64.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHOWN, _LISTED = 200, 5
 
 
 class _Refused(Exception):
-    """Why a column cannot be one of the kinds, and in which row that shows first, from 0."""
+    """Why a column cannot have one of the kinds, and the first row that shows it, from 0."""
 
     def __init__(self, row: int, reason: str) -> None:
         super().__init__(reason)
@@ -36,10 +36,10 @@ class _Refused(Exception):
 
 
 def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
-    """The rows, newly numbered, with every column of a plain kind; and a sentence for each column that has none.
+    """Return the rows, newly numbered, with every column of a plain kind; and a sentence for each column without one.
 
-    A column that cannot be brought to a kind becomes text, so that the rejected rows can be kept. One of `dropped` is
-    left out then, without a sentence: nobody uses it. Nothing is raised, whatever the cells hold.
+    A column that cannot be converted becomes text, so that the rejected rows can be kept. A `dropped` column is then
+    left out without a sentence, since nobody uses it. Nothing is raised, whatever the cells hold.
     """
     frame = frame.reset_index(drop=True)
     faults, unused = [], []
@@ -61,7 +61,7 @@ def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[p
 
 
 def with_faults(contract: list[CheckOutcome], faults: list[str]) -> list[CheckOutcome]:
-    """The contract's outcomes, of which "dtypes" fails for these columns as well; their texts are judged by none."""
+    """Return the contract's outcomes with these faults added to "dtypes"; no check judges the texts of such columns."""
     if not faults:
         return contract
     more = [f"{len(faults) - _LISTED} columns more"] if len(faults) > _LISTED else []
@@ -82,7 +82,7 @@ def _reason(column: pd.Series, problem: Exception) -> str:
 
 
 def _as_written(column: pd.Series) -> pd.Series:
-    """Each cell as text that parquet can hold."""
+    """Return each cell as text that parquet can hold."""
     cells = [None if _is_missing(value) else value for value in column]
     texts = [value if value is None or isinstance(value, str) else cell_text(value) for value in cells]
     clean = [text if text is None else text.encode("utf-8", "backslashreplace").decode() for text in texts]
@@ -135,7 +135,7 @@ def _booleans(column: pd.Series) -> pd.Series:
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    """Numbers of any width as int64, or as float64 where some are missing or have decimals."""
+    """Return numbers of any width as int64, or as float64 if some are missing or have decimals."""
     dtype = column.dtype
     if pd.api.types.is_unsigned_integer_dtype(dtype) and column.notna().any():
         beyond = (column > LARGEST_INTEGER).fillna(False).to_numpy(bool)
@@ -176,7 +176,7 @@ def _is_broken(text: str) -> bool:
 
 
 def _objects(column: pd.Series) -> pd.Series:
-    """Python objects by the types of those that are there."""
+    """Convert Python objects by the types of the values that are not missing."""
     there = column[column.notna()]
     if there.empty:
         return pd.Series(np.nan, index=column.index, name=column.name, dtype="float64")
@@ -188,12 +188,12 @@ def _objects(column: pd.Series) -> pd.Series:
 
 
 def _is_other(kind: type, family: tuple[type, ...]) -> bool:
-    """Python's booleans are integers, and numpy's durations are numbers, by their classes alone."""
+    """Return whether a kind is a number by its class only: Python booleans are integers, numpy durations numbers."""
     return family is _NUMBERS and issubclass(kind, (bool, np.timedelta64))
 
 
 def _unlike(there: pd.Series) -> _Refused:
-    """Names the types, and the first row with a value that is not plain, else of another type than the first."""
+    """Name the types, and the first row whose value is not plain, else is of another type than the first."""
     names = listed(dict.fromkeys(type(value).__name__ for value in there))
     rows, plain = there.index.tolist(), (str, *_NUMBERS, *_BOOLEANS)
     for row, value in zip(rows, there, strict=True):
@@ -216,7 +216,7 @@ def _object_numbers(column: pd.Series, there: pd.Series) -> pd.Series:
 def _as_float(value: Any) -> float:
     try:
         return float(value)
-    except OverflowError:  # an integer of 310 digits; the contract names it as infinite
+    except OverflowError:  # an integer of 310 digits; the contract reports it as infinite
         return float("inf") if value > 0 else float("-inf")
 
 
@@ -227,7 +227,7 @@ def _object_booleans(column: pd.Series, there: pd.Series) -> pd.Series:
 
 
 def _object_times(column: pd.Series, there: pd.Series) -> pd.Series:
-    """As numpy's own days and moments, which hold the years 1 to 9999 that Python's do."""
+    """Return times as numpy's, which hold the years 1 to 9999 as Python's do."""
     moments = []
     for row, value in zip(there.index.tolist(), there, strict=True):
         try:
@@ -262,7 +262,7 @@ def _written(column: pd.Series, there: pd.Series) -> pd.Series:
 
 
 def _filled(column: pd.Series, there: pd.Series, dtype: Any) -> pd.Series:
-    """The values that are there in their rows, and the dtype's missing value in the others."""
+    """Return the given values in their rows, and the dtype's missing value in the others."""
     filled: pd.Series = there.reindex(column.index).astype(dtype)
     return filled
 

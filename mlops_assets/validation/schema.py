@@ -1,4 +1,4 @@
-"""The columns of a batch and what kind of values each holds, as far as the contract between batches needs it."""
+"""The columns of a batch and the kind of values in each, as far as the contract between batches needs it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Schema:
     """Column name -> kind.
 
     Kinds: "number" (integers and floats alike: one missing value turns the first into the second), "text", "boolean",
-    "time", "null" (all values missing: says nothing about the kind) and "mixed" (several types in one column, or
-    values such as bytes and lists).
-    origins: column -> the batch that its kind was learnt from, where that is known.
-    generation: how often kinds were replaced by others that were learnt anew.
+    "time", "null" (all values missing: says nothing about the kind) and "mixed" (several types in one column, or values
+    such as bytes and lists).
+    origins: column -> the batch that its kind was learnt from, if known.
+    generation: how often newly learnt kinds replaced others.
     """
 
     columns: dict[str, str]
@@ -43,7 +43,7 @@ class Schema:
     generation: int = 0
 
     def merged(self, other: Schema) -> Schema:
-        """The same columns, with every "null" kind replaced by what `other` knows of that column."""
+        """Return the same columns, with every "null" kind replaced by that column's kind in `other`."""
         learnt = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
         return Schema(
             {name: other.columns[name] if name in learnt else kind for name, kind in self.columns.items()},
@@ -51,7 +51,7 @@ class Schema:
         )
 
     def conflicts(self, other: Schema) -> list[str]:
-        """A sentence for each column of which `other` knows another kind."""
+        """Return a sentence for each column whose kind differs in `other`."""
         return [
             f"{shown(name)}: {other.columns[name]}, but {kind}{self.origin(name)}"
             for name, kind in self.columns.items()
@@ -59,7 +59,7 @@ class Schema:
         ]
 
     def origin(self, name: str) -> str:
-        """Words that name the batch from which the kind of a column was learnt; "" where that is not known."""
+        """Return words that name the batch from which the kind of a column was learnt; "" if unknown."""
         return f" as in batch {shown(self.origins[name])}" if name in self.origins else ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Schema:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Schema:
-        """Reads what `to_dict` gave. Raises ExpectationsError for anything else."""
+        """Read what `to_dict` gave. Raises ExpectationsError for anything else."""
         columns = value.get("columns") if isinstance(value, Mapping) else None
         if not isinstance(columns, Mapping):
             raise ExpectationsError(f'Schema: expected {{"columns": {{name: kind}}}}, got {shown(value)}.')
@@ -84,14 +84,14 @@ class Schema:
 
 
 def schema_of(frame: pd.DataFrame, batch: str = "") -> Schema:
-    """The schema of `frame`; of columns of one name, the first counts. `batch` becomes the origin of known kinds."""
+    """Return the schema of `frame`; of equal names the first counts. `batch` becomes the origin of known kinds."""
     distinct = frame.loc[:, ~frame.columns.duplicated()]
     columns = {str(name): kind_of(distinct[name]) for name in distinct.columns}
     return Schema(columns, {name: batch for name, kind in columns.items() if batch and kind != "null"})
 
 
 def kind_of(column: pd.Series) -> str:
-    """The kind of one column, judged by its non-missing values."""
+    """Return the kind of a column, judged by its non-missing values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object).infer_objects()
     if not column.notna().any():
@@ -107,7 +107,7 @@ def kind_of(column: pd.Series) -> str:
 
 
 def numbers(column: pd.Series) -> pd.Series:
-    """`column` as numpy numbers: an integer type where nothing is missing, else float64. What is no number is NaN."""
+    """Return numpy numbers: an integer type if nothing is missing, else float64. Any other value becomes NaN."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object).infer_objects()
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
@@ -115,7 +115,7 @@ def numbers(column: pd.Series) -> pd.Series:
     # Python strings, as the parser of pandas' own text type raises on some of its values.
     try:
         parsed = pd.to_numeric(column.astype(object), errors="coerce")
-    except OverflowError:  # an integer beyond 64 bits among them
+    except OverflowError:  # an integer beyond 64 bits
         parsed = pd.to_numeric(column.astype(object).map(_float_of), errors="coerce")
     if isinstance(parsed.dtype, np.dtype) and parsed.dtype.kind in "iu":
         return parsed
@@ -130,17 +130,16 @@ def _float_of(value: Any) -> Any:
 
 
 def not_numbers(column: pd.Series) -> pd.Series:
-    """Which values of `column` are there but are no number (boolean Series)."""
+    """Return which values of `column` are present but are not numbers (boolean Series)."""
     return column.notna() & numbers(column).isna()
 
 
 def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
-    """`frame` with its columns of kind "number" as numpy numbers, wherever every value that is there is a number; those
-    of kind "time" as times where all are written as such; those of kind "boolean" as booleans where all are 0 or 1.
-    Text without any value gets the type of text.
+    """Return `frame` with columns converted to their kind in `schema`, if all of their values can be.
 
-    A column with anything else in it is left as it is (the contract's dtypes check names it): text never becomes NaN.
-    Without a schema, for the first batch, nothing is known to be a number and nothing changes.
+    "number" becomes numpy numbers, "time" times, "boolean" booleans if all values are 0 or 1. Text without any value
+    gets the type of text. Other columns stay unchanged (the contract's dtypes check names them): text never becomes
+    NaN. Without a schema, for the first batch, no kind is known and nothing changes.
     """
     if schema is None:
         return frame
@@ -157,7 +156,7 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
                 and not (read := times(column)).isna()[column.notna()].any()
             ):
                 changed[name] = read.dt.tz_localize(None).dt.as_unit("us")
-            elif expected == "text" and found == "null":  # of the type that pandas gives to text
+            elif expected == "text" and found == "null":  # the type that pandas gives to text
                 changed[name] = pd.Series([""], dtype=None).reindex(range(1, len(frame) + 1)).set_axis(frame.index)
             elif expected == "boolean" and found == "number" and column.dropna().isin([0, 1]).all():
                 changed[name] = column.astype("boolean").astype(object).mask(column.isna(), np.nan).infer_objects()
@@ -165,12 +164,12 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
 
 
 def with_columns(frame: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
-    """`frame` with each optional column that it lacks, holding no value."""
+    """Return `frame` with each missing optional column added, without values."""
     return frame.assign(**{name: np.nan for name in optional if name not in frame.columns})
 
 
 def times(column: pd.Series) -> pd.Series:
-    """`column` as times in UTC, NaT for what is no time; bare numbers are none, as their unit is unknown."""
+    """Return `column` as times in UTC, NaT for other values; bare numbers are not times, as their unit is unknown."""
     kind = kind_of(column)
     if kind not in ("time", "text", "null"):
         return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
@@ -181,6 +180,6 @@ def times(column: pd.Series) -> pd.Series:
     parsed = pd.to_datetime(column, errors="coerce", utc=True)
     other_format = column.notna() & parsed.isna()
     if other_format.any() and not other_format.all():
-        # The format is guessed from the first value; only the rest is worth the slow, value by value way.
+        # The format is guessed from the first value; only the rest is worth parsing value by value.
         parsed = parsed.mask(other_format, pd.to_datetime(column, errors="coerce", utc=True, format="mixed"))
     return parsed

@@ -31,11 +31,11 @@ _SEVERITIES: dict[str, Severity] = {
     "warning": "warn",
     "info": "warn",
 }
-# How a result is reported is the resource's business, and which data is judged the caller's.
+# The resource decides how a result is reported, and the caller which data is judged.
 _DROPPED_KWARGS = {"result_format", "catch_exceptions", "batch_id", "condition_parser"}
 _LONGEST_NAME = 100
 _RESERVED = ("readable", "known_at", "expectations", "suite_in_force")
-"""Checks of the dataset that stand beside the contract's."""
+"""Checks of the dataset beside those of the contract."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Expectation:
 
     type: the name in Great Expectations >= 1.0, such as "expect_column_values_to_be_between".
     check_name: [a-z0-9_]+, unique within its suite.
-    severity: "error", or "warn" for what is reported and holds up nothing.
-    blocking: whether a failure of severity "error" keeps the batch out.
+    severity: "error", or "warn" for what is only reported.
+    blocking: whether a failure of severity "error" rejects the batch.
     """
 
     type: str
@@ -57,10 +57,10 @@ class Expectation:
 
 
 def load_suite(path: Path) -> tuple[Expectation, ...]:
-    """The suite in a file, GX's own JSON or the same in YAML: `{"name", "expectations": [{"type", "kwargs", "meta"}]}`.
+    """Return the suite in a file, GX's JSON or YAML: `{"name", "expectations": [{"type", "kwargs", "meta"}]}`.
 
-    Raises ExpectationsError, with the file and the number of the expectation, for what is malformed, for the names of
-    GX < 1.0, for SQL, and for a `row_condition` that GX would execute. Whether GX knows a type is seen when it is run.
+    Raises ExpectationsError, with the file and the number of the expectation. Errors are malformed content, names of GX
+    < 1.0, SQL, and a `row_condition` that GX would execute. Only a run shows whether GX knows a type.
     """
     path = Path(path)
     document = read_document(path)
@@ -79,9 +79,9 @@ def load_suite(path: Path) -> tuple[Expectation, ...]:
 
 
 def from_objects(objects: Any) -> tuple[Expectation, ...]:
-    """The same from Great Expectations' objects: an ExpectationSuite, or a list of expectations.
+    """Return the suite that Great Expectations' objects form: an ExpectationSuite, or a list of expectations.
 
-    Dictionaries as in a suite file are taken as well. Raises ExpectationsError as `load_suite` does.
+    Dictionaries as in a suite file are accepted as well. Raises ExpectationsError as `load_suite` does.
     """
     if hasattr(objects, "expectations"):
         objects = objects.expectations
@@ -166,7 +166,7 @@ def _severity(meta: Mapping[str, Any], of_gx: Any, where: str) -> Severity:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """`value` in JSON's types; dates as ISO 8601 text, which is turned back for a column of times."""
+    """Return `value` in JSON's types; dates as ISO 8601 text, which becomes a date again for a column of times."""
     value = getattr(value, "value", value) if type(value).__module__.startswith("great_expectations") else value
     if isinstance(value, Mapping):
         return {str(name): _plain(part, where) for name, part in value.items()}
@@ -193,7 +193,7 @@ def _refuse_unsafe(kwargs: Mapping[str, Any], where: str) -> None:
 
 
 def _refuse_unsafe_condition(condition: Any, where: str) -> None:
-    """Passes only what GX >= 1.9 writes for `Column` conditions; it runs any other text through `DataFrame.query`."""
+    """Accept only what GX >= 1.9 writes for `Column` conditions; it runs any other text through `DataFrame.query`."""
     kind = condition.get("type") if isinstance(condition, Mapping) else None
     if kind in ("and", "or") and isinstance(condition.get("conditions"), list):
         for part in condition["conditions"]:
@@ -215,7 +215,7 @@ def _refuse_unsafe_condition(condition: Any, where: str) -> None:
 
 
 def _refuse_references(value: Any, where: str) -> None:
-    """Refuses parameters, which nobody would fill, and references in a JSON schema, which would be fetched."""
+    """Refuse parameters, which nobody would fill, and references in a JSON schema, which would be fetched."""
     parts: Iterable[Any] = value if isinstance(value, list) else ()
     if isinstance(value, Mapping):
         parts = value.values()
@@ -229,7 +229,7 @@ def _refuse_references(value: Any, where: str) -> None:
 
 
 def _check_name(kind: str, kwargs: Mapping[str, Any], used: set[str]) -> str:
-    """Such as "co2_values_to_be_between", with "_2" where that is taken."""
+    """Return a name such as "co2_values_to_be_between", with "_2" if it is used already."""
     columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
     if isinstance(kwargs.get("column_list"), list):
         columns += [str(name) for name in kwargs["column_list"]]

@@ -1,4 +1,4 @@
-"""`where`: the rows of a source that are a model's, told by equality with declared values."""
+"""`where`: the rows of a source that belong to a model, selected by equality with declared values."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _BOOLEAN_TEXTS = {"True": True, "TRUE": True, "true": True, "False": False, "FAL
 
 
 def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """The rows whose columns have the declared values, newly numbered; SourceError where there is no such column.
+    """Return the rows whose columns have the declared values, newly numbered; SourceError for an unknown column.
 
-    A value is read as what the column holds: as a number in a column of numbers, a time in one of times, a boolean in
-    one of booleans, a text in any other; so "1" and 1 are equal. One that cannot be read so is equal to none, and
-    neither is a missing cell.
+    A value is read as the column's kind: number, time, boolean, or else text. So "1" and 1 are equal. A value that
+    cannot be read so matches no cell, and a missing cell matches no value.
     """
     for column in where:
         if list(frame.columns).count(column) != 1:
@@ -36,7 +35,7 @@ def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def with_own_kinds(frame: pd.DataFrame, inferred: Collection[str]) -> pd.DataFrame:
-    """The rows, with columns that are text only because of other rows as the numbers or booleans that they are.
+    """Return the rows, with text columns converted to numbers or booleans if only other rows made them text.
 
     inferred: columns whose kind the reader inferred from all rows of a file.
     """
@@ -52,7 +51,7 @@ def with_own_kinds(frame: pd.DataFrame, inferred: Collection[str]) -> pd.DataFra
 
 
 def saying_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcome]:
-    """The same outcomes, of which that on the number of rows says which rows were counted."""
+    """Return the same outcomes; the outcome on the number of rows says which rows were counted."""
     if not where:
         return outcomes
     said = f" where {written(where)}"
@@ -63,7 +62,7 @@ def saying_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcom
 
 
 def written(where: Where) -> str:
-    """The declared values as a person would say them: `region is 'north' or 'south', year is 2024`."""
+    """Return the declared values in words: `region is 'north' or 'south', year is 2024`."""
     texts = []
     for column, values in where.items():
         several = values if isinstance(values, list) else [values]
@@ -88,7 +87,7 @@ def _equal(column: pd.Series, values: list[Any]) -> pd.Series:
 def _number(value: Any) -> int | float | None:
     for kind in (int, float):
         try:
-            return kind(value) if isinstance(value, str) else value  # an integer beyond 2**53 stays what it is
+            return kind(value) if isinstance(value, str) else value  # an integer beyond 2**53 stays exact
         except ValueError:
             continue
     return None
