@@ -14,10 +14,10 @@ FeatureFunction: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], pd.DataFram
 def compute(
     function: FeatureFunction | None, batch: pd.DataFrame, history: pd.DataFrame, not_features: Sequence[str]
 ) -> pd.DataFrame:
-    """Features of a batch: one row for each of its rows, in the same order and with the same index.
+    """Return the features of a batch: one row for each of its rows, in the same order and with the same index.
 
-    Without a function the features are the batch's own columns less `not_features`. Raises `FeaturesError` where
-    the function fails, loses or reorders rows, or returns a column of `not_features`' target (its first entry).
+    Without a function the features are the batch's own columns less `not_features`. Raises `FeaturesError` if the
+    function fails, loses or reorders rows, or returns the target (the first of `not_features`).
     """
     if function is None:
         return batch.drop(columns=[name for name in not_features if name in batch.columns])
@@ -41,7 +41,7 @@ def compute(
 
 
 def _is_nullable_text(column: pd.Series) -> bool:
-    """Whether encoders fail on it: they know NaN and None as missing text, not the NA of pandas' nullable types."""
+    """Return whether encoders fail on it: missing text is NaN or None to them, not the NA of pandas' nullable types."""
     if isinstance(column.dtype, pd.ArrowDtype):
         return pd.api.types.is_string_dtype(column.dtype)
     nullable = isinstance(column.dtype, pd.StringDtype) and getattr(column.dtype, "na_value", pd.NA) is pd.NA
@@ -59,10 +59,10 @@ def looks_ahead(
     not_features: Sequence[str],
     time: str | None,
 ) -> list[str]:
-    """Names of features that change when later rows, or the row's own label, are not known yet.
+    """Return names of features that change if later rows, or the row's own label, are not known yet.
 
-    The batch is cut at its middle moment, labels at that moment are blanked, and the features of what is left are
-    computed again: an honest feature stays as it was.
+    The batch is cut at its middle moment, labels at that moment are blanked, and the features of the rest are computed
+    again. A feature that does not look ahead stays the same.
     """
     if function is None or len(batch) < 2:
         return []
@@ -74,7 +74,7 @@ def looks_ahead(
         known = batch[batch[time] <= moment]
         now = (known[time] == moment).to_numpy()
     unlabelled = known.copy()
-    if target in unlabelled.columns:  # else labels come later, from a source of their own
+    if target in unlabelled.columns:  # else labels come later, from their own source
         unlabelled[target] = unlabelled[target].mask(now)
     whole = compute(function, batch, history, not_features).loc[known.index]
     before = compute(function, unlabelled, history, not_features)

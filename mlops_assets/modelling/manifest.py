@@ -11,7 +11,7 @@ from mlops_assets.modelling.splits import BatchInfo
 
 @dataclass(frozen=True)
 class Manifest:
-    """Batches by role, in order of time. `left_out` holds (batch, why) of every batch that is in neither."""
+    """Batches by role, in order of time. `left_out` holds (batch, why) of every other batch."""
 
     train: tuple[BatchInfo, ...]
     holdout: tuple[BatchInfo, ...]
@@ -25,16 +25,16 @@ class Manifest:
 
     @property
     def trained_until(self) -> str:
-        """The last moment (or batch, where rows have no time) that the training rows know of."""
+        """The last moment (or batch, if rows have no time) that the training rows know of."""
         ends = [batch.end for batch in self.train if batch.end is not None]
         return str(max(ends)).removesuffix(" 00:00:00") if ends else self.train[-1].key
 
     def rows(self, role: str) -> int:
-        """Labelled rows in a role, `train` or `holdout`."""
+        """Return the number of labelled rows in a role, `train` or `holdout`."""
         return sum(batch.labelled for batch in getattr(self, role))
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each batch, for people to read."""
+        """Return one row for each batch, for people to read."""
         used = [(role, batch) for role in ("train", "holdout") for batch in getattr(self, role)]
         rows = [
             {
@@ -53,7 +53,7 @@ class Manifest:
         return rows + left
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         roles = {role: [batch.to_dict() for batch in getattr(self, role)] for role in ("train", "holdout")}
         return {**roles, "left_out": [list(pair) for pair in self.left_out]}
 

@@ -1,4 +1,4 @@
-"""What a model says about rows: values, and for classification the probability of each class."""
+"""A model's predictions for rows: values, and for classification the probability of each class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Predictions:
 
     @property
     def positive(self) -> np.ndarray:
-        """Probability (n,) of the positive class of two, which is the greater one. `TrainingError` without it."""
+        """Return the probability (n,) of the greater (positive) class of two; raise `TrainingError` without it."""
         if self.probability is None or self.classes is None or len(self.classes) != 2:
             have = "no probabilities" if self.probability is None else f"classes {shown(self.classes)}"
             raise TrainingError(
@@ -33,7 +33,7 @@ class Predictions:
         return self.probability[:, 1]
 
     def frame(self) -> pd.DataFrame:
-        """Columns `prediction` and, but for labels without probabilities, `score` (n,): a number for each row.
+        """Return columns `prediction` and, unless labels lack probabilities, `score` (n,): a number for each row.
 
         `score` is the predicted number, the probability of the positive class, or the greatest probability.
         """
@@ -45,15 +45,15 @@ class Predictions:
         return frame.assign(score=self.positive if len(self.classes) == 2 else self.probability.max(axis=1))
 
     def take(self, index: np.ndarray) -> Predictions:
-        """The predictions of the rows at these positions (integers or a boolean mask)."""
+        """Return the predictions of the rows at these positions (integers or a boolean mask)."""
         probability = None if self.probability is None else self.probability[index]
         return Predictions(self.value[index], probability, self.classes)
 
 
 def predict(model: Any, X: pd.DataFrame) -> Predictions:
-    """Predict n rows with a fitted sklearn model; columns are found by name.
+    """Predict n rows with a fitted sklearn model; columns are matched by name.
 
-    Raises `FeaturesError` that names the columns that are missing, or says why these cannot be scored.
+    Raises `FeaturesError` that names the missing columns, or says why these cannot be scored.
     """
     missing = [name for name in getattr(model, "feature_names_in_", ()) if name not in X.columns]
     if missing:

@@ -1,4 +1,4 @@
-"""What kind of problem a target poses: regression, or classification with two or with more classes."""
+"""The kind of problem that a target poses: regression, or classification with two or with more classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MOST_CLASSES_INFERRED = 20
 
 
 def problem_of(y: pd.Series, declared: str | None = None) -> Problem:
-    """The problem that the labels `y` pose; missing labels are ignored.
+    """Return the problem that the labels `y` pose; missing labels are ignored.
 
     `declared` is "regression" or "classification". Without it, numbers with more than 20 distinct values mean
     regression, everything else classification. Raises `TrainingError` for no labels, for a single class, and for
-    regression on what is not a number; `DeclarationError` for any other `declared`.
+    regression on values that are not numbers; `DeclarationError` for any other `declared`.
     """
     if declared not in (None, "regression", "classification"):
         hint = did_you_mean(str(declared), ("regression", "classification"))

@@ -21,7 +21,7 @@ from mlops_assets.lazy import threadpoolctl
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops", "mlflow", "dagster", "mlops-assets")
 
 NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
-"""What `ast.literal_eval` raises for a text that is none."""
+"""What `ast.literal_eval` raises for a text that is not a literal."""
 
 _CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset)
 _NO_LITERALS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
@@ -31,9 +31,9 @@ _NO_LITERALS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 class Recipe:
     """All values are texts as `text_of` gives them, so that two recipes can be compared, kept and shown.
 
-    `given`: parameters that the estimator was built with. `found`: those that a search chose in place of them.
-    `fields`: the declaration. `code`: for each field that is a function, its parts and a digest of each. `rows`: a
-    digest of the rows by role, as they were read.
+    `given`: parameters that the estimator was built with. `found`: those that a search chose in their place. `fields`:
+    the declaration. `code`: for each field that is a function, its parts and a digest of each. `rows`: a digest of the
+    rows by role, as they were read.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
@@ -50,22 +50,22 @@ class Recipe:
         return digest_of(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
-        """The inverse of `to_dict`; what a later release may have added is left out."""
+        """Return the inverse of `to_dict`; fields that a later release added are left out."""
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
 
 
 def digest_of(values: Mapping[str, Any]) -> str:
-    """16 hex digits of a recipe as it is kept."""
+    """Return 16 hex digits of a recipe in its stored form."""
     return _short(json.dumps(values, sort_keys=True))
 
 
 def text_of(value: Any) -> str:
-    """A value as Python writes it, without addresses in memory; a function or class by its dotted name."""
+    """Return a value as Python writes it, without addresses in memory; a function or class by its dotted name."""
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{getattr(value, '__module__', None) or 'builtins'}.{value.__qualname__}"
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
@@ -74,7 +74,7 @@ def text_of(value: Any) -> str:
 
 
 def restored(texts: Mapping[str, str], known: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """The values of `texts`: the one of `known[name]` that reads so, else what the text says as a Python literal.
+    """Return the values of `texts`: one of `known[name]` with this text, else the text as a Python literal.
 
     Nothing is executed. `TrainingError` names a value that is neither.
     """
@@ -96,8 +96,10 @@ def _restored(name: str, text: str, known: Sequence[Any]) -> Any:
 
 
 def code_of(function: Any) -> dict[str, str]:
-    """The parts of a function, and a digest of the source of each: itself, the functions of its own package that it
-    calls, and the constants that they use. Empty for what has no source in Python."""
+    """Return digests of a function, of functions of its package that it calls, and of their constants.
+
+    Empty if it has no source in Python.
+    """
     found: dict[str, str] = {}
     _collect(inspect.unwrap(function), found)
     return found
@@ -115,13 +117,13 @@ def _collect(function: Callable[..., Any], found: dict[str, str]) -> None:
             same = used.__module__.partition(".")[0] == function.__module__.partition(".")[0]
             if same and text_of(used) not in found:
                 _collect(used, found)
-        elif isinstance(used, _CONSTANTS):  # what can be changed, such as a list, may be: it is no part of the code
+        elif isinstance(used, _CONSTANTS):  # a mutable value, such as a list, may change: it is not part of the code
             kept = sorted(map(repr, used)) if isinstance(used, frozenset) else used
             found[f"{function.__module__}.{name}"] = _short(repr(kept))
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Names that a function uses, those of its comprehensions and inner functions among them."""
+    """Yield the names that a function uses, including those of its comprehensions and inner functions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -133,7 +135,7 @@ def _short(text: str) -> str:
 
 
 def packages_of(fitted: Any = None) -> dict[str, str]:
-    """Versions of Python, of `PACKAGES`, and of the packages that the classes of a fitted pipeline come from."""
+    """Return versions of Python, of `PACKAGES`, and of the packages that the classes of a fitted pipeline come from."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -148,7 +150,7 @@ def packages_of(fitted: Any = None) -> dict[str, str]:
 
 
 def _modules(fitted: Any) -> set[str]:
-    """Top-level packages of the steps of a pipeline and of the estimators inside them."""
+    """Return top-level packages of the steps of a pipeline and of the estimators inside them."""
     try:
         parts = [fitted, *fitted.get_params(deep=True).values()]
     except (AttributeError, TypeError):
@@ -157,7 +159,7 @@ def _modules(fitted: Any) -> set[str]:
 
 
 def machine() -> dict[str, str]:
-    """What results may depend on and no package says: processor, threads and BLAS; to be asked after a fit."""
+    """Return what results may depend on beyond packages: processor, threads and BLAS; call it after a fit."""
     loaded = threadpoolctl.threadpool_info()
     blas = {
         " ".join(str(library.get(part)) for part in ("internal_api", "version", "architecture"))

@@ -1,4 +1,4 @@
-"""Whether a version, fitted again, predicts the same; and what is not as it was when it was first fitted."""
+"""Whether a version, fitted again, predicts the same, and what differs from its first fit."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ TOLERANCE = 1e-6
 UNEXPLAINED = (
     "not explained by what is recorded: another machine, threads (n_jobs), or an estimator that draws without the seed"
 )
-_NO_NUMBERS = ("mlflow", "dagster")  # packages that no prediction goes through
+_NO_NUMBERS = ("mlflow", "dagster")  # packages that do not affect predictions
 _KINDS: tuple[Kind, ...] = ("data", "code", "package", "seed", "declaration", "artifact", "machine")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was when a version was fitted.
+    """One difference between now and the fit of a version.
 
-    `enters`: where what is `now` was gone by, in the fit, in the features computed anew, or in both. Where that is
-    nothing, the refit went by what was `then`, and no prediction differs because of it.
+    `enters`: where the refit used the current value: in the fit, in the recomputed features, or in both. With "nothing"
+    the refit used the recorded value, and no prediction differs because of it.
     """
 
     kind: Kind
@@ -48,16 +48,16 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """For a person, in one line."""
+        """The difference in one line, for a person."""
         change = f": {self.then or 'none'} then, {self.now or 'none'} now" if self.then or self.now else ""
         return f"{self.what}{change}{f' ({self.note})' if self.note else ''}"
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two models agree on the same rows. `spread` is that of what the registered one says, greatest less least.
+    """How two models agree on the same rows. `spread` is that of the registered one's predictions, greatest less least.
 
-    Where labels are predicted without probabilities, the difference of two labels is infinite.
+    If labels are predicted without probabilities, the difference of two labels is infinite.
     """
 
     rows: int
@@ -72,7 +72,7 @@ class Agreement:
 
     @property
     def verdict(self) -> Verdict:
-        """identical: bit for bit."""
+        """The verdict; identical means bit for bit."""
         if self.identical:
             return "identical"
         return "within tolerance" if self.relative <= TOLERANCE else "differs"
@@ -80,10 +80,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of fitting a version again.
+    """The result of fitting a version again.
 
-    `agreements`: the refit against the registered model, by rows; empty where nothing could be compared. `anew`: the
-    same where also the features were computed anew and came out otherwise. `fitted_with`: parameters and seed.
+    `agreements`: the refit against the registered model, by rows; empty if nothing could be compared. `anew`: the same
+    if the features, computed again, differ too. `fitted_with`: parameters and seed.
     """
 
     model: str
@@ -97,14 +97,14 @@ class Reproduction:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of what was compared; `differs` where nothing could be."""
+        """The worst verdict of the comparisons; `differs` if nothing could be compared."""
         if not self.agreements or self.anew_failed:
             return "differs"
         return worst({**self.agreements, **{f"{rows}, anew": found for rows, found in self.anew.items()}})
 
     @property
     def because(self) -> tuple[Kind, ...]:
-        """The kinds of what may have made the predictions differ, the likeliest first; empty unless they do."""
+        """The kinds of differences that may explain the verdict `differs`, the likeliest first; else empty."""
         if self.verdict != "differs":
             return ()
         causes = {difference.kind for difference in self._causes}
@@ -125,7 +125,7 @@ class Reproduction:
         return f"differs because of {', '.join(self.because)}: {'; '.join(whys[:3])}{more}"
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain JSON; what is infinite as null."""
+        """Return all of it as plain JSON; infinite values as null."""
         return {
             "model": self.model,
             "version": self.version,
@@ -141,7 +141,7 @@ class Reproduction:
 
     @property
     def _causes(self) -> list[Difference]:
-        """The differences that may be why. Where the stored features give the same model again, only features are."""
+        """The differences that may be the cause; only features, if the stored ones give the same model again."""
         fits = bool(self.agreements) and worst(self.agreements) != "differs"
         of_features = [each for each in self.differences if each.enters == "features"]
         if fits and of_features:
@@ -152,14 +152,14 @@ class Reproduction:
 
 
 def worst(agreements: Mapping[str, Agreement]) -> Verdict:
-    """The verdict on all of them."""
+    """Return the worst verdict of all."""
     verdicts = {found.verdict for found in agreements.values()}
     order: tuple[Verdict, ...] = ("differs", "within tolerance", "identical")
     return next((verdict for verdict in order if verdict in verdicts), "identical")
 
 
 def agreement(registered: Predictions, refitted: Predictions) -> Agreement:
-    """Compare what two models say of the same n rows: probabilities where there are some, else values."""
+    """Compare two models' predictions of the same n rows: probabilities if there are some, else values."""
     one, other = (found.value if found.probability is None else found.probability for found in (registered, refitted))
     rows = len(registered.value)
     if one.shape != other.shape or not _same_classes(registered.classes, refitted.classes):
@@ -178,9 +178,9 @@ def agreement(registered: Predictions, refitted: Predictions) -> Agreement:
 
 
 def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[Difference, ...]:
-    """All that two recipes do not have in common; what one of them does not say is left out.
+    """Return all differences between two recipes; fields that one of them lacks are left out.
 
-    as_declared: whether the refit goes by the declaration as it is now, and not by that of then.
+    as_declared: whether the refit uses the current declaration, and not the recorded one.
     """
     found = [*_code(then, now), *_packages(then, now)]
     for name in sorted(then.fields.keys() & now.fields.keys()):
@@ -206,7 +206,7 @@ def refit(
     seed: int,
     by: Decided | None = None,
 ) -> Any:
-    """Fit with the parameters that a search found, as the search itself does at its end; nothing is searched."""
+    """Fit with the parameters that a search chose, as the search itself does at its end; nothing is searched."""
     pipeline = build(estimator, given, X, problem, seed, y, by)
     if found:
         try:
@@ -222,7 +222,7 @@ def _code(then: Recipe, now: Recipe) -> Iterator[Difference]:
     for name, parts in then.code.items():
         present = now.code.get(name, {})
         if not present:
-            continue  # declared otherwise, which the fields tell
+            continue  # another declaration, which the fields show
         enters: Enters = "features" if name == "features" else "fit"
         for part in sorted({*parts, *present}):
             if part not in present:
@@ -245,7 +245,7 @@ def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
         return Difference("code", name, then, now, enters="features")
     if name == "seed":
         return _declared("seed", name, then, now, as_declared)
-    by_now = as_declared or not then.startswith("'sklearn.")  # of others only a declaration may name what is run
+    by_now = as_declared or not then.startswith("'sklearn.")  # outside sklearn, only a declaration may name what is run
     return _declared("declaration", name, then, now, name == "estimator" and by_now)
 
 

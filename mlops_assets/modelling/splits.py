@@ -1,4 +1,4 @@
-"""Which batches a model is trained on and which it is judged on: always the newest for judging, later than the rest."""
+"""Which batches a model is trained on and which it is judged on: always the newest for judging, after the rest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.text import shown
 
 _MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
-"""Shares of the rows between which the holdout lies where nothing is declared and whole batches allow it."""
+"""Shares of the rows between which the holdout lies by default, if whole batches allow it."""
 
 
 @dataclass(frozen=True)
 class BatchInfo:
-    """What a split needs to know of a batch: its content's version, its rows, and the first and last time in it."""
+    """What a split needs to know of a batch: its data version, its rows, and the first and last time in it."""
 
     key: str
     version: str
@@ -27,13 +27,13 @@ class BatchInfo:
     end: pd.Timestamp | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; times as ISO 8601."""
+        """Return plain values for JSON; times as ISO 8601."""
         times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
         return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
-        """The inverse of `to_dict`."""
+        """Return the inverse of `to_dict`."""
         times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
         rows, labelled = int(values["rows"]), int(values["labelled"])
         return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, **times)
@@ -58,18 +58,18 @@ def split_in_time(
     """Split labelled batches into train and a later holdout.
 
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
-    holdout: the newest n batches (int), the newest batches that hold at least this share of the labelled rows
-        (float), or those that start within this time of the newest end ("30D"). Always at least one, never all.
-        None takes as many as hold at most a fifth of the rows that the window reaches and the holdout itself has (at
-        least a twentieth, which goes before), but no more than half of the batches that came after the known ones.
-    window: the newest n batches before the holdout (int), or those that end within this time before the holdout
-        starts ("180D"); None takes all.
+    holdout: the newest n batches (int), the newest with at least this share of labelled rows (float), or those that
+        start within this time of the end ("30D"). Always at least one, never all. None takes as many as hold at most a
+        fifth of the rows of window and holdout, and at least a twentieth, which has priority. It takes no more than
+        half of the batches that came after the known ones.
+    window: the newest n batches before the holdout (int), or those that end within this time before the holdout starts
+        ("180D"); None takes all.
     after: keys of the batches that the champion was trained on; the holdout starts later than all of them.
-    known: keys of the batches that the champion was trained or judged on. A share of a long history would hold out
-        all that came since: what asks for a training, drift or decay, would never be learnt. Half of it is.
+    known: keys of the batches that the champion was trained or judged on. A share of a long history would hold out all
+        new batches, and a training for drift or decay would not learn them. So at most half are held out.
 
-    A batch that overlaps the holdout in time is not trained on. Raises `TrainingError` if either side would be
-    empty, `DeclarationError` for a holdout or window that means nothing.
+    A batch that overlaps the holdout in time is not trained on. Raises `TrainingError` if either side would be empty,
+    `DeclarationError` for an invalid holdout or window.
     """
     labelled = [batch for batch in batches if batch.labelled > 0]
     left_out = [(batch.key, "no labelled rows") for batch in batches if batch.labelled <= 0]
@@ -92,7 +92,7 @@ def split_in_time(
 
 
 def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Expanding folds in time: each (train, test) holds row positions, the test rows coming right after the train rows.
+    """Return expanding folds in time: (train, test) row positions, the test rows directly after the train rows.
 
     `batch_of_row` (n,) gives the ordinal of each row's batch, never decreasing. Folds are cut between batches; with
     fewer batches than folds + 1, between rows.
@@ -128,7 +128,7 @@ def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
 def _holdout_start(
     ordered: list[BatchInfo], holdout: int | float | str | None, window: int | str | None, known: Collection[str]
 ) -> int:
-    """Position of the first batch of the holdout, before it is kept within bounds."""
+    """Return the position of the first batch of the holdout, before limits apply."""
     if holdout is None:
         last = max((position for position, batch in enumerate(ordered) if batch.key in known), default=-1)
         newer = len(ordered) - 1 - last if last >= 0 else 0
@@ -151,7 +151,7 @@ def _holdout_start(
 
 
 def _default_holdout_start(ordered: list[BatchInfo], window: int | str | None) -> int:
-    """Where at most the newest fifth of the rows begins, or at least the newest twentieth where that is earlier."""
+    """Return where the newest fifth of the rows (at most) begins, or, if earlier, the newest twentieth (at least)."""
     held, learnt = _held_and_learnt(ordered, window)
     share = held / (held + learnt)
     at_most = int(np.flatnonzero(share > _MOST_SHARE)[-1]) + 1
@@ -159,7 +159,7 @@ def _default_holdout_start(ordered: list[BatchInfo], window: int | str | None) -
 
 
 def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Labelled rows (n,) of the holdout that begins at each position, and of what the window reaches before it."""
+    """Return labelled rows (n,) of the holdout that begins at each position, and of the window before it."""
     before = np.concatenate([[0], np.cumsum([batch.labelled for batch in ordered])])
     positions = np.arange(len(ordered))
     oldest = np.zeros_like(positions)
@@ -175,7 +175,7 @@ def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tupl
 def _later_than_champion(
     ordered: list[BatchInfo], first: int, after: Collection[str], left_out: list[tuple[str, str]]
 ) -> list[BatchInfo]:
-    """The holdout: from position `first` on, later than all that the champion was trained on."""
+    """Return the holdout: from position `first` on, later than all that the champion was trained on."""
     used = [position for position, batch in enumerate(ordered) if batch.key in after]
     first = max([first, *(position + 1 for position in used)])
     ends = [ordered[position].end for position in used]

@@ -11,17 +11,17 @@ from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.problem import Problem
 
 FOLDS = 4
-"""Expanding folds in time, as those of a search: the estimator learns from rows before those that it is tried on."""
+"""Expanding folds in time, as in a search: the estimator is fitted on rows before those that it is tried on."""
 
 _TUNED_FOR = ("balanced_accuracy", "accuracy", "f1")
 
 
 @dataclass(frozen=True)
 class Decided:
-    """threshold: the probability of the greater of two classes from which it is predicted, or "tuned" to do best.
+    """threshold: the probability of the greater of two classes from which it is predicted, or "tuned" for the best.
 
-    "tuned" is for the first of `metrics` that is balanced_accuracy, accuracy or f1, else for balanced_accuracy (of
-    scikit-learn's TunedThresholdClassifierCV). calibrate: "sigmoid" or "isotonic" (CalibratedClassifierCV).
+    "tuned" is for the first of `metrics` that is balanced_accuracy, accuracy or f1, else for balanced_accuracy
+    (scikit-learn's TunedThresholdClassifierCV). calibrate: "sigmoid" or "isotonic" (CalibratedClassifierCV).
     """
 
     threshold: float | str | None = None
@@ -35,9 +35,9 @@ class Decided:
 
 
 def decided(estimator: Any, by: Decided, problem: Problem, y: pd.Series) -> Any:
-    """The estimator within those that calibrate it and set its threshold; `y` (n,) are the labels in order of time.
+    """Wrap the estimator for calibration and its threshold; `y` (n,) are the labels in order of time.
 
-    Raises `DeclarationError` for a regression, for a threshold of more than two classes, and where there are no
+    Raises `DeclarationError` for a regression, for a threshold of more than two classes, and for an estimator without
     probabilities.
     """
     for field, value in (("threshold", by.threshold), ("calibrate", by.calibrate)):

@@ -1,1 +1,1 @@
-"""What each feature is worth: importance, refits without it, what it costs."""
+"""The worth of each feature: importance, refits without it, its cost."""

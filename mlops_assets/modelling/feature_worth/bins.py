@@ -1,4 +1,4 @@
-"""What one feature alone tells of the target, by a stand-in that costs no fit: the mean of the target in its bins."""
+"""How much one feature alone predicts, by a substitute that needs no fit: the mean of the target in its bins."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PRIOR_ROWS = 10.0
 
 
 def bin_means(known: pd.Series, y: pd.Series, unseen: pd.Series, problem: Problem) -> Predictions:
-    """Predictions for `unseen` (m,), values of a feature, from rows (n,) where the feature is `known` and so is `y`.
+    """Predict for `unseen` (m,) values of a feature, from rows (n,) with `known` values and targets `y`.
 
-    A number is cut at its 20-quantiles, a category stands for itself, missing is a bin; the mean of the target in a
-    bin (a regressogram; Tukey 1961), or the share of each class, is drawn towards that of all rows by 10 rows.
+    A number is cut at its 20-quantiles, a category is a bin, and so are missing values. The mean target of a bin (a
+    regressogram; Tukey 1961), or the share of each class, is drawn to the overall one by 10 rows.
     """
     ours, theirs, bins = _bins(known, unseen)
     classes = None if problem == "regression" else np.unique(np.asarray(y))
@@ -35,7 +35,7 @@ def bin_means(known: pd.Series, y: pd.Series, unseen: pd.Series, problem: Proble
 
 
 def _bins(known: pd.Series, unseen: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """The bin of each known and each unseen value, and how many there are; the last but one is "missing"."""
+    """Return the bin of each known and each unseen value, and the number of bins; the last but one is "missing"."""
     kinds = pd.api.types
     if kinds.is_datetime64_any_dtype(known.dtype):
         known, unseen = (part.astype("int64").where(part.notna()) for part in (known, unseen))

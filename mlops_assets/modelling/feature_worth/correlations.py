@@ -1,4 +1,4 @@
-"""Features that say nearly the same, in groups: each can be done without as long as another of its group stays."""
+"""Groups of correlated features: a model can do without one of them as long as another of its group stays."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MOST_CATEGORIES = 100
 
 
 def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
-    """Groups of two and more columns of `X` (n, columns), all pairs of which are associated by `least` or more.
+    """Return groups of two or more columns of `X` (n, columns), all pairs of which are associated by `least` or more.
 
-    Complete linkage, so that a chain of neighbours is no group. Groups and their members are in the order of the
-    columns. At most 5,000 rows, evenly spread, are looked at.
+    Complete linkage, so that a chain of neighbours is not a group. Groups and their members are in the order of the
+    columns. At most 5,000 rows, evenly spread, are used.
     """
     if X.shape[1] < 2:
         return []
@@ -33,12 +33,12 @@ def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
 
 
 def associations(X: pd.DataFrame) -> pd.DataFrame:
-    """How far one column tells another, from 0 to 1, for each pair of columns.
+    """Return how well each column predicts each other one, from 0 to 1.
 
-    Numbers, booleans and times: absolute rank correlation (Spearman 1904); a missing value counts as the mean rank.
-    Two categories: Cramer's V without its bias (Bergsma 2013). One of each: the root of the share of the ranks'
-    variance between the categories (epsilon squared; Kelley 1935). Of a column with more than 100 categories the 99
-    most frequent count and the others as one.
+    Numbers, booleans and times: absolute rank correlation (Spearman 1904); a missing value takes the mean rank. Two
+    categories: Cramer's V without its bias (Bergsma 2013). One of each: the root of the share of the ranks' variance
+    between the categories (epsilon squared; Kelley 1935). A column of more than 100 categories keeps the 99 most
+    frequent, and the others form one.
     """
     rows = np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).astype(int)
     part = X.iloc[rows]
@@ -62,7 +62,7 @@ def _is_ordered(column: pd.Series) -> bool:
 
 
 def _standard_ranks(column: pd.Series) -> Floats:
-    """Ranks (n,) of mean 0 and length 1; all 0 for a constant."""
+    """Return ranks (n,) of mean 0 and length 1; all 0 for a constant."""
     ranks = column.rank().to_numpy(dtype=np.float64, na_value=np.nan)
     known = ~np.isnan(ranks)
     centred = np.where(known, ranks - (ranks[known].mean() if known.any() else 0.0), 0.0)
@@ -71,7 +71,7 @@ def _standard_ranks(column: pd.Series) -> Floats:
 
 
 def _codes(column: pd.Series) -> NDArray[np.int64]:
-    """Categories as numbers, the most frequent first; missing is one of them."""
+    """Return categories as numbers, the most frequent first; missing is one of them."""
     text = column.astype(object).where(column.notna(), None).map(str)
     counts = text.value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
     codes = np.asarray(pd.Index(counts.index).get_indexer(pd.Index(text)), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a feature costs: memory for each row, and time for each prediction."""
+"""The cost of a feature: memory for each row, and time for each prediction."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _TIMES = 7
 
 
 def bytes_a_row(X: pd.DataFrame) -> dict[str, float]:
-    """Bytes of memory that a row of each column of `X` (n, columns) takes, text with its length, on 2,000 rows."""
+    """Return the bytes of memory a row of each column of `X` (n, columns) takes, with its text, on 2,000 rows."""
     part = X.iloc[:MOST_ROWS]
     return {str(name): float(part[name].memory_usage(index=False, deep=True)) / max(len(part), 1) for name in X.columns}
 
 
 def milliseconds(model: Any, X: pd.DataFrame) -> float:
-    """Milliseconds of processor time on one thread to preprocess and predict 1,000 rows, the least of seven.
+    """Return the milliseconds of processor time on one thread to preprocess and predict 1,000 rows, the least of seven.
 
-    Rows repeat where there are fewer. Processor time, since a busy machine doubles that of the clock; still,
-    differences under half a millisecond are noise. What a feature costs is the difference between a model with and
-    one without it. What the feature function takes is not in it: it makes all columns at once.
+    Rows repeat if there are fewer. A busy machine doubles the clock's time, so processor time is measured. Still,
+    differences under half a millisecond are noise. The cost of a feature is the difference between a model with it and
+    one without it. The time of the feature function is not included: it makes all columns at once.
     """
     rows = X.iloc[[position % len(X) for position in range(_TIMED_ROWS)]]
     seconds = []

@@ -1,4 +1,4 @@
-"""How far two models are from one another on rows whose labels are known, and how far the first is from the labels."""
+"""The distance of two models on rows with known labels, and the distance of the first one from the labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops_assets.modelling.predictions import Predictions
 
 @dataclass(frozen=True)
 class Distances:
-    """Root mean squares over `rows`: of numbers, or of the probabilities of all classes (labels are certain).
+    """Root mean squares over `rows`: of numbers, or of the probabilities of all classes (a label has probability 1).
 
     `apart` is between both models, `error` between the first one and the labels, `spread` of the labels about their
     mean.
@@ -25,7 +25,7 @@ class Distances:
 
 
 def distances(y: pd.Series, one: Predictions, other: Predictions) -> Distances:
-    """Compare what two models say of n >= 1 rows with labels `y` (n,); classes unknown to one have probability 0."""
+    """Compare two models' predictions of n >= 1 rows with labels `y` (n,); an unknown class has probability 0."""
     if one.classes is None:
         labels, first, second = (_numbers(each) for each in (y, one.value, other.value))
     else:
@@ -42,7 +42,7 @@ def _numbers(values: Any) -> np.ndarray:
 
 
 def _probabilities(said: Predictions, classes: Sequence[Any]) -> np.ndarray:
-    """(n, k) for all k classes; certain where the model gives labels alone."""
+    """Return probabilities (n, k) of all k classes; 0 and 1 if the model predicts labels only."""
     if said.probability is None:
         return _certain(said.value, classes)
     known = pd.DataFrame(said.probability, columns=pd.Index(np.asarray(said.classes)))

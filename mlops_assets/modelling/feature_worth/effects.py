@@ -1,4 +1,4 @@
-"""By how much a metric changes, with an interval, when a model is judged with and without something."""
+"""The change of a metric, with an interval, if a model is judged with and without something."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mlops_assets.statistics.standard_errors import error_of_mean
 
 @dataclass(frozen=True)
 class Effect:
-    """A change of a metric in its units, positive where what is tested is worth something, and its 95% bounds.
+    """A change of a metric in its units, positive if the tested feature is of use, and its 95% bounds.
 
-    `p_harms` is the one-sided p of "it is worth nothing or more": small where it harms. Bounds and p are NaN where
-    the metric tells no influence of single rows.
+    `p_harms` is the one-sided p of "it is worth nothing or more": small if it harms. Bounds and p are NaN if the metric
+    gives no influence of single rows.
     """
 
     value: float
@@ -28,9 +28,9 @@ class Effect:
 
 
 def effect(value: float, influence: Floats | None, groups: Groups | None = None, widened: float = 1.0) -> Effect:
-    """An effect from what each row contributes to it (n,), with Student's t; `widened` stretches the interval.
+    """Return an effect from each row's contribution (n,), with Student's t; `widened` stretches the interval.
 
-    Of a metric that is no mean, `influence` is the rows' influence (the infinitesimal jackknife; Efron 1982).
+    For a metric that is not a mean, `influence` is the rows' influence (the infinitesimal jackknife; Efron 1982).
     """
     nan = float("nan")
     if influence is None or not np.isfinite(influence).all() or not np.isfinite(value):
@@ -53,7 +53,7 @@ def difference(
     groups: Groups | None = None,
     widened: float = 1.0,
 ) -> Effect:
-    """How much better the metric is of one than of the other model's predictions for the same n rows, in pairs."""
+    """Return how much better the metric is for `better` than for `worse`, paired predictions of the same n rows."""
     sign = 1.0 if metric.greater_is_better else -1.0
     value = sign * (metric.function(y, better) - metric.function(y, worse))
     influence = None if metric.influence is None else sign * (metric.influence(y, better) - metric.influence(y, worse))
@@ -61,6 +61,6 @@ def difference(
 
 
 def score(metric: Metric, y: np.ndarray, said: Predictions, groups: Groups | None = None) -> Effect:
-    """The metric itself over n rows, as it is: here lower may be better, and `p_harms` means nothing."""
+    """Return the metric itself over n rows: here lower may be better, and `p_harms` has no meaning."""
     influence = None if metric.influence is None else metric.influence(y, said)
     return effect(metric.function(y, said), influence, groups)

@@ -1,4 +1,4 @@
-"""How much a model leans on each feature."""
+"""How much a model depends on each feature."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def permutation_importance_table(
     max_rows: int = 2_000,
     groups: Groups | None = None,
 ) -> pd.DataFrame:
-    """Permutation importance (Breiman 2001) of each column of `X`, greatest first.
+    """Return the permutation importance (Breiman 2001) of each column of `X`, greatest first.
 
-    Columns: feature, importance (how much worse the metric gets when the column is shuffled, in its units), std over
-    the repeats, low and high (95%), p_harms. Computed on at most `max_rows` rows, drawn by `seed`, in their order.
+    Columns: feature, importance (how much worse the metric gets if the column is shuffled, in its units), std over the
+    repeats, low and high (95%), p_harms. At most `max_rows` rows are used, drawn by `seed`, in their order.
     """
     found = permutation_importances(
         model, X, y, metric_name, [[name] for name in X.columns], seed, repeats, max_rows, groups
@@ -39,7 +39,7 @@ def permutation_importance_table(
 
 @dataclass(frozen=True)
 class Importance:
-    """The loss of the metric when columns are shuffled, and its standard deviation over the repeats."""
+    """The loss of the metric if columns are shuffled, and its standard deviation over the repeats."""
 
     effect: Effect
     std: float
@@ -56,11 +56,11 @@ def permutation_importances(
     max_rows: int = 2_000,
     groups: Groups | None = None,
 ) -> list[Importance]:
-    """The importance of each set of columns, whose rows are shuffled together.
+    """Return the importance of each set of columns, whose rows are shuffled together.
 
-    The interval counts every row twice over, as one that is scored with a stranger's value and as the one whose value
-    a stranger is given (the projection of a U-statistic; Hoeffding 1948): the second share is as large where the
-    feature is strong, and the spread over the repeats shows neither.
+    The interval counts every row twice: as the row that is scored with another row's value, and as the row that gives
+    its value (the projection of a U-statistic; Hoeffding 1948). The second share is as large if the feature is strong,
+    and the spread over the repeats shows neither.
     """
     random = np.random.default_rng(seed)
     rows = np.arange(len(X))
@@ -86,7 +86,7 @@ def permutation_importances(
 def _drops(
     metric: Metric, y: np.ndarray, whole: tuple[float, Floats | None], many: Predictions, orders: np.ndarray
 ) -> tuple[Floats, Floats | None]:
-    """How much worse the metric gets in each repeat (repeats,), and what each row contributes to their mean (n,)."""
+    """Return the loss of the metric in each repeat (repeats,), and what each row contributes to their mean (n,)."""
     sign = 1.0 if metric.greater_is_better else -1.0
     drops, contributions = [], np.zeros(len(y))
     for index, order in zip(np.arange(orders.size).reshape(orders.shape), orders, strict=True):
@@ -97,7 +97,7 @@ def _drops(
             continue
         change = sign * (whole[1] - changed)
         contributions += change
-        contributions[order] += change - change.mean()  # to the row whose value was lent
+        contributions[order] += change - change.mean()  # to the row that gives its value
     return np.array(drops), None if whole[1] is None else contributions / len(orders)
 
 

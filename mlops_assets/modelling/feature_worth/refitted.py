@@ -1,4 +1,4 @@
-"""The fitted model's own parameters fitted anew on fewer columns: what is lost without a feature, and it alone."""
+"""The fitted model's parameters, refitted on fewer columns: the loss without a feature, and the feature alone."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from mlops_assets.statistics.groups import Groups
 
 @dataclass(frozen=True)
 class Refits:
-    """By columns, as tuples: the metric `alone`, what is lost `without` them, the milliseconds of 1,000 rows that
-    they take, and why a fit `failed`. `alone` has single columns only."""
+    """By columns: metric `alone` (of one), loss `without` them, milliseconds of 1,000 rows, why a fit `failed`."""
 
     alone: Mapping[tuple[str, ...], Effect]
     without: Mapping[tuple[str, ...], Effect]
@@ -37,10 +36,9 @@ def refits(
 ) -> Refits:
     """Fit on `train` with all columns, without each of `sets`, and on each single column; judge on `holdout` (m,).
 
-    All are fitted on the same n rows, and losses are taken in pairs. Their intervals are widened by sqrt(1 + m / n),
-    since other training rows would have given other models (Nadeau & Bengio 2003, "Inference for the generalization
-    error"). `groups` are those of the rows to
-    judge on.
+    All are fitted on the same n rows, and losses are paired. Other training rows would give other models, so sqrt(1 + m
+    / n) widens the intervals (Nadeau & Bengio 2003, "Inference for the generalization error"). `groups` are those of
+    the holdout rows.
     """
     y = np.asarray(holdout[1])
     everything = list(train[0].columns)
@@ -62,13 +60,13 @@ def refits(
             if len(columns) == 1:
                 single = fit(with_columns(fitted, columns), train[0][list(columns)], train[1])
                 alone[columns] = score(metric, y, predict(single, holdout[0][list(columns)]), groups)
-        except MlopsAssetsError as reason:  # such as a Pipeline of the user's that needs a certain column
+        except MlopsAssetsError as reason:  # such as a user's Pipeline that needs a certain column
             failed[columns] = str(reason)
     return Refits(alone, without, times, failed)
 
 
 def with_columns(fitted: Any, columns: Collection[str]) -> Any:
-    """The model unfitted, with its parameters; a ColumnTransformer in it picks only these of the columns it names."""
+    """Return the model unfitted, with its parameters; a ColumnTransformer in it picks only columns of `columns`."""
     model = sklearn.base.clone(fitted)
     parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     for part in parts:
@@ -79,7 +77,7 @@ def with_columns(fitted: Any, columns: Collection[str]) -> Any:
 
 
 def _named(picked: Any, columns: Collection[str]) -> Any:
-    """What a transformer picks, less what is not among the columns; a selector that names nothing stays as it is."""
+    """Return a transformer's columns, restricted to `columns`; a selector that names no column stays unchanged."""
     if isinstance(picked, str):
         return picked if picked in columns else ""
     if isinstance(picked, list | tuple | pd.Index | np.ndarray) and all(isinstance(name, str) for name in picked):

@@ -1,4 +1,4 @@
-"""Whether each feature earns its place: what is lost without it, what it tells alone, and what it costs."""
+"""Whether each feature earns its place: the loss without it, its value alone, and its cost."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Verdict = Literal["earns", "replaceable", "earns nothing", "harms", "not known"]
 
 @dataclass(frozen=True)
 class FeatureTest:
-    """One feature, or a group of correlated ones, which is tested like one.
+    """One feature, or a group of correlated ones that is tested like one.
 
-    `importance`: loss of the metric when its values are shuffled. `alone`: the metric of this feature alone, None for
-    a group. `without`: loss of the metric when the model is fitted without it, None where that was not asked for,
-    leaves no column, or failed (`failed` says why). `group`: number of the group of correlated features. `missing`:
+    `importance`: loss of the metric if its values are shuffled. `alone`: the metric of this feature alone, None for a
+    group. `without`: loss of the metric if the model is fitted without it. It is None if not requested, if no column is
+    left, or if the fit failed (`failed` says why). `group`: number of the group of correlated features. `missing`:
     share from 0 to 1. `bytes`: of memory for a row. `milliseconds`: that 1,000 predictions take less without it.
     """
 
@@ -52,7 +52,7 @@ class FeatureTest:
 
     @property
     def effect(self) -> Effect:
-        """What the verdict rests on first: the loss without it where that is known, else the importance."""
+        """What the verdict uses first: the loss without it if known, else the importance."""
         return self.without or self.importance
 
 
@@ -66,18 +66,18 @@ def feature_tests(
     ablation: bool = False,
     groups: Groups | None = None,
 ) -> list[FeatureTest]:
-    """Test each feature of a fitted model, and each group of correlated ones, the one that matters most first.
+    """Test each feature of a fitted model, and each group of correlated ones; the greatest effect first.
 
     train, holdout: X (rows, columns) and y (rows,), in order of time; the newest 5,000 rows of each are used.
-    groups: those of the holdout's rows, such as customers. With `ablation` the model is fitted anew without and with
-    only each feature; else `alone` is from `bin_means`.
+    groups: those of the holdout's rows, such as customers. With `ablation` the model is refitted without each feature
+        and with it only; else `alone` is from `bin_means`.
 
-    harms: the model is better without it, p at most 0.025 after Holm over the features (1979): to throw a feature out
-    is a claim. earns: the interval of its own loss is above zero; no correction, since to keep one too many costs
-    little. Neither for less than a thousandth of the metric. replaceable: the model uses it, or its group earns, but
-    the others can take its place. earns nothing: nothing was shown of it. not known: the metric tells no interval.
-    What is judged is the loss without it where the model was fitted anew, else the importance, which cannot see what
-    a feature does wrong in training only.
+    harms: the model is better without it, p at most 0.025 after Holm (1979) over the features: to drop a feature is a
+        claim. earns: the interval of its own loss is above zero; no correction, since one feature too many costs
+        little. Neither applies below a thousandth of the metric. replaceable: the model uses it, or its group earns,
+        but the others can replace it. earns nothing: no effect was shown. not known: the metric gives no interval. The
+        loss without it is judged if the model was refitted, else the importance, which does not see harm done in
+        training only.
     """
     train, judged = _newest(train), _newest(holdout)
     newest = None if groups is None else groups.take(np.arange(len(holdout[1]) - len(judged[1]), len(holdout[1])))
@@ -107,7 +107,7 @@ def feature_tests(
 
 
 def _judged(tests: Sequence[FeatureTest], least: float) -> list[FeatureTest]:
-    """The tests with their verdicts, effects under `least` counting for nothing."""
+    """Return the tests with their verdicts; effects under `least` count as nothing."""
     p = np.array([test.effect.p_harms for test in tests])
     single = np.array([len(test.columns) == 1 for test in tests])
     p[single] = holm_adjusted(p[single])

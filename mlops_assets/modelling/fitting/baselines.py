@@ -11,7 +11,7 @@ from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem
 
-# More rows make the yardstick slower, hardly better.
+# More rows make the baseline slower, hardly better.
 MOST_ROWS_LINEAR = 50_000
 
 
@@ -24,12 +24,12 @@ def baselines(
     seed: int,
     names: Collection[str] = ("dummy", "previous", "linear"),
 ) -> dict[str, Predictions]:
-    """Predictions for the holdout by those `names`d of the three; rows in order of time on both sides.
+    """Return predictions for the holdout by the baselines in `names`; rows are in order of time on both sides.
 
-    dummy: the mean of the training labels, or the shares of the classes. previous: the label of the row before, as
-    if labels came at once; its probability is how often a label repeats in training (Laplace's rule of succession).
-    linear: Ridge or LogisticRegression on the newest 50,000 training rows, without columns of times; left out where
-    no linear model can be fitted (no usable column, or one class among those rows).
+    dummy: the mean of the training labels, or the shares of the classes. previous: the label of the row before, as if
+        labels came at once; its probability is how often a label repeats in training (Laplace's rule of succession).
+    linear: Ridge or LogisticRegression on the newest 50,000 training rows, without columns of times. It is left out if
+        no linear model can be fitted (no usable column, or one class among those rows).
     """
     found = {
         "dummy": _dummy(y_train, len(y_holdout), problem),
@@ -76,7 +76,7 @@ def _linear(
     try:
         model = build(name, params, X, problem, seed)
         with warnings.catch_warnings():
-            # A yardstick that has not quite converged is still a yardstick.
+            # A baseline that has not quite converged still serves.
             warnings.simplefilter("ignore")
             return predict(model.fit(X, y), X_holdout)
     except (MlopsAssetsError, ValueError, TypeError):

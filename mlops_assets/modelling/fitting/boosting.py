@@ -1,4 +1,4 @@
-"""XGBoost, LightGBM and CatBoost by their scikit-learn faces: quiet, seeded, and with labels of any kind."""
+"""XGBoost, LightGBM and CatBoost by their scikit-learn interfaces: quiet, seeded, and with labels of any kind."""
 
 import sys
 from typing import Any
@@ -10,10 +10,10 @@ _CATBOOST_TALKS = ("verbose", "silent", "logging_level", "verbose_eval")
 
 
 def settled(estimator: Any, seed: int) -> Any:
-    """The estimator with what a run needs of it, unless it says so itself; others are given back as they are.
+    """Return the estimator with the settings that a run needs, unless it has its own; others are returned unchanged.
 
-    LightGBM and CatBoost print nothing, CatBoost writes no files and has the seed. XGBoost takes classes 0 to k-1 only
-    and CatBoost gives some back as text: the one voter of a soft vote gets them numbered, and labels come out.
+    LightGBM and CatBoost print nothing; CatBoost writes no files and gets the seed. XGBoost takes classes 0 to k-1
+    only; CatBoost returns some as text. As the one voter of a soft vote they get numbers, and labels come out.
     """
     module = type(estimator).__module__.partition(".")[0]
     if module not in _MODULES:
@@ -38,7 +38,7 @@ def _of_catboost(given: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 def requirements(model: Any) -> list[str]:
-    """Requirements "name==version" of those of the three libraries that a fitted Pipeline uses."""
+    """Return requirements "name==version" of those of the three libraries that a fitted Pipeline uses."""
     try:
         parts = list(model.get_params(deep=True).values())
     except (AttributeError, TypeError):

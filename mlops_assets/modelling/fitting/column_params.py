@@ -1,4 +1,4 @@
-"""Parameters of estimators that speak of columns: by name only, since preprocessing moves columns and adds some."""
+"""Parameters of estimators that refer to columns: by name only, since preprocessing moves columns and adds some."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -18,17 +18,17 @@ _BY_NAME = {
 
 
 def speaks_of_columns(parameter: str) -> bool:
-    """Whether a parameter, also of an estimator within another ("est__monotonic_cst"), names or numbers columns."""
+    """Return whether a parameter, also of an inner estimator ("est__monotonic_cst"), names or numbers columns."""
     return parameter.rpartition("__")[2] in _BY_NAME
 
 
 def named_columns(
     estimator: Any, params: Mapping[str, Any], columns: Sequence[str], numeric: Collection[str]
 ) -> list[str]:
-    """The columns that such parameters of an estimator name, in the order of `columns`.
+    """Return the columns that such parameters of an estimator name, in the order of `columns`.
 
-    `numeric`: those that can rise or fall. Raises `DeclarationError`, with the form by name, for positions, names that
-    are not features, and for groups or signs of an estimator within another, which may itself leave columns out.
+    `numeric`: those that can rise or fall. Raises `DeclarationError`, with the form by name, for positions and unknown
+    names. It also refuses groups or signs of an inner estimator, which may itself leave columns out.
     """
     named: set[str] = set()
     for parameter, value in params.items():
@@ -38,9 +38,9 @@ def named_columns(
 
 
 def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
-    """The parameters of an estimator that it takes by position only, for columns in the order in which they reach it.
+    """Return the parameters that an estimator takes by position only, for columns in the order in which they reach it.
 
-    Signs are given by name where the estimator takes names: it may then get other columns after those named.
+    Signs are given by name if the estimator takes names: it may then get other columns after those named.
     """
     found: dict[str, Any] = {}
     kind = type(estimator).__name__
@@ -49,7 +49,7 @@ def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
             continue
         if parameter in _SIGNS and not kind.startswith(_SIGNS_BY_NAME):
             signs = [value.get(name, 0) for name in order]
-            # scikit-learn cannot copy a CatBoost that holds a list; it takes the same as a text.
+            # scikit-learn cannot copy a CatBoost that holds a list; a text means the same to it.
             found[parameter] = f"({','.join(map(str, signs))})" if kind.startswith("CatBoost") else signs
         elif parameter in _GROUPS:
             found[parameter] = [[order.index(name) for name in order if name in group] for group in value]
@@ -83,7 +83,7 @@ def _names(
 
 
 def _by_name(parameter: str, value: Any) -> set[str] | None:
-    """The names in a value; None where it is of numbers, or of another form."""
+    """Return the names in a value; None if it holds numbers, or has another form."""
     if parameter in _SIGNS:
         parts = list(value) if isinstance(value, Mapping) else [None]
     elif isinstance(value, Mapping) or not hasattr(value, "__iter__"):

@@ -1,4 +1,4 @@
-"""From a declared estimator, a name or a function, to one sklearn Pipeline that holds its preprocessing."""
+"""Build one sklearn Pipeline, with its preprocessing, from a declared estimator: a name or a function."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def build(
     y: pd.Series | None = None,
     by: Decided | None = None,
 ) -> Any:
-    """An unfitted Pipeline of the steps "preprocess" and "model" for the columns of `X` (n, columns).
+    """Return an unfitted Pipeline of the steps "preprocess" and "model" for the columns of `X` (n, columns).
 
-    `estimator` is a dotted name, a class or a function that returns an estimator; a Pipeline that it returns is
-    used as it is. Every `random_state` that is None becomes `seed`. Columns are picked by name, so their order does
-    not matter when scoring and others are ignored. Numbers and booleans: kept, with NaN, for estimators that take NaN;
-    else filled with the median and scaled. Text and categories: one-hot, where categories seen fewer than 10 times or
-    beyond 30 share a column; for histogram gradient boosting ordinal codes, unknown ones as NaN, and a step "varying"
-    that drops columns without two values. Parameters that speak of columns, such as `monotonic_cst`, go by name.
-    `by`, with the labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold.
-    Raises `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
+    `estimator` is a dotted name, a class or a function that returns an estimator; a Pipeline that it returns is used
+    unchanged. Every `random_state` that is None becomes `seed`. Columns are picked by name, so their order does not
+    matter when scoring, and others are ignored. Numbers and booleans: kept, with NaN, for estimators that take NaN;
+    else filled with the median and scaled. Text and categories: one-hot; categories with fewer than 10 rows or beyond
+    30 share a column. Histogram gradient boosting: ordinal codes, NaN for unknown ones, and a step "varying" that drops
+    columns without two values. Parameters that refer to columns, such as `monotonic_cst`, go by name. `by`, with the
+    labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold. Raises
+    `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
     """
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
@@ -65,7 +65,7 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
                 raise DeclarationError(f"estimator {shown(name)} takes no parameter {shown(param)}. {hint}")
     try:
         built = factory(**params)
-    except Exception as error:  # the factory is the user's
+    except Exception as error:  # the user's factory may raise anything
         raise DeclarationError(f"estimator {shown(name)} could not be built: {reason(error)}.") from error
     if not _is_estimator(built):
         raise DeclarationError(
@@ -75,7 +75,7 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
 
 
 def _is_estimator(built: Any) -> bool:
-    """Whether it can be fitted and will predict; a stacking estimator shows `predict` only once it is fitted."""
+    """Return whether it can be fitted and will predict; a stacking estimator has `predict` only once it is fitted."""
     if inspect.isclass(built) or not hasattr(built, "fit"):
         return False
     if hasattr(built, "predict"):
@@ -89,7 +89,7 @@ def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        # Some callables written in C do not tell.
+        # Some callables written in C have no signature.
         return None
 
 

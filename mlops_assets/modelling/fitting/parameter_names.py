@@ -1,4 +1,4 @@
-"""Parameters of an estimator by the names that a declaration gives them, wherever in its Pipeline they are."""
+"""Parameters of an estimator by the names that a declaration gives them, at any depth of its Pipeline."""
 
 import inspect
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from mlops_assets.text import did_you_mean, shown
 
 
 def full_name(name: str, pipeline: Any) -> str:
-    """A parameter as `Pipeline.set_params` takes it: of a step by "step__name", else of the estimator in the last step.
+    """Return the name for `Pipeline.set_params`: "step__name" as it is, else of the last step's estimator.
 
-    Where that estimator holds another, as the one for thresholds, calibration or labels does, and has no such parameter
-    itself, it is that of the one within. Raises `DeclarationError` where there is none.
+    If that estimator lacks the parameter and holds another, as for thresholds, calibration or labels, the inner one's
+    is meant. Raises `DeclarationError` for an unknown parameter.
     """
     known = pipeline.get_params(deep=True)
     if name in known and "__" in name:
@@ -27,12 +27,12 @@ def full_name(name: str, pipeline: Any) -> str:
 
 
 def full_names(params: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:
-    """The same parameters by their full names."""
+    """Return the same parameters by their full names."""
     return {full_name(name, pipeline): value for name, value in params.items()}
 
 
 def _taken(estimator: Any) -> Mapping[str, Any]:
-    """Parameters of the constructor: CatBoost lists only those that were given."""
+    """Return the parameters of the constructor, since CatBoost lists only those that were given."""
     try:
         return inspect.signature(type(estimator).__init__).parameters
     except (TypeError, ValueError):

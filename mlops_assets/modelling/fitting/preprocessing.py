@@ -1,4 +1,4 @@
-"""What comes before an estimator in its Pipeline: gaps filled, numbers scaled, text encoded, as the estimator needs."""
+"""The steps before an estimator in its Pipeline: fill gaps, scale numbers, encode text, as the estimator requires."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlops_assets.text import shown
 
 
 def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
-    """Unfitted steps, the last of them "model", for the columns of `X` (n, columns); see `estimators.build`.
+    """Return unfitted steps, the last of them "model", for the columns of `X` (n, columns); see `estimators.build`.
 
-    An estimator whose parameters name columns gets a DataFrame, text as one column of ordinal codes each, and its
-    parameters by position where it takes no names; it is a copy then.
+    An estimator whose parameters name columns gets a DataFrame, with each text as one column of ordinal codes. It is
+    then a copy, with its parameters by position if it takes no names.
     """
     numbers, booleans, categories = _columns_by_kind(X)
     own = [name for name in params_of(estimator) if speaks_of_columns(name)]
@@ -51,7 +51,7 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
 
 
 def _with_values(X: pd.DataFrame, named: Collection[str]) -> set[str]:
-    """The columns to learn from: of one without any value it is not known what it will hold when it has some."""
+    """Return the columns to train on: nothing is known of the later values of a column without any value."""
     there = {name for name in X.columns if name in named or X[name].notna().any()}
     return there or set(X.columns)
 
@@ -78,7 +78,7 @@ def _ordinal(estimator: Any) -> Any:
 
 
 def _varying(X: pd.DataFrame, named: Collection[str]) -> Any:
-    """Drops columns without two values, but none that a parameter names; those come first."""
+    """Drop columns without two values, but none that a parameter names; those come first."""
     if not named:
         return sklearn.feature_selection.VarianceThreshold()
     rest = [name for name in X.columns if name not in named and X[name].nunique() > 1]
@@ -90,7 +90,7 @@ def _varying(X: pd.DataFrame, named: Collection[str]) -> Any:
 
 
 def takes_nan(estimator: Any) -> bool:
-    """Whether an estimator learns from NaN as it is."""
+    """Return whether an estimator learns from NaN without imputation."""
     if not hasattr(estimator, "__sklearn_tags__") or not sklearn.utils.get_tags(estimator).input_tags.allow_nan:
         return False
     # A stacking estimator with `passthrough` says what its first layer takes; the final one gets the features too.
@@ -100,7 +100,7 @@ def takes_nan(estimator: Any) -> bool:
 
 
 def is_histogram(estimator: Any) -> bool:
-    """Whether it is histogram gradient boosting of sklearn, which takes columns by name and text as ordinal codes."""
+    """Return whether it is sklearn's histogram gradient boosting: columns by name, text as ordinal codes."""
     return type(estimator).__name__.startswith("HistGradientBoosting")
 
 
@@ -127,7 +127,7 @@ def _columns_by_kind(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
 
 
 def params_of(estimator: Any) -> dict[str, Any]:
-    """Parameters of an estimator and of those within it, as sklearn names them."""
+    """Return the parameters of an estimator and of its inner ones, as sklearn names them."""
     try:
         return dict(estimator.get_params(deep=True))
     except (AttributeError, TypeError):

@@ -49,7 +49,7 @@ def fit(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
     """Fit the Pipeline on all rows of `X` (n, columns) and `y` (n,) and return it; `TrainingError` says why not."""
     try:
         return _fitted(pipeline, X, y)
-    except Exception as error:  # estimators raise whatever they like on data they dislike
+    except Exception as error:  # estimators may raise anything on data they cannot handle
         numbers = X.select_dtypes(include="number").astype("float64")
         infinite = [name for name in numbers.columns if np.isinf(numbers[name]).any()]
         where = f" Columns with infinite values: {shown(infinite)}." if infinite else ""
@@ -73,16 +73,16 @@ def search(
 ) -> SearchResult:
     """Try parameters on the folds, then fit the best on all rows.
 
-    space: for each parameter of the estimator (or "step__parameter") a list of values, or a range
-        {"low", "high", "log"?, "step"?}; integer bounds give integers, both bounds included.
-    method: "grid" tries all combinations (at most `trials`), "random" draws `trials`, "halving" starts `trials` on
-        few rows and keeps the best third on three times as many (Jamieson & Talwalkar 2016), "optuna" proposes
-        `trials` by TPE (Bergstra et al. 2011).
-    scoring: a metric of ours ("rmse"; a smaller error counts as higher), a scorer of sklearn, or one's own.
+    space: for each parameter of the estimator (or "step__parameter") a list of values, or a range {"low", "high",
+        "log"?, "step"?}; integer bounds give integers, both bounds included.
+    method: "grid" tries all combinations (at most `trials`). "random" draws `trials`. "halving" starts `trials` on few
+        rows and keeps the best third on three times as many (Jamieson & Talwalkar 2016). "optuna" proposes `trials` by
+        TPE (Bergstra et al. 2011).
+    scoring: a metric of the pack ("rmse"; a smaller error scores higher), a scorer of sklearn, or the user's own.
     progress: called with each trial when it is done, in order; for "halving" after all are done.
 
-    Ties go to the earlier trial, NaN never wins. Runs through joblib, so its backends apply. Raises
-    `DeclarationError` for a space that cannot be tried, `TrainingError` with the first reason if all trials fail.
+    Ties go to the earlier trial, NaN never wins. Runs through joblib, so its backends apply. Raises `DeclarationError`
+    for a space that cannot be tried, `TrainingError` with the first reason if all trials fail.
     """
     if not space or trials < 1:
         raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
@@ -126,7 +126,7 @@ class _Task:
         )
 
 
-# Each gives (rung, trial); only trials of the highest rung, which saw the most rows, compare.
+# Each method yields (rung, trial); only trials of the highest rung, which used the most rows, compare.
 _Rungs = Iterator[tuple[int, Trial]]
 
 
@@ -229,13 +229,13 @@ _METHODS: dict[str, Callable[[_Task, Space, int, int, int], _Rungs]] = {
 
 def _fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
     with warnings.catch_warnings():
-        # Of columns without any value, which the step "varying" is there to drop.
+        # It is about columns without any value, which the step "varying" drops.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn\.feature_selection")
         return pipeline.fit(X, y)
 
 
 def _fit_keeping_reasons(halving: Any, task: _Task) -> str | None:
-    """Fit sklearn's search; what it says of failed fits comes back as one line instead of a warning."""
+    """Fit sklearn's search; its message on failed fits is returned as one line instead of a warning."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", sklearn.exceptions.FitFailedWarning)

@@ -1,4 +1,4 @@
-"""What a search may choose from: lists of values and ranges of numbers, checked before anything is fitted."""
+"""The values that a search may choose from: lists and ranges of numbers, checked before anything is fitted."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from mlops_assets.text import did_you_mean, shown
 
 @dataclass(frozen=True)
 class Choices:
-    """Values to choose from."""
+    """A list of values to choose from."""
 
     values: tuple[Any, ...]
 
     def listed(self) -> tuple[Any, ...] | None:
-        """All values."""
+        """Return all values."""
         return self.values
 
     def draw(self, random: np.random.Generator) -> Any:
-        """One value, each as likely."""
+        """Return one value, each with the same probability."""
         return self.values[int(random.integers(len(self.values)))]
 
     def suggest(self, name: str, trial: Any) -> Any:
-        """The value that an Optuna trial proposes."""
+        """Return the value that an Optuna trial proposes."""
         # By position: Optuna takes only plain values as choices, and an estimator takes more (tuples, objects).
         return self.values[trial.suggest_categorical(name, list(range(len(self.values))))]
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole if the bounds and the step are; `log` draws by magnitude."""
+    """Numbers from `low` to `high`, both included; integers if bounds and step are; `log` draws by magnitude."""
 
     low: float
     high: float
@@ -48,14 +48,14 @@ class Range:
         return all(isinstance(bound, int) for bound in (self.low, self.high, self.step or 1))
 
     def listed(self) -> tuple[Any, ...] | None:
-        """All values if the range has a step, else None."""
+        """Return all values if the range has a step, else None."""
         if self.step is None:
             return None
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
         return tuple(self.low + number * self.step for number in range(count))
 
     def draw(self, random: np.random.Generator) -> Any:
-        """One number of the range."""
+        """Return one number of the range."""
         values = self.listed()
         if values is not None:
             return values[int(random.integers(len(values)))]
@@ -63,14 +63,14 @@ class Range:
             return int(random.integers(int(self.low), int(self.high), endpoint=True))
         if not self.log:
             return float(random.uniform(self.low, self.high))
-        # Half a step further at both ends, so that the bounds of whole numbers are as likely as what lies between.
+        # Half a step wider at both ends, so that the bounds of integers are as likely as the values between.
         margin = 0.5 if self.whole else 0.0
         value = math.exp(random.uniform(math.log(self.low - margin), math.log(self.high + margin)))
         value = min(max(round(value) if self.whole else value, self.low), self.high)
         return int(value) if self.whole else float(value)
 
     def suggest(self, name: str, trial: Any) -> Any:
-        """The number that an Optuna trial proposes."""
+        """Return the number that an Optuna trial proposes."""
         if self.whole:
             return trial.suggest_int(name, self.low, self.high, step=int(self.step or 1), log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
@@ -80,12 +80,12 @@ Space = dict[str, Choices | Range]
 
 
 def as_space(space: Mapping[str, Sequence[Any] | Mapping[str, Any]]) -> Space:
-    """The declared space, checked; `DeclarationError` names the parameter and what is wrong with it."""
+    """Return the declared space, checked; `DeclarationError` names the parameter and what is wrong with it."""
     return {name: _range(name, of) if isinstance(of, Mapping) else _choices(name, of) for name, of in space.items()}
 
 
 def combinations(space: Space) -> list[dict[str, Any]] | None:
-    """All combinations, the last parameter varying fastest; None if a range without a step makes them endless."""
+    """Return all combinations, the last parameter varying fastest; None if a range without a step is endless."""
     values = [of.listed() for of in space.values()]
     if any(each is None for each in values):
         return None
@@ -93,7 +93,7 @@ def combinations(space: Space) -> list[dict[str, Any]] | None:
 
 
 def candidates(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` combinations drawn by `seed`; without repetition, and at most all of them, if they can be listed."""
+    """Return `count` combinations drawn by `seed`; without repetition, and at most all, if they can be listed."""
     random = np.random.default_rng(seed)
     size = math.prod(len(of.listed() or ()) or count + 1 for of in space.values())
     if size <= 100_000:

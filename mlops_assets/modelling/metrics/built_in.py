@@ -1,4 +1,4 @@
-"""The metrics of the pack, and what each becomes row by row."""
+"""The metrics of the pack, and their row-by-row form."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _wrong(y: np.ndarray, predictions: Predictions) -> np.ndarray:
 
 
 def _class_counts(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Columns (n, 2 k): for each class that F1 is taken of, whether it was said rightly, then truth + said."""
+    """Return columns (n, 2 k): for each class of F1, whether it was predicted correctly, then truth + predicted."""
     classes = _classes(predictions)
     labels = classes[-1:] if len(classes) == 2 else np.unique(np.concatenate([y, predictions.value]))
     truth, said = (values[:, None] == labels for values in (y, predictions.value))
@@ -97,7 +97,7 @@ def _f1_from_means(means: np.ndarray) -> np.ndarray:
 
 
 def _error_and_spread(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Columns (n, 3): squared error, the label from the mean of all, and its square."""
+    """Return columns (n, 3): squared error, deviation of the label from the mean, and its square."""
     centred = y.astype(np.float64) - y.astype(np.float64).mean()
     return np.column_stack([_squared(y, predictions), centred, centred**2])
 
@@ -113,7 +113,7 @@ def _r2_from_means(means: np.ndarray) -> np.ndarray:
 def _influence_of_means(
     row_statistics: Callable[[np.ndarray, Predictions], np.ndarray], from_means: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[np.ndarray, Predictions], np.ndarray]:
-    """Influence by leaving out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
+    """Return the influence by leaving out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
 
     def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
         columns = np.asarray(row_statistics(y, predictions), dtype=np.float64)
@@ -165,7 +165,7 @@ def _of_means(
 
 
 def _of_ranking(name: str, of_two: Callable[[np.ndarray, np.ndarray], Ranking]) -> Metric:
-    """A ranking for two classes; for more, the mean over one class against the rest."""
+    """Return a ranking metric for two classes; for more, the mean over one class against the rest."""
 
     def rankings(y: np.ndarray, predictions: Predictions) -> list[Ranking]:
         probability, classes = probabilities(predictions), _classes(predictions)
@@ -190,7 +190,7 @@ def _of_ranking(name: str, of_two: Callable[[np.ndarray, np.ndarray], Ranking]) 
 METRICS: dict[str, Metric] = {
     each.name: each
     for each in (
-        # a mean of squares may come out a hair below 0 from differences of sums
+        # a mean of squares may be slightly below 0 after differences of sums
         _of_rows("rmse", "regression", _squared, lambda mean: np.sqrt(np.maximum(mean, 0.0))),
         _of_rows("mae", "regression", _absolute),
         _of_rows("mape", "regression", _relative),

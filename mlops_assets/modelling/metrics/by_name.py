@@ -15,15 +15,15 @@ from mlops_assets.modelling.problem import Problem
 from mlops_assets.text import did_you_mean, shown
 
 TWO_CLASSES_ONLY = {"precision", "recall", "jaccard", "positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
-"""Scorers of sklearn that take one of two classes for the positive one."""
+"""Scorers of sklearn that treat one of two classes as the positive one."""
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name: one of ours, any scorer of sklearn (`sklearn.metrics.get_scorer_names()`), or the
-    user's own ('package.module:name').
+    """Return the metric of this name: the pack's, a scorer of sklearn, or the user's own ('package.module:name').
 
-    The others are computed anew for each resample, so comparisons and intervals draw fewer; see `modelling.scorers`.
-    `DeclarationError` with the nearest name if there is none.
+    Scorers are those of `sklearn.metrics.get_scorer_names()`. Metrics that are not the pack's are computed again for
+    each resample, so comparisons and intervals draw fewer; see `modelling.scorers`. `DeclarationError` names the
+    nearest name if the metric is unknown.
     """
     if name in METRICS:
         return METRICS[name]
@@ -34,20 +34,20 @@ def metric(name: str) -> Metric:
 
 
 def default_metrics(problem: Problem) -> tuple[str, ...]:
-    """The metrics of a problem, the one to decide by first."""
+    """Return the metrics of a problem; the first one decides."""
     if problem == "regression":
         return ("rmse", "mae", "r2")
     return ("log_loss", "roc_auc", "accuracy") if problem == "binary" else ("log_loss", "accuracy")
 
 
 def scores(y: np.ndarray | pd.Series, predictions: Predictions, names: Sequence[str]) -> dict[str, float]:
-    """Each metric over all rows of `y` (n,); `DeclarationError` if one does not suit the predictions."""
+    """Return each metric over all rows of `y` (n,); `DeclarationError` if one does not suit the predictions."""
     labels = np.asarray(y)
     return {chosen.name: float(chosen.function(labels, predictions)) for chosen in suited(predictions, names)}
 
 
 def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
-    """The metrics of these names, all of which can be computed from such predictions; else `DeclarationError`."""
+    """Return the metrics of these names if all can be computed from such predictions; else raise `DeclarationError`."""
     kind = "regression" if predictions.classes is None else "classification"
     chosen = [metric(name) for name in names]
     for each in chosen:

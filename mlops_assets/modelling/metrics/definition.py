@@ -16,14 +16,14 @@ Reweighted: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 class Metric:
     """A metric as sklearn defines it, plus what a bootstrap needs.
 
-    `function(y, predictions)` gives the metric over all rows; NaN where it is not defined (no rows, one class) or a
+    `function(y, predictions)` gives the metric over all rows; NaN if it is not defined (no rows, one class) or a
     prediction is NaN. `row_loss(y, predictions)` gives (n,) losses, lower is better, whose mean `from_mean` turns into
-    the metric (elementwise on arrays); None for metrics that are no function of a mean over rows.
+    the metric (elementwise on arrays). It is None for metrics that are not a function of a mean over rows.
 
     Many resamples at once: `from_means` turns means (m, k) of `row_statistics(y, predictions)` (n, k) into (m,)
-    metrics. Rankings have `reweighted(y, predictions)` instead, from row weights (m, n) to (m,). Scorers of sklearn
-    and metrics of one's own have neither. `influence(y, predictions)` (n,) is by how much each row moves the metric,
-    times n.
+    metrics. Rankings have `reweighted(y, predictions)` instead, from row weights (m, n) to (m,). Scorers of sklearn and
+    the user's own metrics have neither. `influence(y, predictions)` (n,) is how much each row moves the metric, times
+    n.
     """
 
     name: str

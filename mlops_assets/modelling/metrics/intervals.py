@@ -1,4 +1,4 @@
-"""How sure a metric is: bootstrap intervals over all rows, and the metric slice by slice."""
+"""How certain a metric is: bootstrap intervals over all rows, and the metric slice by slice."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mlops_assets.modelling.metrics.by_name import scores, suited
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.predictions import Predictions
 
-# Scorers of sklearn are computed anew for each resample, so fewer are drawn.
+# Scorers of sklearn are computed again for each resample, so fewer are drawn.
 MOST_RESAMPLES_IN_A_LOOP = 200
 MOST_VALUES_OF_A_SLICE = 50
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric on all rows, and the bounds that hold it with 95% confidence; NaN where they cannot be known."""
+    """A metric on all rows, and the bounds that hold it with 95% confidence; NaN if they cannot be known."""
 
     value: float
     low: float
@@ -35,11 +35,11 @@ def intervals(
     blocks: np.ndarray | None = None,
     max_rows: int = 20_000,
 ) -> dict[str, Interval]:
-    """95% percentile bootstrap intervals (Efron & Tibshirani 1993, ch. 13) of metrics over n rows.
+    """Return 95% percentile bootstrap intervals (Efron & Tibshirani 1993, ch. 13) of metrics over n rows.
 
-    `blocks` (n,) names the block of each row: whole blocks are drawn, for rows that resemble their neighbours.
-    Beyond `max_rows` rows a sample of them is resampled and the spread scaled by the root of the share taken
-    (m out of n; Politis, Romano & Wolf 1999, ch. 2). Same inputs and seed, same intervals.
+    `blocks` (n,) names the block of each row: whole blocks are drawn, for autocorrelated rows. Beyond `max_rows` a
+    sample of the rows is resampled, and the spread scaled by the root of its share (m out of n; Politis, Romano & Wolf
+    1999, ch. 2). The same inputs and seed give the same intervals.
     """
     labels = np.asarray(y)
     chosen = suited(predictions, names)
@@ -68,11 +68,11 @@ def by_slice(
     names: Sequence[str],
     min_rows: int = 30,
 ) -> pd.DataFrame:
-    """The metrics for each value of each column of `slices` (n rows, in the order of `y`).
+    """Return the metrics for each value of each column of `slices` (n rows, in the order of `y`).
 
     Columns: slice, value, rows, one for each metric, note. Numbers with more than 10 distinct values are cut in
-    quartiles; of other columns the 50 most frequent values stand alone. Slices under `min_rows` rows get NaN and the
-    note "too few rows".
+    quartiles; of other columns the 50 most frequent values are used. Slices under `min_rows` rows get NaN and the note
+    "too few rows".
     """
     labels = np.asarray(y)
     if len(slices) != len(labels):
@@ -89,9 +89,9 @@ def by_slice(
 
 
 def rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
-    """The row positions of each value of a column; numbers with more than 10 distinct ones are cut in quartiles.
+    """Return the row positions of each value of a column; numbers with more than 10 distinct ones are cut in quartiles.
 
-    Of other columns the 50 most frequent values stand alone. Missing values come last, as "(missing)".
+    Of other columns the 50 most frequent values are used. Missing values come last, as "(missing)".
     """
     missing = np.asarray(column.isna())
     dtype = column.dtype
@@ -107,7 +107,7 @@ def rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Rows (m,) ordered by unit; `first` and `size` (u,) say where each unit's rows lie among them."""
+    """Rows (m,) ordered by unit; `first` and `size` (u,) give the position of each unit's rows among them."""
 
     rows: np.ndarray
     first: np.ndarray
@@ -116,7 +116,7 @@ class _Sample:
 
 
 def _sample(rows: int, blocks: np.ndarray | None, max_rows: int, seed: int) -> _Sample | None:
-    """The units (rows or blocks) that are drawn from; None with fewer than two."""
+    """Return the units (rows or blocks) to draw from; None if there are fewer than two."""
     unit = np.arange(rows) if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
     units = int(unit.max()) + 1 if rows else 0
     if units < 2:
@@ -133,7 +133,7 @@ def _sample(rows: int, blocks: np.ndarray | None, max_rows: int, seed: int) -> _
 
 
 def _draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks (k, units) of drawn units, bounded in memory; the same for every metric."""
+    """Yield chunks (k, units) of drawn units, bounded in memory; the same for every metric."""
     random = np.random.default_rng(seed)
     chunk = max(1, 2_000_000 // units)
     for begin in range(0, resamples, chunk):

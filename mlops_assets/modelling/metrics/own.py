@@ -1,4 +1,4 @@
-"""Metrics of one's own: functions and scorers that a declaration names as 'package.module:name'."""
+"""The user's own metrics: functions and scorers that a declaration names as 'package.module:name'."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from mlops_assets.text import shown
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """`function(y_true, said, **options)`, where said is what the model predicts, or its probabilities.
+    """`function(y_true, said, **options)`; `said` holds the model's predictions, or its probabilities.
 
-    Labels are as they are in the data. Of two classes the probability is that of the greater one (n,), else (n, k).
+    Labels are as they are in the data. For two classes the probability is of the greater one (n,), else (n, k).
     """
 
     name: str
@@ -26,15 +26,15 @@ class OwnMetric:
 
 
 def is_own(name: str) -> bool:
-    """Whether the name of a metric is that of one of the user's own."""
+    """Return whether a metric's name is one of the user's own."""
     return ":" in name
 
 
 def own_metric(name: str) -> OwnMetric:
-    """What a dotted name stands for: a function, of which less is better, or what sklearn's `make_scorer` gives.
+    """Return the metric of a dotted name: a function (lower is better), or a result of sklearn's `make_scorer`.
 
-    A function of an installed package counts where its first parameters are y_true and y_pred, y_score or the like.
-    Raises `DeclarationError` where it is neither. Imports the module that it names, and nothing else.
+    A function of an installed package counts if its first parameters are y_true and y_pred, y_score or the like. Raises
+    `DeclarationError` if it is neither. Imports the module that it names, and nothing else.
     """
     refuse_standard_library(name, "metric")
     found = resolve(name)

@@ -1,4 +1,4 @@
-"""Metrics of a ranking for two classes, for many weightings of the same rows: all sorting is done once."""
+"""Ranking metrics for two classes, for many weightings of the same rows: all sorting is done once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Ranking:
     """A metric of how scores rank n rows.
 
     `weighted(weights)` gives the metric (m,) for row weights (m, n), such as how often each of m resamples drew each
-    row; NaN where it is not defined. `influence` (n,) is by how much each row moves the metric, times n; its mean is 0.
+    row; NaN if it is not defined. `influence` (n,) is how much each row moves the metric, times n; its mean is 0.
     """
 
     weighted: Callable[[np.ndarray], np.ndarray]
@@ -21,9 +21,9 @@ class Ranking:
 
 
 def roc_auc(truth: np.ndarray, score: np.ndarray) -> Ranking:
-    """Area under the ROC curve as the share of pairs ranked rightly (Hanley & McNeil 1982).
+    """Return the area under the ROC curve: the share of correctly ranked pairs (Hanley & McNeil 1982).
 
-    Influence from the placement values of DeLong, DeLong & Clarke-Pearson (1988).
+    Influence is from the placement values of DeLong, DeLong & Clarke-Pearson (1988).
     """
     if not truth.any() or truth.all() or np.isnan(score).any():
         return _undefined(len(truth))
@@ -47,7 +47,7 @@ def roc_auc(truth: np.ndarray, score: np.ndarray) -> Ranking:
 
 
 def average_precision(truth: np.ndarray, score: np.ndarray) -> Ranking:
-    """Mean precision at each positive row, rows of equal score together, as sklearn defines it."""
+    """Return the mean precision at each positive row, rows of equal score together, as sklearn defines it."""
     if not truth.any() or np.isnan(score).any():
         return _undefined(len(truth))
     order = np.argsort(-score, kind="stable")

@@ -1,4 +1,4 @@
-"""Scorers of sklearn, and the user's own, as metrics: slower than ours, since each resample is scored anew."""
+"""Scorers of sklearn, and the user's own, as metrics: slower than the pack's, since each resample is scored again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mlops_assets.text import reason, shown
 
 @cache
 def scorer_metric(name: str) -> Metric | None:
-    """The scorer of this name as a metric; None for no scorer, and for those of clusterings and of many labels a row.
+    """Return the scorer of this name as a metric; None for other names, clusterings and several labels a row.
 
-    Greater is better for all: an error comes with its sign turned ("neg_median_absolute_error"), as sklearn has it.
-    Classes are numbered in the model's order, so that the greater of two is the positive one whatever its name. NaN
-    where sklearn calls a metric undefined.
+    Greater is better for all: an error has its sign reversed ("neg_median_absolute_error"), as in sklearn. Classes are
+    numbered in the model's order, so that the greater of two is the positive one whatever its name. NaN if sklearn
+    calls a metric undefined.
     """
     if name not in sklearn.metrics.get_scorer_names() or name.endswith("_samples"):
         return None
@@ -38,7 +38,7 @@ def scorer_metric(name: str) -> Metric | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 score = scorer._score_func(_numbered(y, predictions), said, **scorer._kwargs)
-        except ValueError:  # sklearn's word for one class, no rows, NaN or a negative value under a logarithm
+        except ValueError:  # sklearn's error for one class, no rows, NaN or a negative value under a logarithm
             return float("nan")
         return float(scorer._sign * score)
 
@@ -46,10 +46,10 @@ def scorer_metric(name: str) -> Metric | None:
 
 
 def metric_of_own(own: OwnMetric) -> Metric:
-    """A metric of the user's; it gets labels as they are in the data.
+    """Return a user's metric; it gets labels as they are in the data.
 
-    NaN where it raises ValueError, as sklearn does for rows that it is not defined on; `DeclarationError` with its name
-    where it raises anything else or gives no number.
+    NaN if it raises ValueError, as sklearn does for rows on which it is not defined. `DeclarationError` with its name
+    if it raises anything else or does not return a number.
     """
 
     def function(y: np.ndarray, predictions: Predictions) -> float:
@@ -60,7 +60,7 @@ def metric_of_own(own: OwnMetric) -> Metric:
                 score = own.function(y, said, **own.options)
         except ValueError:
             return float("nan")
-        except Exception as error:  # it is the user's
+        except Exception as error:  # the user's code may raise anything
             raise DeclarationError(f"metric {shown(own.name)} raised {reason(error)}") from error
         if not isinstance(score, Real):
             raise DeclarationError(f"metric {shown(own.name)} gave a {type(score).__name__}; expected a number")
@@ -70,13 +70,13 @@ def metric_of_own(own: OwnMetric) -> Metric:
 
 
 def _numbered(labels: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Position of each label among the classes, -1 for one that the model does not know; numbers as they are."""
+    """Return the position of each label among the classes, -1 for an unknown one; numbers stay unchanged."""
     if predictions.classes is None:
         return labels
     return np.asarray(pd.Index(predictions.classes).get_indexer(pd.Index(labels)))
 
 
 def _probability(predictions: Predictions) -> np.ndarray:
-    """Of two classes that of the greater one (n,), else all (n, k), as sklearn's scorers take them."""
-    assert predictions.probability is not None  # `suited` has seen to it
+    """Return the probability of the greater of two classes (n,), else of all (n, k), as sklearn's scorers take them."""
+    assert predictions.probability is not None  # `suited` has checked it
     return predictions.probability[:, 1] if predictions.probability.shape[1] == 2 else predictions.probability

@@ -19,14 +19,14 @@ INK, GREY, GRID = "#2b3440", "#9aa5b1", "#e6eaee"
 BLUE, ORANGE, GREEN = "#2f6f9f", "#d9803a", "#4f9a6f"
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, "#8a6fb0", "#b5535b", "#6d7a86")
 
-# More points than this say no more on 900 pixels.
+# More points than this show no more on 900 pixels.
 MOST_POINTS_OF_A_LINE = 300
 MOST_POINTS_OF_A_CLOUD = 2_000
 MOST_FEATURES = 15
 
 
 def predicted_and_actual(y: np.ndarray | pd.Series, predictions: Predictions, time: pd.Series | None = None) -> bytes:
-    """Regression: actual and predicted (n,) over time (or in the order of the rows), and one against the other.
+    """Draw, for regression, actual and predicted (n,) over time (or in order of the rows), and one against the other.
 
     Many rows are drawn as the means of up to 300 equal groups of neighbouring rows.
     """
@@ -54,7 +54,7 @@ def predicted_and_actual(y: np.ndarray | pd.Series, predictions: Predictions, ti
 
 
 def residuals(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
-    """Regression: residuals (actual minus predicted, in its units) against predictions, and their histogram."""
+    """Draw residuals of a regression (actual minus predicted, in its units) against predictions, and a histogram."""
     actual, said = _finite(y, predictions)
     errors = actual - said
     figure, (left, right) = _figure("Residuals (actual - predicted)", (1.6, 1.0))
@@ -70,9 +70,9 @@ def residuals(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
 
 
 def calibration(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
-    """Classification: how often what is given a probability happens, in 10 groups of equal size, with 95% bars.
+    """Draw, for classification, how often predicted events happen, in 10 groups of equal size, with 95% bars.
 
-    For two classes of the positive one; for more, of the class predicted.
+    For two classes the event is the positive one; for more, the predicted class.
     """
     said, truth, what = _event(y, predictions)
     figure, (left, right) = _figure("Calibration", (1.0, 1.0))
@@ -93,7 +93,7 @@ def calibration(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
 
 
 def roc_pr(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
-    """Classification: ROC and precision-recall curves; beyond two classes one each (six at most) against the rest."""
+    """Draw ROC and precision-recall curves; beyond two classes, one (six at most) for each against the rest."""
     labels, (probability, classes) = np.asarray(y), _probabilities(predictions)
     shown = [1] if len(classes) == 2 else list(range(min(len(classes), len(CLASS_COLOURS))))
     figure, (left, right) = _figure("ROC and precision-recall", (1.0, 1.0))
@@ -119,7 +119,7 @@ def roc_pr(y: np.ndarray | pd.Series, predictions: Predictions) -> bytes:
 
 
 def importance(table: pd.DataFrame) -> bytes:
-    """The 15 features that matter most in a `permutation_importance_table`, with their 95% intervals."""
+    """Draw the 15 features that matter most in a `permutation_importance_table`, with their 95% intervals."""
     figure, (axes,) = _figure("Permutation importance", (1.0,))
     top = table.head(MOST_FEATURES).iloc[::-1]
     whiskers = [top["importance"] - top["low"], top["high"] - top["importance"]]
@@ -134,7 +134,7 @@ def importance(table: pd.DataFrame) -> bytes:
 
 
 def comparison(effects: np.ndarray, low: float, high: float) -> bytes:
-    """The bootstrap's improvements of challenger over champion (positive is better), with their interval and zero."""
+    """Draw the bootstrap's improvements of challenger over champion (positive is better), their interval and zero."""
     figure, (axes,) = _figure("Challenger against champion", (1.0,))
     known = np.asarray(effects, dtype=np.float64)
     known = known[np.isfinite(known)]
@@ -147,7 +147,7 @@ def comparison(effects: np.ndarray, low: float, high: float) -> bytes:
 
 
 def search_trials(trials: Sequence[Trial]) -> bytes:
-    """The score of each trial with one sd of its folds, the best so far, and the trials that failed."""
+    """Draw the score of each trial with one sd of its folds, the best so far, and the trials that failed."""
     figure, (axes,) = _figure("Search", (1.0,))
     sound = [trial for trial in trials if math.isfinite(trial.score)]
     numbers, found = [trial.number + 1 for trial in sound], [trial.score for trial in sound]
@@ -192,7 +192,7 @@ def _name_axes(axes: Any, across: str, up: str = "") -> None:
 
 
 def _text(value: object) -> str:
-    """A name from data on one line, short, and never read as mathematical markup."""
+    """Return a name from data on one line, short, and never read as mathematical markup."""
     text = " ".join(str(value).split())
     return (text if len(text) <= 40 else text[:37] + "...").replace("$", r"\$")
 
@@ -211,7 +211,7 @@ def _probabilities(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _event(y: np.ndarray | pd.Series, predictions: Predictions) -> tuple[np.ndarray, np.ndarray, str]:
-    """The probability (n,) given to an event, whether it came (n,), and its name."""
+    """Return the predicted probability (n,) of an event, whether it happened (n,), and its name."""
     probability, classes = _probabilities(predictions)
     labels = np.asarray(y)
     if len(classes) == 2:
@@ -220,7 +220,7 @@ def _event(y: np.ndarray | pd.Series, predictions: Predictions) -> tuple[np.ndar
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927)."""
+    """Return the 95% interval of a share (Wilson 1927)."""
     z = 1.96
     centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)

@@ -18,7 +18,7 @@ _MOST_NAMES = 12
 
 
 def quality_over_time(batches: Sequence[str], lines: Mapping[str, Sequence[float]], measure: str) -> bytes:
-    """The loss of each batch (n,) under each policy; the last line, the best in hindsight, is grey and dashed."""
+    """Draw the loss of each batch (n,) under each policy; the last line, the best in hindsight, is grey and dashed."""
     figure, (axes,) = _figure("Each batch scored by the champion of its day", (1.0,))
     *policies, last = lines
     for number, name in enumerate(policies):
@@ -33,7 +33,7 @@ def quality_over_time(batches: Sequence[str], lines: Mapping[str, Sequence[float
 
 
 def age_curve(ages: Sequence[int], ratios: Sequence[float], tolerance: float) -> bytes:
-    """How the loss of models grows with their age in batches, over that of fresh ones; dashed: the tolerance."""
+    """Draw how the loss of models grows with their age in batches, relative to fresh ones; the tolerance is dashed."""
     figure, (axes,) = _figure("Loss of a model by its age, fresh = 1", (1.0,))
     axes.plot(ages, ratios, color=BLUE, lw=1.6, marker="o", ms=4)
     axes.axhline(1, color=GREY, lw=1)
@@ -45,7 +45,7 @@ def age_curve(ages: Sequence[int], ratios: Sequence[float], tolerance: float) ->
 
 
 def cost_and_quality(points: Sequence[tuple[str, int, float]], chosen: str, best: float, measure: str) -> bytes:
-    """(name, retrainings, mean loss) of each policy; the chosen one in orange, dashed the best in hindsight.
+    """Draw (name, retrainings, mean loss) of each policy: the chosen one in orange, the best in hindsight dashed.
 
     Only the policies that no other beats in both are named.
     """
