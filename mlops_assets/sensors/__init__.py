@@ -1,4 +1,4 @@
-"""What fires: one sensor of a kind for all models of a code location."""
+"""The sensors and schedules: one sensor of each kind for all models of a code location."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The loop that all sensors share: model after model within a time limit, and one model's fault stops no other."""
+"""The loop that all sensors share: one model after another within a time limit; an error of one stops no other."""
 
 import time
 from collections.abc import Callable
@@ -22,9 +22,9 @@ def each_model(
 ) -> str:
     """Call `act` with each model of the code location; return the model with which the next tick begins, "" for any.
 
-    begin: the model with which this tick begins, as the tick before returned it. After `seconds` the rest is left for
-    the next tick: Dagster ends a tick after 60. An error of one model is logged. One of `ends_at` concerns all models,
-    so that the tick ends there. Records are read by the revisions that they have when the tick begins.
+    begin: the model with which this tick begins, as the previous tick returned it. After `seconds` the other models
+    are left for the next tick: Dagster ends a tick after 60. An error of one model is logged. An error of `ends_at`
+    concerns all models and ends the tick. Records are read by the revisions that they have when the tick begins.
     """
     models = models_of(context)
     first = next((index for index, model in enumerate(models) if model.name == begin), 0)

@@ -1,4 +1,4 @@
-"""Evaluations of a check, without the records that Dagster writes of those that were only planned."""
+"""Evaluations of a check, without Dagster's records of planned evaluations."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ _RECENT = 5
 
 
 def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) -> Sequence[dg.EventLogEntry]:
-    """The newest evaluations of a check, newest first.
+    """Return the newest evaluations of a check, newest first.
 
-    A run that does not come to a check, or dies there, leaves a planned record in front of the last evaluation. One
-    that does come to it fills in the record of its plan, so that the ids are not in order of time.
+    A run that does not reach a check, or dies there, leaves a planned record in front of the last evaluation. A run
+    that reaches the check fills in its planned record, so that the ids are not in order of time.
     """
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
@@ -22,7 +22,7 @@ def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) 
 
 
 def newest_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool | None:
-    """Whether the newest evaluation of a check passed; None where there is no evaluation."""
+    """Return whether the newest evaluation of a check passed, None if there is no evaluation."""
     found = evaluations(instance, key, most=_RECENT)
     evaluation = found[0].asset_check_evaluation if found else None
     return None if evaluation is None else evaluation.passed

@@ -1,4 +1,4 @@
-"""Runs that sensors ask for are one process each, also where the code location keeps Dagster's default executor."""
+"""Runs that sensors request use one process each, even if the code location keeps Dagster's default executor."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +9,11 @@ _IN_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
 
 
 def in_one_process(requests: Iterable[dg.RunRequest], context: dg.SensorEvaluationContext) -> list[dg.RunRequest]:
-    """The requests, told to run in one process: by default Dagster starts one for each step, and each imports all anew.
+    """Return the requests with one process for each run: Dagster's default of one for each step imports all anew.
 
-    An executor that somebody chose for the code location is left as it is.
+    An executor that the code location chooses is left unchanged.
     """
-    assert context.repository_def is not None  # a sensor of a code location has one
+    assert context.repository_def is not None  # a sensor of a code location has a repository
     requests = list(requests)
     if not requests:
         return []

@@ -1,4 +1,4 @@
-"""`registry_watch`: one sensor for all models; holds the registry against the record of each champion."""
+"""`registry_watch`: one sensor for all models that compares the registry with the record of each champion."""
 
 import hashlib
 import json
@@ -40,13 +40,13 @@ def registry_watch_sensor(
     minimum_interval_seconds: int = 30,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
 ) -> dg.SensorDefinition:
-    """A sensor that records a check `registry_intact` on each champion whenever its state in the registry changes.
+    """Return a sensor that records the check `registry_intact` on a champion whose state in the registry changes.
 
-    An alias moved by hand or lost, a deleted version and a changed artifact are found within a tick, with so many
-    models that a tick does not get to all of them within a few. It changes nothing in the registry.
+    Within a tick, or a few ticks with many models, it notices an alias that was moved by hand or lost, a deleted
+    version and a changed artifact. It changes nothing in the registry.
 
-    Artifacts that are local files are read again when their sizes or times changed. Others have to be copied for it:
-    one model a tick, each at most once an hour; their steps verify them at each use anyway.
+    Local artifacts are read again when their sizes or times change. Remote artifacts are copied for it: one model a
+    tick, each at most once an hour. The steps verify artifacts at each use anyway.
     """
 
     @dg.sensor(
@@ -89,13 +89,13 @@ def registry_watch_sensor(
 
 @dataclass
 class Artifacts:
-    """Looks at the artifact of a champion as seldom as it can; `copied` remembers what was found of remote ones."""
+    """Looks at the artifacts of champions as seldom as possible; `copied` keeps the findings on remote artifacts."""
 
     copied: dict[str, dict[str, Any]]
     spent: bool = field(default=False)
 
     def look(self, registry: MlflowRegistry, version: ModelVersion) -> Finding:
-        """What was found of a version's artifact, now or when it was last looked at."""
+        """Return the finding on a version's artifact, from now or from the last look."""
         folder = registry.local_model(version)
         return self._copied(registry, version) if folder is None else _in_place(registry, version, folder)
 
@@ -123,7 +123,7 @@ def _in_place(registry: MlflowRegistry, version: ModelVersion, folder: Path) -> 
 
 
 def _written(folder: Path) -> str:
-    """A digest over name, size and times of all files; the time of the last change cannot be set back by a copy."""
+    """Return a digest over name, size and times of all files; a copy cannot set back the time of the last change."""
     told = []
     for parent, _, files in os.walk(folder):
         for name in files:
@@ -133,14 +133,14 @@ def _written(folder: Path) -> str:
 
 
 def _other_on_record(instance: dg.DagsterInstance, state: RegistryState) -> bool:
-    """Whether the newest evaluation, which may be that of a run, says otherwise than what stands."""
+    """Return whether the newest evaluation, perhaps by a run, differs from the current state."""
     key = dg.AssetCheckKey(asset_key(state.model, "champion"), REGISTRY_INTACT)
     passed = newest_passed(instance, key)
     return passed is not None and passed != state.outcome().passed
 
 
 def _evaluation(state: RegistryState) -> dg.AssetCheckEvaluation:
-    """The check as an event without a run."""
+    """Return the check's result as an event without a run."""
     key = asset_key(state.model, "champion")
     result = check_result(state.outcome(), key)
     return dg.AssetCheckEvaluation(

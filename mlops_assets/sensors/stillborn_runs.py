@@ -1,4 +1,4 @@
-"""Runs that failed before their first step: nothing that a model declares came to work in them."""
+"""Runs that failed before their first step: no step of a model ran in them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _MOST, _LONGEST = 100, 400
 
 @dataclass(frozen=True)
 class Stillborn:
-    """The newest runs of a model failed before their first step: how many in a row, and why the newest did."""
+    """The newest runs of a model failed before their first step: how many in a row, and the newest run's reason."""
 
     count: int
     run_id: str
@@ -24,7 +24,7 @@ class Stillborn:
 
 
 def stillborn_runs(instance: dg.DagsterInstance, model: str) -> Stillborn | None:
-    """None where the newest run of the model that has ended came to a step, or where it has none."""
+    """Return the newest runs without a step, None if the newest ended run reached a step or there is no such run."""
     newest = instance.get_runs(dg.RunsFilter(tags={MODEL: model}, statuses=_ENDED), limit=_MOST)
     count = 0
     for run in newest:
@@ -39,7 +39,7 @@ def _came_to_a_step(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
-    """The error that the run ended in, which Dagster has with one of its own events; else the run's message."""
+    """Return the error that ended the run, which Dagster stores with one of its events; else the run's message."""
     message = "the run says no reason"
     kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
     for record in instance.get_records_for_run(run_id, of_type=kinds).records:

@@ -1,1 +1,1 @@
-"""`alerts`: what a person should know now, and the run that sends it."""
+"""`alerts`: the alarms that a person should know now, and the run that sends them."""

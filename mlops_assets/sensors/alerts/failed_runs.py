@@ -1,4 +1,4 @@
-"""Runs of ours that failed, told by what they were for: attempts at the same thing are one alarm."""
+"""Alerts on failed runs of the pack: all attempts at the same batch or training are one alert."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,14 +23,14 @@ _WRAPPER = "DagsterExecutionStepExecutionError"
 
 @dataclass(frozen=True)
 class FailedRuns:
-    """Failed runs by model, the newest first: of any kind in the last day, trainings in the last seven."""
+    """Failed runs by model, the newest first: runs of any kind in the last day, trainings in the last seven days."""
 
     recent: dict[str, list[dg.RunRecord]] = field(default_factory=dict)
     trainings: dict[str, list[dg.RunRecord]] = field(default_factory=dict)
 
 
 def failed_runs(instance: dg.DagsterInstance, models: Sequence[str], now: datetime) -> FailedRuns:
-    """Two queries for all models; an empty result without any."""
+    """Return the failed runs of all models, by two queries; an empty result without models."""
     if not models:
         return FailedRuns()
     recent = dg.RunsFilter(
@@ -46,9 +46,9 @@ def failed_runs(instance: dg.DagsterInstance, models: Sequence[str], now: dateti
 def run_alarms(
     model: Declaration, storage: Storage, instance: dg.DagsterInstance, failed: FailedRuns, told: Collection[str]
 ) -> Iterator[Alert]:
-    """Failed runs that no other alarm explains, and trainings that will not be tried again.
+    """Yield alerts on failed runs that no other alert explains, and on trainings that are not tried again.
 
-    Why a run failed is looked up in its events only where its key is not in `told`.
+    The reason of a failure is read from the run's events only if the alert's key is not in `told`.
     """
     yield from _given_up(model, storage, failed.trainings.get(model.name, []))
     recent = failed.recent.get(model.name, [])
@@ -59,7 +59,7 @@ def run_alarms(
     refused = {each.run_id for each in TrainingLedger(storage, model.name).all() if each.status == "refused"}
     for record in recent:
         run = record.dagster_run
-        if run.run_id in refused or _batch_says_why(ledger, run):  # another alarm tells of it
+        if run.run_id in refused or _batch_says_why(ledger, run):  # another alert reports it
             continue
         found = alarm(
             model,
@@ -100,7 +100,7 @@ def _given_up(model: Declaration, storage: Storage, failed: Sequence[dg.RunRecor
 
 
 def _batch_says_why(ledger: BatchLedger, run: dg.DagsterRun) -> bool:
-    """A run that rejected its batch, or found it to be a duplicate, failed as it should: the batch is told of."""
+    """Return whether a run failed because it rejected its batch or found a duplicate: the batch's record says why."""
     batch = run.tags.get(_PARTITION)
     record = ledger.get(batch) if batch else None
     if record is None or record.status == "accepted":
@@ -109,7 +109,7 @@ def _batch_says_why(ledger: BatchLedger, run: dg.DagsterRun) -> bool:
 
 
 def _identity(record: dg.RunRecord) -> str:
-    """What a run was for; where nothing says so, its job on that day."""
+    """Return an identity of a run's purpose; without tags of a purpose, its job on that day."""
     run, tags = record.dagster_run, record.dagster_run.tags
     subject = [tags[tag] for tag in (MARK, DATA_VERSION, DECLARATION_VERSION) if tags.get(tag)]
     parts = [tags.get(KIND, run.job_name), tags.get(_PARTITION, ""), *(subject or [f"{_ended(record):%Y-%m-%d}"])]
@@ -122,7 +122,7 @@ def _purpose(run: dg.DagsterRun) -> str:
 
 
 def _why(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What the first step that failed raised; else the message of the run."""
+    """Return the error of the first failed step, else the message of the run."""
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     for record in instance.get_records_for_run(run_id, of_type=kinds, limit=1).records:
         event = record.event_log_entry.dagster_event

@@ -1,4 +1,4 @@
-"""`alerts`: one sensor for all models that has a run send what stands and was not told yet, and the job that sends."""
+"""`alerts`: one sensor for all models that requests a run to send alerts that are due, and the job that sends them."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from mlops_assets.sensors.alerts.what_to_tell import LONGEST, recorded_alarms
 from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.models import UNFINISHED, models_of
 
-# Dagster warns of a parameter that it passes itself where it gives a sensor's job its resources.
+# Dagster warns of a parameter that it passes itself when it gives resources to a sensor's job.
 warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning)
 
 JOB = "mlops_assets_alerts"
@@ -33,13 +33,13 @@ _LONGEST_WAIT = timedelta(hours=6)
 
 
 class AlertsConfig(dg.Config):
-    """What a run sends."""
+    """The alerts that a run sends."""
 
     alerts: list[dict[str, Any]]
 
 
 def alerts_job(retry_seconds: float = 5.0) -> dg.JobDefinition:
-    """The job that sends alerts. What was not taken is tried three times more, first after `retry_seconds`."""
+    """Return the job that sends alerts. Failed deliveries are tried three times more, first after `retry_seconds`."""
 
     @dg.op(
         retry_policy=dg.RetryPolicy(max_retries=3, delay=retry_seconds, backoff=dg.Backoff.EXPONENTIAL),
@@ -66,7 +66,7 @@ def alerts_job(retry_seconds: float = 5.0) -> dg.JobDefinition:
 
 
 def alert_of(value: dict[str, Any]) -> Alert:
-    """An alert from run configuration."""
+    """Return an alert from run configuration."""
     return Alert(**{**value, "owners": tuple(value["owners"]), "covers": tuple(value["covers"])})
 
 
@@ -76,11 +76,11 @@ def alerts_sensor(
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
     retry_seconds: float = 300.0,
 ) -> dg.SensorDefinition:
-    """A sensor that compares the alarms of every model in its code location with the alerts that were sent.
+    """Return a sensor that compares the alarms of every model in its code location with the alerts that were sent.
 
-    A tick requests at most one run, with at most 20 alerts. What a run could not send is requested again after
-    `retry_seconds`, then four times that and so on, at least every six hours for as long as the alarm stands and is
-    younger than seven days.
+    A tick requests at most one run, with at most 20 alerts. An alert that could not be sent is requested again after
+    `retry_seconds`, then after four times that and so on, at least every six hours. This ends with the alarm, or when
+    the alarm is seven days old.
     """
 
     @dg.sensor(
@@ -116,7 +116,7 @@ def alerts_sensor(
 
 
 def summed(alerts: Sequence[Alert]) -> list[Alert]:
-    """The same alerts, oldest first, with more than five of one kind on one model as a single one."""
+    """Return the alerts, oldest first; more than five alerts of one kind on one model become a single alert."""
     groups: dict[tuple[str, str], list[Alert]] = {}
     for alert in sorted(alerts, key=lambda alert: alert.at):
         groups.setdefault((alert.model, alert.kind), []).append(alert)
@@ -139,7 +139,7 @@ def _sum(group: Sequence[Alert]) -> Alert:
 
 
 def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetime) -> list[Alert]:
-    """What stands, is not older than seven days and was not told."""
+    """Return the current alerts that are not older than seven days and were not sent."""
     failed = failed_runs(context.instance, [model.name for model in models_of(context)], now)
     oldest = (now - LONGEST).isoformat(timespec="seconds")
     found: list[Alert] = []
@@ -161,7 +161,7 @@ def _standing(
 
 
 def _due(tried: list[Any] | None, retry_seconds: float, now: datetime) -> bool:
-    """Whether an alert was never tried, or the last of its attempts ([how many, when]) was long enough ago."""
+    """Return whether an alert was never tried, or its last attempt ([how many, when]) was long enough ago."""
     if tried is None:
         return True
     wait = min(timedelta(seconds=retry_seconds) * 4 ** min(tried[0] - 1, 10), _LONGEST_WAIT)
@@ -169,13 +169,13 @@ def _due(tried: list[Any] | None, retry_seconds: float, now: datetime) -> bool:
 
 
 def _under_way(instance: dg.DagsterInstance, now: datetime) -> bool:
-    """A run that was asked for just now; one whose machine died does not hold up alerts for longer."""
+    """Return whether a run of the last 15 minutes is unfinished; a run whose machine died delays alerts no longer."""
     wanted = dg.RunsFilter(job_name=JOB, statuses=UNFINISHED, created_after=now - _LONGEST_RUN)
     return bool(instance.get_run_records(wanted, limit=1))
 
 
 def _request(alerts: Sequence[Alert], tried: dict[str, list[Any]]) -> dg.RunRequest:
-    """A run for these alerts. The attempt is in its key: Dagster never repeats the key of a failed run."""
+    """Return a request for these alerts. Its key holds the attempt: Dagster never repeats the key of a failed run."""
     values = json.loads(json.dumps([asdict(alert) for alert in alerts]))
     return dg.RunRequest(
         run_key=_digest([(key, tried.get(key)) for alert in alerts for key in alert.keys]),
@@ -185,7 +185,7 @@ def _request(alerts: Sequence[Alert], tried: dict[str, list[Any]]) -> dg.RunRequ
 
 
 def _sent(alert: Alert, ledger: AlertLedger, alerts: Alerts) -> str:
-    """Send one alert and note who has it; "" or what went wrong."""
+    """Send one alert and record which services have it; return "" or what went wrong."""
     try:
         reached = alerts.send(alert, ledger.reached(alert))
     except DeliveryError as error:

@@ -1,4 +1,4 @@
-"""What a person should know of a model now, read from the records that runs leave behind; no registry is asked."""
+"""The alerts that a model currently gives rise to, from the records of its runs; the registry is not asked."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from mlops_assets.text import counted
 
 REGISTRY_CHECK = "registry_intact"
 LONGEST = timedelta(days=7)
-"""What is older is not news: it is not told to those who turn alerts on later."""
+"""Older alarms are not sent, for instance to people who turn alerts on later."""
 
 _STREAK = 3
 _MOST_EVALUATIONS = 100
@@ -43,7 +43,7 @@ _SEVERITY: dict[AlertKind, Severity] = {
 def alarm(
     model: Declaration, kind: AlertKind, *, subject: str, reason: str, link: str, identity: str, at: datetime
 ) -> Alert:
-    """An alert on a model; `identity` is what tells it from other alerts of its kind on the same model."""
+    """Return an alert on a model; `identity` distinguishes it from other alerts of its kind on the same model."""
     return Alert(
         kind,
         model.name,
@@ -58,7 +58,7 @@ def alarm(
 
 
 def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterInstance) -> Iterator[Alert]:
-    """All that stands by the records of a model and the newest evaluation of its registry check."""
+    """Yield all alerts that follow from the records of a model and the newest evaluation of its registry check."""
     damaged = list(damaged_records(storage, model.name))
     yield from _damaged(model, damaged)
     ledger = BatchLedger(storage, model.name)
@@ -71,7 +71,7 @@ def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterIn
 
 
 def _damaged(model: Declaration, damaged: Sequence[Damaged]) -> Iterator[Alert]:
-    """Records that are skipped; when each was damaged is not known, so that it is news now."""
+    """Yield alerts on damaged records, dated now: when a record was damaged is not known."""
     for each in damaged:
         yield alarm(
             model,
@@ -99,7 +99,7 @@ def _rejected(model: Declaration, ledger: BatchLedger, records: list[BatchRecord
 
 
 def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
-    """Drift and decay, where as many batches show it as a retraining would want; once for each champion."""
+    """Yield alerts on drift and decay that as many batches show as a retraining requires; once for each champion."""
     champion = PromotionLedger(storage, model.name).champion()
     if champion is None:
         return
@@ -170,7 +170,7 @@ def _refused(model: Declaration, trainings: Sequence[TrainingRecord]) -> Iterato
 
 
 def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:
-    """A registry that is not as the pack left it; a fault that comes back after it was mended is a new one."""
+    """Yield an alert if the registry is not as the pack left it; a fault that returns after a repair is a new alert."""
     key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_CHECK)
     found = evaluations(instance, key, _MOST_EVALUATIONS)
     if not found or not (reason := _refusal(found[0])):
@@ -188,7 +188,7 @@ def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Aler
 
 
 def _refusal(event: dg.EventLogEntry) -> str:
-    """What a failed evaluation says; "" for any other."""
+    """Return the reason of a failed evaluation, "" for any other."""
     evaluation = event.asset_check_evaluation
     if evaluation is None or evaluation.passed:
         return ""

@@ -1,1 +1,1 @@
-"""`new_data`: what is new, changed or incomplete in the sources, and the runs that take it in."""
+"""`new_data`: new, changed and incomplete batches of the sources, and the runs that take them in."""

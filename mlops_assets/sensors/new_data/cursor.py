@@ -1,4 +1,4 @@
-"""What `new_data` keeps of a source from one look to the next, in a cursor of bounded size."""
+"""The memory of a source that `new_data` keeps between two looks, in a cursor of bounded size."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,10 +15,10 @@ Tried = dict[str, tuple[str, float]]
 
 @dataclass(frozen=True)
 class Memory:
-    """What one tick leaves for the next of one source.
+    """The memory of one source that one tick leaves for the next.
 
-    `seen` and `rest`: what the source keeps; `tried`: batches that wait for their next attempt, with what they need
-    and when (seconds since 1970); `after`: the candidate at which the next tick goes on; `gone`: batches that are
+    `seen` and `rest`: the source's own memory; `tried`: batches that wait for their next attempt, with their need and
+    its time (seconds since 1970); `after`: the candidate at which the next tick goes on; `gone`: batches that are
     reported as gone.
     """
 
@@ -30,20 +30,20 @@ class Memory:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Memory":
-        """What `to_json` gave; what an earlier release left in the cursor is forgotten."""
+        """Return the memory that `to_json` returned; unknown fields of an earlier release are dropped."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
         tried = {batch: (str(need), float(due)) for batch, (need, due) in known.pop("tried", {}).items()}
         return cls(**{**known, "tried": tried, "gone": tuple(known.get("gone", ()))})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, without what is empty."""
+        """Return plain JSON, without empty fields."""
         return {name: value for name, value in asdict(self).items() if value}
 
 
 def known_of(
     memory: Memory, marks: Mapping[str, str], tried: Tried, asked: Callable[[], Iterable[str]] = tuple
 ) -> Known:
-    """Return what a source may recall; `marks` are those of the batches that were taken in."""
+    """Return what a source may recall; `marks` holds the marks of the batches that were taken in."""
     waits = {batch: need.split(" ")[0] for batch, (need, _) in tried.items()}
     return Known(marks=marks, tried=waits, asked=asked, seen=memory.seen, rest=memory.rest)
 

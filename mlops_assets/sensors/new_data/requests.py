@@ -1,4 +1,4 @@
-"""Requests for runs of batches: within bounds, after earlier attempts, and only where the registry answers."""
+"""Requests for runs of batches: within bounds, after earlier attempts, and only if the registry answers."""
 
 import time
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ from mlops_assets.sensors.new_data.work_list import Wanted
 from mlops_assets.sensors.registry_probe import why_no_answer
 
 MOST_PER_TICK = 10
-"""Runs of one model that are requested in a tick, less those that are under way."""
+"""The most runs of one model that a tick requests; runs under way count."""
 
 MOST_ASKED = 50
-"""Batches of one model whose earlier runs are asked for in a tick."""
+"""The most batches of one model whose earlier runs a tick looks up."""
 
 Kind = Literal["batch", "outcomes"]
 
 
 class Probe:
-    """Whether the registry answers, asked once a tick and only if a batch needs it."""
+    """Asks whether the registry answers, once a tick and only if a batch needs it."""
 
     def __init__(self, registry: MlflowRegistry) -> None:
         self._registry = registry
@@ -36,7 +36,7 @@ class Probe:
         self.waiting = 0
 
     def answers(self, model: str) -> bool:
-        """Whether a run of a model would reach it; if not, another batch is counted as waiting."""
+        """Return whether a run of a model would reach the registry; if not, count one more waiting batch."""
         if self._answers is None:
             self._answers = not why_no_answer(self._registry, model)
         self.waiting += not self._answers
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass
 class Tick:
-    """One tick of the sensor: what it asks, and what it has gathered so far."""
+    """One tick of the sensor: its resources, and the requests and events gathered so far."""
 
     context: dg.SensorEvaluationContext
     storage: Storage
@@ -57,7 +57,7 @@ class Tick:
     _running: dict[Kind, dict[str, list[dg.DagsterRun]]] = field(default_factory=dict)
 
     def running(self, kind: Kind, model: str) -> list[dg.DagsterRun]:
-        """Runs of a kind under way for a model: one query for all models."""
+        """Return the runs of a kind under way for a model; one query for all models."""
         if kind not in self._running:
             self._running[kind] = under_way(self.context.instance, kind)
         return self._running[kind].get(model, [])
@@ -66,10 +66,10 @@ class Tick:
 def request_runs(
     model: Declaration, kind: Kind, wanted: Iterable[Wanted], memory: Memory, tick: Tick
 ) -> tuple[Tried, str]:
-    """Request runs of the first batches that are due; `tried` and `after` of the next memory.
+    """Request runs of the first batches that are due; return `tried` and `after` of the next memory.
 
-    A batch that waits for its next attempt, or for the registry, holds up none behind it. Where more were asked for
-    than a tick may, the next one goes on behind them.
+    A batch that waits for its next attempt, or for the registry, does not delay the batches behind it. If a tick
+    looks up as many batches as it may, the next tick goes on behind them.
     """
     running = tick.running(kind, model.name)
     busy = {run.tags.get("dagster/partition") for run in running}
@@ -106,7 +106,7 @@ def request_runs(
 
 
 def _from(candidates: list[Wanted], batch: str) -> list[Wanted]:
-    """The candidates beginning with a batch, the ones before it last."""
+    """Return the candidates beginning with a batch; the candidates before it come last."""
     first = next((index for index, each in enumerate(candidates) if each.batch == batch), 0)
     return candidates[first:] + candidates[:first]
 
@@ -122,9 +122,9 @@ def _request(model: str, kind: Kind, wanted: Wanted, attempt: int) -> dg.RunRequ
 
 
 def _tags(model: str, kind: Kind, wanted: Wanted) -> dict[str, str]:
-    """The tags by which the attempts at a batch are found again.
+    """Return the tags by which later ticks find the attempts at a batch.
 
-    With the partition's tag there is nothing left for Dagster to resolve, so a batch that it cannot resolve (a
-    partition that this very tick adds, say) does not fail the tick for all others.
+    With the partition's tag Dagster resolves no partition. A batch that it cannot resolve, such as a partition added
+    by the same tick, then does not fail the tick for all others.
     """
     return {MODEL: model, KIND: kind, "dagster/partition": wanted.batch, NEED: wanted.need}

@@ -1,4 +1,4 @@
-"""`new_data`: one sensor for all models; requests runs for batches that are new, changed or left incomplete."""
+"""`new_data`: one sensor for all models that requests runs for new, changed and incomplete batches."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from mlops_assets.sources.reading import look
 from mlops_assets.text import counted
 
 MOST_SECONDS = 25.0
-"""After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
+"""After this time a tick leaves the other models to the next tick: Dagster ends a tick after 60 seconds."""
 
 
 def new_data_sensor(
@@ -35,11 +35,11 @@ def new_data_sensor(
     minimum_interval_seconds: int = 30,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
 ) -> dg.SensorDefinition:
-    """A sensor that adds partitions and requests runs for batches of every model in its code location.
+    """Return a sensor that adds partitions and requests runs for batches of every model in its code location.
 
-    It compares what each source has with what is on record: a batch is complete once it was rejected, or taken in,
-    scored and judged as it is now. At most 10 runs of a model are under way at once. A run that failed is repeated
-    after 1, 2, 4, ... minutes, at most 6 hours. A source that fails is logged and holds up no other model.
+    It compares each source with the records. A batch is complete once it was rejected, or its current content was
+    taken in, scored and judged. At most 10 runs of a model are under way at once. A failed run is repeated after 1, 2,
+    4, ... minutes, at most 6 hours. A source that fails is logged and delays no other model.
     """
 
     @dg.sensor(
@@ -82,7 +82,7 @@ def new_data_sensor(
 def _batches(model: Declaration, memory: Memory, tick: Tick) -> Memory:
     known = batches_on_record(tick.storage, model.name)
     found = _look(model.source, model, batches(model.name), memory, known.marks, tick)
-    if found is None:  # what is stored already goes on without its source
+    if found is None:  # stored batches go on without their source
         tried, after = request_runs(model, "batch", wanted_batches(model, Look({}, (), {}), known), memory, tick)
         return replace(memory, tried=tried, after=after)
     tried, after = request_runs(model, "batch", wanted_batches(model, found, known), memory, tick)
@@ -110,7 +110,7 @@ def _look(
     marks: Mapping[str, str],
     tick: Tick,
 ) -> Look | None:
-    """What a source has; None, and a log line, where it cannot be told."""
+    """Return the look at a source; None if it lists no batches or fails, which is logged."""
     asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))
     try:
         there = in_sensor(source, tick.context)

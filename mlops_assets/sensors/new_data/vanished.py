@@ -23,9 +23,9 @@ _MORE = (
 def report_vanished(
     model: Declaration, vanished: Sequence[str] | None, before: Sequence[str]
 ) -> tuple[list[dg.AssetObservation], tuple[str, ...]]:
-    """What to tell of batches that vanished (None: unknown) or came back, and those now reported as gone.
+    """Return observations of batches that vanished (None: unknown) or came back, and the batches now reported as gone.
 
-    At most 20 a tick, and 1,000 in all, so that neither a tick nor the cursor grows with them.
+    A tick reports at most 20 batches, and at most 1,000 are reported as gone: tick and cursor stay bounded.
     """
     if vanished is None:
         return [], tuple(before)

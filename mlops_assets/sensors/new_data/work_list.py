@@ -1,4 +1,4 @@
-"""What is still to be taken in of a model: batches that are new, changed or incomplete, and outcomes."""
+"""The batches of a model that need a run: new, changed or incomplete batches, and outcomes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ from mlops_assets.sources.look import RUNNING, Look
 class Wanted:
     """A batch that needs a run of `assets`.
 
-    `mark` is the state of its source. `need` changes when there is another reason for a run than before, or another
-    champion to score it, and with it the attempts are counted anew. `registry`: its rows are stored already, and what
-    is left needs the registry. `judges`: what will judge its rows, where they are read anew.
+    `mark` is the batch's mark. `need` changes with the reason for a run and with the champion that scores the batch;
+    then attempts are counted anew. `registry`: the rows are stored, and the remaining steps need the registry.
+    `judges` identifies what judges the rows, if they are read anew.
     """
 
     batch: str
@@ -38,7 +38,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Batches:
-    """All that is on record of a model's batches; `unseen` are newer than the champion's training set and holdout."""
+    """All records of a model's batches; those in `unseen` are newer than the champion's training set and holdout."""
 
     records: Mapping[str, BatchRecord]
     predictions: Mapping[str, BatchReport]
@@ -50,16 +50,16 @@ class Batches:
 
     @property
     def marks(self) -> dict[str, str]:
-        """The state of the source in which each batch was taken in."""
+        """The mark with which each batch was taken in."""
         return {batch: record.mark for batch, record in self.records.items()}
 
 
 def batches_on_record(storage: Storage, model: str) -> Batches:
-    """Read the ledger and the reports; what has not changed since the last tick is not read again."""
+    """Read the ledger and the reports; only records that changed since the last tick are read."""
     reports = BatchReports(storage, model)
     try:
         champion = PromotionLedger(storage, model).champion()
-    except DamagedRecordError as error:  # rows and features need none; what scores them says so itself
+    except DamagedRecordError as error:  # rows and features need no champion; the step that scores raises this error
         log_damage(str(error))
         champion = None
     records = BatchLedger(storage, model).records()
@@ -75,11 +75,11 @@ def batches_on_record(storage: Storage, model: str) -> Batches:
 
 
 def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[Wanted]:
-    """Batches that need a run: those that the source has, in its order, then those of which the source is gone.
+    """Yield the batches that need a run: first those of the source, in its order, then those whose source is gone.
 
-    A rejected batch is wanted again, once, where what judges it has changed since.
+    A rejected batch gets one more run if what judges it has changed since.
     """
-    # Asked for where a batch needs it, as it reads the suite file.
+    # Called only if a batch needs it, since it reads the suite file.
     judges = cache(partial(judged_by, model, known.learnt_anew))
     alike: dict[str, list[BatchRecord]] = {}
     for record in known.records.values():
@@ -102,14 +102,14 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
 
 
 def wanted_outcomes(found: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
-    """Batches of outcomes that are new or have changed, in the order of their source."""
+    """Yield the batches of outcomes that are new or have changed, in the order of their source."""
     for batch, mark in found.ready.items():
         if marks.get(batch) != mark:
             yield Wanted(batch, ("outcomes",), mark, mark, registry=False)
 
 
 def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | None:
-    """Accepted batches that the source neither has nor is getting; None where this look cannot tell."""
+    """Return the accepted batches that the source neither has nor is getting, None if this look cannot tell."""
     waiting = {each.name for each in found.waiting}
     if model.source.divided_by is not None and any(each.reason != RUNNING for each in found.waiting):
         return None  # there are files whose periods are not known yet
@@ -118,7 +118,7 @@ def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | Non
 
 
 def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_source: bool) -> Iterator[Wanted]:
-    """What is left to be done with the rows that are stored."""
+    """Yield the run that the stored rows of a batch still need, if any."""
     scores, drift, performance = (
         each.get(record.batch) for each in (known.predictions, known.drift, known.performance)
     )
@@ -133,20 +133,20 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
 
 
 def _unseen(storage: Storage, model: str, champion: Promotion, records: Mapping[str, BatchRecord]) -> frozenset[str]:
-    """The batches that come after the last one of the champion's training set and holdout."""
+    """Return the batches that come after the last batch of the champion's training set and holdout."""
     try:
         used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))
     except DamagedRecordError as error:
         log_damage(str(error))
         return frozenset()
     last = max((in_time(records[batch]) for batch in used if batch in records), default=None)
-    if last is None:  # the training set is another tool's, or its record is gone: nothing is known to be newer
+    if last is None:  # another tool's training set, or its record is gone: no batch is known to be newer
         return frozenset()
     return frozenset(batch for batch, each in records.items() if batch not in used and in_time(each) > last)
 
 
 def _misjudged(record: BatchRecord, alike: Mapping[str, list[BatchRecord]]) -> bool:
-    """Whether a duplicate is one no more, since the other has changed, or whether two of the same rows are in."""
+    """Return whether a duplicate is no longer one, since the other batch changed, or two accepted batches are equal."""
     if record.version is None or record.status == "rejected":
         return False
     other = gives_way(record.batch, alike[record.version])

@@ -1,1 +1,1 @@
-"""`retraining`: the evidence of a decision, the decision on record, and the run that it asks for."""
+"""`retraining`: the evidence of a decision, the recorded decision, and the run that it requests."""

@@ -1,4 +1,4 @@
-"""A retraining decision as Dagster keeps it: an observation on the champion, and the request for a run if it fires."""
+"""A retraining decision in Dagster: an observation on the champion, and a request for a run if it fires."""
 
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ _KEY, _MOST_SHOWN = "decision_key", 20
 def observation(
     instance: dg.DagsterInstance, model: str, decision: RetrainingDecision, evidence: Evidence, now: datetime
 ) -> dg.AssetObservation:
-    """The decision with all that it was made from, and the decisions before it, as tables."""
+    """Return an observation with the decision, its evidence and the earlier decisions, as tables."""
     facts = {
         "decision": decision.verdict,
         "reason": decision.reason,
@@ -55,7 +55,7 @@ def observation(
 
 
 def recorded_before(instance: dg.DagsterInstance, model: str, decision: RetrainingDecision) -> bool:
-    """Whether the newest decision on record is this one: a daemon may die after recording it, before its cursor."""
+    """Return whether this decision is the newest on record: a daemon may die between recording it and its cursor."""
     newest = _decisions(instance, model, 1)
     return bool(newest) and newest[0].metadata[_KEY].value == decision.key
 
@@ -63,9 +63,9 @@ def recorded_before(instance: dg.DagsterInstance, model: str, decision: Retraini
 def training_request(
     instance: dg.DagsterInstance, model: str, decision: RetrainingDecision, evidence: Evidence
 ) -> dg.RunRequest:
-    """A run of the model's training. The attempt is in its key: Dagster never repeats the key of a run.
+    """Return a request for the model's training. Its key holds the attempt: Dagster never repeats the key of a run.
 
-    All runs that were asked for on this data count, also one that found other data when it began, or failed long ago.
+    All requested runs on this data count, also runs that began with other data or failed long ago.
     """
     what = {
         MODEL: model,
@@ -81,20 +81,20 @@ def training_request(
             **what,
             TRIGGER: ", ".join(decision.triggers),
             ATTEMPT: attempt,
-            "dagster/max_retries": "0",  # the next tick tries again, and knows what was tried
+            "dagster/max_retries": "0",  # the next tick tries again, and knows the attempts
         },
     )
 
 
 def _decisions(instance: dg.DagsterInstance, model: str, limit: int) -> list[dg.AssetObservation]:
-    """The newest decisions on record; other observations of the champion are none."""
+    """Return the newest decisions on record; other observations of the champion are skipped."""
     records = instance.fetch_observations(asset_key(model, "champion"), limit=limit + _MOST_SHOWN).records
     found = [record.asset_observation for record in records if record.asset_observation is not None]
     return [each for each in found if _KEY in each.metadata][:limit]
 
 
 def _before(instance: dg.DagsterInstance, model: str) -> list[dict[str, Any]]:
-    """The rows of the table in the newest decision are those of all decisions before it."""
+    """Return the rows of the newest decision's table: itself and all decisions before it."""
     newest = _decisions(instance, model, 1)
     rows = newest[0].metadata.get("decisions") if newest else None
     return (

@@ -1,4 +1,4 @@
-"""The evidence for a retraining decision, read from the records that the steps of runs leave behind."""
+"""The evidence for a retraining decision, read from the records that the steps of runs write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _MOST_FAILURES = 1_000
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of all models, asked of the instance once: trainings and batches under way, and trainings that failed."""
+    """Runs of all models: trainings and batches under way, and failed trainings."""
 
     training: dict[str, list[dg.DagsterRun]]
     intake: dict[str, list[dg.DagsterRun]]
@@ -37,11 +37,11 @@ class Runs:
 
 
 def runs_of(instance: dg.DagsterInstance, now: datetime) -> Runs:
-    """What is under way and what failed in the last 30 days, by model; the newest first."""
+    """Return the runs under way and the trainings that failed in the last 30 days, by model; the newest first."""
     wanted = dg.RunsFilter(tags={KIND: "training"}, statuses=FAILED, created_after=now - _REMEMBERED)
     failed: dict[str, list[dg.RunRecord]] = {}
     for record in instance.get_run_records(wanted, limit=_MOST_FAILURES):
-        if DATA_VERSION in record.dagster_run.tags:  # a person's own run is theirs to repeat
+        if DATA_VERSION in record.dagster_run.tags:  # a person repeats their own run
             failed.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
     return Runs(under_way(instance, "training"), under_way(instance, "batch"), failed)
 
@@ -53,7 +53,7 @@ def evidence_of(
     intake_since: datetime | None = None,
     clock: datetime | None = None,
 ) -> Evidence:
-    """All that a decision on `model` is made from; see `Evidence`."""
+    """Return the evidence for a decision on `model`; see `Evidence`."""
     champion = PromotionLedger(storage, model.name).champion()
     ledger = TrainingLedger(storage, model.name)
     trainings = ledger.all()
@@ -97,7 +97,7 @@ def evidence_of(
         in_a_row=len(in_a_row),
         last_failure=next((_ended(each) for each in (*in_a_row, *failures)), None),
         last_training=_moment(trainings[0]) if trainings else None,
-        # a training set that was refused cost no training: small batches would use up the budget before the first one
+        # a refused training set costs no training: small batches would use up the budget before the first training
         trainings=tuple(_moment(each) for each in trainings if each.trigger and each.version is not None),
         under_way=f"run {training[0].run_id[:8]}" if training else "",
         intake=_taken_in(model, known, runs.intake.get(model.name, [])),
@@ -107,14 +107,14 @@ def evidence_of(
 
 
 def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[dg.DagsterRun]) -> int:
-    """Batches under way, and those that wait for it: after the declaration has changed, that is nearly all of them."""
+    """Return the number of batches under way or waiting for it: nearly all after the declaration has changed."""
     due = [each for each in known if each.status == "accepted" and not each.excluded]
     waiting = {each.batch for each in due if each.features_code != model.features_version}
     return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
 
 
 def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple[str, str]]:
-    """Batches, with their content, that a training set was made of."""
+    """Return the batches of a training set, with their content."""
     manifest = read_manifest(storage, model.name, data_version)
     return _contents(*manifest.train, *manifest.holdout)
 
@@ -126,10 +126,10 @@ def _contents(*batches: "BatchInfo") -> set[tuple[str, str]]:
 def _answered(
     storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None", judged_on: str
 ) -> set[tuple[str, str]]:
-    """What the last training knew that learnt from something new to the champion, or that made it.
+    """Return the batches of the last training that made the champion, or learnt from batches new to it.
 
-    One that was refused before anything was fitted, or was fitted on what the champion knows, answers nothing.
-    judged_on: the training set by which the champion, or the version that it is a refit of, was judged.
+    A training that was refused before the fit, or fitted on the champion's batches only, does not count.
+    judged_on: the training set on which the champion, or the version that it is a refit of, was judged.
     """
     seen = set() if champion is None else _contents(*champion.train, *champion.holdout)
     for record in ended:
@@ -143,7 +143,7 @@ def _answered(
 def _trained_rows(
     storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
 ) -> int:
-    """The most rows that the champion, or the last training that fitted a version, was fitted on."""
+    """Return the larger number of training rows: the champion's, or those of the last training with a version."""
     last = next((each.data_version for each in ended if each.version is not None), None)
     newest = None if last is None else read_manifest(storage, model.name, last)
     return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
@@ -152,28 +152,28 @@ def _trained_rows(
 def _nothing_new(
     model: Declaration, planned: "Manifest | None", champion: Promotion | None, made: "Manifest | None"
 ) -> bool:
-    """Whether the same declaration would be fitted on the champion's rows once more.
+    """Return whether the same declaration would be fitted on the champion's rows once more.
 
-    A refit knows the holdout too: a window that moves on would only leave out the oldest of its rows.
+    A refit knows the holdout too: a window that moves on only leaves out the oldest rows.
     """
     if planned is None or champion is None or made is None or champion.declaration_version != model.training_version:
         return False
     if not made.holdout:
         return planned.train == made.train[-len(planned.train) :]
-    # labels that became known after the holdout begins are not used: a later one lets in more of them
+    # labels that became known after the holdout begins are not used: a later holdout lets in more labels
     later = model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
     return planned.train == made.train and not later
 
 
 def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[BatchRecord]:
-    """The batches that are not among the known ones, nor older than all of them: a window has left those out."""
+    """Return the batches that are neither known nor older than all known ones: a window leaves out older batches."""
     keys = {key for key, _ in known}
     first = next((position for position, each in enumerate(batches) if each.batch in keys), 0)
     return [each for each in batches[first:] if (each.batch, each.identity) not in known]
 
 
 def _planned(model: Declaration, storage: Storage, champion: Promotion | None) -> "tuple[Manifest | None, str]":
-    """The training set that would be made now, if there is one, and why it cannot be trained on."""
+    """Return the training set that would be made now, None if there is none, and why it cannot be trained on."""
     try:
         planned = split(model, storage, None if champion is None else champion.data_version)
     except MlopsAssetsError as error:
@@ -188,7 +188,7 @@ def _alarms(
     champion: Promotion | None,
     batches: Sequence[BatchRecord],
 ) -> Alarms:
-    """What was found of those of the batches that the champion judged, oldest first."""
+    """Return the alarms among the batches that have a report on this champion, oldest first."""
     if champion is None:
         return Alarms()
     reports = BatchReports(storage, model.name).all(kind)
@@ -227,10 +227,10 @@ def _unfinished(
     failed: Sequence[dg.RunRecord],
     data_version: str | None,
 ) -> str:
-    """The last training, where it died or failed before it was decided on, and none came after it.
+    """Return why the last training is unfinished: it died or failed before its decision; "" if it ended.
 
-    One of another declaration, or with parameters of a person's own, cannot be carried on with. A version that was
-    slow is measured again as long as its data is that of now: with other data, what asked for it asks again.
+    A training of another declaration, or with a person's own parameters, cannot be resumed. A slow version is
+    measured again while its data is current: with other data, its trigger fires again.
     """
     newest = trainings[0] if trainings else None
     if newest is not None and newest.declaration_version == model.training_version:

@@ -1,4 +1,4 @@
-"""Schedules from the declarations: one for all models that declare the same cron, each tick a decision on record."""
+"""Schedules from the declarations: one for all models with the same cron; each tick records a decision."""
 
 import re
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ _IN_ZONE = str.maketrans({"+": "plus", "-": "minus"})
 def retraining_schedules(
     models: Sequence[Declaration] | None = None, running: bool = True
 ) -> list[dg.ScheduleDefinition]:
-    """One schedule for each cron (and time zone) that these models declare; without any, all built in this process.
+    """Return one schedule for each cron (and time zone) of these models, by default of all built in this process.
 
-    Call it after they are built. A tick decides as the sensor `retraining` does, with the clock as a trigger, so it
-    trains nothing twice and records why where it trains nothing.
+    Call it after the models are built. A tick decides as the sensor `retraining` does, with the clock as a trigger:
+    it trains nothing twice, and records the reason if it does not train.
     """
     groups: dict[tuple[str, str], list[Declaration]] = {}
     for model in declared_models() if models is None else models:
@@ -60,7 +60,7 @@ def _schedule(cron: str, timezone: str, models: Sequence[Declaration], running: 
 def _asked(
     model: Declaration, runs: Runs, context: dg.ScheduleEvaluationContext, storage: Storage
 ) -> dg.RunRequest | None:
-    """Decide on one model, record the decision, and give the request if it fires."""
+    """Decide on one model, record the decision, and return a request if it fires."""
     now, instance = datetime.now(UTC), context.instance
     try:
         evidence = evidence_of(model, storage, runs, clock=context.scheduled_execution_time)

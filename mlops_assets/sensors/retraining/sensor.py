@@ -1,4 +1,4 @@
-"""`retraining`: one sensor for all models; decides whether to train anew whenever what it decides from has changed."""
+"""`retraining`: one sensor for all models that decides on a new training whenever its evidence has changed."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 _READ = ("batches", "labelled", "excluded", "promotions", "trainings", "reports/drift", "reports/performance")
 """The kinds of records that a decision is made from."""
 MOST_SECONDS = 15.0
-"""After so long a tick leaves the models that it did not come to for the next one: Dagster ends it after 60."""
+"""After this time a tick leaves the other models to the next tick: Dagster ends a tick after 60 seconds."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a tick leaves for the next one of a model: the state it saw, its decision and when, when to look again."""
+    """The memory of a model that a tick leaves for the next: the state, the decision and its time, the next look."""
 
     state: str = ""
     key: str = ""
@@ -39,11 +39,11 @@ class Memory:
 
     @classmethod
     def of(cls, value: Mapping[str, str]) -> "Memory":
-        """From the cursor; what another release left in it is forgotten."""
+        """Return the memory from the cursor; unknown fields of another release are dropped."""
         return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
 
     def due(self, now: datetime) -> bool:
-        """Whether a decision may have changed by itself, or the clock was set back since it was made."""
+        """Return whether the decision may have changed with time, or the clock was set back since the decision."""
         if not self.again_at:
             return False
         return not datetime.fromisoformat(self.at) <= now < datetime.fromisoformat(self.again_at)
@@ -54,10 +54,10 @@ def retraining_sensor(
     minimum_interval_seconds: int = 30,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.RUNNING,
 ) -> dg.SensorDefinition:
-    """A sensor that decides for each model of its code location, and records each decision on its `champion` asset.
+    """Return a sensor that decides on retraining for each model and records decisions on the asset `champion`.
 
-    It decides from files, and looks closely at those models only of which something has changed. The registry is asked
-    whether it answers, at most once a tick, before a training is requested.
+    It decides from the records, and only on models with a change since the last decision. Before it requests a
+    training it asks whether the registry answers, at most once a tick.
     """
 
     @dg.sensor(
@@ -86,7 +86,7 @@ def retraining_sensor(
 
 
 class Tick:
-    """One tick: what it was told once for all models, and what it asks of Dagster."""
+    """One tick: the runs of all models, read once, and the requests and events for Dagster."""
 
     def __init__(self, context: dg.SensorEvaluationContext, storage: Storage, registry: MlflowRegistry) -> None:
         self._context, self._storage, self._registry = context, storage, registry
@@ -97,7 +97,7 @@ class Tick:
         self.events: list[dg.AssetObservation] = []
 
     def decide(self, model: Declaration, memory: Memory) -> Memory:
-        """Decide on a model if anything has changed, record a decision that is new, request a run where it fires."""
+        """Decide on a model if anything has changed, record a new decision, and request a run if it fires."""
         state = _state(model, self._runs, self._storage)
         if state == memory.state and not memory.due(self._now):
             return memory
@@ -108,7 +108,7 @@ class Tick:
             evidence = replace(evidence, registry_away=self._no_answer(model))
             decision = decide_retraining(model.retraining, evidence, self._now)
         if self._runs.intake.get(model.name) and not decision.triggers:
-            return replace(memory, state="")  # half of what is told of a batch is no evidence; its run ends soon
+            return replace(memory, state="")  # half of a batch's records are not evidence; its run ends soon
         instance = self._context.instance
         if decision.key != memory.key and not recorded_before(instance, model.name, decision):
             self.events.append(observation(instance, model.name, decision, evidence, self._now))
@@ -124,14 +124,14 @@ class Tick:
         )
 
     def _no_answer(self, model: Declaration) -> str:
-        """Why the registry does not answer, asked once a tick: a run would fail without it and count as an attempt."""
+        """Return why the registry does not answer, asked once a tick: a run would fail without it and be an attempt."""
         if self._away is None:
             self._away = why_no_answer(self._registry, model.name)
         return self._away
 
 
 def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
-    """Return a text that changes with anything that a decision is made from."""
+    """Return a text that changes whenever the evidence of a decision changes."""
     store = store_of(storage)
     revisions = [store.revision(model.name, kind) for kind in _READ]
     under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
