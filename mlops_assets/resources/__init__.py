@@ -1,4 +1,4 @@
-"""Wrappers of what others wrote: MLflow, Great Expectations, Evidently, files."""
+"""Resources around other packages: MLflow, Great Expectations, Evidently, Apprise; and files."""
 
 from typing import TYPE_CHECKING
 

@@ -38,10 +38,10 @@ _TALKATIVE = ("apprise", "urllib3", "requests")
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that a person should know.
+    """One message to people.
 
-    `key` stays the same for as long as the thing does, so that it is told once; `covers` has the keys of those that an
-    alert sums up. `link` is a path below Dagster's UI, `at` the moment in UTC as ISO 8601.
+    `key` stays the same as long as its cause does, so that the alert is sent once. `covers` holds the keys of the
+    alerts that it sums up. `link` is a path below Dagster's UI, `at` the moment in UTC as ISO 8601.
     """
 
     kind: AlertKind
@@ -57,22 +57,22 @@ class Alert:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of all that it tells."""
+        """The keys of the alert and of all alerts that it sums up."""
         return (self.key, *self.covers)
 
     def title(self) -> str:
-        """Model, kind and subject on one line."""
+        """Return model, kind and subject on one line."""
         return f"[{self.model}] {self.kind}: {plain_text(self.subject, _SUBJECT)}"
 
     def body(self, ui_url: str) -> str:
-        """Reason, owners and a link, a line each."""
+        """Return reason, model, owners and a link, one line each."""
         owners = ", ".join(self.owners) or "no owner declared"
         lines = plain_text(self.reason, _REASON), f"model: {self.model}", f"owner: {owners}"
         return "\n".join([*lines, f"{ui_url.rstrip('/')}/{self.link}"])
 
 
 class DeliveryError(MlopsAssetsError):
-    """Some services did not take an alert; `reached` names those that have it."""
+    """Some services did not take an alert; `reached` names the services that have it."""
 
     def __init__(self, message: str, reached: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -82,8 +82,8 @@ class DeliveryError(MlopsAssetsError):
 class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Sends alerts to every Apprise URL in an environment variable.
 
-    The URLs hold passwords and tokens. Dagster shows the configuration of a resource in its UI, so they are not part of
-    it: they are read from the environment when they are needed, and no error or log names more than scheme and host.
+    The URLs hold passwords and tokens, and Dagster shows a resource's configuration in its UI. So URLs are read from
+    the environment when they are needed; errors and logs name at most their scheme and host.
     """
 
     variable: str = Field(
@@ -92,14 +92,14 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
     ui_url: str = Field("http://127.0.0.1:3000", description="Dagster's UI, for links.")
 
     def services(self) -> list[str]:
-        """What may be told of each URL, in order: `1: json://hooks.example.com`; empty when no alerts are sent."""
+        """Return a name without secrets for each URL, in order: `1: json://hooks.example.com`; empty without URLs."""
         return [_shown(number, url) for number, url in enumerate(self._urls(), 1)]
 
     def send(self, alert: Alert, reached: Collection[str] = ()) -> tuple[str, ...]:
-        """Send to every service that is not in `reached`; return the names of all that have it now.
+        """Send to every service that is not in `reached`; return the names of all services that now have the alert.
 
-        A service gets about four seconds to connect and to answer. Raises `DeliveryError` after all were tried, naming
-        those that failed, and `MlopsAssetsError` when Apprise is not installed or there is no URL.
+        A service has about four seconds to connect and to answer. After all services were tried, raise `DeliveryError`
+        that names the failed ones. Raise `MlopsAssetsError` if Apprise is not installed or there is no URL.
         """
         apprise = _apprise()
         urls = self._urls()
@@ -134,7 +134,7 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def plain_text(text: str, limit: int) -> str:
-    """Text of others on one line: no control characters, no link, no mention (`@all`, `<!channel>`) of people."""
+    """Return foreign text on one line: no control characters, no link, no mention (`@all`, `<!channel>`) of people."""
     visible = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
     line = " ".join(visible.split())
     return inert(line if len(line) <= limit else line[: limit - 1] + "…")
@@ -149,21 +149,21 @@ def _apprise() -> Any:
 
 
 def _send(apprise: Any, url: str, title: str, body: str, kind: Any) -> str:
-    """Send to one service; "" or what went wrong, without the URL."""
+    """Send to one service; return "" or what went wrong, without the URL."""
     with _silent():
         try:
             service = apprise.Apprise()
             if not service.add(url):
                 return "Apprise does not know such a URL"
             sent = service.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
-        except Exception as error:  # a plugin may raise anything, with the URL in its message: only the class is told
+        except Exception as error:  # a plugin may raise anything, with the URL in its message: show only the class
             return f"it failed with {type(error).__name__}"
     return "" if sent else "no answer, or one that refuses the alert"
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """No log from those who know the URL: at DEBUG, and in errors, they write it down."""
+    """Silence the loggers of packages that know the URL: they log it at DEBUG and in errors."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     before = [(each, each.level, each.propagate) for each in loggers]
     for each in loggers:
@@ -178,7 +178,7 @@ def _silent() -> Iterator[None]:
 
 
 def _shown(number: int, url: str) -> str:
-    """Number and scheme, and the host where the scheme has one: for many services that part of the URL is a token."""
+    """Return number and scheme, and the host if the scheme has one: many services have a token in its place."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         return f"{number}: not a URL"
@@ -186,8 +186,8 @@ def _shown(number: int, url: str) -> str:
     netloc, _, after = rest.partition("/")
     try:
         host = urlsplit(f"//{netloc}").hostname or ""
-    except ValueError:  # a netloc that is none, such as an unclosed [
+    except ValueError:  # an invalid netloc, such as an unclosed [
         host = ""
-    # A password with a slash in it would end the netloc early, and leave its first half looking like a host.
+    # A slash in a password ends the netloc early, so that the first half of the password looks like a host.
     told = name in _HAS_HOST and "@" not in after and re.fullmatch(r"[a-z0-9.:-]+", host)
     return f"{number}: {name}://{host if told else '...'}"

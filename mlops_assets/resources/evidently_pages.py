@@ -1,4 +1,4 @@
-"""Evidently's pages for people, drawn on bounded samples; no decision is taken from them."""
+"""Evidently's pages for people, drawn from bounded samples; no decision depends on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGET, PREDICTION = "target", "prediction"
 
 
 def drift_page(reference: pd.DataFrame, batch: pd.DataFrame, features: Sequence[str], seed: int) -> str:
-    """HTML of Evidently's data drift and data summary for the features of a batch against the reference."""
+    """Return the HTML of Evidently's data drift and data summary for a batch's features against the reference."""
     from evidently import Report
     from evidently.presets import DataDriftPreset, DataSummaryPreset
 
@@ -32,9 +32,9 @@ def drift_page(reference: pd.DataFrame, batch: pd.DataFrame, features: Sequence[
 def performance_page(
     problem: Literal["regression", "binary", "multiclass"], holdout: pd.DataFrame, batch: pd.DataFrame, seed: int
 ) -> str:
-    """HTML of Evidently's regression or classification preset for a batch against the champion's holdout.
+    """Return the HTML of Evidently's regression or classification preset for a batch against the champion's holdout.
 
-    Both frames have the columns `target` and `prediction`; of more than 5,000 rows a sample is drawn.
+    Both frames have the columns `target` and `prediction`; of more than 5,000 rows a sample is used.
     """
     from evidently import Regression, Report
     from evidently.presets import RegressionPreset
@@ -50,9 +50,9 @@ def performance_page(
 
 
 def _classification_page(batch: pd.DataFrame, holdout: pd.DataFrame, positive: str) -> str:
-    """As much as Evidently can compare: with labels that one side lacks it raises on most of its own metrics.
+    """Return a page with what Evidently can compare: most of its metrics raise if one side lacks a label.
 
-    It takes a side that shows two labels as binary, and looks every label of the batch up in the holdout.
+    Evidently takes a side with two labels as binary, and looks up every label of the batch in the holdout.
     """
     from evidently import BinaryClassification, MulticlassClassification, Report
     from evidently.presets import ClassificationPreset, ClassificationQualityByLabel, DataSummaryPreset
@@ -76,31 +76,31 @@ def _with_right(side: pd.DataFrame) -> pd.DataFrame:
 
 
 def _class_names(*sides: pd.DataFrame) -> dict[str, str]:
-    """Label to its name on the page, in order of the labels: the positive one of two is last, as in scikit-learn."""
+    """Return label -> name on the page, in order of the labels: of two labels the positive one is last."""
     labels = list(pd.unique(pd.concat([side[name].astype(object) for side in sides for name in (TARGET, PREDICTION)])))
     try:
         labels = sorted(labels)
-    except TypeError:  # labels of several types have no order but that of their text
+    except TypeError:  # labels of several types are sorted by their text
         labels = sorted(labels, key=_label_text)
     texts = list(dict.fromkeys(map(_label_text, labels)))
     return {text: _safe_label(text, position) for position, text in enumerate(texts)}
 
 
 def _safe_label(label: str, position: int) -> str:
-    """As `_safe_text`; a changed one keeps its position to stay unique."""
+    """Return `_safe_text` of a label; a changed label gets its position to stay unique."""
     clean = _safe_text(label)
     return clean if clean == label else f"{clean[:90]} ({position})"
 
 
 def _label_text(label: object) -> str:
-    """A label as text that is the same for 1 and 1.0: a gap in a column makes floats of its whole numbers."""
+    """Return a label as text, equal for 1 and 1.0: a gap in a column turns its whole numbers into floats."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return str(int(label))
     return str(label)
 
 
 def _drawable(frame: pd.DataFrame, name: str) -> bool:
-    """Evidently raises on a column without values; the decision's table names such columns."""
+    """Return whether a column has values: Evidently raises on others, which the decision's table names."""
     return name in frame.columns and bool(frame[name].notna().any())
 
 
@@ -116,7 +116,7 @@ def _sampled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _safe(name: str, position: int) -> str:
-    """A column name that cannot end a script in Evidently's page; a changed one keeps its position to stay unique."""
+    """Return a column name that cannot end a script in the page; a changed name gets its position to stay unique."""
     clean = re.sub(r"[^\w .:-]", "_", name)
     return clean if clean == name else f"{clean} ({position})"
 
@@ -133,7 +133,7 @@ def _dataset(frame: pd.DataFrame, **roles: Any) -> Dataset:
 
 def _html(report: Report, current: Dataset, reference: Dataset) -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of scikit-learn and numpy on bins that Evidently left almost empty
+        warnings.simplefilter("ignore")  # warnings of scikit-learn and numpy on almost empty bins of Evidently
         snapshot = report.run(current, reference)
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         page = Path(place) / "page.html"

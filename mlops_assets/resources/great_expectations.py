@@ -22,7 +22,7 @@ _LONGEST_TEXT = 500
 
 
 class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Great Expectations in memory: no project folder, no files, no account, nothing sent."""
+    """Great Expectations in memory: no project folder, no files, no account, no usage data."""
 
     examples: int = Field(
         default=5, ge=0, le=50, description="How many unexpected values, with their row numbers, a failed check shows."
@@ -31,10 +31,10 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
     def validate(  # type: ignore[override]
         self, frame: "pd.DataFrame", expectations: Sequence[Expectation]
     ) -> list[CheckOutcome]:
-        """One outcome for each expectation, in their order; rows are numbered from 1 in messages.
+        """Return one outcome for each expectation, in their order; messages number rows from 1.
 
-        An expectation that cannot be evaluated (a missing column, text compared with a number) has failed, and so has
-        each on a batch without rows, on which Great Expectations would pass them. Raises ExpectationsError for an
+        An expectation that cannot be evaluated (a missing column, text compared with a number) fails. On a batch
+        without rows, where Great Expectations would pass, every expectation fails. Raise `ExpectationsError` for an
         expectation that GX does not know or whose arguments it refuses.
         """
         if not expectations:
@@ -43,7 +43,7 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
             nothing = "rows" if len(frame) == 0 else "columns"
             return [_unevaluated(item, f"not evaluated: the batch has no {nothing}") for item in expectations]
         frame = frame.reset_index(drop=True)
-        # Off before the import: no release of GX shall ever post from within a pipeline.
+        # Switched off before the import: no release of GX may send usage data from a pipeline.
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"great_expectations(\.|$)")
@@ -53,7 +53,7 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) -> Any:
-    """GX's object for an expectation, marked with its place, as GX returns results in an order of its own."""
+    """Return GX's object for an expectation, marked with its position: GX returns results in another order."""
     import great_expectations  # noqa: F401 (registers the expectations)
     from great_expectations.exceptions.exceptions import ExpectationNotFoundError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
@@ -76,7 +76,7 @@ def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) 
 
 
 def _with_times(frame: "pd.DataFrame", kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Limits and sets given as text become times where the column holds times: GX compares like with like only."""
+    """Return `kwargs` with texts as times if the column holds times: GX compares only values of one type."""
 
     name = kwargs.get("column")
     if name not in frame.columns or not isinstance(frame[name], pd.Series):
@@ -103,7 +103,7 @@ def _with_times(frame: "pd.DataFrame", kwargs: Mapping[str, Any]) -> dict[str, A
 
 
 def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[Any]:
-    """GX's result for each object, or the exception that kept it from having one."""
+    """Return GX's result for each object, or the exception that it raised."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -113,15 +113,15 @@ def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[An
     batch = asset.add_batch_definition_whole_dataframe("batch").get_batch({"dataframe": frame})
     result_format = {"result_format": "SUMMARY", "partial_unexpected_count": most}
     suite = gx.ExpectationSuite("batch")
-    # Not by `add_expectation`: it drops equal expectations, each of which has a check.
+    # `add_expectation` would drop equal expectations, each of which has a check.
     suite.expectations = domain_objects
     try:
-        # `ValidationDefinition.run` stores the results, which fails on the numpy booleans that some of them hold.
+        # `ValidationDefinition.run` stores the results, which fails if they hold numpy booleans.
         found = batch.validate(suite, result_format=result_format).results
-    except Exception:  # one expectation that raises outside of GX's own net takes all others with it: ask each alone
+    except Exception:  # an expectation whose error GX does not catch ends all others: run each alone
         return [_alone(batch, item, result_format) for item in domain_objects]
     finally:
-        # GX keeps the last context of a process, and with it the rows: several times their size in all.
+        # GX keeps the last context of a process, and with it several times the size of the rows.
         context.data_sources.delete("batch")
     by_index = {result.expectation_config.meta[_INDEX]: result for result in found if result.expectation_config}
     return [by_index.get(index) for index in range(len(domain_objects))]
@@ -199,7 +199,7 @@ def _described(expectation: Expectation) -> dict[str, Any]:
 
 
 def _text(expectation: Expectation) -> str:
-    """Such as "co2: values to be between (min_value 300, max_value 400)"."""
+    """Return a text such as "co2: values to be between (min_value 300, max_value 400)"."""
     kwargs = expectation.kwargs
     columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
     rule = expectation.type.removeprefix("expect_")
@@ -220,7 +220,7 @@ def _argument(value: Any) -> str:
 
 
 def _examples(found: Mapping[str, Any], most: int) -> list[str]:
-    """Distinct unexpected values, each with the first row that holds it."""
+    """Return distinct unexpected values, each with the first row that holds it."""
     values = list(found.get("partial_unexpected_list") or ())
     rows = list(found.get("partial_unexpected_index_list") or ())
     examples: dict[str, str] = {}
@@ -234,7 +234,7 @@ def _examples(found: Mapping[str, Any], most: int) -> list[str]:
 
 
 def _raised(exception_info: Any) -> str:
-    """The message of the exception that an expectation ended in, empty if in none; GX nests it by metric, or not."""
+    """Return the message of the exception that an expectation raised, "" without one; GX may nest it by metric."""
     entries = [exception_info] if "raised_exception" in exception_info else list(dict(exception_info).values())
     for entry in entries:
         if entry.get("raised_exception"):
@@ -251,7 +251,7 @@ def _cut(text: str, limit: int = _LONGEST_TEXT) -> str:
 
 
 def _plain_value(value: Any) -> Any:
-    """A number or boolean as it is, anything else as bounded text."""
+    """Return a number or boolean unchanged, anything else as bounded text."""
     if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if isinstance(value, bool | int):

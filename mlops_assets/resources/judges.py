@@ -1,4 +1,4 @@
-"""What judges the batches of a model, as a digest: a rejected batch is looked at anew once it has changed."""
+"""A digest of what judges the batches of a model: a change leads to a new look at rejected batches."""
 
 import hashlib
 import json
@@ -11,17 +11,17 @@ _FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_c
 
 
 def judged_by(model: Declaration, learnt_anew: int) -> str:
-    """16 hex digits that change with how batches are read, with what the contract asks, and with the suite.
+    """Return 16 hex digits that change with the reading of batches, the contract and the suite.
 
-    learnt_anew: how often kinds of columns were replaced by others that were learnt anew.
+    learnt_anew: how often kinds of columns were replaced by kinds that were learnt anew.
 
-    A function counts by its name: what its code does is not known without running it.
+    A function counts by its name: its effect is not known before it runs.
     """
     fields = {name: getattr(model, name) for name in _FIELDS}
     if model.optional:
         fields["optional"] = model.optional
     judges = [model.source.digest_of(), fields, model.outcomes is not None, _suite(model)]
-    if model.features is not None:  # then columns may be of times, which no estimator takes as they are
+    if model.features is not None:  # then columns may hold times, which no estimator takes directly
         judges.append("features")
     if learnt_anew:
         judges.append(learnt_anew)
@@ -29,7 +29,7 @@ def judged_by(model: Declaration, learnt_anew: int) -> str:
 
 
 def _suite(model: Declaration) -> str:
-    """What stands in the suite file now; empty where there is none, or where it cannot be read."""
+    """Return a digest of the current suite file; "" if there is no file or it cannot be read."""
     path = model.suite_path()
     if path is None:
         return _objects(model.expectations)

@@ -1,8 +1,8 @@
-"""What the code server planned, in the processes that run it.
+"""The checks that the code server planned, in the processes that run them.
 
-A run's process loads the code location anew. Where it has other checks than the server that planned the run, Dagster
-ends the run before its first step (`DagsterInvalidSubsetError`). So the server notes the names of the checks that it
-has from a suite; Dagster keeps the note with the plan of each run and hands it to the process of the run.
+A run's process loads the code location anew. If its checks differ from the server's at the time of the plan, Dagster
+ends the run before its first step (`DagsterInvalidSubsetError`). So the server notes the names of a suite's checks;
+Dagster keeps the note with the plan of each run and passes it to the run's process.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 def planned_earlier(model: str) -> tuple[str, ...] | None:
-    """Names of the checks that the server has from the suite of a model; None in a process that plans by itself."""
+    """Return the server's names of the checks from a model's suite; None in a process that plans by itself."""
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 
     context = DefinitionsLoadContext.get()
@@ -21,7 +21,7 @@ def planned_earlier(model: str) -> tuple[str, ...] | None:
 
 
 def plan(model: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Note the names of the checks of a model for the processes that will run them, and return them."""
+    """Note and return the names of a model's checks, for the processes that run them."""
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 
     planned = tuple(names)

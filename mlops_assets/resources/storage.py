@@ -1,4 +1,4 @@
-"""Files under one root, each named by its content and written once: parquet frames, and documents in JSON."""
+"""Files under one root, each named by its content and written once: Parquet frames, and documents in JSON."""
 
 import json
 import os
@@ -25,9 +25,9 @@ _COLUMNS_AT_ONCE = 50
 class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Frames at `<root>/<model>/<kind>/<batch>/<version>.parquet`, each written once; nothing is ever deleted.
 
-    What changes is not kept in files but in the database of records, which this names.
+    What changes is kept in the database of records, which the field `database` names.
 
-    Every part of a path must match `[A-Za-z0-9._-]+` and be neither `.` nor `..`: anything else is refused with
+    Every part of a path must match `[A-Za-z0-9._-]+` and be neither `.` nor `..`. Anything else raises
     `MlopsAssetsError`, so that nothing is read or written outside `root`.
     """
 
@@ -41,8 +41,8 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
     def write_frame(self, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> Path:
         """Store `frame` (without its index) as `version` of the batch; return its path.
 
-        A version that exists is left as it is: versions name content. Raises `MlopsAssetsError` for a frame that
-        parquet cannot hold, naming the columns, and when the disk refuses; no partial file is left behind.
+        An existing version is left unchanged: versions name content. Raise `MlopsAssetsError` that names the columns
+        if Parquet cannot hold the frame, or if the disk fails; no partial file is left behind.
         """
         path = self._frame(model, kind, batch, version)
         if not path.exists():
@@ -50,7 +50,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         return path
 
     def has_frame(self, model: str, kind: str, batch: str, version: str) -> bool:
-        """Whether there is such a frame."""
+        """Return whether this frame is stored."""
         return self._frame(model, kind, batch, version).is_file()
 
     def read_frame(
@@ -62,9 +62,9 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         columns: Sequence[str] | None = None,
         rows: "np.ndarray | None" = None,
     ) -> "pd.DataFrame":
-        """The stored frame, or only its `columns` and the rows at the positions `rows`, in that order, newly numbered.
+        """Return the stored frame, or its `columns` and the rows at positions `rows`, in that order, newly numbered.
 
-        With `rows`, a few columns are read at a time, so that a frame larger than memory can be looked at.
+        With `rows`, a few columns are read at a time, so that a frame larger than memory can be read.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -86,13 +86,13 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         return frame if columns is None else frame[list(columns)]
 
     def frame_path(self, model: str, kind: str, batch: str, version: str) -> Path:
-        """Where such a frame is stored."""
+        """Return the path of such a frame."""
         return self._frame(model, kind, batch, version)
 
     def write_document(self, model: str, kind: str, version: str, value: Any) -> Path:
         """Store a plain JSON value as `<root>/<model>/<kind>/<version>.json`; return its path.
 
-        A version that exists is left as it is: versions name content.
+        An existing version is left unchanged: versions name content.
         """
         path = self._path(model, kind, version, suffix=".json")
         try:
@@ -104,7 +104,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         return path
 
     def read_document(self, model: str, kind: str, version: str) -> Any:
-        """Return the value that is stored there, None where there is none; `DamagedRecordError` for one that is cut."""
+        """Return the stored value, None if there is none; raise `DamagedRecordError` if it is damaged."""
         path = self._path(model, kind, version, suffix=".json")
         try:
             return json.loads(path.read_bytes())
@@ -116,7 +116,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise MlopsAssetsError(f"{path} cannot be read ({error}): look at the disk") from error
 
     def document_path(self, model: str, kind: str, version: str) -> Path:
-        """Return where such a document is stored."""
+        """Return the path of such a document."""
         return self._path(model, kind, version, suffix=".json")
 
     def _frame(self, model: str, kind: str, batch: str, version: str) -> Path:
@@ -170,7 +170,7 @@ def _types_of_objects(frame: "pd.DataFrame") -> dict[str, list[str]]:
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside `path`, make it durable, and put it in place in one step."""
+    """Write a file beside `path`, sync it to disk, and move it into place in one step."""
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,5 +184,5 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             f"{path} cannot be written: {error.strerror or error}. Look at space and rights"
         ) from error
     finally:
-        with suppress(OSError):  # where nothing can be written, nothing was left behind, and the first error counts
+        with suppress(OSError):  # where nothing can be written no file is left behind, and the first error counts
             temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Where MLflow keeps artifacts against where they are declared, by which a home that was moved or copied is known.
+"""Where MLflow keeps artifacts, compared with where they are declared: this shows that a home was moved or copied.
 
-MLflow writes the whole path of a folder into its store, and goes on using it wherever the store is.
+MLflow writes the absolute path of a folder into its store, and uses that path wherever the store is.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from mlops_assets.resources.mlflow.calls import local_folder
 
 
 def declared_folder(address: str, artifact_root: str | None) -> Path | None:
-    """The folder that artifacts are declared to lie below; None for a server, another database, or a remote root."""
+    """Return the folder below which artifacts must lie; None for a server, another database, or a remote root."""
     if artifact_root is None or not address.startswith("sqlite:"):
         return None
     folder = local_folder(artifact_root)
@@ -18,7 +18,7 @@ def declared_folder(address: str, artifact_root: str | None) -> Path | None:
 
 
 def elsewhere(declared: Path | None, uri: str) -> Path | None:
-    """The folder of `uri` if it does not lie below the declared one; None where it does, or where nothing is asked."""
+    """Return the folder of `uri` if it lies outside the declared folder; None otherwise, or if none is declared."""
     folder = local_folder(uri)
     if declared is None or folder is None or folder.resolve().is_relative_to(declared.resolve()):
         return None
@@ -26,14 +26,14 @@ def elsewhere(declared: Path | None, uri: str) -> Path | None:
 
 
 def artifact_location(artifact_root: str, model: str) -> str:
-    """The URI of the artifacts of a model's experiment."""
+    """Return the URI of the artifacts of a model's experiment."""
     is_uri = "://" in artifact_root or artifact_root.startswith("file:")
     root = artifact_root if is_uri else Path(artifact_root).absolute().as_uri()
     return f"{root.rstrip('/')}/{quote(model, safe='')}"
 
 
 def misplaced(folder: Path, declared: Path) -> str:
-    """What is wrong with artifacts that lie elsewhere, and how to mend it."""
+    """Return a message on artifacts outside the declared folder, with the remedy."""
     return (
         f"MLflow's store has them at {folder}, and {declared} is declared, as after a home was moved or copied: "
         "run `mlops-assets rehome`, which writes the declared folder into the store"

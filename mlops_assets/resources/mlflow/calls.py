@@ -1,4 +1,4 @@
-"""Single calls to MLflow: within its limits, safe to repeat, and with names that it takes."""
+"""Single calls to MLflow: within its limits, safe to repeat, and with names that it allows."""
 
 import fcntl
 import math
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 TAG_LENGTH = 8_000
 ENVIRONMENT = threading.Lock()
-"""MLflow reads its retries from the environment, which is one for all threads."""
+"""A lock on the environment, from which MLflow reads its retries: all threads share it."""
 
 _CHUNK = 50  # params or tags a request: 50 of the longest stay below MLflow's 1 MB
 _PARAM_LENGTH, _KEY_LENGTH, _VERSION_TAG_LENGTH = 6_000, 250, 100_000
 
 
 class TrialRecord(Protocol):
-    """What `log_trials` reads of a trial of a search; `error` is None or "" for one that succeeded."""
+    """The fields of a search's trial that `log_trials` reads; `error` is None or "" for a trial that succeeded."""
 
     @property
     def number(self) -> int: ...
@@ -46,7 +46,7 @@ class TrialRecord(Protocol):
 
 
 def without_credentials(uri: str) -> str:
-    """`uri`, or a text that holds one, without user, password and query."""
+    """Return `uri`, or a text that holds a URI, without user, password and query."""
     return re.sub(r"(?<=://)[^/\s]*@", "", re.sub(r"(://[^\s?]*)\?\S*", r"\1", uri))
 
 
@@ -72,7 +72,7 @@ def log_batches(
 
 
 def log_key(name: str) -> str:
-    """`name` with what MLflow does not allow in a name replaced, so that "f1[region=north]" can be logged."""
+    """Return `name` with characters replaced that MLflow does not allow, so that "f1[region=north]" can be logged."""
     allowed = re.sub(r"[^/\w.\- :]", "_", str(name))[:_KEY_LENGTH]
     return allowed if posixpath.normpath(allowed) == allowed and allowed[0] not in "./" else allowed.replace("/", "_")
 
@@ -106,7 +106,7 @@ def as_version(found: Any) -> ModelVersion:
 
 
 def or_none(ask: Any, *args: str) -> Any:
-    """What MLflow answers, or None if it says that there is no such thing."""
+    """Return MLflow's answer, None if MLflow says that the object does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -129,9 +129,9 @@ def unless_exists(create: Any, *args: str) -> None:
 
 @contextmanager
 def alone_on(tracking_uri: str) -> Iterator[None]:
-    """Keep other processes of this machine from making the tables of the same SQLite file at the same time.
+    """Keep other processes of this machine from creating the tables of the same SQLite file at the same time.
 
-    MLflow does so at first use, and two that begin together leave one of them with an error.
+    MLflow creates them at first use, and of two processes that begin together one fails.
     """
     path = Path(tracking_uri.removeprefix("sqlite:///"))
     if not tracking_uri.startswith("sqlite:///") or not path.parent.is_dir():
@@ -144,7 +144,7 @@ def alone_on(tracking_uri: str) -> Iterator[None]:
 
 @contextmanager
 def no_http_retries() -> Iterator[None]:
-    """MLflow repeats a POST whose answer was lost, which would make a second version."""
+    """Switch off MLflow's retries: a repeated POST whose answer was lost would create a second version."""
     with ENVIRONMENT:
         before = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -155,7 +155,7 @@ def no_http_retries() -> Iterator[None]:
 
 
 def local_folder(artifact_uri: str) -> Path | None:
-    """The folder of a run's artifacts if they are local files; MLflow itself would copy them at each look."""
+    """Return the folder of a run's artifacts if they are local files, else None; MLflow would copy them each time."""
     parts = urlsplit(artifact_uri)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
@@ -163,7 +163,7 @@ def local_folder(artifact_uri: str) -> Path | None:
 
 
 def fetched(client: "MlflowClient", run_id: str, artifact_uri: str, name: str, copies: Path) -> Path:
-    """An artifact in place if it is a local file, else a copy of it in the folder `copies`."""
+    """Return the path of an artifact: in place if it is a local file, else of a copy in the folder `copies`."""
     local = local_folder(artifact_uri)
     try:
         path = local / name if local is not None else Path(client.download_artifacts(run_id, name, str(copies)))

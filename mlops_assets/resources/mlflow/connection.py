@@ -1,4 +1,4 @@
-"""The connection to MLflow: where it is, how long it may take, and every failure told as one kind of error."""
+"""The connection to MLflow: its address, its time limits, and one kind of error for every failure."""
 
 import os
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from mlops_assets.resources.mlflow.model_files import configure_mlflow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-VIEW = "?workflowType=machine_learning"  # else MLflow 3 opens its view for GenAI, where runs are "evaluations"
+VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
 _ANSWERED = {"RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
 _PREPARED: set[str] = set()
 
 
 class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """MLflow's address and patience; every failure of MLflow is a `RegistryError`."""
+    """MLflow's address, time limit and retries; every failure of MLflow is a `RegistryError`."""
 
     tracking_uri: str = Field(
         description="MLflow server or database, as `http://host:5000` or `sqlite:////path/mlflow.db`. "
@@ -40,13 +40,13 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
     retries: int = Field(default=2, ge=0, description="How often a failed request is repeated.")
 
     def prepare(self) -> None:
-        """Make the tables of an empty database, so that whatever opens it next finds them."""
+        """Create the tables of an empty database before anything else opens it."""
         with self._asking("prepare its database"):
             pass
 
     @property
     def address(self) -> str:
-        """The address to ask; where `tracking_uri` is `$NAME`, the value of that environment variable."""
+        """The address of MLflow; if `tracking_uri` is `$NAME`, the value of that environment variable."""
         if not self.tracking_uri.startswith("$"):
             return self.tracking_uri
         name = self.tracking_uri.removeprefix("$")
@@ -56,7 +56,7 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def artifact_folder(self) -> Path | None:
-        """The folder below which artifacts must lie: that of `artifact_root` where the store is SQLite, else None."""
+        """The folder below which artifacts must lie: `artifact_root` if the store is SQLite, else None."""
         return declared_folder(self.address, self.artifact_root)
 
     def _page(self, route: str) -> str:
@@ -64,7 +64,7 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def _asking(self, what: str) -> "Iterator[MlflowClient]":
-        """A client, with everything that goes wrong while it is used told as a `RegistryError`."""
+        """Yield a client; raise `RegistryError` for everything that goes wrong while it is used."""
         try:
             yield self._client()
         except MlopsAssetsError:
@@ -86,7 +86,7 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         if self.address in _PREPARED:
             return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
-        with alone_on(self.address):  # the first client makes the tables of a database that has none
+        with alone_on(self.address):  # the first client creates the tables of an empty database
             client = MlflowClient(tracking_uri=self.address, registry_uri=self.address)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)

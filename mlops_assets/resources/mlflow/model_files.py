@@ -21,9 +21,9 @@ _MAX_MLMODEL_BYTES = 5_000_000
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 in hex over the relative path, size and bytes of every file in `folder`, in order of path.
+    """Return the SHA-256 in hex over the relative path, size and bytes of every file in `folder`, in order of path.
 
-    Raises `ArtifactError` for a missing or empty folder and for anything in it that is no regular file.
+    Raise `ArtifactError` for a missing or empty folder and for anything in it that is not a regular file.
     """
     names = _file_names(folder)
     if not names:
@@ -38,12 +38,12 @@ def digest_of(folder: Path) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files of a model folder."""
+    """Return the size of all files of a model folder in bytes."""
     return sum((folder / name).stat().st_size for name in _file_names(folder))
 
 
 def verify_digest(folder: Path, digest: str, described: str = "model artifact") -> None:
-    """Raise `ArtifactError` unless `digest` is that of `folder`; `described` opens the message."""
+    """Raise `ArtifactError` unless `folder` has this `digest`; `described` opens the message."""
     found = digest_of(folder)
     if found != digest:
         raise ArtifactError(
@@ -63,13 +63,13 @@ def save_model(
     """Save a fitted scikit-learn estimator as an MLflow model in `folder` (new or empty) and return its digest.
 
     `X_example`: rows that the model can predict; the first 5 become the input example, their types the metadata
-    "features". The signature says what comes out, not what goes in: MLflow would refuse an int64 for a double, a
-    missing boolean and nullable types, all of which the model takes. `requirements`: pinned pip requirements, by
-    default the installed versions of scikit-learn, pandas, numpy, the serializer and the boosting library in use.
+    "features". The signature has outputs only: for inputs MLflow would refuse an int64 for a double, a missing
+    boolean and nullable types, all of which the model takes. `requirements`: pinned pip requirements, by default the
+    installed versions of scikit-learn, pandas, numpy, the serializer and the boosting library in use.
     `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
 
-    Raises `ArtifactError`, naming the types, if skops cannot store the model, or what the machine says if it cannot
-    write; `folder` is then removed.
+    Raise `ArtifactError` that names the types if skops cannot store the model, or the machine's error if the files
+    cannot be written; `folder` is then removed.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ArtifactError(f"model folder {folder} is not empty: give a new folder")
@@ -110,13 +110,13 @@ def load_model(
     trusted: Sequence[str] = (),
     described: str = "model artifact",
 ) -> Any:
-    """Load the model in `folder` if its digest is `digest` and its format is one that cannot run foreign code.
+    """Load the model in `folder` if its digest is `digest` and its format cannot run foreign code.
 
-    `serialization="cloudpickle"` allows a pickle; a skops file is loaded as skops in either case. The trusted types
-    are `TRUSTED_TYPES` and `trusted`, never those that the artifact names. `described` opens every message, as in
+    `serialization="cloudpickle"` allows a pickle; a skops file is always loaded as skops. The trusted types are
+    `TRUSTED_TYPES` and `trusted`, never types that the artifact names. `described` opens every message, as in
     "artifact of co2_forecast version 3".
 
-    Raises `ArtifactError` for a changed digest, a foreign loader, packed code, a pickle that was not declared, an
+    Raise `ArtifactError` for a changed digest, a foreign loader, packed code, a pickle that was not declared, an
     untrusted type, or a file that cannot be read.
     """
     verify_digest(folder, digest, described)
@@ -133,10 +133,10 @@ def load_model(
 
 
 def configure_mlflow() -> None:
-    """Switch off MLflow's telemetry, progress bars and printing of run addresses; to be called before its import."""
+    """Switch off MLflow's telemetry, progress bars and printing of run addresses; call it before MLflow's import."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the tracking URI, credentials and all
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it would print the tracking URI with credentials
 
 
 def _file_names(folder: Path) -> list[str]:
@@ -155,7 +155,7 @@ def _installed_requirements(serialization: Serialization) -> list[str]:
 
 
 def _of_the_machine(error: BaseException) -> OSError | None:
-    """What the machine refused, where that is why MLflow failed: it takes a full disk for an untrusted type."""
+    """Return the OSError behind MLflow's error, None without one: MLflow reports a full disk as an untrusted type."""
     found: BaseException | None = error
     while found is not None and not (isinstance(found, OSError) and found.errno):
         found = found.__cause__ or found.__context__
@@ -176,7 +176,7 @@ def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
 
 
 def _inspected_format(folder: Path, described: str) -> str:
-    """The serialization format that MLmodel states, once nothing in it points at foreign code."""
+    """Return the serialization format in MLmodel; raise `ArtifactError` if the file refers to foreign code."""
     import yaml
 
     path = folder / "MLmodel"

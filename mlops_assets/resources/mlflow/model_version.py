@@ -1,4 +1,4 @@
-"""A registered version of a model, as the registry tells of it."""
+"""A registered version of a model, as the registry describes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mlops_assets.errors import RegistryError
 
 REFIT_OF = "refit_of"
-"""Tag of a refit: the number of the version that was judged. Beside it is all that is needed to load that one."""
+"""Tag of a refit: the number of the judged version. The tags beside it suffice to load that version."""
 
 _JUDGED = ("judged_digest", "judged_run_id")
 _JUDGED_DATA = "judged_data_version"
@@ -16,7 +16,7 @@ _JUDGED_DATA = "judged_data_version"
 class ModelVersion:
     """A registered version; `digest` is the SHA-256 of its files, `created` is in ms since 1970, UTC.
 
-    `source` is where its files lie; "" where that is not on record: then it is the model of its run.
+    `source` is the place of its files; "" if that is not on record: then it is the model of its run.
     """
 
     model: str
@@ -29,32 +29,32 @@ class ModelVersion:
 
     @property
     def promotion(self) -> int:
-        """The number of its last promotion that was done; 0 if it was never champion."""
+        """The number of the version's last completed promotion; 0 if it was never champion."""
         return _number(self.tags.get("promotion", ""))
 
     @property
     def intended(self) -> int:
-        """The number of its last promotion that was begun."""
+        """The number of the version's last promotion that was begun."""
         return _number(self.tags.get("promotion_intended", ""))
 
     @property
     def data_version(self) -> str:
-        """The training set that it was trained on; see `tag`."""
+        """The version of the training set that the model was trained on; see `tag`."""
         return self.tag("data_version")
 
     @property
     def declaration_version(self) -> str:
-        """The declaration that it was trained by; see `tag`."""
+        """The version of the declaration that the model was trained by; see `tag`."""
         return self.tag("declaration_version")
 
     @property
     def refit_of(self) -> int:
-        """The number of the version that was judged in its place; 0 for a version that is not a refit."""
+        """The number of the version that was judged in place of this refit; 0 for a version that is not a refit."""
         return _number(self.tags.get(REFIT_OF, ""))
 
     @property
     def judged(self) -> "ModelVersion":
-        """The version that was judged on a holdout: itself, or what it is a refit of, even if that was deleted."""
+        """The version that was judged on a holdout: itself or, for a refit, the judged version, even if deleted."""
         if not self.refit_of:
             return self
         tags = {"data_version": self.tag(_JUDGED_DATA), "declaration_version": self.declaration_version}
@@ -62,12 +62,12 @@ class ModelVersion:
         return ModelVersion(self.model, self.refit_of, digest, run_id, tags)
 
     def tags_of_refit(self) -> dict[str, str]:
-        """What a refit of this version says of it, for `judged` to read."""
+        """Return the tags of a refit of this version, which `judged` reads."""
         told = dict(zip(_JUDGED, (self.digest, self.run_id), strict=True))
         return {REFIT_OF: str(self.version), _JUDGED_DATA: self.data_version, **told}
 
     def tag(self, name: str) -> str:
-        """A tag that every version of the pack has; `RegistryError` for a version that another tool registered."""
+        """Return a tag that every version of the pack has; raise `RegistryError` for a version of another tool."""
         if name not in self.tags:
             raise RegistryError(
                 f"{self.model} version {self.version} has no tag {name!r}, so another tool registered it, or the tag "
@@ -77,5 +77,5 @@ class ModelVersion:
 
 
 def _number(tag: str) -> int:
-    """The number in a tag that another tool may have written; 0 for anything else."""
+    """Return the number in a tag, 0 for anything else: another tool may have written the tag."""
     return int(tag) if tag.isascii() and tag.isdigit() else 0

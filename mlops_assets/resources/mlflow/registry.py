@@ -30,17 +30,17 @@ _MODEL_FOLDER = "model"
 _ALIAS_ATTEMPTS = 3
 _KEPT_MODELS = 4
 _LOADED: "OrderedDict[tuple[str, str, tuple[str, ...]], Any]" = OrderedDict()
-_SIZES: dict[str, int] = {}  # by digest, which the sizes of the files are part of
+_SIZES: dict[str, int] = {}  # by digest, which includes the sizes of the files
 
 
 class MlflowRegistry(MlflowRuns):
-    """MLflow tracking and registry behind one small face; every failure of MLflow is a `RegistryError`."""
+    """MLflow's tracking and registry behind a small interface; every failure of MLflow is a `RegistryError`."""
 
     def register(self, model: str, folder: Path, run_id: str, tags: Mapping[str, Any]) -> ModelVersion:
-        """Upload a saved model to its run, verify what was stored, and make it a version with `tags` and its digest.
+        """Upload a saved model to its run, verify the stored files, and make it a version with `tags` and its digest.
 
-        A run has one version: repeated for the same run, it returns the version that exists. Raises `ArtifactError`
-        if the stored files differ from those of `folder`, or if that version holds other files.
+        A run has one version: a second call for a run returns the existing version. Raise `ArtifactError` if the
+        stored files differ from the files of `folder`, or if the existing version holds other files.
         """
         digest = digest_of(folder)
         values = version_tags({**tags, "digest": digest})
@@ -61,7 +61,7 @@ class MlflowRegistry(MlflowRuns):
         return self._create_version(model, f"{artifact_uri}/{_MODEL_FOLDER}", run_id, values)
 
     def version(self, model: str, number: int) -> ModelVersion:
-        """One version; `RegistryError` if there is none of that number."""
+        """Return the version of this number; raise `RegistryError` if it does not exist."""
         with self._asking(f"give version {number} of {model}") as client:
             return as_version(client.get_model_version(model, str(number)))
 
@@ -70,11 +70,11 @@ class MlflowRegistry(MlflowRuns):
         return next((found for found in self._search(model, f"run_id = '{run_id}'") if found.run_id == run_id), None)
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """All versions, newest first; empty if the model is not registered."""
+        """Return all versions, newest first; empty if the model is not registered."""
         return list(self._search(model))
 
     def champion(self, model: str) -> ModelVersion | None:
-        """The version that the alias `champion` names; None if the model or the alias does not exist."""
+        """Return the version that the alias `champion` names; None if the model or the alias does not exist."""
         with self._asking(f"name the champion of {model}") as client:
             registered = or_none(client.get_registered_model, model)
             number = None if registered is None else registered.aliases.get(CHAMPION)
@@ -89,7 +89,7 @@ class MlflowRegistry(MlflowRuns):
             for attempt in range(1, _ALIAS_ATTEMPTS + 1):
                 try:
                     return client.set_registered_model_alias(model, CHAMPION, str(number))
-                except MlflowException as error:  # many processes setting one alias at once, seen on SQLite
+                except MlflowException as error:  # seen on SQLite when many processes set one alias at once
                     if attempt == _ALIAS_ATTEMPTS or "IntegrityError" not in str(error):
                         raise
                     time.sleep(0.05 * attempt)
@@ -101,10 +101,10 @@ class MlflowRegistry(MlflowRuns):
                 client.set_model_version_tag(model, str(number), key, value)
 
     def load(self, version: ModelVersion, serialization: Serialization = "skops", trusted: Sequence[str] = ()) -> Any:
-        """The fitted model of a version; see `model_files.load_model` for what is refused.
+        """Return the fitted model of a version; see `model_files.load_model` for what is refused.
 
-        The stored files are verified against the digest each time. The last few models are kept in this process, to
-        be read once, and shared: do not change them.
+        The stored files are verified against the digest each time. This process keeps and shares the last few models:
+        do not change them.
         """
         key = (version.digest, serialization, tuple(trusted))
         with self._own_model(version) as (folder, described):
@@ -119,7 +119,7 @@ class MlflowRegistry(MlflowRuns):
         return _LOADED[key]
 
     def size(self, version: ModelVersion) -> int:
-        """Bytes of the stored files of a version."""
+        """Return the size of a version's stored files in bytes."""
         if version.digest not in _SIZES:
             with self._own_model(version) as (folder, described):
                 verify_digest(folder, version.digest, described)
@@ -127,19 +127,19 @@ class MlflowRegistry(MlflowRuns):
         return _SIZES[version.digest]
 
     def verify(self, version: ModelVersion) -> None:
-        """Raise `ArtifactError` unless the stored files of a version are those that its digest was taken from.
+        """Raise `ArtifactError` unless the stored files of a version have its digest.
 
-        Nothing is loaded. Artifacts that are local files are read in place, others are copied for it.
+        The model is not loaded. Local artifacts are read in place, others are copied first.
         """
         with self._own_model(version) as (folder, described):
             verify_digest(folder, version.digest, described)
 
     def local_model(self, version: ModelVersion) -> Path | None:
-        """The folder of a version's model if its artifacts are local files, whether or not it exists."""
+        """Return the folder of a version's model if its artifacts are local files; it may not exist."""
         return local_folder(version.source)
 
     def version_url(self, model: str, number: int) -> str:
-        """Where a person sees the version."""
+        """Return the address of the version's page in MLflow."""
         return self._page(f"models/{quote(model, safe='')}/versions/{number}")
 
     def _search(self, model: str, *clauses: str) -> Iterator[ModelVersion]:
@@ -164,7 +164,7 @@ class MlflowRegistry(MlflowRuns):
                         model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
                     )
                     return as_version(made)
-            except RegistryError:  # the answer may be lost and the version made: look before asking again
+            except RegistryError:  # the answer may be lost although the version was made: look before a retry
                 found = self.version_of_run(model, run_id)
                 if found is not None:
                     return found
@@ -174,7 +174,7 @@ class MlflowRegistry(MlflowRuns):
 
     @contextmanager
     def _own_model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
-        """The folder of the model that a version's own run stored, and what to call it in messages."""
+        """Yield the folder of the model that a version's own run stored, and its name in messages."""
         described = f"artifact of {version.model} version {version.version}"
         if not version.digest:
             raise ArtifactError(f"{described} has no digest tag, so nothing vouches for it: train and register anew")
@@ -191,7 +191,7 @@ class MlflowRegistry(MlflowRuns):
 
     @contextmanager
     def _stored_model(self, run_id: str, artifact_uri: str, described: str = "model artifact") -> Iterator[Path]:
-        """The model folder of a run: in place if its artifacts are local files, else a copy for the time being."""
+        """Yield the model folder of a run: in place if its artifacts are local files, else a temporary copy."""
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 with self._asking(f"give the {described} of run {run_id}") as client:

@@ -1,4 +1,4 @@
-"""MLflow's runs: what a training leaves there, and where a person sees it; by explicit run ids only."""
+"""MLflow's runs: what a training logs, and the addresses of its pages; by explicit run ids only."""
 
 import json
 import posixpath
@@ -32,7 +32,7 @@ class MlflowRuns(MlflowConnection):
     _downloads: "tempfile.TemporaryDirectory[str] | None" = PrivateAttr(default=None)
 
     def start_run(self, model: str, name: str, tags: Mapping[str, Any], parent: str | None = None) -> str:
-        """Start a run in the experiment named like the model (made on demand) and return its id."""
+        """Start a run in the experiment named like the model (created on demand) and return its id."""
         with self._asking(f"start a run of {model}") as client:
             return self._create_run(client, self._experiment_id(client, model), name, tags, parent)
 
@@ -43,7 +43,7 @@ class MlflowRuns(MlflowConnection):
         metrics: Mapping[str, float | None] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        """Log in batches. Values longer than MLflow takes are shortened, metrics that are not finite left out."""
+        """Log in several requests; shorten values too long for MLflow, and leave out metrics that are not finite."""
         with self._asking(f"log to run {run_id}") as client:
             log_batches(client, run_id, params or {}, metrics or {}, tags or {})
 
@@ -81,12 +81,12 @@ class MlflowRuns(MlflowConnection):
         self.log_bytes(run_id, name, json.dumps(obj, indent=2).encode())
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """The last value of each metric of a run."""
+        """Return the last value of each metric of a run."""
         with self._asking(f"give the metrics of run {run_id}") as client:
             return dict(client.get_run(run_id).data.metrics)
 
     def params(self, run_id: str) -> dict[str, str]:
-        """The parameters of a run, as the texts that MLflow keeps."""
+        """Return the parameters of a run as MLflow's texts."""
         with self._asking(f"give the parameters of run {run_id}") as client:
             return dict(client.get_run(run_id).data.params)
 
@@ -96,7 +96,7 @@ class MlflowRuns(MlflowConnection):
             client.set_terminated(run_id, status)
 
     def artifact(self, run_id: str, name: str) -> Path:
-        """An artifact of a run as a local path, not to be written to; it lasts as long as this resource."""
+        """Return the local path of a run's artifact; do not write to it, and use it only while this resource lives."""
         checked_artifact(name)
         if self._downloads is None:
             self._downloads = tempfile.TemporaryDirectory()
@@ -105,13 +105,13 @@ class MlflowRuns(MlflowConnection):
             return self._fetched(client, run_id, artifact_uri, name, Path(self._downloads.name, run_id))
 
     def run_url(self, run_id: str) -> str:
-        """Where a person sees the run."""
+        """Return the address of the run's page in MLflow."""
         with self._asking(f"give run {run_id}") as client:
             experiment_id = client.get_run(run_id).info.experiment_id
         return self._page(f"experiments/{experiment_id}/runs/{run_id}")
 
     def artifact_url(self, run_id: str, name: str) -> str:
-        """Where a person sees the artifact of a run."""
+        """Return the address of an artifact's page in MLflow."""
         return self.run_url(run_id).replace(VIEW, f"/artifacts/{quote(name)}{VIEW}")
 
     def _experiment_id(self, client: "MlflowClient", model: str) -> str:
@@ -130,7 +130,7 @@ class MlflowRuns(MlflowConnection):
         return str(found.experiment_id)
 
     def _may_write(self, client: "MlflowClient", run_id: str) -> None:
-        """Nothing is written elsewhere than declared: a copy of a home would write into the original."""
+        """Raise `MisplacedArtifactError` if a run's artifacts lie elsewhere: a copied home must not write there."""
         if self.artifact_folder is not None:
             self._must_be_declared(client.get_run(run_id).info.artifact_uri, f"run {run_id}")
 

@@ -1,4 +1,4 @@
-"""Imports skops without its search of all loaded modules, which costs each process that scores or trains a second."""
+"""Imports skops without its search of all loaded modules, which takes each scoring or training process a second."""
 
 import importlib
 import sys
@@ -12,10 +12,10 @@ _NUMERIC = {"numpy", "scipy"}
 
 
 def import_skops() -> ModuleType:
-    """The module `skops.io`.
+    """Return the module `skops.io`.
 
-    While it is imported, skops asks for each of the 320 ufuncs of NumPy and SciPy which of all loaded modules holds
-    it: 1.6 CPU seconds where Dagster and MLflow are loaded. Modules of NumPy and SciPy do, so they are asked first.
+    At its import, skops searches all loaded modules for each of the 320 ufuncs of NumPy and SciPy: 1.6 CPU seconds
+    where Dagster and MLflow are loaded. Here the modules of NumPy and SciPy, which hold them, are searched first.
     """
     if "skops.io" in sys.modules:
         return sys.modules["skops.io"]
@@ -29,7 +29,7 @@ def import_skops() -> ModuleType:
 
 
 class _BeforeTheSearch:
-    """Finds no module: it is asked for the one that searches once the function that it searches by is there."""
+    """An import hook that finds no module: it replaces skops' search function before the module that calls it loads."""
 
     def __init__(self) -> None:
         self.undo: Callable[[], None] = lambda: None
@@ -43,7 +43,7 @@ class _BeforeTheSearch:
 
 
 def _numeric(obj: Any, name: str) -> str | None:
-    """The first loaded module of NumPy or SciPy that holds an object without a module of its own."""
+    """Return the first loaded module of NumPy or SciPy that holds an object without a module of its own."""
     if getattr(obj, "__module__", None) is not None:
         return None
     numeric = ((key, module) for key, module in sys.modules.copy().items() if key.partition(".")[0] in _NUMERIC)

@@ -1,9 +1,9 @@
-"""The types that a stored model may hold beyond those that skops trusts by itself."""
+"""The types that a stored model may hold, in addition to the types that skops trusts by itself."""
 
 # Types that skops 0.16 does not trust by itself and that fitted models of scikit-learn and of its boosting libraries
-# hold. Only names that can do no more than hold numbers or call into these belong here: `scipy.stats` distributions
-# are left out because their `__setstate__` runs generated code. Trees, boosters, KD-trees and splines hold indices
-# that are not checked for bounds on predict; the digest, verified before anything is read, vouches for their content.
+# hold. Only names that just hold numbers or call into such names belong here: `scipy.stats` distributions are left
+# out because their `__setstate__` runs generated code. Trees, boosters, KD-trees and splines hold indices whose bounds
+# predict does not check; the digest, verified before anything is read, vouches for their content.
 TRUSTED_TYPES: tuple[str, ...] = (
     "builtins.object",
     *(f"catboost.core.{estimator}" for estimator in ("CatBoostClassifier", "CatBoostRegressor")),

@@ -110,7 +110,7 @@ def _look(
     marks: Mapping[str, str],
     tick: Tick,
 ) -> Look | None:
-    """Return the look at a source; None if it lists no batches or fails, which is logged."""
+    """Return the look at a source; None if the source cannot be listed. An error is logged."""
     asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))
     try:
         there = in_sensor(source, tick.context)
