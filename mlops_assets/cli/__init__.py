@@ -1,1 +1,1 @@
-"""`mlops-assets` on the command line: each command is a file."""
+"""`mlops-assets` on the command line: one file for each command."""

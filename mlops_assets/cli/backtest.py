@@ -1,4 +1,4 @@
-"""`mlops-assets backtest MODEL`: the model's past replayed under other rules of retraining."""
+"""`mlops-assets backtest MODEL`: replay the model's past under other rules of retraining."""
 
 import logging
 import threading
@@ -34,7 +34,7 @@ def backtest(
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a model's past under other rules of retraining, and show which would have been best. Changes nothing."""
+    """Replay a model's past under other rules of retraining, and show which would have been best. Change nothing."""
     with located(module, python_file, directory) as location:
         location.model(model)
         asked = BacktestConfig(price=price, newest=newest, policies=policy or [], search="once" if search else "off")
@@ -47,7 +47,7 @@ def backtest(
 
 
 def _replayed(location: Location, model: str, asked: BacktestConfig) -> tuple[str, dict[str, Any]]:
-    """One run of `<model>_backtest`, recorded in the instance; its id and what it found."""
+    """Run `<model>_backtest` once, recorded in the instance; return the run's id and results."""
     job, run_id = location.repository.get_job(f"{model}_backtest"), str(uuid.uuid4())
     with _progress(location.instance, run_id), quietly(log=logging.NOTSET):
         result = job.execute_in_process(
@@ -70,7 +70,7 @@ def _replayed(location: Location, model: str, asked: BacktestConfig) -> tuple[st
 
 @contextmanager
 def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Shows on stderr, where a person watches, what the run last said."""
+    """Show the last log message of the run on stderr if it is a terminal."""
     screen, ended = Console(stderr=True, highlight=False), threading.Event()
     if not screen.is_terminal:
         yield
@@ -96,7 +96,7 @@ def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """What stopped the step, in its own words."""
+    """Return the message of the error that stopped the step."""
     errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
     error = errors[0] if errors else None
     while error is not None and error.cause is not None:
@@ -108,7 +108,7 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _inside_fence(markdown: str) -> str:
-    """The code in a Markdown block of code."""
+    """Return the code in a Markdown block of code."""
     return "\n".join(markdown.splitlines()[1:-1])
 
 

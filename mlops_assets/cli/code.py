@@ -1,4 +1,4 @@
-"""Which module or file is the code location, and its loading, by the rules of Dagster's own command line."""
+"""Find and load the module or file of the code location, by the rules of Dagster's own command line."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Target:
-    """A module or a file that holds definitions; imports begin in `folder`, `why` says where it was named."""
+    """A module or file that holds definitions; imports begin in `folder`, `why` says where the target was named."""
 
     kind: str
     name: str
@@ -36,7 +36,7 @@ class Target:
         return f"code location {self.name} ({self.why})"
 
     def load(self) -> dg.RepositoryDefinition:
-        """Its definitions; `MlopsAssetsError` where they do not load. Whatever that prints goes to stderr."""
+        """Return the definitions; raise `MlopsAssetsError` if they do not load. What loading prints goes to stderr."""
         with quietly(), _importing_from(self.folder):
             try:
                 return self._repository()
@@ -65,7 +65,7 @@ class Target:
 
 
 def target_of(module: str | None, python_file: Path | None, directory: Path | None) -> Target:
-    """What options name, else what the present folder or one above it names; `MlopsAssetsError` where nothing does."""
+    """Return the target of the options, else of the current folder or one above; else raise `MlopsAssetsError`."""
     folder = (directory or Path.cwd()).resolve()
     if not folder.is_dir():
         raise MlopsAssetsError(f"the working directory {folder} does not exist")
@@ -84,11 +84,11 @@ def target_of(module: str | None, python_file: Path | None, directory: Path | No
 
 
 def _of_project(folder: Path) -> Target | None:
-    """The project of the nearest pyproject.toml that has one; its folder becomes the present one, as for `dg`."""
+    """Return the project of the nearest pyproject.toml with one; its folder becomes the current one, as for `dg`."""
     for parent in (folder, *folder.parents):
         path = parent / "pyproject.toml"
         if path.is_file() and (project := _project(path)):
-            os.chdir(parent)  # relative paths of data are relative to it
+            os.chdir(parent)  # relative paths of data are relative to this folder
             named = project.get("code_location_name") or parent.name
             name = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
             return Target("python_module", name, parent, named, f"[tool.dg.project] of {path}")
@@ -142,7 +142,7 @@ def _of_file(folder: Path) -> Target | None:
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Dagster takes the first entry of sys.path for that of its script; ours stays where it is."""
+    """Import from a folder: Dagster takes the first entry of sys.path for its script's folder, and the pack's stays."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -152,8 +152,8 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _innermost(error: BaseException) -> str:
-    """What went wrong first, in its own words."""
-    while not isinstance(error, MlopsAssetsError):  # what it was made from says less than it does
+    """Return the type and message of the error that came first."""
+    while not isinstance(error, MlopsAssetsError):  # the causes of such an error say less than the error
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             break

@@ -1,4 +1,4 @@
-"""`mlops-assets history MODEL`: which version was champion when, and by whom or by what."""
+"""`mlops-assets history MODEL`: show which version was champion when, and by whom or by what."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mlops_assets.sensors.registry_probe import impatient
 
 @dataclass(frozen=True)
 class Registry:
-    """What the registry says now: `state` as in the check `registry_intact`, or "unknown" with why it is."""
+    """The current state of the registry: `state` as in the check `registry_intact`, or "unknown" with a reason."""
 
     state: str
     alias: int | None = None
@@ -67,19 +67,19 @@ def _registry(location: Location, model: str, ledger: PromotionLedger) -> Regist
 
 
 def _found(location: Location, model: str) -> list[dict[str, Any]]:
-    """When a sensor or a step found alias or artifact other than decided on, newest first; once for each change."""
+    """Return when alias or artifact were seen to differ from the record, newest first; once for each change."""
     found: list[dict[str, Any]] = []
     for each in not_passed(location.instance, asset_key(model, "champion"), REGISTRY_INTACT):
         state, alias = each.metadata.get("state"), each.metadata.get("alias")
         if found and (found[-1]["state"], found[-1]["alias"]) == (state, alias):
-            found.pop()  # it was found earlier already
+            found.pop()  # an earlier evaluation already shows it
         at = each.at.isoformat(timespec="seconds")
         found.append({"at": at, "state": state, "alias": alias, "reason": each.metadata["description"]})
     return found
 
 
 def _unknown(model: str, registry: Registry) -> list[str]:
-    """What cannot be told, and why."""
+    """Return what is not known, and why."""
     said = []
     if registry.away:
         said.append(f"what the registry says: {registry.away}")

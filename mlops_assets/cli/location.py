@@ -1,4 +1,4 @@
-"""The code location that a command is about: its models, resources, jobs and instance."""
+"""The code location that a command works on: its models, resources, jobs and instance."""
 
 import difflib
 import os
@@ -38,11 +38,11 @@ class Location:
 
     @property
     def models(self) -> dict[str, Declaration]:
-        """The declarations of its models by name."""
+        """The declarations of the code location's models by name."""
         return {model.name: model for model in models_in(self.repository)}
 
     def model(self, name: str) -> Declaration:
-        """The declaration of a model; for an unknown name an error that tells the nearest ones."""
+        """Return the declaration of a model; raise `MlopsAssetsError` with the nearest names for an unknown name."""
         models = self.models
         if name in models:
             return models[name]
@@ -57,16 +57,16 @@ class Location:
 
     @cached_property
     def storage(self) -> Storage:
-        """`mlops_storage`."""
+        """The resource `mlops_storage`."""
         return cast(Storage, self.resource("mlops_storage"))
 
     @cached_property
     def registry(self) -> MlflowRegistry:
-        """`mlflow_registry`."""
+        """The resource `mlflow_registry`."""
         return cast(MlflowRegistry, self.resource("mlflow_registry"))
 
     def resource(self, key: str) -> Any:
-        """A resource as a run gets it, with environment variables resolved."""
+        """Return a resource as a run gets it, with environment variables resolved."""
         found = self.repository.get_top_level_resources()
         if key not in found:
             raise MlopsAssetsError(
@@ -87,9 +87,9 @@ class Location:
 
 @contextmanager
 def located(module: str | None, python_file: Path | None, directory: Path | None) -> Iterator[Location]:
-    """The code location that options name, or else the one of the present folder, and its instance.
+    """Yield the code location that options name, else the current folder's, and its instance.
 
-    Raises `MlopsAssetsError` where there is none, where it does not load, or where no instance is configured.
+    Raise `MlopsAssetsError` if there is no code location, if it does not load, or if no instance is configured.
     """
     target = target_of(module, python_file, directory)
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def located(module: str | None, python_file: Path | None, directory: Path | None
 
 @contextmanager
 def env_file() -> Iterator[None]:
-    """The variables of a file `.env` in the present folder go before those of the shell, as for `dagster` and `dg`."""
+    """Let variables of a file `.env` in the current folder override the shell's, as for `dagster` and `dg`."""
     from dagster._core.secrets.env_file import get_env_var_dict
 
     values = get_env_var_dict(os.getcwd())
@@ -116,13 +116,13 @@ def env_file() -> Iterator[None]:
 
 
 def missing_database(registry: MlflowRegistry) -> Path | None:
-    """The SQLite file of a registry if it does not exist; whoever asks MLflow for something in it would make it."""
+    """Return the SQLite file of a registry if it does not exist, else None: a request to MLflow would create it."""
     path = Path(registry.address.removeprefix("sqlite:///"))
     return path if registry.address.startswith("sqlite:///") and not path.exists() else None
 
 
 def instance_of() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME."""
+    """Return the instance of DAGSTER_HOME."""
     home = os.environ.get("DAGSTER_HOME", "")
     if not home:
         raise MlopsAssetsError(

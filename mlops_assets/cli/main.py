@@ -1,4 +1,4 @@
-"""`mlops-assets`: the commands. A new one is an import and a line in `COMMANDS`."""
+"""`mlops-assets`: the commands. A new command is an import and a line in `COMMANDS`."""
 
 import functools
 from collections.abc import Callable
@@ -34,7 +34,7 @@ app = typer.Typer(
 
 
 def _telling(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors are told in a line on stderr."""
+    """Return a command that prints its errors as one line on stderr."""
 
     @functools.wraps(command)
     def told(*args: Any, **options: Any) -> None:

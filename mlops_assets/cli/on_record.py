@@ -1,4 +1,4 @@
-"""The decisions on a model, gathered from where each of them is kept: Dagster's events and the records in storage."""
+"""The decisions on a model, gathered from Dagster's events and the pack's records."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ _WITHOUT_VERDICT = {"fitted": "not judged yet", "slow": "to be measured again", 
 class OnRecord:
     """One decision: what was decided about what, when, by whom, why, with the numbers and the rows of evidence.
 
-    `run_id` is "" where a sensor decided. `evidence` holds a table for each kind of evidence, by its name.
+    `run_id` is "" if a sensor decided. `evidence` holds a table for each kind of evidence, by its name.
     """
 
     at: datetime
@@ -42,12 +42,12 @@ class OnRecord:
     evidence: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `at` is UTC, ISO 8601."""
+        """Return plain JSON; `at` is UTC, ISO 8601."""
         return {**asdict(self), "at": self.at.isoformat(timespec="seconds")}
 
 
 def decisions(instance: dg.DagsterInstance, storage: Storage, model: str, last: int) -> list[OnRecord]:
-    """The last decisions on a model, the newest first."""
+    """Return the last decisions on a model, the newest first."""
     champion = asset_key(model, "champion")
     verdicts = list(islice(_verdicts(materialized(instance, champion)), last))
     found = [
@@ -63,7 +63,7 @@ def decisions(instance: dg.DagsterInstance, storage: Storage, model: str, last: 
 
 
 def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
-    """What each run of the champion step decided."""
+    """Yield the decision of each run of the champion step."""
     for each in records:
         told = each.metadata
         if "verdict" in told:
@@ -83,14 +83,14 @@ def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
 
 
 def _decision(told: Mapping[str, Any]) -> str:
-    """The verdict, and where the alias did not follow it, what it waits for."""
+    """Return the verdict; if the alias did not follow it, what the promotion waits for."""
     if told["verdict"] != "promote" or told["judged_version"] in (told.get("version"), told.get("refit_of")):
         return str(told["verdict"])
     return "waits for approval" if told.get("waiting_for_approval") == told["judged_version"] else "promote, held"
 
 
 def _trainings(storage: Storage, model: str, verdicts: list[OnRecord]) -> Iterator[OnRecord]:
-    """Trainings whose run ended before the champion step, or that Dagster has forgotten."""
+    """Yield the trainings whose run ended before the champion step, or that Dagster no longer has."""
     runs, versions = {each.run_id for each in verdicts}, {each.about for each in verdicts}
     for each in TrainingLedger(storage, model).all():
         about = f"version {each.version}" if each.version else f"training set {each.data_version[:12]}"
@@ -104,7 +104,7 @@ def _trainings(storage: Storage, model: str, verdicts: list[OnRecord]) -> Iterat
 
 
 def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
-    """Whether to train anew, as the sensor or a schedule decided."""
+    """Yield the decisions of the sensor or a schedule on a new training."""
     for each in records:
         told = each.metadata
         if "decision_key" in told:
@@ -121,7 +121,7 @@ def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
 
 
 def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
-    """The alarm of each batch that has one; of a batch the last report is kept."""
+    """Yield the alarm of each batch whose last report has one."""
     for batch, each in BatchReports(storage, model).all(reports).items():
         if each.verdict == alarm:
             yield OnRecord(
@@ -136,7 +136,7 @@ def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["d
 
 
 def _batches(storage: Storage, model: str) -> Iterator[OnRecord]:
-    """Batches that are not trained on: rejected, duplicates, or taken out by a person."""
+    """Yield the batches that are not trained on: rejected, duplicates, or excluded by a person."""
     ledger = BatchLedger(storage, model)
     for batch, each in ledger.records().items():
         if each.status != "accepted":
@@ -150,7 +150,7 @@ def _batches(storage: Storage, model: str) -> Iterator[OnRecord]:
 
 
 def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
-    """When the alias or an artifact was found to be other than decided on."""
+    """Yield the times when the alias or an artifact differed from the decision on record."""
     for each in records:
         told = each.metadata
         about = f"alias: {told.get('alias', 'unknown')}"

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, or plain JSON on stdout and nothing beside it."""
+"""The output of commands: tables for people, or plain JSON and nothing else on stdout."""
 
 import json
 import logging
@@ -19,14 +19,14 @@ from rich.table import Table
 AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON on stdout, nothing else.")]
 
 WRONG = 1
-"""Exit code where a command found something wrong."""
+"""Exit code of a command that found something wrong."""
 
 USAGE = 2
-"""Exit code where it could not do what it was asked for."""
+"""Exit code of a command that could not do its work."""
 
 
 def say_json(value: Any) -> None:
-    """`value` as JSON on stdout, in ASCII for any terminal; NaN and infinity, which JSON has not, are null."""
+    """Print `value` as JSON on stdout, in ASCII for any terminal; NaN and infinity, which JSON lacks, become null."""
     typer.echo(json.dumps(_finite(value), indent=2, default=str))
 
 
@@ -39,19 +39,19 @@ def _finite(value: Any) -> Any:
 
 
 def console() -> Console:
-    """The console of now: tests and pipes put another stdout in place. A sign that it cannot show becomes a `?`."""
+    """Return a console on the current stdout, which tests and pipes replace; signs it cannot show become `?`."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def literal(text: Any) -> str:
-    """Text that comes from data, shown as it is: no markup, no control characters."""
+    """Return text from data without markup and control characters."""
     return escape("".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in str(text)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
-    """A table of literal texts; the last column takes what room is left."""
+    """Return a table of literal texts; the last column takes the remaining width."""
     made = Table(
         title=literal(title) if title else None,
         title_justify="left",
@@ -68,9 +68,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = ""
 
 @contextmanager
 def quietly(log: int = logging.WARNING) -> Iterator[None]:
-    """What libraries and a user's own code print goes to stderr; no warning is shown, nor a log up to the level `log`.
+    """Send the prints of libraries and user code to stderr; show no warnings and no logs up to the level `log`.
 
-    What is not logged is not recorded in a run either: a run in this process needs `log=logging.NOTSET`.
+    A run does not record suppressed logs either: a run in this process needs `log=logging.NOTSET`.
     """
     before = logging.root.manager.disable
     with redirect_stdout(sys.stderr), warnings.catch_warnings():

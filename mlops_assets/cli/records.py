@@ -1,4 +1,4 @@
-"""What runs and sensors left in Dagster, newest first, as plain values."""
+"""The events of runs and sensors in Dagster, newest first, as plain values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _PAGE = 200
 
 @dataclass(frozen=True)
 class Record:
-    """A materialisation or an observation: when, by which run ("" where it was a sensor), and its metadata, plain."""
+    """A materialisation or an observation: when, by which run ("" for a sensor), and its plain metadata."""
 
     at: datetime
     run_id: str
@@ -20,17 +20,17 @@ class Record:
 
 
 def materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Record]:
-    """Materialisations of an asset, newest first, read as far as they are asked for."""
+    """Yield materialisations of an asset, newest first, page by page on demand."""
     return _records(instance.fetch_materializations, key)
 
 
 def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Record]:
-    """Observations of an asset, newest first, read as far as they are asked for."""
+    """Yield observations of an asset, newest first, page by page on demand."""
     return _records(instance.fetch_observations, key)
 
 
 def not_passed(instance: dg.DagsterInstance, key: dg.AssetKey, name: str, most: int = 500) -> Iterator[Record]:
-    """Evaluations of a check that did not pass, newest first; `metadata` also has its `description`."""
+    """Yield the failed evaluations of a check, newest first; `metadata` includes the `description`."""
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
     history = instance.event_log_storage.get_asset_check_execution_history
@@ -41,7 +41,7 @@ def not_passed(instance: dg.DagsterInstance, key: dg.AssetKey, name: str, most: 
 
 
 def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Dagster's metadata as JSON: tables as lists of objects; pictures are left out."""
+    """Return Dagster's metadata as JSON: tables as lists of objects, without pictures."""
     told = {name: _plain(value) for name, value in metadata.items()}
     return {name: value for name, value in told.items() if not _is_picture(value)}
 
@@ -75,5 +75,5 @@ def _moment(seconds: float) -> datetime:
 
 
 def _run(run_id: str | None) -> str:
-    """Dagster gives what no run recorded an empty id."""
+    """Return the id of a run, "" for events that no run recorded."""
     return run_id or ""

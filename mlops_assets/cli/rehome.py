@@ -1,4 +1,4 @@
-"""`mlops-assets rehome`: the store of a home that was moved or copied is made to name the folder it is in."""
+"""`mlops-assets rehome`: make the store of a moved or copied home name its own folder."""
 
 from typing import Annotated
 
@@ -22,8 +22,8 @@ def rehome(
 ) -> None:
     """After a home was moved or copied: make MLflow's SQLite store name the declared folder of artifacts.
 
-    Says what names another folder, exit code 1. With --by and --reason it is changed, and who did it stays as a tag of
-    each experiment. No file is moved, and another store or a remote root is left as it is.
+    Without options, list what names another folder; exit code 1. With --by and --reason, change it, and record who did
+    it as a tag of each experiment. Files are not moved; other stores and remote roots are not changed.
     """
 
     by, reason = by.strip(), reason.strip()

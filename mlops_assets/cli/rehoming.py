@@ -1,4 +1,4 @@
-"""The store of a home that was moved or copied is made to name the folder that is declared for artifacts."""
+"""Make the store of a moved or copied home name the declared folder of artifacts."""
 
 import json
 import sqlite3
@@ -17,20 +17,20 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 REHOMED = "mlops_assets.rehomed"
-"""Tag of an experiment: who had its artifacts named elsewhere, when, why, and where they were before."""
+"""Tag of an experiment: who changed the place of its artifacts, when, why, and the earlier place."""
 
 _RUNS = "SELECT run_uuid, artifact_uri FROM runs WHERE experiment_id = ?"
 _VERSIONS = "SELECT version, run_id, source FROM model_versions WHERE name = ?"
 _EXPERIMENTS = "SELECT experiment_id, artifact_location FROM experiments WHERE name = ?"
-_MODEL = "/{}/artifacts/model"  # below the location of the experiment, by the run
+_MODEL = "/{}/artifacts/model"  # below the experiment's location, formatted with the run's id
 
 
 @dataclass(frozen=True)
 class Move:
-    """What names another folder than the declared one, of one model.
+    """The runs and versions of one model that name another folder than the declared one.
 
-    runs: id -> URI of its artifacts once mended; versions: number -> URI of its model once mended. left_behind: folders
-    that exist where they were and not where they are declared.
+    runs: id -> new URI of the run's artifacts; versions: number -> new URI of the version's model. left_behind: folders
+    that exist at the earlier place and not at the declared place.
     """
 
     model: str
@@ -50,7 +50,7 @@ class Move:
 
 
 def misplaced_models(registry: MlflowRegistry, models: Iterable[str]) -> list[Move]:
-    """The models whose artifacts the store has elsewhere than declared; empty where no folder is declared for them."""
+    """Return a move for each model whose artifacts lie outside the declared folder; empty if no folder is declared."""
     if registry.artifact_folder is None:
         return []
     with _store(registry, "ro") as store:
@@ -60,7 +60,7 @@ def misplaced_models(registry: MlflowRegistry, models: Iterable[str]) -> list[Mo
 def rehome(registry: MlflowRegistry, storage: Storage, models: Iterable[str], by: str, reason: str) -> list[Move]:
     """Write the declared folder into the store, in one transaction, and into the records of champions. Idempotent.
 
-    Files stay where they are. Raises `RegistryError`, and changes nothing, where some were not brought along.
+    Files are not moved. Raise `RegistryError`, and change nothing, if some files are not at the declared place.
     """
     if registry.artifact_folder is None:
         return []
@@ -75,7 +75,7 @@ def rehome(registry: MlflowRegistry, storage: Storage, models: Iterable[str], by
         for move in moves:
             _mend(store, move, by, reason)
             _mend_record(storage, move, registry.artifact_folder)
-        store.execute("COMMIT")  # last, so that after a crash all is mended by another attempt
+        store.execute("COMMIT")  # last, so that another attempt mends everything after a crash
     return moves
 
 
@@ -125,7 +125,7 @@ def _mend(store: sqlite3.Connection, move: Move, by: str, reason: str) -> None:
 
 
 def _mend_record(storage: Storage, move: Move, declared: Path) -> None:
-    """The records of promotions name artifacts too, and outlive their versions in the registry."""
+    """Mend the records of promotions: they name artifacts too, and outlive their versions in the registry."""
 
     def mended(promotion: Promotion) -> str:
         moved = f"{move.location}{_MODEL.format(promotion.run_id)}"
@@ -136,11 +136,11 @@ def _mend_record(storage: Storage, move: Move, declared: Path) -> None:
 
 @contextmanager
 def _store(registry: MlflowRegistry, mode: str) -> Iterator[sqlite3.Connection]:
-    """MLflow's SQLite file, opened to read (ro) or to write (rw); it is never made."""
+    """Open MLflow's SQLite file to read (ro) or to write (rw); the file is never created."""
     path = Path(registry.address.partition(":///")[2])
     try:
         store = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=30)
-        store.isolation_level = None  # transactions as they are written here
+        store.isolation_level = None  # this module begins transactions itself
         try:
             yield store
         finally:

@@ -1,4 +1,4 @@
-"""Who was champion when: the promotions on record, with what launched their runs and the metric of each version."""
+"""Which version was champion when: the recorded promotions, the origin of their runs, each version's metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +14,10 @@ from mlops_assets.records.promotions import How, Promotion
 
 @dataclass(frozen=True, kw_only=True)
 class Reign:
-    """A version as champion from `since` until `until` (None: still).
+    """A version as champion from `since` until `until` (None: still champion).
 
-    `by` is a person or the pack, `launched_by` what launched the run. `metric` and `value` are of the version's own
-    holdout, from when it was trained; those of a refit are of the version that was judged, which `refit_of` names.
+    `by` is a person or the pack, `launched_by` what launched the run. `metric` and `value` come from the version's own
+    holdout at its training; for a refit, from the judged version, which `refit_of` names.
     """
 
     number: int
@@ -41,7 +41,7 @@ class Reign:
 
 
 def reigns_of(instance: dg.DagsterInstance, model: str, promotions: Sequence[Promotion]) -> list[Reign]:
-    """Return who was champion when, the newest first; so are the promotions."""
+    """Return the reigns, the newest first, from promotions that are sorted in the same way."""
     metrics = _metrics(instance, model)
     done = [each for each in promotions if each.done]
     reigns = [_reign(instance, model, each) for each in done]
@@ -65,7 +65,7 @@ def _reign(instance: dg.DagsterInstance, model: str, promotion: Promotion) -> Re
 
 
 def _launched_by(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What launched a run: a sensor or schedule with what it answered, or somebody by hand."""
+    """Return what launched a run: a sensor or schedule with its trigger, or a person."""
     run = instance.get_run_by_id(run_id)
     if run is None:
         return "unknown: Dagster has no such run any more"
@@ -78,7 +78,7 @@ def _launched_by(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _metrics(instance: dg.DagsterInstance, model: str) -> dict[int, tuple[str, float]]:
-    """The first metric of each version."""
+    """Return the first metric of each version."""
     found: dict[int, tuple[str, float]] = {}
     for each in materialized(instance, asset_key(model, "challenger")):
         version = each.metadata.get("version")

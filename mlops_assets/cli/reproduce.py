@@ -1,4 +1,4 @@
-"""`mlops-assets reproduce`: a registered version fitted again, and what is not as it was."""
+"""`mlops-assets reproduce`: fit a registered version again, and show what differs."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,10 +38,10 @@ def reproduce(
     python_file: PythonFile = None,
     directory: Directory = None,
 ) -> None:
-    """Fit a version again and compare predictions: identical, within tolerance, or differs, and because of what.
+    """Fit a version again and compare predictions: identical, within tolerance, or differs, with the cause.
 
-    Rows, parameters and seed are those recorded; code and packages those of now. Nothing is searched or written.
-    Exit code 1 where predictions differ.
+    Rows, parameters and seed are the recorded ones; code and packages are the current ones. Nothing is searched or
+    written. Exit code 1 if predictions differ.
     """
 
     name, wanted = _parsed(asked)

@@ -1,4 +1,4 @@
-"""`mlops-assets why MODEL`: the last decisions on a model and what they were made from."""
+"""`mlops-assets why MODEL`: show the last decisions on a model and their evidence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -39,7 +39,7 @@ def why(
 
 
 def _champion(location: Location, model: str) -> dict[str, Any] | None:
-    """The champion that was decided on last; the registry is not asked, so that it may be away."""
+    """Return the champion on record; the registry is not asked, so that it may be away."""
     record = PromotionLedger(location.storage, model).champion()
     if record is None:
         return None
@@ -60,7 +60,7 @@ def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnReco
     screen.print(table(("when (UTC)", "kind", "decision", "about", "why"), rows))
     for kind in ("verdict", "retraining"):
         told = [each for each in found if each.kind == kind and any(each.evidence.values())]
-        compared = [each for each in told if each.evidence.get("comparison")]  # a rollback compares nothing
+        compared = [each for each in told if each.evidence.get("comparison")]  # a rollback has no comparison
         for newest in (compared or told)[:1]:
             _show_evidence(screen, newest)
 

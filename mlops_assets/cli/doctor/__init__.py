@@ -1,4 +1,4 @@
-"""`mlops-assets doctor`: what an instance lacks for the promises of the pack to hold."""
+"""`mlops-assets doctor`: report what an instance lacks for the promises of the pack to hold."""
 
 from mlops_assets.cli.doctor.command import doctor
 

@@ -30,7 +30,7 @@ def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, D
 
 
 def artifact_places(registry: MlflowRegistry, models: Mapping[str, Declaration]) -> Iterator[Finding]:
-    """Whether MLflow's store has the artifacts where they are declared."""
+    """Check that MLflow's store keeps the artifacts where they are declared."""
     if registry.artifact_folder is None:
         return
     found = misplaced_models(registry, models)

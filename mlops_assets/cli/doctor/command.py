@@ -1,4 +1,4 @@
-"""The command: looks at everything at once, each part bounded in time, and says what to do."""
+"""The command: it looks at everything at once, each part within a time limit, and says what to do."""
 
 import os
 import threading
@@ -46,7 +46,7 @@ def doctor(
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what this instance lacks for the promises to hold, why it matters and how to mend it. Exits 1 on a fault."""
+    """Say what this instance lacks for the promises to hold, why it matters and how to mend it. Exit 1 on a fault."""
     with ExitStack() as stack:
         found = list(_examined(stack, module, python_file, directory))
     counts = Counter(each.severity for each in found)
@@ -61,7 +61,7 @@ def doctor(
 def _examined(
     stack: ExitStack, module: str | None, python_file: Path | None, directory: Path | None
 ) -> Iterator[Finding]:
-    """All findings; what cannot be opened is one of them, and the rest is looked at all the same."""
+    """Yield all findings; what cannot be opened is a finding, and everything else is looked at all the same."""
     target = _target(module, python_file, directory)
     stack.enter_context(env_file())
     instance = location = None
@@ -86,7 +86,7 @@ def _examined(
 
 
 def _target(module: str | None, python_file: Path | None, directory: Path | None) -> Target | MlopsAssetsError:
-    """The code location, or why there is none."""
+    """Return the code location, or the error that says why there is none."""
     try:
         return target_of(module, python_file, directory)
     except MlopsAssetsError as error:
@@ -94,7 +94,7 @@ def _target(module: str | None, python_file: Path | None, directory: Path | None
 
 
 def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> dict[str, Probe]:
-    """What is looked at, by name: all that there is enough for."""
+    """Return the probes by name that the instance and the code location allow."""
     probes: dict[str, Probe] = {}
     ports: set[int] = set(_USUAL_PORTS)
     private: dict[str, Path] = {}
@@ -129,7 +129,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
 
 
 def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]:
-    """What MLflow is asked: all but the first wait for it, so that they are left out where it does not answer."""
+    """Return the probes of MLflow; those that need MLflow wait for the first and find nothing if it does not answer."""
     models, store = location.models, location.storage
     answer = cache(lambda: list(answers(registry, next(iter(models), "none"))))
 
@@ -155,7 +155,7 @@ def _of_location(location: Location) -> dict[str, Probe]:
 
 
 def _files(storage: Storage, tracking_uri: str, artifact_root: str | None) -> dict[str, Path]:
-    """The local files and folders that only we should write to."""
+    """Return the local files and folders that only this user should write to."""
     found = {"storage": Path(storage.root)}
     if (database := store_of(storage).file) is not None:
         found["the database of records"] = database
@@ -174,14 +174,14 @@ def _port(uri: str) -> int | None:
 
 
 def at_once(probes: dict[str, Probe], seconds: float = MOST_SECONDS) -> list[Finding]:
-    """What all probes found, in their order; one that fails or takes too long is told and holds up no other."""
+    """Return the findings of all probes, in their order; a probe that fails or takes too long is a finding."""
     late = "Whether it is as it should be is not known."
     found = {name: [fault(name, f"no answer within {seconds:g} s", late, "look at it by hand")] for name in probes}
 
     def look(name: str) -> None:
         try:
             found[name] = list(probes[name]())
-        except Exception as error:  # a probe that breaks is no reason to say nothing of the rest
+        except Exception as error:  # a probe that fails must not hide the others
             reason = f"could not be looked at: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
             found[name] = [advice(name, reason, late)]
 
@@ -196,7 +196,7 @@ def at_once(probes: dict[str, Probe], seconds: float = MOST_SECONDS) -> list[Fin
 
 
 def _show(found: Sequence[Finding], counts: Mapping[Severity, int]) -> None:
-    """Faults first, each with what to do; what is fine in a line each."""
+    """Show faults first, each with its remedy; show what is fine in one line each."""
     screen, rows = console(), Table.grid(padding=(0, 2), expand=True)
     rows.add_column(no_wrap=True)
     rows.add_column(ratio=1)

@@ -1,4 +1,4 @@
-"""What has to run: the daemon, our sensors and schedules; and what is stuck in a pool."""
+"""What has to run: the daemon, the pack's sensors and schedules; and stuck slots of pools."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _ADD = "add it to the sensors of the code location, or use `type: mlops_assets.D
 
 
 def daemons(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """Whether the daemon is alive, by the heartbeats that it leaves."""
+    """Check that the daemon is alive, by its heartbeats."""
     statuses = {name: each for name, each in instance.get_daemon_statuses().items() if name in _DAEMONS}
     silent = {name: each for name, each in statuses.items() if not each.healthy}
     if not silent:
@@ -35,7 +35,7 @@ def daemons(instance: dg.DagsterInstance) -> Iterator[Finding]:
 
 
 def sensors(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, location_name: str) -> Iterator[Finding]:
-    """Whether the sensors of the pack are there, run, and ticked without an error."""
+    """Check that the pack's sensors exist, run, and ticked without an error."""
     ours = {}
     for each in repository.sensor_defs:
         module = getattr(getattr(each, "_raw_fn", None), "__module__", "")
@@ -58,7 +58,7 @@ def schedules(
     location_name: str,
     models: Iterable[Declaration],
 ) -> Iterator[Finding]:
-    """Whether each declared cron has a schedule that runs."""
+    """Check that each declared cron has a schedule that runs."""
     states = _states(instance, "SCHEDULE", location_name)
     crons: dict[str, list[str]] = {}
     for model in models:
@@ -76,7 +76,7 @@ def schedules(
 
 
 def slots(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """Slots of pools that are held by runs which have ended: a killed process cannot give its slot back."""
+    """Yield slots of pools that ended runs hold: a killed process cannot give its slot back."""
     store = instance.event_log_storage
     stuck: dict[str, list[str]] = {}
     for info in store.get_concurrency_infos(sorted(store.get_concurrency_keys())).values():
@@ -93,7 +93,7 @@ def slots(instance: dg.DagsterInstance) -> Iterator[Finding]:
 
 
 def _states(instance: dg.DagsterInstance, kind: str, location_name: str) -> dict[str, Any]:
-    """States by name; those of this code location go before those of another name for it."""
+    """Return states by name; states of this code location go before states under another name of it."""
     from dagster._core.definitions.run_request import InstigatorType
 
     found = instance.all_instigator_state(instigator_type=InstigatorType[kind])

@@ -16,7 +16,7 @@ _MEND = "connect as a role that may only SELECT: CREATE ROLE reader LOGIN PASSWO
 
 
 def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
-    """The role of each table or query on PostgreSQL that a model reads rows or outcomes from."""
+    """Check the role of each table or query on PostgreSQL from which a model reads rows or outcomes."""
     tables = {
         (source.database, source.title): source
         for model in models

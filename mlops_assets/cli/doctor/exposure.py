@@ -1,4 +1,4 @@
-"""Who can reach the servers of this machine: neither Dagster's nor MLflow's asks who somebody is."""
+"""Who can reach the servers of this machine: neither Dagster nor MLflow asks for a password."""
 
 import ipaddress
 import re
@@ -28,7 +28,7 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Listener:
-    """A socket that takes connections from other machines, and the command lines of the processes that share it."""
+    """A socket that accepts connections from other machines, and the command lines of the processes that share it."""
 
     address: str
     port: int
@@ -36,7 +36,7 @@ class Listener:
 
     @property
     def server(self) -> str:
-        """Which of our servers it is by a command line, or ""."""
+        """The server that a command line shows, "MLflow" or "Dagster", else ""."""
         words = [Path(word).name for command in self.commands for word in _program(command)]
         if any(word.split(".")[0] == "mlflow" for word in words):
             return "MLflow"
@@ -44,9 +44,9 @@ class Listener:
 
 
 def exposure(ports: Iterable[int]) -> Iterator[Finding]:
-    """Servers of ours that other machines reach without a password.
+    """Yield the servers that other machines reach without a password.
 
-    ports: where ours are expected, so that one is also found whose process belongs to somebody else.
+    ports: where servers are expected, so that servers of another user's processes are seen as well.
     """
     name = "reachable servers"
     if not _TABLES[0].exists():
@@ -66,7 +66,7 @@ def exposure(ports: Iterable[int]) -> Iterator[Finding]:
 
 
 def open_listeners() -> list[Listener]:
-    """All sockets of this machine that listen on an address other than loopback."""
+    """Return all sockets of this machine that listen on an address other than loopback."""
     sockets: dict[str, tuple[str, int]] = {}
     for path in _TABLES:
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
@@ -79,14 +79,14 @@ def open_listeners() -> list[Listener]:
 
 
 def _program(command: Sequence[str]) -> Iterator[str]:
-    """The words that say what runs: the program, the script or module of Python, the application of a web server."""
+    """Yield the words that say what runs: the program, Python's script or module, the application of a web server."""
     yield from command[:2]
     yield from (word for before, word in pairwise(command) if before == "-m")
     yield from (word for word in command if re.fullmatch(r"[\w.]+:\w+", word))
 
 
 def _address(text: str) -> tuple[str, int]:
-    """`0100007F:0BB8` is 127.0.0.1 port 3000: words of four bytes in the byte order of the machine."""
+    """Return address and port: `0100007F:0BB8` is 127.0.0.1 port 3000, words of 4 bytes in the machine's byte order."""
     host, port = text.split(":")
     words = [bytes.fromhex(host[start : start + 8])[::-1] for start in range(0, len(host), 8)]
     found = ipaddress.ip_address(b"".join(words))
@@ -95,10 +95,10 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _commands(inodes: set[str]) -> dict[str, list[tuple[str, ...]]]:
-    """Command lines by socket, of the processes that this user may look at; workers share that of their parent."""
+    """Return command lines by socket, of the processes that this user may read; workers share their parent's socket."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # of others, or ended meanwhile
+        with suppress(OSError):  # another user's process, or one that has ended
             for descriptor in (process / "fd").iterdir():
                 with suppress(OSError):
                     link = str(descriptor.readlink())
@@ -109,7 +109,7 @@ def _commands(inodes: set[str]) -> dict[str, list[tuple[str, ...]]]:
 
 
 def _asked(listener: Listener) -> str:
-    """Which of our servers answers there, or ""."""
+    """Return the server that answers there, "MLflow" or "Dagster", else ""."""
     if "dagster_webserver_version" in _answer(listener, "/server_info")[1]:
         return "Dagster"
     status, text = _answer(listener, "/version")
@@ -117,12 +117,12 @@ def _asked(listener: Listener) -> str:
 
 
 def _asks_who(listener: Listener) -> bool:
-    """Whether it refuses whoever does not say who they are."""
+    """Return whether the server refuses requests without a password."""
     return any(_answer(listener, path)[0] in (401, 403) for path in ("/version", "/server_info"))
 
 
 def _answer(listener: Listener, path: str) -> tuple[int, str]:
-    """Status and text of an answer by HTTP; 0 and "" without one."""
+    """Return status and text of an HTTP answer; 0 and "" without an answer."""
     host = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else listener.address
     where = f"[{host}]" if ":" in host else host
     opener = build_opener(ProxyHandler({}))
@@ -131,5 +131,5 @@ def _answer(listener: Listener, path: str) -> tuple[int, str]:
             return answer.status, answer.read(10_000).decode(errors="replace")
     except HTTPError as error:
         return error.code, ""
-    except (OSError, ValueError):  # it speaks no HTTP, or not in time
+    except (OSError, ValueError):  # no HTTP, or no answer in time
         return 0, ""

@@ -1,4 +1,4 @@
-"""What the doctor says of one thing: what was found, why it matters, how to mend it."""
+"""A finding of the doctor: what was seen, why it matters, how to mend it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,10 +8,10 @@ Severity = Literal["fault", "advice", "fine"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One finding.
 
-    A `fault` breaks a promise of the pack or lets others in; `advice` is worth knowing; `fine` needs nothing. `mend`
-    is what to do, "" where there is nothing; YAML in it belongs in dagster.yaml.
+    A `fault` breaks a promise of the pack or lets others in; `advice` is worth knowing; `fine` needs no action. `mend`
+    says what to do, "" for nothing; YAML in it belongs in dagster.yaml.
     """
 
     name: str
@@ -22,15 +22,15 @@ class Finding:
 
 
 def fine(name: str, found: str) -> Finding:
-    """Nothing to do."""
+    """Return a finding that needs no action."""
     return Finding(name, "fine", found)
 
 
 def fault(name: str, found: str, why: str, mend: str) -> Finding:
-    """Something to be mended."""
+    """Return a finding that must be mended."""
     return Finding(name, "fault", found, why, mend)
 
 
 def advice(name: str, found: str, why: str, mend: str = "") -> Finding:
-    """Something worth knowing."""
+    """Return a finding that is worth knowing."""
     return Finding(name, "advice", found, why, mend)

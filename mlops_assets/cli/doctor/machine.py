@@ -1,4 +1,4 @@
-"""The machine: storage, who may write to it, telemetry of the packages, their versions."""
+"""The machine: storage and who may write to it, and telemetry and versions of the packages."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ _OFF = {
 
 
 def storage(root: str) -> Iterator[Finding]:
-    """Whether batches and records can be written, and have room."""
+    """Check that batches and records can be written and have room."""
     name, path = "storage", Path(root)
     if not path.is_absolute():
         why = "Each process looks below the folder that it was started in: what one has written another does not find."
@@ -46,7 +46,7 @@ def storage(root: str) -> Iterator[Finding]:
 
 
 def permissions(paths: Mapping[str, Path]) -> Iterator[Finding]:
-    """Whether every user of the machine may write where only we should."""
+    """Check whether every user of the machine may write where only this user should."""
     why = "Any user of this machine can change what decisions rest on, or what is loaded."
     found = False
     for what, path in paths.items():
@@ -58,7 +58,7 @@ def permissions(paths: Mapping[str, Path]) -> Iterator[Finding]:
 
 
 def telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the packages send anything home; importing this pack switches it off where nothing else was set."""
+    """Check whether packages send usage data; importing this pack switches it off unless a variable is set."""
     for package, (variable, off, known) in _OFF.items():
         name, value = f"telemetry of {package}", environment.get(variable, "")
         if value.lower() in known:
@@ -69,7 +69,7 @@ def telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def versions(requirements: Iterable[str] | None = None) -> Iterator[Finding]:
-    """Whether the installed packages are within the ranges that the pack is tested with."""
+    """Check that the installed packages are within the ranges that the pack is tested with."""
     wrong = [*_wrong_python(), *_wrong(requires("mlops-assets") or () if requirements is None else requirements)]
     for package, found in wrong:
         why = "Outside of the range that is tested, or known to break."

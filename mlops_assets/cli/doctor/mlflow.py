@@ -1,4 +1,4 @@
-"""MLflow: whether it answers, how long it may take, and whether its address gives a secret away."""
+"""MLflow: whether it answers, how long it may take, and whether its address holds a secret."""
 
 import ipaddress
 import socket
@@ -15,7 +15,7 @@ _LONGEST_REQUEST = 120
 
 
 def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
-    """Whether the registry answers, asked for a few seconds; `model` is any name."""
+    """Check that the registry answers within a few seconds; `model` is any name."""
     if missing := missing_database(registry):
         yield advice("MLflow", f"there is no database at {missing}", "The first training makes it.")
         return
@@ -27,7 +27,7 @@ def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
 
 
 def address(registry: MlflowRegistry) -> Iterator[Finding]:
-    """How long MLflow may take, and whether its address gives a secret away."""
+    """Check how long MLflow may take, and whether its address holds a secret."""
     yield _patience(registry)
     yield _address(registry)
 
@@ -57,7 +57,7 @@ def _address(registry: MlflowRegistry) -> Finding:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, reachable from nowhere else."""
+    """Return whether a host is a loopback address, which no other machine reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -14,7 +14,7 @@ _MOST = 5
 
 
 def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
-    """Yield where the database is with its schema and the code's, and records that are cut or misshaped, by model."""
+    """Yield the place of the database, its schema and this release's, and the damaged records of each model."""
     try:
         store = store_of(storage)
         schema = store.schema()

@@ -1,4 +1,4 @@
-"""Runs of the models: whether they come to their first step."""
+"""Runs of the models: whether they reach their first step."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ _MEND = "mend what it says, then reload the code location; the sensors ask for t
 
 
 def runs(instance: dg.DagsterInstance, models: Iterable[str]) -> Iterator[Finding]:
-    """Models whose newest runs failed before their first step, with the error."""
+    """Yield the models whose newest runs failed before their first step, with the error."""
     sound = True
     for model in models:
         found = stillborn_runs(instance, model)

@@ -16,7 +16,7 @@ _RETRIES = "run_retries:\n  enabled: true\n  max_retries: 1\n  retry_on_asset_or
 
 
 def settings(instance: dg.DagsterInstance, models: Iterable[str]) -> Iterator[Finding]:
-    """Every setting of the instance that a promise rests on."""
+    """Yield a finding on every setting of the instance that a promise depends on."""
     yield _granularity(instance)
     yield _limit(instance, [f"{model}_champion" for model in models])
     yield _slots(instance)
@@ -41,7 +41,7 @@ def _granularity(instance: dg.DagsterInstance) -> Finding:
 
 
 def _limit(instance: dg.DagsterInstance, pools: list[str]) -> Finding:
-    """A pool's own limit goes before the default one."""
+    """Check the limit of each pool: a pool's own limit goes before the default."""
     name, default = "pool limit", instance.get_concurrency_config().pool_config.default_pool_limit
     own = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits() if not each.from_default}
     limits = {pool: own.get(pool, default) for pool in pools}
