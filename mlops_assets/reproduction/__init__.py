@@ -1,1 +1,1 @@
-"""Fits a registered version again, and tells what is not as it was when it was first fitted."""
+"""Fits a registered version again and reports what differs from its first fit."""

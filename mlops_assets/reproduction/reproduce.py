@@ -1,4 +1,4 @@
-"""A registered version fitted again from what was recorded of it, and held against its artifact. Writes nothing."""
+"""Fits a registered version again by its records and compares it with its artifact. Writes nothing."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.reproduction import Agreement, Difference, Kind, Reproduction
 
 MOST_ROWS = 100_000
-"""Rows of each role on which predictions are compared; of more, a sample that is always the same."""
+"""Rows of each role on which predictions are compared; of more rows, a sample that is always the same."""
 
 
 def reproduce(
@@ -37,11 +37,11 @@ def reproduce(
     as_declared: bool = False,
     check_source: bool = True,
 ) -> "Reproduction":
-    """Fit a version again: its stored rows, parameters and seed of then; the code and the packages of now.
+    """Fit a version again: recorded rows, parameters and seed; current code and packages.
 
-    as_declared: estimator, parameters and seed as they are declared now, too. check_source: whether the rows that the
-    source holds now are compared with those of then. Nothing is searched again and nothing is written.
-    `RegistryError` where MLflow does not answer, `TrainingError` where the record of what was fitted is gone.
+    as_declared: take estimator, parameters and seed from the current declaration, too. check_source: compare the
+    current rows of the source with the recorded ones. Nothing is searched again and nothing is written. Raise
+    `RegistryError` if MLflow does not answer, `TrainingError` if the recipe is missing.
     """
     from mlops_assets.modelling.reproduction import Reproduction
 
@@ -80,7 +80,7 @@ def reproduce(
 
 @dataclass(frozen=True)
 class _Compared:
-    """Agreements of the refit on the stored features and on those computed anew, as in `Reproduction`."""
+    """Agreements of the refit on the stored features and on recomputed features, as in `Reproduction`."""
 
     agreements: "Mapping[str, Agreement]" = field(default_factory=dict)
     anew: "Mapping[str, Agreement]" = field(default_factory=dict)
@@ -89,7 +89,7 @@ class _Compared:
 
 @dataclass(frozen=True)
 class _Case:
-    """A version whose rows are there; `found` and `notes` take up what comes to light."""
+    """A version whose rows exist; `found` and `notes` collect the differences and remarks."""
 
     version: ModelVersion
     manifest: "Manifest"
@@ -101,7 +101,7 @@ class _Case:
     notes: list[str]
 
     def compared(self) -> _Compared:
-        """Fit on the stored rows and, where the features computed anew are others, on these."""
+        """Fit on the stored rows and, if the recomputed features differ, on those too."""
         unchanged, registered = not self.found, self._registered()
         try:
             then = self.refitting.then()
@@ -118,7 +118,7 @@ class _Case:
         except MlopsAssetsError as error:
             self.notes.append(f"could not be compared: {error}")
             return _Compared()
-        if HOLDOUT in said:  # a refit has learnt it
+        if HOLDOUT in said:  # a refit has no holdout
             self._of_then(said[HOLDOUT] if expected is None else expected[HOLDOUT], expected is not None)
         if expected is None:
             return _Compared()
@@ -126,7 +126,7 @@ class _Case:
         return _Compared(_agreements(expected, said), anew, failed)
 
     def _registered(self) -> Any:
-        """The registered model; None where its artifact is refused, which is then among what is found."""
+        """Return the registered model; None, and a recorded difference, if its artifact is refused."""
         from mlops_assets.modelling.reproduction import Difference
 
         model = self.refitting.model
@@ -149,7 +149,7 @@ class _Case:
             self.notes.append(f"the refit {does} on the holdout, bit for bit, what the version did when it was fitted")
 
     def _anew(self, then: Declaration, expected: "Mapping[str, Predictions]") -> "tuple[Mapping[str, Agreement], bool]":
-        """How a model agrees that is fitted on features computed anew; empty where these are the stored ones."""
+        """Return the agreements of a model fitted on recomputed features; empty if they equal the stored ones."""
         from mlops_assets.modelling.reproduction import Difference
 
         place = _view(self.storage, self.version.model, self.folder / "anew", ("dataset", "labels"))
@@ -176,7 +176,7 @@ class _Case:
 def _recipe(
     model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
 ) -> "tuple[Recipe, list[str]]":
-    """The recipe of a version, or what its tags and its run say of it, with a note of what they do not."""
+    """Return the recipe of a version, else one from its tags and its run with a note of what they lack."""
 
     recipe = stored_recipe(storage, version)
     if recipe is not None:
@@ -193,7 +193,7 @@ def _recipe(
 
 
 def _manifest(model: str, version: ModelVersion, storage: Storage) -> "tuple[Manifest | None, list[Difference], bool]":
-    """The recorded training set, what is wrong with it, and whether all its rows are there to be read."""
+    """Return the recorded training set, its differences, and whether all its rows can be read."""
     from mlops_assets.modelling.reproduction import Difference
 
     then = version.data_version
@@ -210,9 +210,9 @@ def _manifest(model: str, version: ModelVersion, storage: Storage) -> "tuple[Man
 
 
 def _view(storage: Storage, model: str, root: Path, kinds: Sequence[str] = ()) -> Storage:
-    """The stored frames of a model (of some kinds) below a folder for the time being, which may be written to.
+    """Return the stored frames of a model (of some kinds) below a temporary folder, which may be written to.
 
-    Rows are kept in memory by the place that they were read from: at this one they are read as they are now.
+    Rows are cached by the place that they were read from; from this new place they are read afresh.
     """
     stored = Path(storage.root).absolute() / model
     for kind in kinds:
@@ -226,7 +226,7 @@ def _view(storage: Storage, model: str, root: Path, kinds: Sequence[str] = ()) -
 
 
 def _read(model: Declaration, manifest: "Manifest", storage: Storage) -> dict[str, Rows]:
-    """The rows of the manifest by role; a refit has no holdout."""
+    """Return the rows of the manifest by role; a refit has no holdout."""
     train = {TRAIN: read_train(storage, model, manifest)}
     return {**train, HOLDOUT: read_holdout(storage, model, manifest)} if manifest.holdout else train
 
@@ -245,7 +245,7 @@ def _agreements(expected: "Mapping[str, Predictions]", said: "Mapping[str, Predi
 
 
 def _kind(then: Declaration, differences: "Sequence[Difference]") -> "Kind":
-    """What most likely made features come out otherwise."""
+    """Return the most likely reason why recomputed features differ."""
     if any(each.kind == "data" and each.enters == "both" for each in differences):
         return "data"
     if any(each.kind == "code" and each.enters == "features" for each in differences):

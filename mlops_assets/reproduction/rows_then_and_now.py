@@ -1,4 +1,4 @@
-"""Whether the rows that a version was fitted on are still what they were: in storage, and in the source."""
+"""Whether the rows that a version was fitted on are unchanged, in storage and in the source."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,19 +27,19 @@ _KINDS = ("dataset", "features", "labels")
 
 
 class BatchesThen(BatchLedger):
-    """The ledger as it was for the batches of a manifest: their rows in the versions that it names."""
+    """The ledger with the batches of a manifest as recorded there: their rows in the versions that it names."""
 
     def __init__(self, storage: Storage, model: str, manifest: "Manifest") -> None:
         super().__init__(storage, model)
         self.then = {batch.key: _record(batch) for batch in (*manifest.train, *manifest.holdout)}
 
     def records(self) -> dict[str, BatchRecord]:
-        """All records by batch."""
+        """Return all records by batch."""
         return {**super().records(), **self.then}
 
 
 def stored_differences(model: str, manifest: "Manifest", storage: Storage) -> "tuple[list[Difference], bool]":
-    """What is stored of each batch and is not what the manifest names, and whether there are rows of all of them."""
+    """Return where stored frames differ from the manifest, and whether the rows of all batches exist."""
     from mlops_assets.modelling.reproduction import Difference
 
     enters: dict[str, Enters] = {"dataset": "both", "features": "fit", "labels": "fit"}
@@ -59,7 +59,7 @@ def stored_differences(model: str, manifest: "Manifest", storage: Storage) -> "t
 def source_differences(
     model: Declaration, manifest: "Manifest", storage: Storage
 ) -> "tuple[list[Difference], list[str]]":
-    """Batches whose rows in the source are others now, and a note of those that the source cannot give."""
+    """Return the batches whose rows in the source changed, and notes of those that the source cannot give."""
     from mlops_assets.modelling.reproduction import Difference
 
     if model.source.asset_key is not None:
@@ -70,7 +70,7 @@ def source_differences(
         then, *_ = batch.version.split("-")
         try:
             now = _versions_in_source(model, batch.key, storage)
-        except SourceUnavailableError as error:  # it would not give the others either
+        except SourceUnavailableError as error:  # the source would not give the other batches either
             return found, [f"not compared with the source from batch {batch.key} on: {error}"]
         except SourceError as error:
             unread[batch.key] = str(error)
@@ -89,8 +89,8 @@ def features_anew(
 ) -> "tuple[Manifest, dict[str, list[str]]]":
     """Compute the features of all batches from their stored rows and keep them in `place`.
 
-    Gives the manifest that names them, and the columns that came out otherwise of each batch for which any did.
-    `FeaturesError` where the function fails.
+    Return the manifest that names them and, for each batch whose features changed, the columns that differ. Raise
+    `FeaturesError` if the function fails.
     """
 
     ledger, changed = BatchesThen(storage, model.name, manifest), {}
@@ -111,14 +111,14 @@ def features_anew(
 
 
 def _unlike(then: "pd.DataFrame", now: "pd.DataFrame") -> list[str]:
-    """Columns that are not alike in both; of the same rows, newly numbered."""
+    """Return the columns that differ or that one frame lacks; the index is ignored."""
     one, other = (frame.reset_index(drop=True) for frame in (then, now))
     names = dict.fromkeys([*one.columns, *other.columns])
     return [str(name) for name in names if name not in one or name not in other or not one[name].equals(other[name])]
 
 
 def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -> tuple[str, int | None]:
-    """The version that a stored frame has by its content, and its rows."""
+    """Return the version of a stored frame by its content, and its number of rows."""
 
     if not storage.has_frame(model, kind, batch, version):
         return "gone", None
@@ -130,7 +130,7 @@ def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -
 
 
 def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
-    """The versions that the rows of the source would get, as they are and with the recorded types."""
+    """Return the versions of the source's rows, as they are and with the recorded types."""
     from mlops_assets.validation.plain_columns import plain_columns
 
     frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
