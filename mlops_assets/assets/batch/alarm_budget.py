@@ -1,4 +1,4 @@
-"""How sure a drift alarm of a batch must be, so that false alarms of a model stay within the declared number."""
+"""How sure a drift alarm of a batch must be for a model's false alarms to stay within the declared number."""
 
 from mlops_assets.decisions.drift.error_budget import Level, allowed_level
 from mlops_assets.declaration import Declaration
@@ -9,9 +9,9 @@ from mlops_assets.resources.storage import Storage
 
 
 def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "Level":
-    """The level of a batch, from how many batches came in the period up to it and how many of them raised an alarm.
+    """Return the level of a batch, from the number of batches and of alarms in the period up to it.
 
-    Batches lie where their rows do in time; those without a time lie where they were scored.
+    A batch is placed in time by its rows; a batch without a time, by its scoring.
     """
 
     reports = BatchReports(storage, model.name)
@@ -22,7 +22,7 @@ def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "L
         if each.status == "accepted" and (each.start or each.batch in scored)
     }
     newest = max(moments.values(), default=pd.Timestamp(0))
-    here = moments.pop(record.batch, newest)  # one without a time that is not scored yet has just come
+    here = moments.pop(record.batch, newest)  # a batch without a time that is not scored yet is the newest
     since = here - pd.Timedelta(model.drift.period)
     near = [batch for batch, moment in moments.items() if since < moment <= here]
     alarms = sum(batch in drift and drift[batch].verdict == "drift" for batch in near)

@@ -1,4 +1,4 @@
-"""What is left to be done for a batch, told from the records that the steps of its runs leave behind."""
+"""What remains to be done for a batch, by the records that the steps of its runs leave."""
 
 from datetime import UTC, datetime
 
@@ -15,11 +15,11 @@ def outstanding(
     performance: BatchReport | None,
     unseen: bool = False,
 ) -> tuple[str, ...]:
-    """The assets of a batch that are still to be materialised, () where it is complete.
+    """Return the assets of a batch that are still to be materialised, () if it is complete.
 
     A batch whose steps ran before there was a champion is complete without scores, unless it is `unseen`: newer than
-    all that the champion of now was trained and judged on. Scores and drift are of rows and features; labels that come
-    later, or are known only later, make new work for `performance` alone.
+    all that the current champion was trained and judged on. Scores and drift depend on rows and features. Labels that
+    come later, or become known later, make new work for `performance` alone.
     """
     if record.status != "accepted":
         return ()

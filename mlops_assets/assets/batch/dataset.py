@@ -47,13 +47,13 @@ CONTRACT = {
     "key_unique": "No key occurs twice.",
     "time_valid": "Each row has a time, and none lies in the future.",
 }
-"""The checks that come first: Great Expectations passes vacuously where there are no rows."""
+"""The checks that come first: without rows, Great Expectations passes vacuously."""
 FIRST_LOOK = {"first_look": "In the first batch, an index is not a feature and numbers are not read as text."}
 KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
 
 
 def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
-    """The rows of each batch as parquet; its checks gate everything downstream."""
+    """Return the asset `dataset`: the rows of each batch as parquet; its checks gate everything downstream."""
     suite = suite_of(model)
     key = asset_key(model.name, "dataset")
 
@@ -97,9 +97,9 @@ def _take_in(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> tuple[dg.MaterializeResult[Any] | None, list[CheckOutcome]]:
-    """Store and record a batch that passed; what is to be shown of it, None where its rows are not used.
+    """Store and record a batch that passed; return what to show of it, None if its rows are not used.
 
-    The outcomes come back, with a failed one where another batch that was accepted meanwhile holds other kinds.
+    Also return the outcomes: "dtypes" fails if another batch, accepted meanwhile, holds other kinds.
     """
 
     if frame is None or reasons(outcomes):
@@ -114,7 +114,7 @@ def _take_in(
         said = f"another batch was accepted at the same time: {'; '.join(conflicts)}"
         conflict = CheckOutcome("dtypes", False, said)
         return None, [conflict if outcome.name == "dtypes" else outcome for outcome in outcomes]
-    if _is_duplicate(batch, version, len(frame), ledger, context):  # another run wrote it since we looked
+    if _is_duplicate(batch, version, len(frame), ledger, context):  # another run recorded the same rows meanwhile
         return None, outcomes
     if model.outcomes:
         refresh_labels(model, storage, [batch])
@@ -137,7 +137,7 @@ def _reject(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> None:
-    """Record why, and keep the rows apart for a person to look at."""
+    """Record why the batch is rejected, and keep its rows apart for a person to look at."""
 
     rows, version = 0, None
     if frame is not None:
@@ -145,11 +145,11 @@ def _reject(
         storage.write_frame(model.name, "rejected", batch, version, as_texts(frame))
     ledger = BatchLedger(storage, model.name)
     mark = _mark(context, ledger.get(batch))
-    # As the sensor knew it, where a sensor asked: it would ask for ever for what its own process does not know yet.
+    # Use the sensor's own value if a sensor asked: with a newer one the sensor would request the batch for ever.
     judges = context.run.tags.get(JUDGED_BY) or judged_by(model, learnt_anew(storage, model.name))
     record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
     ledger.put(replace(record, judged_by=judges))
-    # Checks show the newest batch only; this stays with the asset's events.
+    # Checks show the newest batch only; the observation stays with the asset's events.
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
 
@@ -157,7 +157,7 @@ def _reject(
 def _nothing_new(
     model: Declaration, batch: str, version: str, storage: Storage, context: dg.AssetExecutionContext
 ) -> bool:
-    """Whether a sensor asked for rows of which all has been done: then only the source's mark is new."""
+    """Return whether a sensor requested rows that are fully processed; if so, record the new mark of the source."""
     ledger = BatchLedger(storage, model.name)
     before = ledger.get(batch)
     if MARK not in context.run.tags or before is None or not _taken_in(model, before, version, storage):
@@ -168,7 +168,7 @@ def _nothing_new(
 
 
 def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, context: dg.AssetExecutionContext) -> bool:
-    """Whether these rows are another batch's; then that is recorded, and they are not used a second time."""
+    """Return whether another batch has these rows; if so, record the duplicate, whose rows are not used again."""
     other = ledger.same_rows(batch, version)
     if other is None:
         return False
@@ -191,9 +191,7 @@ def _accept(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> list[str]:
-    """Store the rows, learn the kinds of their columns and record them; instead, the columns of which a batch that was
-    accepted since this one was validated holds other kinds.
-    """
+    """Store the rows; record them and their kinds, or return conflicts with a batch accepted since the validation."""
 
     keep_frame(storage, model.name, "dataset", batch, version, frame)
     start, end = _span(model, frame)
@@ -217,7 +215,7 @@ def _accept(
                 ledger.put_in(transaction, record)
                 record_kinds_in(transaction, storage, model.name, DATASET, schema, expected=revision)
             return []
-        except StaleRecordError:  # another batch taught kinds meanwhile: this one is held against them
+        except StaleRecordError:  # another batch changed the kinds meanwhile: check this batch against them
             continue
 
 
@@ -239,7 +237,7 @@ def _shown(
 
 
 def _span(model: Declaration, frame: "pd.DataFrame") -> tuple[str | None, str | None]:
-    """The first and the last time of the rows."""
+    """Return the first and the last time of the rows."""
     if not model.time:
         return None, None
     return frame[model.time].min().isoformat(), frame[model.time].max().isoformat()
@@ -250,7 +248,7 @@ def _labelled(model: Declaration, frame: "pd.DataFrame") -> int:
 
 
 def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: Storage) -> bool:
-    """Whether all that a run would do with these rows has been done."""
+    """Return whether all that a run would do with these rows is done."""
     if (record.status, record.version) != ("accepted", version):
         return False
     reports = BatchReports(storage, model.name)
@@ -259,15 +257,15 @@ def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: St
 
 
 def _mark(context: dg.AssetExecutionContext, before: BatchRecord | None) -> str:
-    """The state of the source that the run was asked to read.
+    """Return the mark of the source that the run was asked to read.
 
-    A run by hand names none: the last one stays, else the sensor would request the batch again at every tick.
+    A manual run has no mark: the recorded one stays, else the sensor would request the batch again at every tick.
     """
     return context.run.tags.get(MARK) or (before.mark if before is not None else "")
 
 
 def _roles(model: Declaration) -> dict[str, str]:
-    """What the columns are that are not plain features."""
+    """Return the roles of the columns that are not plain features."""
     roles = {name: "dropped: never a feature" for name in model.drop}
     roles |= {name: "key: identifies the row" for name in model.key}
     if model.group:

@@ -37,7 +37,7 @@ _MOST_REASONS = 3
 
 
 def drift_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Each batch against the champion's training rows."""
+    """Return the asset `drift`: each batch against the champion's training rows."""
     key = asset_key(model.name, "drift")
 
     @model_asset(
@@ -109,7 +109,7 @@ def _judge(
             where = f"holdout, with {counted(reference.batches, 'batch', 'batches')} scored since,"
         pairs.append(Pair("prediction", "prediction", *scores, times, where))
     y = about[model.target]
-    if y.notna().mean() >= model.label_share:  # labels that come first are not like those that come late
+    if y.notna().mean() >= model.label_share:  # early labels differ from late labels
         pairs.append(Pair(model.target, "target", reference.rows[model.target], y))
     return drift(
         reference.rows,
@@ -127,7 +127,7 @@ def _judge(
 
 
 def _calm(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> "Iterator[BatchRecord]":
-    """The other batches that this champion scored and that did not drift."""
+    """Yield the other batches that this champion scored and that did not drift."""
     reports = BatchReports(storage, model.name).all("drift")
     for each in BatchLedger(storage, model.name).all():
         found = reports.get(each.batch)
@@ -140,7 +140,7 @@ def _calm(model: Declaration, champion: ModelVersion, record: BatchRecord, stora
 def _said(
     model: Declaration, champion: ModelVersion, X: "pd.DataFrame", registry: MlflowRegistry
 ) -> "pd.DataFrame | None":
-    """What the champion says of these rows; None where it cannot score them, which its features then show."""
+    """Return the champion's predictions for these rows; None if it cannot score them, which the features then show."""
 
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), X).frame()
@@ -156,7 +156,7 @@ def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level
             {
                 "verdict": report.verdict,
                 "drifted": ", ".join(drifted)[:500] or "none",
-                "unknown": _reasons(_undecided(report)) or None,  # a cell of the table cuts it
+                "unknown": _reasons(_undecided(report)) or None,  # a cell of the table shortens the reasons
                 "drifted_features": _drifted_features(report),
                 "share_drifted": report.share,
                 "p": report.p,
@@ -179,7 +179,7 @@ def _drifted_features(report: "DriftReport") -> int:
 
 
 def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature's drift with its verdict before the way to it."""
+    """Return the row of a feature with the verdict before the figures that lead to it."""
     first = {"feature": row["feature"], "verdict": row["verdict"], "effect": row["effect"], "p": row["p_adjusted"]}
     return first | {"weight": row["weight"], "test": row["test"], "note": row["note"]}
 
@@ -206,7 +206,7 @@ def _effects(drifted: "Sequence[FeatureDrift]") -> str:
 
 
 def _reasons(undecided: "Sequence[FeatureDrift]") -> str:
-    """Why nothing can be said of these, each reason once with the features that it holds for."""
+    """Return why these features are unknown: each reason once, with its features."""
     of_reason: dict[str, list[str]] = {}
     for feature in undecided:
         of_reason.setdefault(feature.note, []).append(feature.feature)

@@ -1,4 +1,4 @@
-"""What the champion's metric probably is on a batch before its labels are in, and how past estimates turned out."""
+"""Estimates of the champion's metric on a batch before its labels are in, and how past estimates turned out."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +26,9 @@ _BLIND = "It takes the same features to mean the same label as on the holdout: c
 
 @dataclass(frozen=True)
 class BatchEstimate:
-    """What a champion's `metric` was expected to be on all rows of a batch, and later what it was.
+    """The expected value of a champion's `metric` on all rows of a batch, and later the realised value.
 
-    `content` is that of the batch's record; `realised` the metric on the rows that have labels by now, None before.
+    `content` is from the batch's record. `realised` is the metric on the rows labelled so far, None if there are none.
     """
 
     batch: str
@@ -44,11 +44,11 @@ class BatchEstimate:
 
     @property
     def held(self) -> bool | None:
-        """Whether the interval held what came out; None while nothing did."""
+        """Return whether the interval contains the realised value; None without a realised value."""
         return None if self.realised is None else self.low <= self.realised <= self.high
 
     def figures(self) -> dict[str, float]:
-        """Numbers to follow over batches."""
+        """Return numbers to follow over batches."""
         name = f"estimated_{self.metric}"
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
@@ -61,12 +61,12 @@ def estimate_unseen(
     storage: Storage,
     registry: MlflowRegistry,
 ) -> BatchEstimate | str:
-    """The estimate for a batch whose labels are not in, kept; why there is none ("" for regression)."""
+    """Return and store the estimate for a batch whose labels are not in, or why there is none ("" for regression)."""
 
     kept = _kept(model, champion, record, storage)
     if kept is not None:
         return kept
-    try:  # the batch waits for its labels either way, and must not fail for what is an extra
+    try:  # an estimate is an extra: the batch waits for its labels either way, and must not fail
         fitted = registry.load(champion, model.serialization, model.trusted_types)
         said = predict(fitted, X)
 
@@ -89,9 +89,9 @@ def estimate_scored(
     said: "Predictions",
     storage: Storage,
 ) -> BatchEstimate | str:
-    """As `estimate_unseen`, where the batch is scored already; labels of the batch are not looked at.
+    """Return and store the estimate for a batch that is scored already, as `estimate_unseen`; its labels are not used.
 
-    of_holdout: labels of the champion's holdout, and what was predicted of it by the version that had not seen it.
+    of_holdout: labels of the champion's holdout, and its predictions by the version that was not trained on it.
     """
     from mlops_assets.decisions.performance.estimated import estimate, estimated_metric
 
@@ -114,7 +114,7 @@ def estimate_scored(
 def realise(
     model: Declaration, made: BatchEstimate, y: "pd.Series", said: "Predictions", storage: Storage
 ) -> BatchEstimate:
-    """Keep what the metric came to on the labelled rows beside what was expected of it."""
+    """Store the metric on the labelled rows beside its estimate."""
 
     value = float(metric(made.metric).function(y.to_numpy(), said))
     known = replace(made, realised=value if math.isfinite(value) else None)
@@ -124,7 +124,7 @@ def realise(
 
 
 def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: Storage) -> dict[str, Any]:
-    """Figures, a sentence, and the last estimates beside what came out; what stands in the way, where there is none."""
+    """Return figures, a sentence, and the last estimates beside realised values; the reason if there is no estimate."""
     if isinstance(made, str):
         return metadata({"estimated_without_labels": f"no estimate: {made}"}) if made else {}
     past = _up_to(model, made, storage)
@@ -135,7 +135,7 @@ def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: St
 
 
 def estimate_sentence(model: Declaration, made: BatchEstimate, storage: Storage) -> str:
-    """The estimate in words, with what it rests on and how it fared before."""
+    """Return the estimate in words, with its basis and how earlier estimates turned out."""
     from mlops_assets.decisions.performance.estimated import coverage, relied_on
 
     known = [
@@ -166,7 +166,7 @@ def _row(made: BatchEstimate) -> Mapping[str, Any]:
 
 
 def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequence[BatchEstimate]:
-    """All estimates of the same metric, of any champion, up to this batch, which is the last."""
+    """Return all estimates of the same metric, of any champion, up to this batch, which is the last."""
 
     kept = _estimates(storage, model.name).all().values()
     before = [
@@ -176,7 +176,7 @@ def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequenc
 
 
 def _kept(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> BatchEstimate | None:
-    """The estimate that was made of these rows for this champion, maybe before their labels were in."""
+    """Return the stored estimate of these rows for this champion, perhaps made before their labels were in."""
     made = _estimates(storage, model.name).get(record.batch)
     if made is None or (made.content, made.model_version) != (record.content, champion.version):
         return None

@@ -32,9 +32,9 @@ _KEY = "suite"
 class Suite:
     """The checks that the code server planned, and the expectations that are in force when a step runs.
 
-    A run's process must have the checks of the server that planned the run, and the suite may have changed since: the
-    names in `planned` keep a check each, whatever they are by now, and all others share one. `known` are the
-    expectations as this process loaded them. Expectations that a function returns are known only in a step: one check.
+    A run's process must have the checks of the server that planned the run, though the suite may have changed since.
+    Each name in `planned` keeps its check; all other expectations share one. `known` are the expectations as this
+    process loaded them. Expectations that a function returns are known only in a step, and share one check.
     """
 
     model: Declaration
@@ -44,13 +44,13 @@ class Suite:
 
     @property
     def version(self) -> str:
-        """12 hex digits that change with the expectations."""
+        """Return 12 hex digits that change with the expectations."""
         known = json.dumps([asdict(expectation) for expectation in self.known], sort_keys=True, default=str)
         return hashlib.sha256(known.encode()).hexdigest()[:12]
 
     @property
     def checks(self) -> list[tuple[str, str, bool]]:
-        """Name, description and blocking of each check that the suite has in Dagster."""
+        """Return name, description and blocking of each check that the suite has in Dagster."""
         if self.model.expectations is None:
             return []
         if self.resolve is not None:
@@ -62,10 +62,10 @@ class Suite:
         ]
 
     def validate(self, frame: "pd.DataFrame", expectations: GreatExpectations) -> list[CheckOutcome]:
-        """One outcome for each check of the suite, by the expectations as they are now.
+        """Return one outcome for each check of the suite, by the current expectations.
 
-        A suite that cannot be read, or that Great Expectations refuses, has failed: a batch that it did not judge must
-        not pass for one that it did.
+        A suite that cannot be read, or that Great Expectations refuses, fails: a batch that it did not judge must not
+        pass.
         """
         if self.model.expectations is None:
             return []
@@ -84,10 +84,9 @@ class Suite:
         return from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
 
     def infer(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> None:
-        """Write the suite file where there is none and enough batches were accepted.
+        """Write the suite file if there is none and enough batches are accepted.
 
-        A file that was inferred, and that nobody has edited since, is written anew once a batch that it was inferred
-        from has other rows.
+        An inferred file that nobody edited is written again once a batch that it was inferred from has other rows.
         """
         path = self.model.suite_path()
         if path is None:
@@ -100,7 +99,7 @@ class Suite:
                 self.infer_anew(ledger, storage, log)
 
     def infer_anew(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> str:
-        """Infer the suite from the batches there are, unless a person has edited it; what was done, for people."""
+        """Infer the suite from the accepted batches unless a person edited it; return what was done, for people."""
         path = self.model.suite_path()
         if path is None:
             return "there is no suite file to infer"
@@ -114,7 +113,7 @@ class Suite:
         )
 
     def _write(self, path: Path, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> int:
-        """The number of expectations that were written; 0 where too few batches are accepted."""
+        """Write the inferred expectations and return their number; 0 if too few batches are accepted."""
         accepted = [record for record in ledger.all() if record.status == "accepted"]
         if len(accepted) < _INFER_FROM:
             return 0
@@ -136,7 +135,7 @@ class Suite:
 
 
 def _unedited(path: Path, model: str, storage: Storage) -> dict[str, str]:
-    """The batches, with their versions, that the file was inferred from; empty where it is not as it was inferred."""
+    """Return the batches, with versions, that the file was inferred from; empty if it is not as inferred."""
     recorded = _inferred(storage, model).sound(_KEY)
     if recorded is None or recorded.digest != _file_digest(path):
         return {}
@@ -145,7 +144,7 @@ def _unedited(path: Path, model: str, storage: Storage) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class InferredSuite:
-    """The suite file as it was inferred: its SHA-256, and the version of each batch that it was inferred from."""
+    """The suite file as inferred: its SHA-256, and the version of each batch that it was inferred from."""
 
     digest: str
     batches: Mapping[str, str]
@@ -160,10 +159,10 @@ def _file_digest(path: Path) -> str:
 
 
 def suite_of(model: Declaration) -> Suite:
-    """The suite of a model, read from its file or objects; a function is kept for the step.
+    """Return the suite of a model, read from its file or objects; a function is kept for the step.
 
-    Raises ExpectationsError for a suite that cannot be read, except in a process that runs what a server planned: there
-    the step says so of its batch.
+    Raise `ExpectationsError` if the suite cannot be read, except in a process that runs a server's plan: there the step
+    reports it for its batch.
     """
     if model.expectations is None:
         return Suite(model)
@@ -182,7 +181,7 @@ def suite_of(model: Declaration) -> Suite:
 
 
 def _read(model: Declaration) -> tuple[Expectation, ...]:
-    """The expectations of a file, or of GX objects, as they are now; a file that is not there yet has none."""
+    """Return the current expectations of a file or of GX objects; () if the file does not exist yet."""
     path = model.suite_path()
     if path is None:
         return from_objects(model.expectations)
@@ -216,7 +215,7 @@ def _added(outcomes: list[CheckOutcome]) -> CheckOutcome:
 
 
 def _folded(name: str, outcomes: list[CheckOutcome]) -> CheckOutcome:
-    """All outcomes of a suite as one, with a table of them."""
+    """Return all outcomes of a suite as one, with a table of them."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     stops = any(outcome.stops for outcome in outcomes)
     message = "; ".join(outcome.message for outcome in failed) or f"all {len(outcomes)} expectations hold"

@@ -1,4 +1,4 @@
-"""Features of times, which no estimator takes: refused when their batch comes, with what to do."""
+"""Features of times, which no estimator accepts: refused when their batch comes, with what to do."""
 
 import inspect
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _REMEDY = "derive numbers from them in `features` (hour, weekday, days since ...
 
 
 def refused_times(model: Declaration, batch: "pd.DataFrame") -> list[str]:
-    """A sentence for each column of times that would be a feature as it is; none where `features` is declared."""
+    """Return a sentence for each time column that would be a feature as it is; none if `features` is declared."""
     if model.features is not None:
         return []
     columns = _times(batch.drop(columns=[name for name in model.not_features if name in batch.columns]))
@@ -25,7 +25,7 @@ def refused_times(model: Declaration, batch: "pd.DataFrame") -> list[str]:
 
 
 def times_returned(model: Declaration, table: "pd.DataFrame") -> list[str]:
-    """A sentence for each column of times that the feature function returned."""
+    """Return a sentence for each time column that the feature function returned."""
     columns = [] if model.features is None else _times(table)
     if not columns or _estimator_takes_times(model):
         return []
@@ -35,7 +35,7 @@ def times_returned(model: Declaration, table: "pd.DataFrame") -> list[str]:
 def with_times_as_text(
     outcomes: Iterable[CheckOutcome], model: Declaration, batch: "pd.DataFrame"
 ) -> list[CheckOutcome]:
-    """The contract's outcomes, of which a passed "dtypes" names features of text that read as times."""
+    """Return the contract's outcomes; a passed "dtypes" names text features that read as times."""
     features = batch.drop(columns=[name for name in model.not_features if name in batch.columns])
     written = [] if model.features is not None else [name for name in features if _reads_as_times(features[name])]
     if not written:
@@ -60,7 +60,7 @@ def _found(column: "pd.Series") -> str:
 
 
 def _reads_as_times(column: "pd.Series") -> bool:
-    """Whether all of the first values of a text column are times; digits alone are rather a code."""
+    """Return whether the first values of a text column are all times; a value of digits alone counts as a code."""
 
     values = column.dropna().head(_LOOKED_AT)
     if kind_of(values) != "text" or not values.astype(str).str.contains(r"\d{4}.?\d|\d.?\d{4}").all():
@@ -69,12 +69,12 @@ def _reads_as_times(column: "pd.Series") -> bool:
 
 
 def _estimator_takes_times(model: Declaration) -> bool:
-    """A whole Pipeline of the user's own may do with times what it likes; all else gets columns that we prepare."""
+    """Return whether the estimator is the user's own Pipeline, which may use times; all others get prepared columns."""
     if isinstance(model.estimator, str) or inspect.isclass(model.estimator):
         return False
     from sklearn.pipeline import Pipeline
 
     try:
         return isinstance(model.estimator(**model.params), Pipeline)
-    except Exception:  # it is the user's; the training says what is wrong with it
+    except Exception:  # the user's code raises anything; the training reports it
         return False

@@ -29,7 +29,7 @@ CHECKS = {
 
 
 def features_asset(model: Declaration) -> dg.AssetsDefinition:
-    """One row of features for each row of a batch."""
+    """Return the asset `features`: one row of features for each row of a batch."""
     key = asset_key(model.name, "features")
 
     @model_asset(
@@ -91,7 +91,7 @@ def _described(model: Declaration) -> str:
 def earlier_rows(
     model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
 ) -> "pd.DataFrame":
-    """Rows of accepted batches within the lookback, earlier than the first row of this batch."""
+    """Return rows of accepted batches within the lookback, earlier than the first row of this batch."""
 
     if not (model.lookback and model.time):
         return batch.iloc[:0]
@@ -116,7 +116,7 @@ def earlier_rows(
 
 
 def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
-    """Of which rows (n,) the label was known at a moment; not of those that do not say since when."""
+    """Return for each row (n,) whether its label was known at a moment; False if the row does not say since when."""
 
     if known_at not in rows.columns:
         return pd.Series(False, index=rows.index)
@@ -135,7 +135,7 @@ def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | 
 
 
 def learnt_kinds(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
-    """Read the kinds of the features that a batch is held against; None for the first batch of a declaration."""
+    """Return the kinds that the features of a batch are checked against; None for the first batch of a declaration."""
     read = stored_features(storage, model.name, model.features_version)
     return kinds_for(storage, model.name, batch, of_features(model.features_version), read)
 
@@ -148,13 +148,13 @@ def _columns(
     storage: Storage,
     left_out: list[str],
 ) -> CheckOutcome:
-    """Hold the features against those of the first batch of this declaration, which is recorded as the schema."""
+    """Check the features against the schema of this declaration, which its first batch sets; record the schema."""
 
     found = schema_of(table, batch)
     place = of_features(model.features_version)
     expected = learnt or found
     problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
-    # An optional one may have been declared after the first batches, whose rows are stored without it.
+    # An optional column may have been declared after the first batches, whose rows are stored without it.
     new = [name for name in found.columns if name not in expected.columns]
     problems += [f"{name!r} is new" for name in new if name not in model.optional]
     problems += [

@@ -37,13 +37,13 @@ MATCHES = {"matches_rows": "Some of the keys are those of rows that were taken i
 
 
 def outcome_batches(model: str) -> dg.DynamicPartitionsDefinition:
-    """The batches of outcomes of a model, as they have been found so far."""
+    """Return the partitions definition of a model's batches of outcomes."""
     return dg.DynamicPartitionsDefinition(name=f"{model}_outcomes")
 
 
 def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Labels that come from a source of their own; its checks gate what is joined to the rows."""
-    assert model.outcomes is not None  # whoever builds the assets of a model asks first
+    """Return the asset `outcomes`: labels from a source of their own; its checks gate what is joined to the rows."""
+    assert model.outcomes is not None  # the caller checks it
     key = asset_key(model.name, "outcomes")
 
     @model_asset(
@@ -70,7 +70,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
             raise dg.Failure(
                 f"{model.name}: outcomes {batch!r} are rejected. " + "; ".join(refused), allow_retries=False
             )
-        assert frame is not None  # outcomes that could not be read have been refused
+        assert frame is not None  # unreadable outcomes are refused above
         yield from _accept(model, batch, frame, schema, mlops_storage, context)
 
     return outcomes
@@ -79,7 +79,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
 def _validated(
     model: Declaration, batch: str, storage: Storage, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
-    """The batch (None where it cannot be read), the kinds its columns must hold, and the outcome of each check."""
+    """Return the batch (None if unreadable), the kinds that its columns must hold, and the outcome of each check."""
 
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
@@ -114,7 +114,7 @@ def _reject(
     storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> None:
-    """Record why, and keep the rows apart for a person to look at; what the batch said before counts no longer."""
+    """Record why, and keep the rows apart for a person to look at; the batch's earlier labels no longer count."""
 
     rows, version = 0, None
     if frame is not None:
@@ -168,25 +168,25 @@ def _accept(
 def _record_and_refresh(
     model: Declaration, record: OutcomesRecord, storage: Storage, context: dg.AssetExecutionContext
 ) -> list[str]:
-    """Record a batch of outcomes, then bring the labels of the rows up to date; the batches whose labels changed.
+    """Record a batch of outcomes, then update the labels of the rows; return the batches whose labels changed.
 
-    The mark comes last: while it is missing the batch counts as not taken in, so that a run which dies in between is
-    asked for again.
+    The mark is recorded last: without it the batch counts as not taken in, so a run that dies in between is requested
+    again.
     """
     ledger = OutcomesLedger(storage, model.name)
     before = ledger.get(record.batch)
     ledger.put(record)
     changed = refresh_labels(model, storage)
     context.log.info(f"{model.name}: outcomes {record.batch!r} are {record.status}; labels changed in {len(changed)}")
-    # A run by hand names no mark: the last one stays, else the sensor would ask for the batch again at every tick.
+    # A manual run has no mark: the recorded one stays, else the sensor would request the batch again at every tick.
     mark = context.run.tags.get(MARK) or (before.mark if before is not None else "")
-    if ledger.get(record.batch) == record:  # else another run has taken the batch in meanwhile, and says so itself
+    if ledger.get(record.batch) == record:  # else another run has taken the batch in meanwhile, and records its mark
         ledger.put(replace(record, mark=mark))
     return changed
 
 
 def _matches(model: Declaration, labels: "pd.DataFrame", storage: Storage) -> tuple[int, int, int, list[str]]:
-    """Rows and batches that have one of these labels' keys, keys that have no row, and what could not be compared."""
+    """Return the numbers of rows and batches that these labels match, of keys without a row, and the problems."""
 
     rows, batches, problems = 0, 0, []
     waiting = labels[model.key].drop_duplicates(ignore_index=True)

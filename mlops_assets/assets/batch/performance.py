@@ -43,7 +43,7 @@ KIND: ReportKind = "performance"
 
 
 def performance_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Metrics of each batch once its labels are in."""
+    """Return the asset `performance`: metrics of each batch once its labels are in."""
     key = asset_key(model.name, "performance")
 
     @model_asset(
@@ -103,7 +103,7 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
-    """Any batch of outcomes may hold labels of any batch of rows."""
+    """Return the dependency on outcomes: any batch of outcomes may hold labels of any batch of rows."""
     if model.outcomes is None:
         return []
     return [dg.AssetDep(asset_key(model.name, "outcomes"), partition_mapping=dg.AllPartitionMapping())]
@@ -111,7 +111,7 @@ def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A batch as the champion did on it: every metric `here` and on its own holdout, `then`."""
+    """The champion's results on a batch: every metric `here`, and `then`, on its own holdout."""
 
     case: Case
     y: "pd.Series"
@@ -122,16 +122,16 @@ class _Judged:
 
     @property
     def first(self) -> str:
-        """The metric that decides."""
+        """Return the name of the metric that decides."""
         return self.case.metrics[0].name
 
     def figures(self) -> dict[str, float]:
-        """The first metric here and there, where it is defined."""
+        """Return the first metric on the batch and on the holdout, where it is defined."""
         both = {self.first: self.here[self.first], f"holdout_{self.first}": self.then[self.first]}
         return {name: figure for name, figure in both.items() if math.isfinite(figure)}
 
     def page(self, seed: int) -> str:
-        """Evidently's page of both sides."""
+        """Return Evidently's page of both sides."""
 
         sides = (_side(self.case.holdout.y, self.case.predictions), _side(self.y, self.said))
         return performance_page(self.case.problem, *sides, seed)
@@ -140,7 +140,7 @@ class _Judged:
 def _judge(
     model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
 ) -> "tuple[_Judged, BatchEstimate | str]":
-    """The labelled rows of a batch judged, and what would have been expected of all of them without their labels."""
+    """Judge the labelled rows of a batch; also return the estimate for all its rows, made without their labels."""
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
     made = estimate_scored(model, case.version, record, lambda: (case.holdout.y, case.predictions), of_all, storage)
@@ -161,7 +161,7 @@ def _judge(
 
 @dataclass(frozen=True)
 class JudgedLoss:
-    """The row losses that decay is told from, and, where they are not those of the first metric, a word on why."""
+    """The row losses that decay is computed from and, if they are not the first metric's, the reason."""
 
     name: str
     of_rows: Callable[[Any, "Predictions"], Any]
@@ -170,7 +170,7 @@ class JudgedLoss:
 
 
 def judged_loss(metrics: "Sequence[Metric]", problem: "Problem") -> JudgedLoss:
-    """That of the first metric that is a mean over rows; else squared errors or wrong labels."""
+    """Return the loss of the first metric that is a mean over rows; else squared errors or wrong labels."""
     first = metrics[0]
     chosen = next((each for each in metrics if each.row_loss is not None), None)
     if chosen is not None and chosen.row_loss is not None:
@@ -194,7 +194,7 @@ def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, s
 
 
 def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
-    """Why the batch cannot be judged yet, with what kept outcomes from being joined to it, or None."""
+    """Return why the batch cannot be judged yet, with why outcomes are not used; None if it can be judged."""
 
     later = model.outcomes is not None
     reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)
@@ -205,7 +205,7 @@ def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storag
 
 
 def _waiting_metadata(champion: ModelVersion, reason: str, share: Mapping[str, float]) -> dict[str, Any]:
-    """What is known while labels come in: the share as a number, so that one can follow it filling in."""
+    """Return what is known while labels come in; the labelled share is a number, so that it can be followed."""
     return metadata({"verdict": "insufficient labels", "reason": reason, **share, "model_version": champion.version})
 
 
@@ -223,7 +223,7 @@ def _performance_metadata(
 
 
 def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
-    """The metric over this batch and those before it, each as it was measured last."""
+    """Return a plot of the metric over this batch and earlier ones, each as last measured."""
 
     measured = {context.partition_key: here}
     for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:

@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Scores of each batch; one before the first champion is scored by it where newer than its data."""
+    """Return the asset `predictions`; the first champion also scores earlier batches that are newer than its data."""
 
     @model_asset(
         model,
@@ -77,7 +77,7 @@ def _scores(fitted: object, X: "pd.DataFrame", frame: "pd.DataFrame") -> dict[st
 
 
 def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry: MlflowRegistry) -> dict[str, Any]:
-    """Where the scores are and which version gave them."""
+    """Return where the scores are and which version made them."""
     page = registry.version_url(champion.model, champion.version)
     return {
         **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
@@ -90,14 +90,14 @@ def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry:
 
 
 def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
-    """Key, time and slices of each row with what was said of it and the version that said it."""
+    """Return key, time and slices of each row with its prediction and the version that made it."""
     scores = said.frame()
     frame = about.reset_index(drop=True).assign(**{str(name): scores[name] for name in scores})
     return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
 
 
 def _unseen(fitted: object, X: "pd.DataFrame") -> list[dict[str, object]] | None:
-    """Share of rows, for each text column, whose category the model has never seen."""
+    """Return the share of rows, for each text column, whose category the model has never seen."""
     encoders = [
         (columns, step[-1] if hasattr(step, "__getitem__") else step)
         for _, step, columns in getattr(getattr(fitted, "named_steps", {}).get("preprocess"), "transformers_", ())

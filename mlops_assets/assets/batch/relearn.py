@@ -1,4 +1,4 @@
-"""`<model>_relearn`: the kinds of columns and the inferred suite are learnt anew from the batches there are."""
+"""`<model>_relearn`: learns the kinds of columns and the inferred suite again from the accepted batches."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class RelearnConfig(dg.Config):
 
 
 def who_and_why(config: Any, job: str) -> tuple[str, str]:
-    """Return `by` and `reason` of a job for people; `MlopsAssetsError` where either is blank."""
+    """Return `by` and `reason` of a job for people; raise `MlopsAssetsError` if either is blank."""
     by, reason = config.by.strip(), config.reason.strip()
     if not by or not reason:
         raise MlopsAssetsError(f"fill in `by` (who) and `reason` (why) in the launchpad of {job}")
@@ -40,7 +40,7 @@ def who_and_why(config: Any, job: str) -> tuple[str, str]:
 
 
 def relearn_job(model: Declaration) -> Any:
-    """A job for people; batches that were rejected are looked at once more where the kinds have changed."""
+    """Return a job for people; rejected batches are checked once more if the kinds have changed."""
     name = f"{model.name}_relearn"
 
     @dg.op(name=f"{model.name}__relearn")
@@ -73,7 +73,7 @@ def relearn_job(model: Declaration) -> Any:
 
 
 def relearn_kinds(model: Declaration, storage: Storage) -> dict[str, str]:
-    """Learn the kinds of the dataset's columns and of the features anew; those of the dataset."""
+    """Learn the kinds of the dataset's columns and of the features again; return the dataset's kinds."""
     accepted = [record for record in BatchLedger(storage, model.name).all() if record.status == "accepted"]
     learnt = learnt_from(accepted, stored_dataset(storage, model.name))
     learnt = None if learnt is None else judged_columns(model, learnt)

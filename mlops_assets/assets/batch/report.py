@@ -1,4 +1,4 @@
-"""What the reports on a batch share: a record of what was found, its rows, a check that knows nothing, a page."""
+"""What the reports on a batch share: the record of the result, rows, an "unknown" check, a page."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -38,11 +38,11 @@ def record_report(
     figures: Mapping[str, float] | None = None,
     again_at: str = "",
 ) -> None:
-    """Keep what a step found of a batch; call it before the step yields its materialisation.
+    """Record a step's result for a batch; call it before the step yields its materialisation.
 
-    `record` is the one that the step read its rows by, and `champion_version` None where there is no champion. The
-    sensor `new_data` asks for a batch until its reports are about its record as it is, so a run that is killed before
-    this is repeated, and one that is killed after it has lost nothing.
+    `record` is the one that the step read its rows by. `champion_version` is None if there is no champion. The sensor
+    `new_data` requests a batch until its reports match its record: a run killed before this call is repeated, and one
+    killed after it has lost nothing.
     """
     report = BatchReport(
         batch=record.batch,
@@ -59,7 +59,7 @@ def record_report(
 
 
 def batch_rows(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.DataFrame, pd.Series]":
-    """Features and target of a batch, in order of time where rows have one: rows near in time resemble each other."""
+    """Return features and target of a batch, in order of time if rows have one: neighbours are autocorrelated."""
     record = BatchLedger(storage, model.name).accepted(batch)
     X, about = read_batch(storage, model, record.batch, str(record.version), str(record.features))
     order = time_order(about[model.time]) if model.time else slice(None)
@@ -67,7 +67,7 @@ def batch_rows(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.Da
 
 
 def unknown(name: str, message: str) -> CheckOutcome:
-    """Not knowing is never a pass."""
+    """Return a failed check that warns: an unknown result is never a pass."""
     return CheckOutcome(name, False, message, severity="warn", blocking=False)
 
 
@@ -80,9 +80,9 @@ def with_page(
     draw: Callable[[], str],
     registry: MlflowRegistry,
 ) -> dict[str, Any]:
-    """Draw Evidently's page if declared or asked for, keep it with the champion's MLflow run, and link it.
+    """Draw Evidently's page if declared or asked for, store it with the champion's MLflow run, and link it.
 
-    Call it when the records are written.
+    Call it after the records are written.
     """
     wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
     if not wanted:

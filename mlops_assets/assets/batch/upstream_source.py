@@ -1,4 +1,4 @@
-"""The assets of a project as sources see them: what Dagster's instance and code location say of them."""
+"""The assets of a project as sources see them, from Dagster's instance and code location."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ _Load = Callable[[dg.AssetKey, str | None], Any]
 
 
 class ProjectAssets:
-    """What an `UpstreamAsset` asks: `mlops_assets.sources.assets.Assets`, answered by Dagster."""
+    """Dagster's answers to an `UpstreamAsset`; see `mlops_assets.sources.assets.Assets`."""
 
     def __init__(
         self, instance: dg.DagsterInstance, repository: dg.RepositoryDefinition | None, load: _Load | None = None
@@ -23,7 +23,7 @@ class ProjectAssets:
 
     @property
     def _repository(self) -> dg.RepositoryDefinition:
-        assert self._of_location is not None  # a sensor of a code location has one
+        assert self._of_location is not None  # a sensor of a code location has a repository
         return self._of_location
 
     def keys(self) -> list[str]:
@@ -35,12 +35,11 @@ class ProjectAssets:
     def is_defined(self, key: str) -> bool:
         """Return whether the code location defines the asset."""
         graph, asset = self._repository.asset_graph, _asset(key)
-        # Dagster makes a stub of what is depended upon and not defined: an asset of another code location, or a wrong
-        # key.
+        # Dagster makes a stub of an undefined dependency: an asset of another code location, or a wrong key.
         return graph.has(asset) and not graph.get(asset).assets_def.is_auto_created_stub
 
     def partitions(self, key: str) -> list[str] | None:
-        """Return all partitions of a defined asset in its order; of several dimensions, in that of time."""
+        """Return all partitions of a defined asset in its order; with several dimensions, in the order of time."""
         definition = self._repository.asset_graph.get(_asset(key)).partitions_def
         if definition is None:
             return None
@@ -53,14 +52,14 @@ class ProjectAssets:
         return [str(key) for key in keys]
 
     def materialised(self, key: str) -> dict[str, str]:
-        """Return the materialised partitions, each with the id of the newest event that says so."""
+        """Return the materialised partitions, each with the id of its newest materialisation."""
         found = self._instance.get_latest_storage_id_by_partition(
             _asset(key), dg.DagsterEventType.ASSET_MATERIALIZATION
         )
         return {partition: str(number) for partition, number in found.items()}
 
     def newest(self, key: str) -> Materialization | None:
-        """Return the newest materialisation; None where there is none."""
+        """Return the newest materialisation, or None."""
         records = self._instance.fetch_materializations(_asset(key), limit=1).records
         return Materialization(records[0].storage_id, records[0].run_id, records[0].timestamp) if records else None
 
@@ -73,7 +72,7 @@ class ProjectAssets:
 
 
 def upstream_deps(source: Source | None) -> list[dg.AssetDep]:
-    """Return what an asset that reads a source depends on: any of the partitions, whatever these are."""
+    """Return the dependencies of an asset that reads a source: any of the partitions, whatever these are."""
     if source is None or source.asset_key is None:
         return []
     return [dg.AssetDep(_asset(source.asset_key), partition_mapping=dg.AllPartitionMapping())]
@@ -87,7 +86,7 @@ def in_sensor(source: Source, context: dg.SensorEvaluationContext) -> Source:
 def read_batch(source: Source, batch: str, context: dg.AssetExecutionContext) -> "pd.DataFrame":
     """Return all rows of a batch of any source.
 
-    SourceError where the batch is at fault, SourceUnavailableError where its source is and it should be tried again.
+    Raise `SourceError` if the batch is at fault, `SourceUnavailableError` if its source is: it should be tried again.
     """
     if source.asset_key is not None:
         source = source.within(

@@ -1,4 +1,4 @@
-"""Whether a batch may come in: it is read, brought to plain kinds, and held against the contract and the suite."""
+"""Whether a batch is accepted: it is read, converted to plain kinds, and checked by the contract and the suite."""
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ def validated(
     expectations: GreatExpectations,
     context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
-    """The batch (None where it cannot be read) and the outcome of each check that could be made."""
+    """Return the batch (None if unreadable) and the outcome of each check that could be made."""
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
     def rows() -> "tuple[pd.DataFrame, list[str]]":
@@ -58,14 +58,14 @@ def validated(
 
 
 def says_known_at(model: Declaration) -> bool:
-    """Whether the source itself, and not the outcomes, has the column `known_at`."""
+    """Return whether the source itself, and not the outcomes, has the column `known_at`."""
     return model.known_at is not None and model.outcomes is None
 
 
 def _judged(
     model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
 ) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
-    """The rows in the kinds of earlier batches, and the outcomes of the contract."""
+    """Return the rows in the kinds of earlier batches, and the outcomes of the contract."""
 
     frame = normalise(with_columns(frame, model.optional), schema)
     contract = contract_checks(
@@ -83,7 +83,7 @@ def _judged(
 
 
 def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
-    """The columns whose kind was inferred from the text of a CSV file."""
+    """Return the columns whose kind was inferred from the text of a CSV file."""
     return model.source.inferred(map(str, frame.columns))
 
 
