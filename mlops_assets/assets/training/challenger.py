@@ -37,7 +37,7 @@ class ChallengerConfig(dg.Config):
 
 
 def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
-    """A registered version under test."""
+    """Return the asset `challenger`: a registered version under test."""
     key = asset_key(model.name, "challenger")
 
     @model_asset(
@@ -51,7 +51,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
             *check_specs(model.name, "challenger", CHALLENGER_GATES),
             *check_specs(model.name, "challenger", BASELINE_GATES, blocking=False),
         ],
-        pool=f"{model.name}_training",  # two runs on the same data: the second finds what the first has fitted
+        pool=f"{model.name}_training",  # of two runs on the same data, the second reuses the version of the first
     )
     def challenger(
         context: dg.AssetExecutionContext,
@@ -70,7 +70,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
             metadata=_metadata(trained, case, baselines, mlflow_registry),
         )
         outcomes = challenger_gates(model, case, baselines)
-        if reasons(each for each in outcomes if each.name in CHALLENGER_GATES):  # the run ends here: nobody else will
+        if reasons(each for each in outcomes if each.name in CHALLENGER_GATES):  # the run ends: no later step notes it
             note_refused(context, mlops_storage, trained.version, outcomes)
         yield from (check_result(outcome, key) for outcome in outcomes)
 

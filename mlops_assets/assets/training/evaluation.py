@@ -49,7 +49,7 @@ class EvaluationConfig(dg.Config):
 
 
 def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
-    """Metrics with intervals, by slice and by feature, with plots."""
+    """Return the asset `evaluation`: metrics with intervals, by slice and by feature, with plots."""
     key = asset_key(model.name, "evaluation")
 
     @model_asset(
@@ -91,7 +91,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
 def champion_predictions(
     model: Declaration, champion: ModelVersion, case: Case, registry: MlflowRegistry
 ) -> "tuple[Predictions | None, str]":
-    """What the champion says of the challenger's holdout; None with the reason where it cannot score these features."""
+    """Return the champion's predictions for the challenger's holdout; None and the reason if it cannot score it."""
 
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), case.holdout.X), ""
@@ -100,7 +100,7 @@ def champion_predictions(
 
 
 def _figures(model: Declaration, case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
-    """The figures to follow over time as plain numbers, then tables with intervals and by slice."""
+    """Return the figures to follow over time as plain numbers, then tables with intervals and by slice."""
 
     names = [metric.name for metric in case.metrics]
     found = {f"challenger v{case.version.version}": intervals(case.holdout.y, case.predictions, names, seed=model.seed)}
@@ -157,5 +157,5 @@ def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[s
 
 
 def _keep(case: Case, registry: MlflowRegistry, name: str, png: bytes) -> None:
-    """A plot with the version's MLflow run."""
+    """Store a plot with the version's MLflow run."""
     registry.log_bytes(case.version.run_id, f"{name}.png", png)

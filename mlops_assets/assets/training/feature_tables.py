@@ -1,4 +1,4 @@
-"""What `evaluation` shows of each feature, and the two checks that warn: features that earn nothing, rows twice."""
+"""What `evaluation` shows of each feature, and its two checks that warn: useless features, overlapping rows."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ _NOT_ASKED = (
 
 
 def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[FeatureTest]":
-    """Each feature of the challenger tested on its holdout, the one that matters most first."""
+    """Test each feature of the challenger on its holdout; return the one that matters most first."""
     from mlops_assets.modelling.feature_worth.worth import feature_tests
 
     train, holdout = ((rows.X, rows.y) for rows in (case.train, case.holdout))
@@ -39,19 +39,19 @@ def tested_features(model: Declaration, case: Case, ablation: bool) -> "list[Fea
 
 
 def judging_metric(case: Case) -> "Metric":
-    """The first metric that tells the influence of single rows, as all of ours do and scorers of sklearn do not."""
+    """Return the first metric with row influences (ours have them, sklearn's scorers do not), else RMSE or accuracy."""
 
     own = metric("rmse" if case.problem == "regression" else "accuracy")
     return next((each for each in case.metrics if each.influence is not None), own)
 
 
 def features_table(tests: "Sequence[FeatureTest]", metric: str) -> dg.TableMetadataValue:
-    """A row for each feature and for each group of correlated ones; figures in the units of the metric."""
+    """Return a row for each feature and each group of correlated features; figures in the units of the metric."""
     return table(_row(test, metric, refitted=any(each.without for each in tests)) for test in tests)
 
 
 def importance_record(tests: "Sequence[FeatureTest]") -> dict[str, float]:
-    """The permutation importance of each feature for which the metric is defined."""
+    """Return the permutation importance of each feature for which the metric is defined."""
     import math
 
     found = {test.columns[0]: test.importance.value for test in tests if len(test.columns) == 1}
@@ -59,7 +59,7 @@ def importance_record(tests: "Sequence[FeatureTest]") -> dict[str, float]:
 
 
 def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
-    """The features by permutation importance, with their 95% intervals."""
+    """Return a plot of the features by permutation importance, with their 95% intervals."""
 
     from mlops_assets.modelling.plots import model_plots as plots
 
@@ -76,17 +76,17 @@ def importance_plot(tests: "Sequence[FeatureTest]") -> bytes:
 
 
 def feature_checks(case: Case, tests: "Sequence[FeatureTest]", target: str) -> list[CheckOutcome]:
-    """The checks of `FEATURE_CHECKS`, in their order."""
+    """Return the checks of `FEATURE_CHECKS`, in their order."""
 
     train, holdout = (rows.X.assign(**{target: rows.y}) for rows in (case.train, case.holdout))
     return [no_overlap(train, holdout), features_earn(tests, judging_metric(case).name)]
 
 
 def features_earn(tests: "Sequence[FeatureTest]", metric: str) -> CheckOutcome:
-    """Whether no feature harms and, where refits were asked for, none earns nothing.
+    """Check that no feature harms and, where refits were asked for, that each feature earns something.
 
-    Without refits, what earns nothing is told and passes: features that can take each other's place, or that matter on
-    other rows, look like that too.
+    Without refits, a feature that earns nothing is reported and passes: interchangeable features, or features that
+    matter on other rows, look the same.
     """
     single = [test for test in tests if len(test.columns) == 1]
     by_verdict = {

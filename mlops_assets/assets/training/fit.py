@@ -38,7 +38,7 @@ _PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "s
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered version, what was tried to find it, and whether an earlier run had already trained it."""
+    """A registered version with its parameters and trials, and whether an earlier run had already trained it."""
 
     version: ModelVersion
     params: Mapping[str, Any]
@@ -54,7 +54,7 @@ def train(
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> Trained:
-    """Fit and register the version of this data and declaration, or find the one that an earlier run made."""
+    """Fit and register the version of this data and declaration, or return the one of an earlier run."""
     declaration_version = model.model_copy(update={"params": {**model.params, **overrides}}).training_version
     known = {"data_version": data_version, "declaration_version": declaration_version}
     existing = OwnVersions(model.name, storage, registry).find(**known)
@@ -79,7 +79,7 @@ def train(
 def tags_of(
     model: Declaration, manifest: "Manifest", declaration_version: str, context: dg.AssetExecutionContext
 ) -> dict[str, str]:
-    """What a version tells of itself, before it is fitted."""
+    """Return the tags of a version that are known before it is fitted."""
     return {
         "data_version": manifest.version,
         "declaration_version": declaration_version,
@@ -96,7 +96,7 @@ def tags_of(
 
 @contextmanager
 def run_of(registry: MlflowRegistry, model: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    """An MLflow run for the time of a fit; its id."""
+    """Yield the id of an MLflow run that lasts as long as the fit."""
     run_id, status = registry.start_run(model, name, tags), "FAILED"
     try:
         yield run_id
@@ -116,7 +116,7 @@ def register(
     storage: Storage,
     registry: MlflowRegistry,
 ) -> ModelVersion:
-    """Write order: recipe, registration, artifact, then the version with all its tags in one call."""
+    """Write recipe, registration, artifact, then the version with all its tags in one call, in this order."""
 
     told = {
         **tags,
@@ -164,13 +164,13 @@ def _fitted(
 
 
 def decided_by(model: Declaration) -> "Decided":
-    """What turns scores into probabilities, and probabilities into a label."""
+    """Return how scores become probabilities, and probabilities a label."""
 
     return Decided(model.threshold, model.calibrate, model.metrics)
 
 
 def _refuse_metrics(model: Declaration, problem: "Problem") -> None:
-    """A metric that is misspelt or of another problem is better found before fitting than after."""
+    """Refuse a metric that is misspelt or of another problem before fitting rather than after."""
 
     kind = "regression" if problem == "regression" else "classification"
     for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):

@@ -1,6 +1,6 @@
-"""The gates of a version, computed anew from the stored model and rows: no earlier check result is believed.
+"""The gates of a version, recomputed from the stored model and rows: no earlier check result is trusted.
 
-Two digests are read from the version's tags: that of its files, and that of what it predicted when it was fitted.
+Two digests are read from the version's tags: of its files, and of its predictions when it was fitted.
 """
 
 import hashlib
@@ -31,19 +31,19 @@ CHALLENGER_GATES = {
     "size": "The registered files are no larger than declared.",
     "no_leakage": "No feature, and no sum of features, tells the target almost perfectly.",
 }
-"""Of what is registered, whatever it is compared with: where one fails, the run ends there."""
+"""Gates of the registered model, independent of any comparison: a failed one ends the run."""
 BASELINE_GATES = {"beats_baseline": "The first metric on the holdout is better than that of the declared baselines."}
 QUALITY_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
-"""Like `BASELINE_GATES` these judge the model, not the run: it goes on, and `champion` refuses the version."""
+"""Like `BASELINE_GATES`, these judge the model, not the run: the run goes on, and `champion` refuses the version."""
 BASELINES = ("dummy", "previous", "linear")
 _TIMED = 7
 
 
 @dataclass(frozen=True)
 class Case:
-    """All that a version is judged on: the rows of its training set and what the loaded model says of the holdout.
+    """All that a version is judged on: the rows of its training set, and its predictions for the holdout.
 
-    A refit has learnt the holdout: rows and `predictions` are those of the version that was judged, `fitted` its own.
+    A refit was trained on the holdout: rows and `predictions` are the judged version's, `fitted` is its own.
     """
 
     version: ModelVersion
@@ -58,7 +58,7 @@ class Case:
 
 
 def open_case(model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry) -> Case:
-    """Load a version by its digest with the rows that it was trained and is judged on."""
+    """Load a version by its digest, with the rows that it was trained and is judged on."""
 
     judged = version.judged
     manifest = read_manifest(storage, model.name, judged.data_version)
@@ -68,21 +68,21 @@ def open_case(model: Declaration, version: ModelVersion, storage: Storage, regis
     problem = problem_of(train.y, model.problem)
     metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))
     said, stored = predict(of_holdout, holdout.X), registry.size(version)
-    suited(said, list(model.gates.guards))  # else the first comparison would find out, a training later
+    suited(said, list(model.gates.guards))  # else the first comparison would fail, a training later
     return Case(version, fitted, manifest, train, holdout, problem, said, metrics, stored)
 
 
 def baseline_predictions(
     model: Declaration, case: Case, names: Collection[str] = BASELINES
 ) -> "dict[str, Predictions]":
-    """What the baselines say of the holdout."""
+    """Return the baselines' predictions for the holdout."""
 
     train, holdout = case.train, case.holdout
     return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, model.seed, names)
 
 
 def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
-    """The gates of `CHALLENGER_GATES` and `BASELINE_GATES`, and of a refit that it agrees with what was judged."""
+    """Return `CHALLENGER_GATES` and `BASELINE_GATES`; for a refit also its agreement with the judged version."""
 
     first = case.metrics[0]
     y = case.holdout.y.to_numpy()
@@ -100,7 +100,7 @@ def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predi
 
 
 def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """Whether what is registered is what was fitted, quick and small enough, and of a refit near what was judged."""
+    """Return gates: the artifact is the fitted model, quick and small enough; a refit is near the judged version."""
 
     limits = model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000
     single, thousand = measured_latency(case.fitted, case.holdout.X, *limits)
@@ -114,7 +114,7 @@ def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 
 def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """Whether what is registered predicts what it did when it was fitted, and a refit about what was judged."""
+    """Return gates: the artifact predicts as when it was fitted; a refit predicts nearly as the judged version."""
 
     refit = bool(case.version.refit_of)
     predictions = predict(case.fitted, case.holdout.X) if refit else case.predictions
@@ -127,7 +127,7 @@ def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 
 def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """The gates of `QUALITY_GATES`."""
+    """Return the gates of `QUALITY_GATES`."""
 
     bounded = [*model.gates.minimum, *model.gates.maximum]
     names = list(dict.fromkeys([*(metric.name for metric in case.metrics), *bounded]))
@@ -135,7 +135,7 @@ def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 
 def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """Every blocking gate between a version and the alias, computed anew."""
+    """Return every blocking gate between a version and the alias, recomputed."""
     return [
         *split_checks(model, case.manifest, case.train, case.holdout),
         *challenger_gates(model, case, baseline_predictions(model, case, model.gates.beats)),
@@ -144,7 +144,7 @@ def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
 
 
 def predictions_digest(predictions: "Predictions") -> str:
-    """SHA-256 over the bytes of the predictions, equal only where all predictions are."""
+    """Return the SHA-256 of the bytes of the predictions, equal only if all predictions are."""
 
     said = predictions.value if predictions.probability is None else predictions.probability
     return hashlib.sha256(np.ascontiguousarray(said, dtype=np.float64).tobytes()).hexdigest()
@@ -165,7 +165,7 @@ def measured_latency(
 def _least_ms(call: Callable[[], object], most: float | None) -> float:
     """Return milliseconds of processor time on one thread: the least of two, near the limit `most` of seven.
 
-    The clock tells how busy the machine is: by it one model took 37 to 1,226 ms, of the processor 14 to 25 ms.
+    Wall-clock time depends on other load: it ranged from 37 to 1,226 ms for one model, processor time from 14 to 25 ms.
     """
     from threadpoolctl import threadpool_limits
 

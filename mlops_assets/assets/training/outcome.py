@@ -1,4 +1,4 @@
-"""What became of a training, written down by its steps: so that it is neither repeated nor forgotten."""
+"""What became of a training, recorded by its steps so that it is neither repeated nor forgotten."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ WAITING = "waiting for approval"
 
 
 def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion) -> None:
-    """A version is registered and not judged yet; one that was decided on before stays decided on."""
+    """Record that a version is registered and not judged yet, unless it was decided on before."""
     known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
     if known is None or known.status == "fitted" or known.version != version.version:
         _note(context, storage, version, "fitted")
@@ -27,7 +27,7 @@ def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: Mo
 def note_refused(
     context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: Sequence[CheckOutcome]
 ) -> None:
-    """A version failed a blocking gate: the same data and declaration would fail it again, but for a slow moment."""
+    """Record that a version failed a blocking gate; unless only slow, the same data and declaration fail again."""
 
     if refused := reasons(outcomes):
         status: Status = "slow" if only_of_the_moment(outcomes) else "refused"
@@ -41,7 +41,7 @@ def note_unfit_data(
     data_version: str,
     outcomes: Sequence[CheckOutcome],
 ) -> None:
-    """A training set failed a blocking check: nothing is fitted on it."""
+    """Record that a training set failed a blocking check: nothing is fitted on it."""
     if refused := reasons(outcomes):
         record = TrainingRecord(
             data_version,
@@ -57,12 +57,12 @@ def note_unfit_data(
 
 
 def note_judged(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, decision: Decision) -> None:
-    """A version was decided on."""
+    """Record that a version was decided on."""
     _note(context, storage, version, "judged", verdict_of(decision), decision.reason)
 
 
 def verdict_of(decision: Decision) -> str:
-    """The verdict as it is noted: what waits for a person is not promoted yet."""
+    """Return the verdict to record; a version that waits for a person is not promoted yet."""
     return WAITING if decision.waits else decision.verdict
 
 

@@ -32,10 +32,10 @@ _NOT_FITTED = frozenset(
 def recipe_of(
     model: Declaration, given: Mapping[str, Any], found: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]
 ) -> "Recipe":
-    """What `fitted` was made from; to be asked in the process that fitted it.
+    """Return what `fitted` was made from; call it in the process that fitted it.
 
-    given: parameters that the estimator was built with; found: those that a search chose in place of them. rows: by
-    what they are for. Without a fitted model nothing is said of the machine: its libraries are not all loaded.
+    given: parameters that the estimator was built with; found: parameters that a search chose in their place. rows: by
+    role. Without a fitted model `machine` is empty: its libraries are not all loaded.
     """
 
     declared = {name: getattr(model, name) for name in Declaration.model_fields if name not in _NOT_FITTED}
@@ -52,15 +52,15 @@ def recipe_of(
 
 
 def store_recipe(storage: Storage, model: str, recipe: "Recipe") -> str:
-    """Keep a recipe, and give the name that the version refers to it by."""
+    """Store a recipe and return the name by which the version refers to it."""
     _recipes(storage, model).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
     return recipe.digest
 
 
 def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
-    """The recipe of a version; None where it was registered before recipes were kept.
+    """Return the recipe of a version; None if it was registered before recipes were kept.
 
-    `TrainingError` where the record is gone or was changed.
+    Raise `TrainingError` if the record is missing or was changed.
     """
 
     digest = version.tags.get(TAG)
@@ -87,7 +87,7 @@ def _recipes(storage: Storage, model: str) -> Records[RecordedRecipe]:
 
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":
-    """What can be told of a version that has no recipe, from its tags and the parameters of its MLflow run."""
+    """Return a recipe from the tags and the MLflow parameters of a version that has none."""
 
     texts = {name: _as_written(text) for name, text in registry.params(version.run_id).items()}
     searched = (model.search.space if model.search else {}).keys() - model.params.keys()
@@ -103,20 +103,20 @@ def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRe
 
 
 def _rows_digest(rows: Rows) -> str:
-    """Hex digits that change with the features, the labels and their order."""
+    """Return hex digits that change with the features, the labels and their order."""
 
     return f"{data_version(rows.X)}-{data_version(rows.y.to_frame())}"
 
 
 def _function(model: Declaration) -> Any:
-    """The estimator where its source is the user's own; scikit-learn's is told by its version."""
+    """Return the estimator if its source is the user's own; None for scikit-learn's, which its version identifies."""
 
     found = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
     return None if (getattr(found, "__module__", None) or "").startswith("sklearn.") else found
 
 
 def _as_written(text: str) -> str:
-    """A value that was kept by `str` as Python writes it: a text gets its quotes back."""
+    """Return a value that `str` stored as Python writes it: a text gets its quotes back."""
 
     try:
         ast.literal_eval(text)

@@ -1,4 +1,4 @@
-"""How a version is fitted again: by its recipe as far as that can be had, else by the declaration of now."""
+"""How a version is fitted again: by its recipe as far as it is available, else by the current declaration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ _DECIDED = ("threshold", "calibrate", "metrics")
 
 @dataclass(frozen=True)
 class Refitting:
-    """A version by its recipe; `as_declared`: by estimator, parameters and seed of the declaration as it is now.
+    """A version by its recipe; `as_declared`: by the estimator, parameters and seed of the current declaration.
 
-    `TrainingError` where the recipe names what only the code of then can give.
+    Raises `TrainingError` if the recipe names something that only the code of that time can give.
     """
 
     model: Declaration
@@ -33,17 +33,17 @@ class Refitting:
     as_declared: bool
 
     def then(self) -> Declaration:
-        """The declaration as far as it says how rows are read, as it was."""
+        """Return the recorded declaration, as far as it says how rows are read."""
 
         texts = {name: self.recipe.fields[name] for name in _RESTORED if name in self.recipe.fields}
         fields = restored(texts, {name: [getattr(self.model, name)] for name in texts})
-        if "outcomes" in self.recipe.fields:  # of the source of labels, rows only ask whether there was one
+        if "outcomes" in self.recipe.fields:  # rows depend only on whether there was a source of labels
             had = self.recipe.fields["outcomes"] == "True"
             fields["outcomes"] = (self.model.outcomes or self.model.source) if had else None
         return self.model.model_copy(update={**fields, "slices": []})
 
     def fit(self, then: Declaration, rows: Rows) -> Any:
-        """The model anew, on these rows."""
+        """Fit the model again, on these rows."""
         from mlops_assets.modelling.reproduction import refit
 
         problem = problem_of(rows.y, then.problem)
@@ -51,7 +51,7 @@ class Refitting:
         return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
 
     def _decided(self) -> "Decided":
-        """Threshold and calibration as recorded; versions registered before these fields existed have neither."""
+        """Return the recorded threshold and calibration; versions older than these fields have neither."""
 
         if self.as_declared:
             return decided_by(self.model)
@@ -59,14 +59,14 @@ class Refitting:
         return Decided(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
 
     def given(self) -> dict[str, Any]:
-        """Parameters that the estimator is built with."""
+        """Return the parameters that the estimator is built with."""
 
         if self.as_declared:
             return dict(self.model.params)
         return restored(self.recipe.given, {name: [value] for name, value in self.model.params.items()})
 
     def found(self) -> dict[str, Any]:
-        """Parameters that the search found; as declared now, those of them that are still searched."""
+        """Return the parameters that the search found; with `as_declared`, only those that are still searched."""
 
         space = self.model.search.space if self.model.search else {}
         known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
@@ -76,7 +76,7 @@ class Refitting:
         return restored(texts, known)
 
     def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> "list[Difference]":
-        """All that is recorded and is not so now; `fitted` and `rows` as far as they could be had."""
+        """Return all differences between recipe and present; `fitted` and `rows` as far as they are available."""
         from mlops_assets.modelling.reproduction import Difference, differences
 
         now = recipe_of(self.model, self.model.params, {}, fitted, rows or {})
@@ -89,7 +89,7 @@ class Refitting:
         return found
 
     def shown(self) -> dict[str, str]:
-        """What the refit was made with, for people."""
+        """Return what the refit was made with, for people."""
 
         params = {**self.given(), **self.found()}
         shown = {"estimator": self._estimator(), "seed": self._seed(), **params}
@@ -99,9 +99,9 @@ class Refitting:
         return self.model.seed if self.as_declared else int(self.recipe.fields.get("seed", self.model.seed))
 
     def _estimator(self) -> Any:
-        """The estimator of then: a class of scikit-learn by its name, a function or class of the user as it is now.
+        """Return the recorded estimator: a scikit-learn class by its name, or the user's current function or class.
 
-        No other recorded name is imported: only a declaration names what is run.
+        No other recorded name is imported: only a declaration names the code that runs.
         """
 
         now, then = self.model.estimator, self.recipe.fields.get("estimator")

@@ -35,7 +35,7 @@ MIN_HOLDOUT_ROWS = 20
 
 
 def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
-    """A manifest of batches; the rows stay where they are."""
+    """Return the asset `training_set`: a manifest of batches; the rows stay where they are."""
     key = asset_key(model.name, "training_set")
 
     @model_asset(
@@ -80,10 +80,10 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def split(model: Declaration, storage: Storage, champion: str | None) -> "Manifest":
-    """Split the batches that can be trained on; those that cannot are named with the reason.
+    """Split the batches that can be trained on; name the others with the reason.
 
-    champion: data version of the champion's training set, None without one: the holdout must be later than what it
-    was trained on, and leaves half of what came since to be learnt.
+    champion: data version of the champion's training set, None without one. The holdout must be later than what the
+    champion was trained on, and leaves half of what came since for training.
     """
 
     records = BatchLedger(storage, model.name).all()
@@ -102,7 +102,7 @@ def split(model: Declaration, storage: Storage, champion: str | None) -> "Manife
 
 
 def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> list[CheckOutcome]:
-    """Whether a sound model can be fitted and judged on these rows."""
+    """Check whether a sound model can be fitted and judged on these rows."""
     return [
         _enough_rows(train, holdout),
         _more_than_one_class(model, train, holdout),
@@ -162,7 +162,7 @@ def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutc
 
 
 def _profile(train: Rows, holdout: Rows) -> list[dict[str, object]]:
-    """One row for each feature: how it looks on both sides."""
+    """Return one row for each feature: how it looks on both sides."""
     return [
         {
             "feature": str(name),
