@@ -1,1 +1,1 @@
-"""What a `defs.yaml` declares: a model, and what all models of a code location share."""
+"""The components of a `defs.yaml`: a model, and the deployment that all models of a code location share."""

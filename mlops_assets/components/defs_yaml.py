@@ -1,4 +1,4 @@
-"""What a defs.yaml says, as plain values; and errors that name its file and lines."""
+"""The content of a defs.yaml as plain values, and errors that name its file and lines."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
 MOST_VALUES = 500_000
-"""Values in one component; YAML anchors that refer to anchors would make billions of a few lines."""
+"""The most values in one component: YAML anchors that refer to anchors turn a few lines into billions of values."""
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-"""A number in Python and in YAML 1.2; to the reader of YAML 1.1 that Dagster uses, 1e-3 is a text."""
+"""A number in Python and in YAML 1.2; Dagster reads YAML 1.1, where 1e-3 is a text."""
 
 _DOTTED = re.compile(r"[\w.]+:[\w.]+")
 _NUMBERS = frozenset(("params", "space"))
@@ -28,11 +28,11 @@ _Path = tuple[str | int, ...]
 
 
 def attributes_of(kind: str, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> dict[str, Any]:
-    """The attributes of a component of a kind with their templates filled in; suites are sought beside the defs.yaml.
+    """Return the attributes of a component with their templates filled in; paths of suites begin beside the defs.yaml.
 
-    Only texts with `{{` are templates; they are filled in a sandbox. All others stay what they are, but for 1e-3 in
-    `params` and `space`: Dagster would turn the text '10115' into a number. Raises `DeclarationError`, also for a
-    template of `post_processing` that reaches for code: Dagster fills those in itself, later and without a sandbox.
+    Only texts with `{{` are templates, filled in a sandbox. Other texts stay texts (Dagster would turn '10115' into a
+    number), except 1e-3 in `params` and `space`. Raise `DeclarationError`, also for a template of `post_processing`
+    that reaches code: Dagster fills those in later, without a sandbox.
     """
     values = attributes.root if isinstance(attributes, RootModel) else {}
     filled: dict[str, Any] = _Filling(title(kind, values), _scope(context)).filled(values)
@@ -46,7 +46,7 @@ def attributes_of(kind: str, attributes: BaseModel | None, context: dg.Component
 
 
 def by_line(error: MlopsAssetsError, context: dg.ComponentLoadContext | None) -> DeclarationError:
-    """The error of a component with the file and line of each thing that is wrong; in Python there is no such file."""
+    """Return the error of a component with the file and line of each problem; without them for one in Python."""
     if not isinstance(error, DeclaredWrongly):
         return DeclarationError(_place(context, ())[1] + str(error))
     told = [(*_place(context, problem.path), f"{error.title}: {problem.text}") for problem in error.problems]
@@ -54,13 +54,13 @@ def by_line(error: MlopsAssetsError, context: dg.ComponentLoadContext | None) ->
 
 
 class _Filling:
-    """One component whose templates are being filled in."""
+    """Fills in the templates of one component."""
 
     def __init__(self, title: str, scope: Mapping[str, Any]) -> None:
         self._title, self._scope, self._count = title, scope, 0
 
     def filled(self, value: Any, path: _Path = ()) -> Any:
-        """The value with each template in it filled in."""
+        """Return the value with each of its templates filled in."""
         self._count += 1
         if self._count > MOST_VALUES:
             raise self._wrong((), f"holds more than {MOST_VALUES:,} values; do anchors refer to anchors?")
@@ -76,7 +76,7 @@ class _Filling:
         return self._from_template(value, path) if isinstance(value, str) and TEMPLATE.search(value) else value
 
     def _from_template(self, text: str, path: _Path) -> Any:
-        """As Dagster does it, but in a sandbox: no attribute with an underscore, so no way to code of any kind."""
+        """Fill in a template as Dagster does, but in a sandbox: without underscore attributes it cannot reach code."""
 
         class Sandbox(jinja2.sandbox.SandboxedEnvironment, jinja2.nativetypes.NativeEnvironment):
             pass
@@ -111,7 +111,7 @@ def _folder(context: dg.ComponentLoadContext) -> Path:
 
 
 def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, str]:
-    """The line of the attribute that a path leads to, or of the nearest one around it; and `file:line: `."""
+    """Return the line of the attribute at a path, or of the nearest attribute around it; and `file:line: `."""
     tree = None if context is None else _lines(context)
     if context is None or tree is None:
         return 0, ""
@@ -123,7 +123,7 @@ def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, s
 
 
 def _lines(context: dg.ComponentLoadContext) -> SourcePositionTree | None:
-    """Where in its file each value stands. While definitions are built, only the declaration of the component knows."""
+    """Return the position of each value in its file; while definitions are built, only the component's decl has it."""
     written = getattr(context.component_decl, "source_tree", None)
     found = context.resolution_context.source_position_tree or getattr(written, "source_position_tree", None)
     return found if isinstance(found, SourcePositionTree) else None

@@ -78,7 +78,7 @@ class MlflowRule(Declared):
 
 
 class AlertsRule(Declared):
-    """How people are told."""
+    """How alerts reach people."""
 
     variable: str = Field("MLOPS_ASSETS_ALERTS", description="Environment variable that holds the Apprise URLs.")
     ui_url: str | None = Field(
@@ -93,7 +93,7 @@ class Schedules(Declared):
 
 
 class DeploymentAttributes(RootModel[dict[str, Any]]):
-    """The attributes of a Deployment as they are written; what is wrong with them is told when it is declared."""
+    """The attributes of a Deployment as written; its declaration reports what is wrong with them."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> JsonSchemaValue:
@@ -104,7 +104,7 @@ class DeploymentAttributes(RootModel[dict[str, Any]]):
 class Deployment(Declared, dg.Component):
     """What the models of a code location share: resources, four sensors, and a schedule for each cron they declare.
 
-    One in a code location. It finds the models of the whole defs folder, in YAML and in Python. Everything has a
+    A code location has one. It finds the models of the whole defs folder, in YAML and in Python. Everything has a
     default that works: files and SQLite in `home`.
     """
 
@@ -120,7 +120,7 @@ class Deployment(Declared, dg.Component):
     schedules: Schedules = Field(Schedules(), description="The schedules, one for each cron that models declare.")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The resources, sensors and schedules. Builds all other components first, to know their models."""
+        """Return the resources, sensors and schedules; all other components are built first, for their models."""
         resources = self.resources(context.project_root)
         try:
             models = models_beside(context, resources)
@@ -133,7 +133,7 @@ class Deployment(Declared, dg.Component):
         )
 
     def resources(self, project: Path) -> dict[str, Any]:
-        """The resources that our assets and sensors ask for."""
+        """Return the resources that the pack's assets and sensors require."""
         home = (project / Path(self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops").expanduser()).resolve()
         named = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
         root = str(project / Path(named).expanduser())
@@ -164,8 +164,8 @@ class Deployment(Declared, dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "Deployment":
-        """The component that a defs.yaml declares; errors name the lines of what is wrong."""
-        try:  # here, not in a function that both components share: Dagster prints each frame that an error came through
+        """Return the component that a defs.yaml declares; errors name the lines of problems."""
+        try:  # not in a function that both components share: Dagster prints each frame of an error
             return cls(**attributes_of(cls.__name__, attributes, context))
         except MlopsAssetsError as error:
             raise by_line(error, context) from None
@@ -183,7 +183,7 @@ class Deployment(Declared, dg.Component):
 
 
 def _address(declared: str | None) -> str:
-    """The address of MLflow as Dagster may show it: one that holds credentials is named by its environment variable."""
+    """Return the address of MLflow as Dagster may show it: an address with credentials by its environment variable."""
     if declared and without_credentials(declared) != declared:
         raise DeclarationError(
             f"mlflow.tracking_uri holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
@@ -194,7 +194,7 @@ def _address(declared: str | None) -> str:
 
 
 def _database(declared: str | None) -> str:
-    """Return the database of records as Dagster may show it: one with credentials by its environment variable."""
+    """Return the database of records as Dagster may show it: a URL with credentials by its environment variable."""
     if declared and without_credentials(declared) != declared:
         raise DeclarationError(
             f"storage.database holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
@@ -204,5 +204,5 @@ def _database(declared: str | None) -> str:
 
 
 def _place(named: str | None, project: Path) -> str | None:
-    """A folder with its whole path; a URI as it is."""
+    """Return a folder with its absolute path, a URI unchanged."""
     return named if named is None or ":" in named else str(project / Path(named).expanduser())

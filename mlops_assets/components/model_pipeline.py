@@ -1,4 +1,4 @@
-"""`ModelPipeline`: one declaration of a model gives its whole production loop as Dagster definitions."""
+"""`ModelPipeline`: the whole production loop of a model as Dagster definitions, from one declaration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,10 +35,9 @@ from mlops_assets.text import shown
 class ModelPipeline(Declaration, dg.Component):
     """A model, declared once: its whole production loop as assets, checks and jobs.
 
-    In Python, `ModelPipeline(...).build_defs()`; in YAML the same fields, as attributes of this component. With
-    `segments`, a model for each of them. Raises `DeclarationError` naming the field that is missing, misspelt or wrong.
-    What needs scikit-learn or Great Expectations is named here and resolved inside the steps, so that declaring costs
-    no import.
+    In Python, call `ModelPipeline(...).build_defs()`; in YAML, the same fields are attributes of this component. With
+    `segments` there is a model for each. A missing, misspelt or wrong field raises a `DeclarationError` that names it.
+    Names of scikit-learn or Great Expectations are resolved inside the steps: a declaration imports neither.
     """
 
     segments: list[dict[str, Any]] | None = Field(
@@ -55,11 +54,11 @@ class ModelPipeline(Declaration, dg.Component):
 
     @property
     def models(self) -> Sequence["ModelPipeline"]:
-        """The models that are built: itself, or one for each segment."""
+        """The models that are built: this model, or one for each segment."""
         return self._models or (self,)
 
     def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
-        """All assets and checks of the model and its jobs; what they do is in their descriptions."""
+        """Return all assets, checks and jobs of the model; their descriptions say what they do."""
         try:
             if context is not None:
                 refuse_second_of_a_name([model.name for model in self.models], context)
@@ -74,8 +73,8 @@ class ModelPipeline(Declaration, dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "ModelPipeline":
-        """The component that a defs.yaml declares; errors name the lines of what is wrong."""
-        try:  # here, not in a function that both components share: Dagster prints each frame that an error came through
+        """Return the component that a defs.yaml declares; errors name the lines of problems."""
+        try:  # not in a function that both components share: Dagster prints each frame of an error
             return cls(**attributes_of(cls.__name__, attributes, context))
         except MlopsAssetsError as error:
             raise by_line(error, context) from None
@@ -130,7 +129,7 @@ class ModelPipeline(Declaration, dg.Component):
 
 
 def _refuse_missing_folder(model: Declaration) -> None:
-    """A suite that is not there yet is written from the first batches, where there is a folder for it."""
+    """Raise `ExpectationsError` if the suite has no folder; a missing suite is written there from the first batches."""
     suite = model.suite_path()
     if suite is not None and not suite.parent.is_dir():
         raise ExpectationsError(

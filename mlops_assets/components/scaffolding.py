@@ -1,4 +1,4 @@
-"""What `dg scaffold defs` writes: a commented defs.yaml that can be used as it is, once its names are yours."""
+"""The files that `dg scaffold defs` writes: a commented defs.yaml that works once its names are yours."""
 
 import re
 import textwrap
@@ -37,7 +37,7 @@ class DeploymentScaffolder(dg.Scaffolder[Any]):
 
 
 def model_yaml(type_name: str, name: str) -> str:
-    """A defs.yaml of a model with the fields that are commonly set, and all others in comments."""
+    """Return a defs.yaml of a model with the fields that are commonly set, and all other fields in comments."""
     filled: dict[str, Any] = {
         "name": name,
         "source": {"folder": f"data/{name}/*.csv"},
@@ -64,7 +64,7 @@ def model_yaml(type_name: str, name: str) -> str:
 
 
 def commented(field: str, description: str, value: Any) -> Iterator[str]:
-    """A field in comments: its description, and its value on a line of its own or, of a part, one for each field."""
+    """Yield a field in comments: its description, and its value on one line or, for a part, one line for each field."""
     yield from _comment(description, "  ")
     if not isinstance(value, BaseModel):
         yield f"  # {field}: {flow(value)}"
@@ -76,14 +76,14 @@ def commented(field: str, description: str, value: Any) -> Iterator[str]:
 
 
 def flow(value: Any) -> str:
-    """A value as YAML on one line."""
+    """Return a value as YAML on one line."""
     plain = list(value) if isinstance(value, tuple) else value
     text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
     return text.strip().removesuffix("...").strip()
 
 
 def write(request: dg.ScaffoldRequest[Any], text: str, python: str) -> None:
-    """Write the file that was asked for: a defs.yaml, one more document in it, or a component.py."""
+    """Write the requested file: a defs.yaml, one more document in it, or a component.py."""
     if request.append:
         with request.target_path.open("a", encoding="utf-8") as file:
             file.write(f"---\n{text}")

@@ -1,4 +1,4 @@
-"""The JSON schema of our components, by which `dg check yaml` checks and editors complete a defs.yaml."""
+"""The JSON schema of the pack's components, with which `dg check yaml` checks and editors complete a defs.yaml."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,7 +22,7 @@ _SEGMENTS = (
 
 
 class ModelAttributes(RootModel[dict[str, Any]]):
-    """The attributes of a ModelPipeline as they are written; what is wrong with them is told when it is declared."""
+    """The attributes of a ModelPipeline as written; its declaration reports what is wrong with them."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> JsonSchemaValue:
@@ -31,7 +31,7 @@ class ModelAttributes(RootModel[dict[str, Any]]):
 
 @cache
 def model_schema() -> dict[str, Any]:
-    """The schema of the attributes of a ModelPipeline, with the description and default of each field."""
+    """Return the schema of a ModelPipeline's attributes, with the description and default of each field."""
     fields = fields_schema(Declaration)
     for name in ("source", "outcomes"):
         fields[name] = {**_source(), "description": f"{fields[name]['description']} {_SOURCE}"}
@@ -51,14 +51,14 @@ def model_schema() -> dict[str, Any]:
 
 
 def fields_schema(declared: type[BaseModel]) -> dict[str, Any]:
-    """A schema for each field of a class; a field that is no text may also be a template such as `{{ env.SEED }}`."""
+    """Return a schema for each field of a class; fields that are not text may be templates such as `{{ env.SEED }}`."""
     schema = declared.model_json_schema(schema_generator=_Generator)
     defs = schema.get("$defs", {})
     return {name: _or_template(_plain(field, defs)) for name, field in schema["properties"].items()}
 
 
 def mapping(fields: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
-    """The schema of a mapping with these fields and no others."""
+    """Return the schema of a mapping with these fields and no others."""
     return {"type": "object", "additionalProperties": False, "properties": dict(fields), "required": list(required)}
 
 
@@ -70,7 +70,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _plain(field: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without references and `anyOf`, of which a checker can only say that none fits."""
+    """Return the schema without references and `anyOf`: a checker can only report that no alternative fits."""
     if "$ref" in field:
         name = field["$ref"].rpartition("/")[2]
         return {**_plain(defs[name], defs), **{key: value for key, value in field.items() if key != "$ref"}}
@@ -113,7 +113,7 @@ def _source() -> dict[str, Any]:
     ours = {
         **first,
         **fields,
-    }  # their rules do not hold for a class of one's own, which may have a field of such a name
+    }  # these rules do not apply to a user's class, which may have a field of the same name
     told = {name: {"description": field["description"]} for name, field in ours.items()}
     return {
         "type": ["object", "string", "null"],

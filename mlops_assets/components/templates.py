@@ -1,4 +1,4 @@
-"""Templates in `post_processing` of a defs.yaml: Dagster fills them in without a sandbox, so ours reads them before."""
+"""Templates in `post_processing` of a defs.yaml: Dagster fills them in without a sandbox, so they are checked first."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,14 +26,14 @@ _HARMLESS = [
     "Pair",
 ]
 _FRAMES = re.compile(r"_|mro$|(f|tb|gi|cr|ag|co)_")
-"""Names by which an attribute leads from a value to its class, its module or a frame, and so to any code."""
+"""Names of attributes that lead from a value to its class, its module or a frame, and so to any code."""
 _Path = tuple[str | int, ...]
 
 
 def refuse_code_in_templates(kind: str, attributes: Mapping[str, Any], post_processing: Any) -> None:
     """Raise `DeclaredWrongly` for a template that does more than name values, public attributes and calls of them.
 
-    The template is read, not rendered: in a sandbox it could take another branch than it will take without one.
+    The template is parsed, not rendered: in a sandbox it could take another branch than without a sandbox.
     """
     for path, text in _texts(post_processing, (POST_PROCESSING,)):
         if TEMPLATE.search(text) and (reason := _reaches(text)):
@@ -55,7 +55,7 @@ def _texts(value: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
 
 
 def _reaches(text: str) -> str:
-    """What in a template could reach for code; "" where nothing does."""
+    """Return what in a template could reach code, "" for nothing."""
     try:
         parsed = jinja2.Environment().parse(text)
     except jinja2.TemplateSyntaxError as error:

@@ -1,4 +1,4 @@
-"""The other components of a code location, as one of ours sees them: their models, and what clashes."""
+"""The other components of a code location, for a component of the pack: their models and conflicts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,8 +16,8 @@ _NAMES: "WeakKeyDictionary[Any, dict[str, Any]]" = WeakKeyDictionary()
 
 
 def refuse_second_of_a_name(names: Iterable[str], context: dg.ComponentLoadContext) -> None:
-    """Raise `DeclarationError` where another component of the code location has a model of such a name."""
-    # The tree lives as long as one load of the code location; itself it cannot be referred to weakly.
+    """Raise `DeclarationError` if another component of the code location has a model of the same name."""
+    # The tree lives as long as one load of the code location, but does not allow weak references to itself.
     places = _NAMES.setdefault(context.component_tree.state_tracker, {})
     for name in names:
         first = places.setdefault(name, context.component_loc)
@@ -26,10 +26,10 @@ def refuse_second_of_a_name(names: Iterable[str], context: dg.ComponentLoadConte
 
 
 def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) -> Sequence[Declaration]:
-    """The models that the other components and modules of the defs folder build, wherever they stand in it.
+    """Return the models that the other components and modules of the defs folder build, at any depth.
 
-    They are built for that, once: Dagster keeps what is built. Raises `DeclarationError` where one of them has one of
-    `resources`, where two have a model of one name, and for a second component of the same kind as this one.
+    Each is built once: Dagster keeps what is built. Raise `DeclarationError` if one of them has one of `resources`, if
+    two have a model of the same name, or if there is a second component of this component's kind.
     """
     own, root = context.component_decl, context.component_tree.find_root_decl()
     for decl in root.iterate_all_component_decls():
@@ -56,7 +56,7 @@ def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) ->
 
 
 def _beside(decl: ComponentDecl[Any], own: ComponentDecl[Any]) -> Iterator[ComponentDecl[Any]]:
-    """What can be built without building our own: leaves, and Python files as a whole."""
+    """Yield what can be built without this component: leaves, and Python files as a whole."""
     children = list(decl.iterate_child_component_decls())
     if isinstance(decl, PythonFileDecl) and all(child.loc != own.loc for child in children):
         yield decl
