@@ -1,4 +1,4 @@
-"""Where a decision starts from: the promotions on record, and whether the alias in MLflow agrees with them."""
+"""Where a decision starts: the promotions on record, and whether the alias in MLflow agrees with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mlops_assets.resources.storage import Storage
 
 @dataclass(frozen=True)
 class Before:
-    """What a decision is made against: all promotions (newest first), the state of the alias, what people asked for."""
+    """What a decision starts from: all promotions (newest first), the state of the alias, and people's requests."""
 
     model: str
     promotions: Sequence[Promotion]
@@ -26,25 +26,25 @@ class Before:
 
     @property
     def champion(self) -> ModelVersion | None:
-        """The version that batches are scored with."""
+        """Return the version that batches are scored with."""
         done = next((each for each in self.promotions if each.done), None)
         return None if done is None else done.as_version(self.model)
 
     @property
     def former(self) -> list[Promotion]:
-        """The champions before the present one, the newest first."""
+        """Return the champions before the present one, the newest first."""
         return former_champions(self.promotions)
 
     @property
     def last_number(self) -> int:
-        """The number of the newest promotion."""
+        """Return the number of the newest promotion."""
         return max((each.number for each in self.promotions), default=0)
 
 
 def before_of(
     model: str, storage: Storage, registry: MlflowRegistry, context: dg.AssetExecutionContext, had_champion: bool
 ) -> Before:
-    """Return where a decision starts from; a promotion that a crash cut short is ended first, as far as it came."""
+    """Return where a decision starts; a promotion that a crash cut short is first ended as far as it came."""
     ledger, alias = PromotionLedger(storage, model), registry.champion(model)
     under_way = ledger.under_way()
     if under_way is not None:
@@ -72,7 +72,7 @@ def _end_cut_short(
     alias: ModelVersion | None,
     context: dg.AssetExecutionContext,
 ) -> None:
-    """Note a promotion as done where the alias has moved, else as abandoned: what it decided is judged anew."""
+    """Record a promotion as done if the alias has moved, else as abandoned: its decision is judged anew."""
     run_id = promotion.dagster_run_id
     if run_id != context.run_id and not why_over(context.instance, run_id):
         raise SupersededError(

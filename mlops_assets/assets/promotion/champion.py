@@ -37,7 +37,7 @@ _ON_TRAINING = ("decide", "promote", "approve")
 
 
 def champion_asset(model: Declaration) -> dg.AssetsDefinition:
-    """The version that the alias names, and why."""
+    """Return the asset `champion`: the version that the alias names, and why."""
     key = asset_key(model.name, "champion")
 
     @model_asset(
@@ -83,7 +83,7 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
             reason = f"{model.name} version {judged.version.version} was slow: {judged.decision.reason}"
             raise dg.Failure(reason, allow_retries=False)
-        if after is None:  # nothing for downstream assets to build on, so they are skipped
+        if after is None:  # downstream assets have nothing to build on and are skipped
             context.log_event(dg.AssetMaterialization(key, metadata=shown))
             return
         yield dg.MaterializeResult(data_version=dg.DataVersion(after.digest), metadata=shown)
@@ -92,7 +92,7 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def _had_champion(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
-    """Whether Dagster knows of a champion: with `approval` the step is also on record without one."""
+    """Return whether Dagster knows of a champion: with `approval` the step is also on record without one."""
     event = context.instance.get_latest_materialization_event(key)
     return (
         event is not None
@@ -148,13 +148,13 @@ def _metadata(
 
 
 def _guard_row(guard: "Guard") -> dict[str, Any]:
-    """A guard with its verdict before the way to it."""
+    """Return the row of a guard with the verdict before the figures that lead to it."""
     figures = {"improvement": guard.effect, "p": guard.p_adjusted}
     return {"guard": guard.name, "verdict": guard.verdict, **figures, "note": guard.note}
 
 
 def _evidence(found: "Verdict") -> dict[str, Any]:
-    """The improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
+    """Return the improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
     evidence: Mapping[str, Any] = found.to_dict()
     shown = metadata({"improvement": evidence["effect"], "more_rows_to_settle": evidence["more_rows"]})
     if len(found.differences):
@@ -176,7 +176,7 @@ def _comparison_plot(found: "Verdict") -> dg.MarkdownMetadataValue:
 
 
 def history_rows(versions: Sequence[ModelVersion], trainings: Sequence[TrainingRecord]) -> list[dict[str, Any]]:
-    """The newest versions with what was decided on each; of one that a gate refused only the ledger tells."""
+    """Return the newest versions with the decision on each; only the ledger knows versions that a gate refused."""
     refused = {each.version: each.reason for each in trainings if each.status == "refused"}
     return [
         {
@@ -190,7 +190,7 @@ def history_rows(versions: Sequence[ModelVersion], trainings: Sequence[TrainingR
 
 
 def _said(version: ModelVersion) -> str:
-    """The verdict on a version, and by whom where it was a person; of a refit which version was judged."""
+    """Return the verdict on a version, the person who decided, if any, and for a refit the judged version."""
     said = f"refit of version {version.refit_of}" if version.refit_of else "not judged"
     if "verdict" not in version.tags:
         return said

@@ -1,4 +1,4 @@
-"""The verdict on a version: every gate and the comparison with the champion, computed anew."""
+"""The verdict on a version: every gate and the comparison with the champion, recomputed."""
 
 from dataclasses import dataclass
 
@@ -32,15 +32,15 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.text import shown
 
 PACK = "mlops_assets"
-"""Who decided where no person did."""
+"""Who decides if no person does."""
 
 GATES = [*TRAINING_SET_GATES, *CHALLENGER_GATES, *BASELINE_GATES, *QUALITY_GATES]
-"""Every gate that must have passed before the alias moves; one that is missing counts as failed."""
+"""Every gate that must pass before the alias moves; a missing gate counts as failed."""
 
 
 @dataclass(frozen=True)
 class Refit:
-    """What came of a refit: the version, as far as there is one, its gates, and why it is not taken, or ""."""
+    """The result of a refit: its version, if there is one, its gates, and why it is not taken, or ""."""
 
     version: ModelVersion | None = None
     gates: tuple[CheckOutcome, ...] = ()
@@ -49,7 +49,7 @@ class Refit:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A decision on a version with all its evidence; `how` it becomes champion if it does."""
+    """A decision on a version with all its evidence; `how` says how the version becomes champion, if it does."""
 
     decision: Decision
     version: ModelVersion
@@ -62,7 +62,7 @@ class Judgement:
 
     @property
     def promoted(self) -> ModelVersion:
-        """The version that the alias moves to, if it moves."""
+        """Return the version that the alias moves to, if it moves."""
         refit = self.refit
         return self.version if refit is None or refit.version is None or refit.refused else refit.version
 
@@ -70,7 +70,7 @@ class Judgement:
 def judge(
     model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry, approve: str = ""
 ) -> Judgement:
-    """Judge a version against the champion; `approve` is the job by which a person approves, where one must."""
+    """Judge a version against the champion; `approve` names the job by which a person approves, if one must."""
     version, champion = OwnVersions(model.name, storage, registry).version(number), before.champion
     sound = champion if before.state == "sound" else None
     if sound is not None and version.version in (sound.version, sound.refit_of):
@@ -89,12 +89,12 @@ def judge(
 def gates_of(
     model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
 ) -> tuple[CheckOutcome, ...]:
-    """Every gate of a version, without the comparison."""
+    """Return every gate of a version, without the comparison."""
     return tuple(all_gates(model, open_case(model, version, storage, registry)))
 
 
 def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
-    """The outcome of all gates as one."""
+    """Return the outcome of all gates as one."""
 
     return all_pass(GATES, gates)
 
@@ -102,7 +102,7 @@ def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
 def _rival(
     model: Declaration, case: Case, champion: ModelVersion, storage: Storage, registry: MlflowRegistry
 ) -> "tuple[Predictions | None, str]":
-    """What the champion says of the holdout, or why it cannot be compared there."""
+    """Return the champion's predictions for the holdout, or why it cannot be compared there."""
     trained = {batch.key for batch in read_manifest(storage, model.name, champion.data_version).train}
     if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
         return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
@@ -110,7 +110,7 @@ def _rival(
 
 
 def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
-    """The comparison in the first metric, and the guards that a better challenger must not break."""
+    """Return the comparison in the first metric, and the guards that a better challenger must not break."""
 
     rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()
     groups = case.holdout.about[model.group].to_numpy() if model.group else None
@@ -135,7 +135,7 @@ def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[
 
 
 def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
-    """Row positions of each slice of the holdout."""
+    """Return the row positions of each slice of the holdout."""
 
     return {
         f"{column} = {shown(value)}": rows

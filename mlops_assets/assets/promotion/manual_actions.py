@@ -49,7 +49,7 @@ def asked(
     storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
-    """What a person asked for, if it may be done."""
+    """Return the judgement that a person asked for; raise `MlopsAssetsError` if the action may not be done."""
     if not config.by.strip() or not config.reason.strip():
         raise MlopsAssetsError(
             f"{model.name}: action {config.action!r} needs `by` (who) and `reason` (why): open the launchpad "
@@ -81,7 +81,7 @@ def _hold(model: Declaration, config: ChampionConfig, before: Before, storage: S
 def _rollback(
     model: Declaration, config: ChampionConfig, before: Before, storage: Storage, registry: MlflowRegistry
 ) -> Judgement:
-    """A version that was champion by the promotions on record, verified anew: tags in MLflow say nothing of it."""
+    """Judge the return to a former champion, verified anew; only promotions on record count, not tags in MLflow."""
     version = _former(model, config.version, before, storage, registry)
     gates = tuple(sound_gates(model, open_case(model, version, storage, registry)))
     if refused := reasons(gates):
@@ -93,7 +93,7 @@ def _rollback(
 def _former(
     model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry
 ) -> ModelVersion:
-    """The version that was champion, or whose refit was; by default the newest one before the present champion."""
+    """Return the version that was champion, or whose refit was; by default the newest before the present champion."""
     done = [each.as_version(model.name) for each in before.promotions if each.done]
     if not number:
         present = {(each.version, each.digest) for each in registry.versions(model.name)}
@@ -121,12 +121,12 @@ def _approve(
     storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
-    """The waiting version, judged anew: the champion may be another one by now, and artifacts may have changed."""
+    """Judge the waiting version anew: the champion may be another one by now, and artifacts may have changed."""
     found = judge(model, _waiting(model, config, before), before, storage, registry)
     version = found.version
     decision = found.decision
     if not decision.moves:
-        if decision.verdict != "promote":  # else it is held, and waits on
+        if decision.verdict != "promote":  # else a hold applies, and the version waits on
             carry_out(found, before, storage, registry, context)
             note_training(context, found, before.champion, storage)
         raise MlopsAssetsError(f"{model.name}: version {version.version} is not made champion: {decision.reason}")
@@ -135,7 +135,7 @@ def _approve(
 
 
 def _waiting(model: Declaration, config: ChampionConfig, before: Before) -> int:
-    """The number of the version that waits for approval."""
+    """Return the number of the version that waits for approval."""
     waiting = before.waiting
     if waiting is None or config.version not in (0, waiting.version):
         which = f"version {config.version} does not wait" if config.version else "no version waits"

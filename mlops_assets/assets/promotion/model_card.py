@@ -21,7 +21,7 @@ _IN_PLACE = ("Predicts", "Estimator", "Trained on", "Judged on", "Decision")
 
 
 def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
-    """A page for those who use the model and those who audit it."""
+    """Return the asset `model_card`: a page for those who use the model and those who audit it."""
 
     @model_asset(
         model,
@@ -90,7 +90,7 @@ def _facts(
 
 
 def _slices(judged: ModelVersion, registry: MlflowRegistry) -> list[dict[str, str]]:
-    """The metrics by slice of a version, as its evaluation logged them; empty where it declared none."""
+    """Return the metrics by slice that a version's evaluation logged; empty if it declared no slices."""
     try:
         rows: list[dict[str, str]] = json.loads(registry.artifact(judged.run_id, SLICES).read_text())
     except ArtifactError:

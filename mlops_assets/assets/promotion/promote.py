@@ -1,4 +1,4 @@
-"""From a judgement to the alias: the evidence, the promotion on record, the move, and what comes after it."""
+"""From a judgement to the alias: the evidence, the promotion on record, the move, and what follows it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,12 +30,12 @@ def carry_out(
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> None:
-    """Do what was decided: evidence, the promotion as intended, alias, the promotion as done, in this order.
+    """Carry out a decision: evidence, the promotion as intended, alias, the promotion as done, in this order.
 
     A crash leaves the alias unmoved or fully moved; the next run of the step ends the promotion accordingly.
     """
     decision, version = judged.decision, judged.version
-    if decision.moves or not _serves(before.champion, version):  # what is said of the champion is not why it became one
+    if decision.moves or not _serves(before.champion, version):  # a verdict on the champion is not why it became one
         _tag_evidence(judged, before.champion, registry)
     if decision.moves:
         _promote(judged, before, storage, registry, context)
@@ -45,8 +45,8 @@ def carry_out(
 def note_training(
     context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
 ) -> None:
-    """Record what came of the training; a second judgement leaves when and why it was trained."""
-    # The ledger knows the training of a refit by the version that was judged.
+    """Record what became of the training; a second judgement does not change when and why it was trained."""
+    # The ledger has the training of a refit under the judged version.
     decision, version = judged.decision, judged.version.judged
     ledger = TrainingLedger(storage, version.model)
     known = ledger.get(version.data_version, version.declaration_version)
@@ -67,7 +67,7 @@ def note_training(
 
 
 def refused_by_moment(judged: Judgement) -> bool:
-    """Whether nothing but a measure of the moment speaks against the version: another attempt measures it again."""
+    """Return whether only a measure of the moment speaks against the version: another attempt measures it again."""
 
     return judged.decision.verdict == "keep" and only_of_the_moment(judged.gates)
 
@@ -79,7 +79,7 @@ def _promote(
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> None:
-    """Move the alias under a promotion that nobody else can have begun, nor end unseen."""
+    """Move the alias under a promotion that no other run can have begun or can end unseen."""
     version, champion = judged.promoted, before.champion
     ledger = PromotionLedger(storage, version.model)
     number = ledger.intend(
@@ -97,7 +97,7 @@ def _promote(
     registry.set_champion(version.model, version.version)
     try:
         ledger.finish(number)
-    except SupersededError:  # this process stalled in between: what the alias names now is not what is on record
+    except SupersededError:  # this process stalled in between: the alias differs from the record
         if (champion := champion_of(storage, version.model)) is not None:
             registry.set_champion(version.model, champion.version)
         raise
@@ -105,7 +105,7 @@ def _promote(
 
 
 def _record_waiting(judged: Judgement, before: Before, storage: Storage) -> None:
-    """At most one version waits for approval, judged against the present champion."""
+    """Record which version waits for approval: at most one, judged against the present champion."""
     version, requests = judged.version, Requests(storage, judged.version.model)
     if judged.decision.waits:
         against = None if before.champion is None else before.champion.version
@@ -121,7 +121,7 @@ def _record_waiting(judged: Judgement, before: Before, storage: Storage) -> None
 
 
 def _tag_evidence(judged: Judgement, champion: ModelVersion | None, registry: MlflowRegistry) -> None:
-    """Copy the evidence for people: on the version that was judged, and on its refit whether that is taken."""
+    """Copy the evidence to MLflow for people: to the judged version, and to its refit with whether that is taken."""
     version, tags = judged.version, _tags(judged, champion)
     refit = None if judged.refit is None else judged.refit.version
     if refit is not None and judged.refit is not None:
@@ -142,7 +142,7 @@ def _tags(judged: Judgement, champion: ModelVersion | None) -> dict[str, str]:
 
 
 def _evidence(judged: Judgement) -> Mapping[str, Any]:
-    """What the decision was made from, as plain JSON."""
+    """Return what the decision was made from, as plain JSON."""
     comparison = judged.comparison
     return {
         "verdict": judged.decision.verdict,
@@ -155,7 +155,7 @@ def _evidence(judged: Judgement) -> Mapping[str, Any]:
 
 
 def _serves(champion: ModelVersion | None, version: ModelVersion) -> bool:
-    """Whether a version is the champion, itself or as its refit."""
+    """Return whether a version is the champion, itself or as its refit."""
     return champion is not None and (_is(champion, version) or _is(champion.judged, version))
 
 

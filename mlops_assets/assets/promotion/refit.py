@@ -1,4 +1,4 @@
-"""A refit: what is to be promoted, fitted once more on its training and holdout rows, as a version of its own."""
+"""A refit: the version to be promoted, fitted again on its training and holdout rows, as a version of its own."""
 
 from dataclasses import replace
 
@@ -27,10 +27,10 @@ def with_refit(
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> Judgement:
-    """The judgement with the refit that becomes champion; where that is not sound, what was judged does.
+    """Return the judgement with the refit that becomes champion; if it is not sound, the judged version does.
 
-    Nothing has moved yet: a process that dies here leaves the champion as it was, and the next run of the step judges
-    anew and finds what is registered.
+    Nothing has moved yet: a process that dies here leaves the champion as it was. The next run of the step judges anew
+    and finds the registered refit.
     """
     if not (model.refit and judged.decision.moves) or judged.version.refit_of:
         return judged
@@ -56,7 +56,7 @@ def _refit(
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> Refit:
-    """The refit of a version, made or found, with the gates that still mean something."""
+    """Return the refit of a version, new or registered earlier, with the gates that apply to a refit."""
     of_judged = read_manifest(storage, model.name, judged.data_version)
     everything = replace(of_judged, train=(*of_judged.train, *of_judged.holdout), holdout=())
     rows = read_train(storage, model, everything)

@@ -1,4 +1,4 @@
-"""Whether the registry still holds the champion that was decided on: alias, version and artifact."""
+"""Whether the registry still holds the champion on record: alias, version and artifact."""
 
 import hashlib
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class RegistryState:
 
     @property
     def what_to_do(self) -> str:
-        """For a person, in one sentence; "" where there is nothing to do."""
+        """Return what a person can do, in one sentence; "" if there is nothing to do."""
         known = "" if self.record is None else f" with version {self.record.version}"
         job = f"launch the job {self.model}_rollback"
         return {
@@ -54,12 +54,12 @@ class RegistryState:
 
     @property
     def news(self) -> bool:
-        """Whether there is something to tell: of a model that never had a champion there is not."""
+        """Return whether there is something to report: for a model that never had a champion there is not."""
         return self.state != "sound" or self.record is not None
 
     @property
     def digest(self) -> str:
-        """16 hex digits that change with the state, the champion on record or what the alias names."""
+        """Return 16 hex digits that change with the state, the champion on record or what the alias names."""
         record, alias = self.record, self.alias
         named = None if alias is None else (alias.version, alias.digest)
         why = "" if self.state == "sound" else self.reason
@@ -67,7 +67,7 @@ class RegistryState:
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     def outcome(self) -> CheckOutcome:
-        """The check `registry_intact`."""
+        """Return the check `registry_intact`."""
         message = self.reason if self.state == "sound" else f"{self.state}: {self.reason}. To do: {self.what_to_do}"
         shown = {
             "state": self.state,
@@ -85,10 +85,10 @@ def registry_state(
     model: str,
     look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
 ) -> RegistryState:
-    """Compare the registry with the promotions on record; raises `RegistryError` where MLflow does not answer.
+    """Compare the registry with the promotions on record; raise `RegistryError` if MLflow does not answer.
 
-    look: how the artifact of the champion is looked at, by default `artifact_finding`. What is wrong with it goes
-    before what is wrong with the alias: only then batches are not scored.
+    look: examines the champion's artifact, by default `artifact_finding`. A fault of the artifact takes precedence over
+    a fault of the alias: only the former stops scoring.
     """
     alias, record = registry.champion(model), ledger.champion()
     state, reason = _of_alias(registry, record, ledger.under_way(), alias, model)
@@ -106,7 +106,7 @@ def registry_state(
 
 
 def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding:
-    """Whether the stored files of a version are those that were registered; nothing is loaded."""
+    """Return whether the stored files of a version are those that were registered; nothing is loaded."""
     try:
         registry.verify(version)
     except MisplacedArtifactError as error:
@@ -125,7 +125,7 @@ def _of_alias(
     alias: ModelVersion | None,
     model: str,
 ) -> Finding:
-    """Whether the alias names the champion on record, or the version that a promotion under way is about."""
+    """Return whether the alias names the champion on record, or the version of a promotion under way."""
     state = alias_state(alias, record, under_way)
     if state == "none":
         return "sound", "there is no champion yet"
