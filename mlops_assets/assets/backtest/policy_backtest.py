@@ -1,4 +1,4 @@
-"""`policy_backtest`: the model's past replayed under rules of retraining, and the rule that would have been best."""
+"""`policy_backtest`: replays the model's past under rules of retraining and shows which would have been best."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 TOLERANCE = 0.05
-"""A model's useful life ends where it is this much worse than a fresh one."""
+"""A model's useful life ends when it is this much worse than a new one."""
 
 _PLOTTED = ("never", "every batch", "declared", "every batch, taken")
 
@@ -62,7 +62,7 @@ class BacktestConfig(dg.Config):
 
 @dataclass(frozen=True)
 class Recommended:
-    """A back-test, the rule that is best at `price`, and the declaration of it; the measure that is lost in."""
+    """A back-test, the policy that is best at `price`, its rule, and the name of the loss."""
 
     backtest: "Backtest"
     winner: "PolicyResult"
@@ -72,12 +72,12 @@ class Recommended:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields of the rule that are not at their default."""
+        """Return the fields of the rule that are not at their default."""
         return self.rule.model_dump(exclude_defaults=True)
 
     @property
     def sentence(self) -> str:
-        """What was found, in a sentence."""
+        """Return the result in a sentence."""
         found, never = self.winner, self.backtest.results[0]
         best = self.backtest.oracle
         return (
@@ -87,7 +87,7 @@ class Recommended:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each policy, the cheapest first, the oracle last."""
+        """Return one row for each policy, the cheapest first, the oracle last."""
 
         ordered = sorted(self.backtest.results, key=lambda each: total(each, self.price))
         return [
@@ -105,7 +105,7 @@ class Recommended:
 
 
 def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
-    """A back-test of rules of retraining; it changes nothing."""
+    """Return the asset `policy_backtest`: a back-test of rules of retraining; it changes nothing."""
 
     @model_asset(
         model,
@@ -132,7 +132,7 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
 
 
 def backtest_job(model: Declaration) -> Any:
-    """`<model>_backtest`, with its launchpad filled in."""
+    """Return the job `<model>_backtest`, with its launchpad filled in."""
     asked = {"price": 0.0, "search": "off", "policies": [], "newest": 0}
     return dg.define_asset_job(
         f"{model.name}_backtest",
@@ -152,7 +152,7 @@ def recommend(
     tuned: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Recommended:
-    """Replay the stored batches of a model, and choose. `tuned` are parameters as in `Pipeline.set_params`."""
+    """Replay the stored batches of a model and choose; `tuned` are parameters as in `Pipeline.set_params`."""
 
     history = StoredHistory(model, storage, tuned, say)
     start = history.first(config.newest)
@@ -175,14 +175,14 @@ def recommend(
 
 
 def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a fitted Pipeline has for searched parameters, named as in `Pipeline.set_params`."""
+    """Return the values of searched parameters in a fitted Pipeline, named as in `Pipeline.set_params`."""
 
     known, full = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
     return {name: known[name] for name in full if name in known}
 
 
 def _champion_params(model: Declaration, storage: Storage, registry: MlflowRegistry) -> dict[str, Any]:
-    """The searched parameters of the champion: they were found on later rows than most of those that are replayed."""
+    """Return the champion's searched parameters, which come from later rows than most of the replayed ones."""
     champion = champion_of(storage, model.name) if model.search is not None else None
     if champion is None or model.search is None:
         return {}
@@ -190,7 +190,7 @@ def _champion_params(model: Declaration, storage: Storage, registry: MlflowRegis
 
 
 def _days(arrivals: "Sequence[Arrival]") -> float:
-    """The median time between two batches."""
+    """Return the median days between two batches."""
     gaps = [(later.came - earlier.came).total_seconds() for earlier, later in pairwise(arrivals)]
     return median(gaps) / 86_400 if gaps else 1.0
 
@@ -200,7 +200,7 @@ def _rule(declared: Retraining, changes: Mapping[str, Any]) -> Retraining:
 
 
 def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Sequence[str]) -> "list[Trial]":
-    """The trials asked for, never retraining always among them, without those that say the same as an earlier one."""
+    """Return the trials asked for, and in any case never retraining, without trials equal to an earlier one."""
     if unknown := sorted(set(names) - {each.name for each in known}):
         raise MlopsAssetsError(
             f"policies {listed(unknown)} are not known; expected some of {listed((each.name for each in known), 30)}"
@@ -253,7 +253,7 @@ def _metadata(found: Recommended) -> dict[str, Any]:
 
 
 def _decisions(result: "PolicyResult") -> list[dict[str, Any]]:
-    """The retrainings that a policy would have asked for."""
+    """Return the retrainings that a policy would have asked for."""
     return [
         {"after": each.after, "asked by": ", ".join(each.triggers), "promoted": each.promoted}
         for each in result.trainings

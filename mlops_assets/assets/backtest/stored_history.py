@@ -1,4 +1,4 @@
-"""The past of a model, from its stored batches, as a back-test asks about it: fits, losses and real verdicts."""
+"""The past of a model, from its stored batches, as a back-test needs it: fits, losses and real verdicts."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.search import SearchResult
 
 _TIMELESS = timedelta(days=30)
-"""Batches without a time are taken to come this far apart, so that no budget holds them back."""
+"""Batches without a time are assumed to come this far apart, so that no budget holds them back."""
 
 
 class StoredHistory:
     """The labelled batches of a model; see `decisions.retraining.backtest.History`.
 
-    A model is fitted once, on the training set that the declaration gives as of a batch, with `params` (named as in
-    `Pipeline.set_params`) in place of a search, and kept in memory. Nothing is written anywhere.
+    A model is fitted once, on the declared training set as of a batch, and kept in memory. `params` (named as in
+    `Pipeline.set_params`) replace a search. Nothing is written anywhere.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class StoredHistory:
 
     @property
     def metric(self) -> "Metric":
-        """The first metric, which decides."""
+        """Return the first metric, which decides."""
         return self._metrics()[0]
 
     def first(self, newest: int = 0) -> int:
-        """The position as of which the first champion is trained: after as many batches as declared, with its quality.
+        """Return the position of the first champion: after as many batches as declared, with the declared quality.
 
-        newest: how many batches at most are scored after it; 0 for all. Raises `TrainingError` where there is none.
+        newest: the most batches to score after it; 0 for all. Raise `TrainingError` if there is no such position.
         """
         model, count = self._model, len(self._infos)
         for position in range(max(model.retraining.first_after - 1, count - 1 - newest if newest else 0), count - 1):
@@ -89,15 +89,15 @@ class StoredHistory:
         )
 
     def trained_rows(self, model: int) -> int:
-        """Labelled rows of the training set as of a position."""
+        """Return the number of labelled rows of the training set as of a position."""
         return self._manifest(model).rows("train")
 
     def seconds(self, model: int) -> float:
-        """Seconds that the fit took."""
+        """Return the seconds that the fit took."""
         return self._fitted(model)[1]
 
     def searched(self, position: int) -> "SearchResult":
-        """The declared search, made once on the training set as of a position."""
+        """Return the declared search, made once on the training set as of a position."""
         from mlops_assets.modelling.fitting.search import search
 
         rows, wanted = read_train(self._storage, self._model, self._manifest(position)), self._model.search
@@ -114,9 +114,9 @@ class StoredHistory:
         return as_loss(self.metric, value)
 
     def _drifted(self, model: int, batch: int) -> bool | None:
-        """As the step `drift` finds it from features, labels and predictions.
+        """Return what the step `drift` finds from features, labels and predictions; None for unknown.
 
-        Left out are the classifier over all features, importances, and earlier alarms, which the level depends on.
+        It leaves out the classifier over all features, importances, and earlier alarms, on which the level depends.
         """
         from mlops_assets.decisions.drift.batch_drift import Pair, drift
 
@@ -142,7 +142,7 @@ class StoredHistory:
         return None if found.verdict == "unknown" else found.verdict == "drift"
 
     def _prediction_pair(self, model: int, batch: int) -> "Pair":
-        """What the model says of the batch's labelled rows, and of its own holdout."""
+        """Return the model's predictions for the batch's labelled rows, and for its own holdout."""
         from mlops_assets.decisions.drift.batch_drift import Pair
 
         held, scored = self._judged_on(model), self._rows(batch)
@@ -151,7 +151,7 @@ class StoredHistory:
         return Pair("prediction", "prediction", before, now, times)
 
     def _decayed(self, model: int, batch: int) -> bool | None:
-        """As the step `performance` finds it."""
+        """Return what the step `performance` finds; None for insufficient labels."""
 
         judged = judged_loss(self._metrics(), self._problem())
         found = decay(
@@ -163,7 +163,7 @@ class StoredHistory:
         return None if found.verdict == "insufficient labels" else found.verdict == "decay"
 
     def _better(self, challenger: int, champion: int) -> bool:
-        """Whether the challenger keeps the declared quality and is promoted by the comparison on its holdout."""
+        """Return whether the challenger keeps the declared quality and the comparison on its holdout promotes it."""
 
         rules, group = self._model.gates, self._model.group
         if not self._passes(challenger):
@@ -204,7 +204,7 @@ class StoredHistory:
         return problem_of(self._rows(0).y, self._model.problem)
 
     def _fitted(self, model: int) -> tuple[Any, float]:
-        """The model, None where none can be fitted, and the seconds; positions with the same batches share it."""
+        """Return the model (None if it cannot be fitted) and the seconds; positions with the same batches share it."""
         from mlops_assets.modelling.fitting.search import fit
 
         manifest = self._manifest(model)
@@ -234,7 +234,7 @@ class StoredHistory:
         return self._judged_on(model).y.to_numpy()
 
     def _together(self, model: int, held_by: int) -> "Predictions":
-        """What a model says of the holdout of another."""
+        """Return a model's predictions for the holdout of another model."""
 
         return predict(self._fitted(model)[0], self._judged_on(held_by).X)
 
@@ -251,9 +251,9 @@ class StoredHistory:
 
 
 def as_loss(metric: "Metric", value: float) -> float:
-    """A metric as something to lose: what it lacks of 1 where greater is better.
+    """Return a metric as a loss: the difference to 1 if greater is better.
 
-    Of 0 for scorers named `neg_...` and for gains of the user's own, which have no greatest value.
+    The difference is to 0 for scorers named `neg_...` and for the user's own gains, which have no greatest value.
     """
     if not metric.greater_is_better:
         return value
@@ -262,7 +262,7 @@ def as_loss(metric: "Metric", value: float) -> float:
 
 
 def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":
-    """When batches came: with their last row; without `time`, 30 days apart."""
+    """Return when batches came: with their last row; without `time`, 30 days apart."""
 
     found: list[Arrival] = []
     came = (datetime.min if model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
@@ -274,7 +274,7 @@ def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecor
 
 
 def _known(model: Declaration, storage: Storage, record: BatchRecord) -> datetime | None:
-    """When `label_share` of a batch's labels were known; None where they do not say, and count as there at once."""
+    """Return when `label_share` of a batch's labels were known; None if unrecorded: they count as known at once."""
 
     if model.known_at is None:
         return None
