@@ -1,4 +1,4 @@
-"""`challenger`: one version fitted, registered, loaded back and held against the baselines."""
+"""`challenger`: one version fitted, registered, loaded back and compared with the baselines."""
 
 from collections.abc import Iterator
 from typing import Any
