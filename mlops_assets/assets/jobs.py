@@ -1,4 +1,4 @@
-"""Jobs that a person launches from the UI, each with a launchpad that only wants a name and a reason."""
+"""Jobs that a person launches from the UI, each with a launchpad that asks only for a name and a reason."""
 
 from typing import Any, Literal
 
@@ -16,11 +16,11 @@ from mlops_assets.text import inert
 
 _LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
 
-Job = Any  # a JobDefinition, or what `define_asset_job` gives
+Job = Any  # a JobDefinition, or what `define_asset_job` returns
 
 
 def jobs_for_people(model: Declaration) -> list[Job]:
-    """`<model>_rollback`, `_rescore`, `_exclude` and `_relearn`, and `<model>_approve` where approval is required."""
+    """Return `<model>_rollback`, `_rescore`, `_exclude`, `_relearn`, and `_approve` if approval is required."""
     found = [_rollback_job(model), _rescore_job(model), _exclude_job(model), relearn_job(model)]
     return [*found, _approve_job(model)] if model.approval else found
 

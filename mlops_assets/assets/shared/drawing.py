@@ -1,4 +1,4 @@
-"""What is drawn for people: a page, a plot or a preview that cannot be drawn never fails the step that decides."""
+"""Drawings for people: a page, a plot or a preview that cannot be drawn never fails the step that decides."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,13 +12,13 @@ _LONGEST = 500
 
 
 def drawn(name: str, draw: Callable[[], Any]) -> dict[str, Any]:
-    """Metadata `name` from what `draw` returns; where it raises, a line with the reason, and one warning in the log.
+    """Return metadata `name` with what `draw` returns; if it raises, a line with the reason, and log one warning.
 
-    `draw` also stores what it draws, where it does: a registry that refuses a picture costs the picture only.
+    `draw` may also store the drawing: if a registry refuses a picture, only the picture is lost.
     """
     try:
         return {name: draw()}
-    except Exception as error:  # whatever a library raises on data that its authors never saw: no decision needs it
+    except Exception as error:  # libraries raise anything on unforeseen data, and no decision needs a drawing
         why = " ".join(f"could not be drawn: {type(error).__name__}: {error}".split())[:_LONGEST]
         dg.get_dagster_logger().warning(f"{name} {why}")
         return {name: dg.MetadataValue.text(why)}
@@ -29,7 +29,7 @@ def drawn_plots(
     suffix: str = "",
     keep: Callable[[str, bytes], object] = lambda name, png: None,
 ) -> dict[str, Any]:
-    """A picture in the metadata for each name and what draws its PNG, kept by `keep`."""
+    """Return a picture for each name and the function that draws its PNG; `keep` stores the PNG."""
 
     def picture(name: str) -> dg.MarkdownMetadataValue:
         png = plots[name]()

@@ -16,22 +16,22 @@ MARK = "mlops_assets/mark"
 """Run tag: the state of the source (size and time of a file, hash of a frame) that a batch run was asked to read."""
 
 JUDGED_BY = "mlops_assets/judged_by"
-"""Run tag: what judges batches, as the sensor that asked for the run knew it (`resources/judges.py`)."""
+"""Run tag: what judges batches, as the sensor that requested the run knew it (`resources/judges.py`)."""
 
 KIND = "mlops_assets/kind"
 """Run tag: what a run does for its model, `batch`, `outcomes` or `training`."""
 
 DATA_VERSION, DECLARATION_VERSION = "mlops_assets/data_version", "mlops_assets/declaration_version"
-"""Run tags of a training that was asked for by a sensor or a schedule: what is trained."""
+"""Run tags of a training that a sensor or a schedule requested: what is trained."""
 
 TRIGGER, ATTEMPT = "mlops_assets/trigger", "mlops_assets/attempt"
-"""Run tags: why, and for the how-manieth time."""
+"""Run tags: what triggered the run, and which attempt it is."""
 
 BATCH_ASSETS = ("dataset", "features", "predictions", "drift", "performance")
 TRAINING_ASSETS = ("training_set", "challenger", "evaluation", "champion", "model_card")
 
 FRAMES = ("dataset", "features", "predictions")
-"""Assets stored as a frame, which `mlops_batches` hands to an asset of one's own as an argument."""
+"""Assets stored as a frame, which `mlops_batches` passes to a user's own asset as an argument."""
 
 _DECLARED: dict[str, Declaration] = {}
 
@@ -42,22 +42,22 @@ def declare(model: Declaration) -> None:
 
 
 def declared(name: str) -> Declaration:
-    """The declaration of a model that was built into definitions in this process."""
+    """Return the declaration of a model that was built into definitions in this process."""
     return _DECLARED[name]
 
 
 def declared_models() -> list[Declaration]:
-    """All models built into definitions in this process, in order of name."""
+    """Return all models built into definitions in this process, in order of name."""
     return [_DECLARED[name] for name in sorted(_DECLARED)]
 
 
 def asset_key(model: str, kind: str) -> dg.AssetKey:
-    """The key of one asset of a model, such as `bike_demand/champion`."""
+    """Return the key of one asset of a model, such as `bike_demand/champion`."""
     return dg.AssetKey([model, kind])
 
 
 def batches(model: str) -> dg.DynamicPartitionsDefinition:
-    """The batches of a model, as they have been found so far."""
+    """Return the partitions definition of a model's batches."""
     return dg.DynamicPartitionsDefinition(name=f"{model}_batches")
 
 
@@ -71,7 +71,7 @@ def model_asset(
     batch: bool = False,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """`@dg.asset` with what all assets of a model share; `batch` for those that have a partition for each batch."""
+    """Return `@dg.asset` with what all assets of a model share; `batch` for assets with a partition for each batch."""
     shared: dict[str, Any] = {
         "key": asset_key(model.name, kind),
         "group_name": model.name,
@@ -89,7 +89,7 @@ def model_asset(
 
 
 def check_specs(model: str, kind: str, names: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:
-    """Checks of an asset from {name: description}."""
+    """Return the checks of an asset from {name: description}."""
     return [
         dg.AssetCheckSpec(name, asset=asset_key(model, kind), description=inert(description), blocking=blocking)
         for name, description in names.items()

@@ -17,18 +17,18 @@ from mlops_assets.text import inert
 _CELL = 80
 _PREVIEW_ROWS = 5
 _DIGITS = 6
-_TABLE_DIGITS = 4  # a table is about 400 pixels wide on a laptop, and what is wider has to be scrolled to
+_TABLE_DIGITS = 4  # a table is about 400 pixels wide on a laptop, and wider tables scroll
 _LISTED = 10
 _SIGNS = re.compile(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dagster metadata from plain values; None and numbers that are not finite are shown as text."""
+    """Return Dagster metadata from plain values; None is left out, and a number that is not finite becomes text."""
     return {_name(name.replace("/", " ")): _value(value) for name, value in values.items() if value is not None}
 
 
 def table(rows: Iterable[Mapping[Any, Any]], digits: int = _TABLE_DIGITS) -> dg.TableMetadataValue:
-    """A table from flat dicts; all rows need the columns of the first one. Numbers have `digits` significant digits."""
+    """Return a table from flat dicts, each with the columns of the first. Numbers have `digits` significant digits."""
     records = [{_name(name): _cell(value, digits=digits) for name, value in row.items()} for row in rows]
     if not records:
         records = [{"": "nothing"}]
@@ -37,28 +37,28 @@ def table(rows: Iterable[Mapping[Any, Any]], digits: int = _TABLE_DIGITS) -> dg.
 
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A PNG that the UI shows behind a link."""
+    """Return a PNG that the UI shows behind a link."""
     return dg.MetadataValue.md(f"![{markdown_text(title)}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def link(text: str, url: str) -> dg.MarkdownMetadataValue:
-    """A link by its name: a bare address is wider than the page and pushes what stands with it out of sight."""
+    """Return a link by its name: a bare address is wider than the page and pushes its neighbours out of sight."""
     return dg.MetadataValue.md(f"[{markdown_text(text)}]({url})")
 
 
 def markdown_text(text: object) -> str:
-    """Text of others as Markdown that shows it literally: no link, image, HTML, emphasis; no table cell ended early."""
+    """Return text of others as literal Markdown: no link, image, HTML or emphasis; no table cell ended early."""
     line = " ".join(inert(str(text)).split())
     return _SIGNS.sub(r"\\\1", html.escape(line, quote=False))
 
 
 def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
-    """The first rows of a frame."""
+    """Return the first rows of a frame as a table."""
     return table(frame.head(_PREVIEW_ROWS).to_dict("records"), _DIGITS)
 
 
 def column_schema(frame: "pd.DataFrame", described: Mapping[str, str] | None = None) -> dg.TableSchema:
-    """Columns and dtypes of a frame, with what is known of them, for the asset's list of columns."""
+    """Return columns and dtypes of a frame, with descriptions if known, for the asset's list of columns."""
     said = described or {}
     return dg.TableSchema(
         [dg.TableColumn(_name(name), str(dtype), said.get(str(name))) for name, dtype in frame.dtypes.items()]
@@ -66,14 +66,14 @@ def column_schema(frame: "pd.DataFrame", described: Mapping[str, str] | None = N
 
 
 def same_columns(frame: "pd.DataFrame", upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
-    """Lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
+    """Return the lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
     return dg.TableColumnLineage(
         {_name(name): [dg.TableColumnDep(upstream[name], _name(name))] for name in frame.columns if name in upstream}
     )
 
 
 def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
-    """An outcome as Dagster's check result, its message first."""
+    """Return an outcome as Dagster's check result, its message first."""
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=outcome.name,
@@ -85,7 +85,7 @@ def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult
 
 
 def _name(name: object) -> str:
-    """A name from data as a key of what Dagster stores, in quotes where Dagster could take it for one of its own.
+    """Return a name from data as a key for Dagster, in quotes if Dagster could take it for one of its own.
 
     Dagster reads a dict with the key `__class__`, `__enum__`, `__set__`, `__frozenset__` or `__mapping_items__` back as
     an object that the values describe: a column of that name would choose the object.
@@ -110,7 +110,7 @@ def _value(value: Any) -> Any:
 
 
 def _cell(value: Any, limit: int | None = _CELL, digits: int = _DIGITS) -> str | int | float | bool | None:
-    """A scalar that JSON and the UI can show; text from data is shortened."""
+    """Return a scalar that JSON and the UI can show; text from data is shortened."""
     if value is None or isinstance(value, bool | int):
         return value
     value = value.item() if hasattr(value, "item") else value
@@ -123,7 +123,7 @@ def _cell(value: Any, limit: int | None = _CELL, digits: int = _DIGITS) -> str |
 
 
 def _rounded(value: float, digits: int) -> float:
-    """To significant digits, but never to more than a whole number."""
+    """Round to significant digits, but never to more than a whole number."""
     return float(f"{value:.0f}") if abs(value) >= 10**digits else float(f"{value:.{digits}g}")
 
 

@@ -10,10 +10,10 @@ _LOOK_BACK = 50
 
 
 def recorded(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, Any]:
-    """Metadata of the upstream materialisation that this run must build on, as plain values.
+    """Return the metadata of the upstream materialisation that this run must build on, as plain values.
 
-    Two runs of one model may overlap: each must judge the version that it trained itself, so the run's own
-    materialisation goes before a newer one of another run.
+    Two runs of one model may overlap, and each must judge the version that it trained itself. So the run's own
+    materialisation takes precedence over a newer one of another run.
     """
     found = context.instance.fetch_materializations(key, limit=_LOOK_BACK).records
     if not found:

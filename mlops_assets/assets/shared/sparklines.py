@@ -14,7 +14,7 @@ _INK, _MUTED = "#2f6f9f", "#9aa5b1"
 
 
 def trend(values: Sequence[float], level: float, caption: str) -> dg.MarkdownMetadataValue:
-    """The newest 40 values (n,) from left to right with a dot on the last, a dashed line at `level`, and a caption."""
+    """Draw the newest 40 values (n,) from left to right: a dot on the last, a dashed line at `level`, and a caption."""
     known = [value for value in values if math.isfinite(value)][-MOST_POINTS:]
     low, high = _ends([*known, level])
     step = (_WIDTH - 2 * _MARGIN) / max(1, len(known) - 1)
@@ -27,7 +27,7 @@ def trend(values: Sequence[float], level: float, caption: str) -> dg.MarkdownMet
 
 
 def interval(low: float, middle: float, high: float, caption: str) -> dg.MarkdownMetadataValue:
-    """An effect as a dot on its interval, beside a dashed line at zero, and a caption."""
+    """Draw an effect as a dot on its interval, beside a dashed line at zero, and a caption."""
     left, right = _ends([low, high, 0.0])
     x = {
         value: _MARGIN + (value - left) / (right - left) * (_WIDTH - 2 * _MARGIN) for value in (low, middle, high, 0.0)
