@@ -9,8 +9,8 @@ from typing import Any, Literal
 class CheckOutcome:
     """The outcome of one check.
 
-    `metadata` holds plain JSON values (numbers, strings, lists of flat dicts for tables), so that it can be
-    written to a file, to an MLflow tag or to Dagster's metadata alike.
+    `metadata` holds plain JSON values: numbers, strings, lists of flat dicts for tables. So it can be written to a
+    file, to an MLflow tag or to Dagster's metadata alike.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Public names of a package, each imported when it is first asked for (PEP 562)."""
+"""Public names of a package, each imported at its first use (PEP 562)."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

@@ -20,7 +20,7 @@ def rehome(
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """After a home was moved or copied: make MLflow's SQLite store name the declared folder of artifacts.
+    """Make MLflow's SQLite store name the declared folder of artifacts, after a home was moved or copied.
 
     Without options, list what names another folder; exit code 1. With --by and --reason, change it, and record who did
     it as a tag of each experiment. Files are not moved; other stores and remote roots are not changed.

@@ -28,8 +28,8 @@ def refuse_second_of_a_name(names: Iterable[str], context: dg.ComponentLoadConte
 def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) -> Sequence[Declaration]:
     """Return the models that the other components and modules of the defs folder build, at any depth.
 
-    Each is built once: Dagster keeps what is built. Raise `DeclarationError` if one of them has one of `resources`, if
-    two have a model of the same name, or if there is a second component of this component's kind.
+    Each is built once: Dagster keeps what is built. Raise `DeclarationError` if one of them has one of `resources`,
+    if two have a model of the same name, or for a second component of this kind.
     """
     own, root = context.component_decl, context.component_tree.find_root_decl()
     for decl in root.iterate_all_component_decls():

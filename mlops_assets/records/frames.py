@@ -33,7 +33,7 @@ def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str
 
 
 def latest_versions(storage: Storage, model: str, kind: str, batches: Iterable[str]) -> dict[str, str | None]:
-    """Return the latest version of each batch, None where there is none."""
+    """Return the latest version of each batch, None for a batch without one."""
     known = _latest(storage, model, kind).all()
     return {batch: known[batch].version if batch in known else None for batch in batches}
 

@@ -42,8 +42,8 @@ def registry_watch_sensor(
 ) -> dg.SensorDefinition:
     """Return a sensor that records the check `registry_intact` on a champion whose state in the registry changes.
 
-    Within a tick, or a few ticks with many models, it notices an alias that was moved by hand or lost, a deleted
-    version and a changed artifact. It changes nothing in the registry.
+    Within a tick, or a few with many models, it notices an alias moved by hand or lost, a deleted version and a
+    changed artifact. It changes nothing in the registry.
 
     Local artifacts are read again when their sizes or times change. Remote artifacts are copied for it: one model a
     tick, each at most once an hour. The steps verify artifacts at each use anyway.

@@ -116,8 +116,8 @@ def load_model(
     `TRUSTED_TYPES` and `trusted`, never types that the artifact names. `described` opens every message, as in
     "artifact of co2_forecast version 3".
 
-    Raise `ArtifactError` for a changed digest, a foreign loader, packed code, a pickle that was not declared, an
-    untrusted type, or a file that cannot be read.
+    Raise `ArtifactError` for a changed digest, a foreign loader, packed code, an undeclared pickle, an untrusted type,
+    or an unreadable file.
     """
     verify_digest(folder, digest, described)
     stored = _inspected_format(folder, described)

@@ -107,7 +107,7 @@ def evidence_of(
 
 
 def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[dg.DagsterRun]) -> int:
-    """Return the number of batches under way or waiting for it: nearly all after the declaration has changed."""
+    """Return the number of batches that are under way or due: nearly all after the declaration has changed."""
     due = [each for each in known if each.status == "accepted" and not each.excluded]
     waiting = {each.batch for each in due if each.features_code != model.features_version}
     return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
@@ -143,7 +143,7 @@ def _answered(
 def _trained_rows(
     storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
 ) -> int:
-    """Return the larger number of training rows: the champion's, or those of the last training with a version."""
+    """Return the larger number of training rows: the champion's, or the last training's that fitted a version."""
     last = next((each.data_version for each in ended if each.version is not None), None)
     newest = None if last is None else read_manifest(storage, model.name, last)
     return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
