@@ -22,8 +22,8 @@ def rehome(
 ) -> None:
     """Make MLflow's SQLite store name the declared folder of artifacts, after a home was moved or copied.
 
-    Without options, list what names another folder; exit code 1. With --by and --reason, change it, and record who did
-    it as a tag of each experiment. Files are not moved; other stores and remote roots are not changed.
+    Without options, list what names another folder; exit code 1 if anything does. With --by and --reason, change it and
+    record who did it as a tag of each experiment. Files are not moved; other stores and remote roots are not changed.
     """
 
     by, reason = by.strip(), reason.strip()

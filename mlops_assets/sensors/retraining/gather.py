@@ -143,7 +143,7 @@ def _answered(
 def _trained_rows(
     storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
 ) -> int:
-    """Return the larger number of training rows: the champion's, or the last training's that fitted a version."""
+    """Return the larger number of training rows: of the champion, or of the last training that fitted a version."""
     last = next((each.data_version for each in ended if each.version is not None), None)
     newest = None if last is None else read_manifest(storage, model.name, last)
     return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
