@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ SECONDS = 30
 
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _SERVERS = {"postgresql": "postgresql+psycopg"}
+_LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 1_000 * SECONDS}  # seconds, milliseconds
 
 
 def database_of(declared: str, root: str) -> str:
@@ -45,7 +48,7 @@ def engine_of(url: str) -> sa.Engine:
         raise RecordsError(f"records are kept in SQLite or PostgreSQL, not in {parsed.get_backend_name()}")
     parsed = parsed.set(drivername=_SERVERS.get(parsed.drivername, parsed.drivername))
     try:
-        return sa.create_engine(parsed, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5})
+        return sa.create_engine(parsed, pool_pre_ping=True, pool_size=2, connect_args=_LIBPQ)
     except ImportError as error:
         raise RecordsError(f"{error}: install mlops-assets with its extra `postgres`") from error
 
@@ -73,8 +76,15 @@ def _make_folder(dialect: Any, record: Any, args: Any, parameters: Any) -> None:
 def _settle(connection: Any, _: object) -> None:
     """Leave BEGIN to this module; a commit returns when it is in the write-ahead log on the disk."""
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    end = time.monotonic() + SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:  # SQLite does not wait for other processes that turn a new file to WAL
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def _begin(connection: sa.Connection) -> None:

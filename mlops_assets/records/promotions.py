@@ -166,9 +166,7 @@ class PromotionLedger:
         """Raise `SupersededError` unless a promotion is under way."""
         promotion = self._promotions.sound(_key(number))
         if promotion is None or not promotion.open:
-            raise SupersededError(
-                f"{self._model}: promotion {number} was ended by another run, which found it cut short"
-            )
+            raise self._superseded(number)
 
     def mend_sources(self, mended: Callable[[Promotion], str]) -> None:
         """Record the new places of artifacts after a home was moved."""

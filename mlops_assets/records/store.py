@@ -168,7 +168,7 @@ class RecordStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, OSError) as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
             raise RecordsError(
                 f"the database of records at {self.place} does not answer as expected: {reason}. Look at its server or "

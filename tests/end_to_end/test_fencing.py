@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.promotion import promote
+from mlops_assets.assets.promotion import alias_state, promote
 from mlops_assets.errors import SupersededError
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -107,6 +107,15 @@ def test_a_run_that_was_failed_may_not_promote_even_when_nobody_else_did(model, 
     assert "version 1 is not promoted: its run" in why(late) and "is FAILURE in Dagster" in why(late)
     assert (model.champion(), states(model)) == (2, [(2, 2, "done"), (1, 1, "done")])
     assert checks(by_hand(model, 1))["registry_intact"].passed and model.champion() == 1
+
+
+def test_a_run_of_which_dagster_does_not_answer_may_not_promote(model, monkeypatch):
+    def away(*_: object) -> None:
+        raise OSError("runs.db is locked")
+
+    monkeypatch.setattr(alias_state, "why_over", away)
+    assert "Dagster does not say whether its run" in why(by_hand(model, 1))
+    assert (model.champion(), states(model)) == (2, [(2, 2, "done"), (1, 1, "done")])
 
 
 def test_while_a_promotion_is_under_way_in_a_live_run_no_other_is_begun(model, monkeypatch):

@@ -193,3 +193,10 @@ def test_a_database_that_cannot_be_used_is_named_with_what_to_do(tmp_path):
 def test_another_kind_of_database_is_refused(url, reason):
     with pytest.raises(RecordsError, match=reason):
         store_at(url)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "home").write_text("a file, where a folder should be")
+    store = store_at(f"sqlite:///{tmp_path / 'home' / 'deep' / 'records.db'}")
+    with pytest.raises(RecordsError, match=r"the database of records at .*records\.db does not answer as expected"):
+        store.put("tides", "batches", "may", {})

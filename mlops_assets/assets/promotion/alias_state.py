@@ -65,6 +65,14 @@ def why_over(instance: dg.DagsterInstance, run_id: str) -> str:
     return f"its run {run_id[:8]} is {run.status.value} in Dagster"
 
 
+def may_not_promote(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return why a run may not promote, as `why_over`; also where Dagster does not answer."""
+    try:
+        return why_over(instance, run_id)
+    except Exception as error:  # of whatever database Dagster has
+        return f"Dagster does not say whether its run {run_id[:8]} is in progress: {' '.join(str(error).split())[:200]}"
+
+
 def _end_cut_short(
     model: str,
     promotion: Promotion,

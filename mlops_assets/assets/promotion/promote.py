@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.promotion.alias_state import Before, why_over
+from mlops_assets.assets.promotion.alias_state import Before, may_not_promote
 from mlops_assets.assets.promotion.judge import Judgement
 from mlops_assets.assets.training.outcome import note_judged, note_refused, verdict_of
 from mlops_assets.checks import reasons
@@ -91,7 +91,7 @@ def _promote(
         dagster_run_id=context.run_id,
         evidence=evidence_digest(_evidence(judged)),
         compared_with=None if champion is None else champion.version,
-        run_is_over=partial(why_over, context.instance, context.run_id),
+        run_is_over=partial(may_not_promote, context.instance, context.run_id),
     ).number
     ledger.check_open(number)
     registry.set_champion(version.model, version.version)
