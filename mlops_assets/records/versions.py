@@ -29,6 +29,10 @@ class OwnVersions:
         """Record the digest and tags of a run before its registration: the version is known even after a crash."""
         self._registrations.put(run_id, Registration(digest, dict(tags)))
 
+    def any(self) -> bool:
+        """Return whether a version was ever registered; MLflow is not asked."""
+        return bool(self._registrations.all())
+
     def version(self, number: int) -> ModelVersion:
         """Return a version by its number; see `of`."""
         return self.of(self._registry.version(self._model, number))

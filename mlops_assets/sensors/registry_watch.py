@@ -22,6 +22,7 @@ from mlops_assets.assets.shared.metadata import check_result
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -67,6 +68,8 @@ def registry_watch_sensor(
 
         def watch(model: Declaration) -> None:
             ledger = PromotionLedger(mlops_storage, model.name)
+            if not ledger.last_number() and not OwnVersions(model.name, mlops_storage, registry).any():
+                return  # MLflow may have no database yet: whoever asks first makes one, and two at once fail
             state = registry_state(registry, ledger, model.name, artifacts.look)
             told = states.get(model.name) == state.digest and not _other_on_record(context.instance, state)
             if state.news and not told:

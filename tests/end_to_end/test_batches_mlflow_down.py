@@ -79,7 +79,7 @@ def test_a_batch_that_failed_for_want_of_mlflow_waits_and_is_completed_once_it_a
         model.land("c", rows(3))
         loop.tick()
         failed = loop.run(loop.tick()["c"])
-        assert f"MLflow at {address} did not name the champion of {model.name}" in why(failed)
+        assert f"MLflow at {address} did not give the run of artifact of {model.name}" in why(failed)
         assert (model.record("c").status, model.record("c").features is not None) == ("accepted", True)
         model.land("d", rows(4))
         asked = [list(loop.tick()) for _ in range(10)]

@@ -81,9 +81,9 @@ def test_tags_of_a_foreign_version_neither_stop_nor_steer_a_training(model, clie
     assert f"version {foreign.version} was not registered by this pack" in said
 
 
-def test_an_alias_on_a_model_that_nothing_was_promoted_of_scores_nothing(own_deployment, client):
-    own_deployment.rewind()
-    model = own_deployment.model("unborn", gates={"maximum": {"rmse": 1e-9}})
+def test_an_alias_on_a_model_that_nothing_was_promoted_of_scores_nothing(deployment):
+    client = MlflowClient(tracking_uri=deployment.registry.tracking_uri)
+    model = deployment.model("unborn", gates={"maximum": {"rmse": 1e-9}})
     model.prepare(b1=rows(1), b2=rows(2))
     assert model.challenge(alpha=0.1).success and model.champion() is None
     client.set_model_version_tag("unborn", "1", "promotion", "1")

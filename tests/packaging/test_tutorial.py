@@ -98,7 +98,8 @@ class Newcomer:
     @property
     def storage(self) -> Storage:
         """Where the project keeps its records."""
-        return Storage(root=str(self.project.root / ".mlops/storage"))
+        home = self.project.root / ".mlops"
+        return Storage(root=str(home / "storage"), database=f"sqlite:///{home / 'records.db'}")
 
     def land(self, rows: pd.DataFrame) -> None:
         """The CSV is replaced by one with these rows, at once."""
