@@ -20,7 +20,7 @@ PROOFS = {
     "evidently, matplotlib": ["tests/end_to_end/test_ui_metadata.py"],
     "pandas, pyarrow, numpy": ["tests/resources/test_storage.py"],
     "scipy": ["tests/decisions/drift/test_batch_drift.py"],
-    "sqlalchemy, psycopg": ["tests/sources/test_table_batches.py"],
+    "sqlalchemy, alembic, psycopg": ["tests/sources/table/test_table_look.py", "tests/records/test_store.py"],
     "typer, rich": ["tests/cli/test_help.py", "tests/cli/test_history.py"],
     "optuna": ["tests/modelling/fitting/test_search.py"],
     "apprise": ["tests/resources/test_alerts_delivery.py"],

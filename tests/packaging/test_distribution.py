@@ -1,5 +1,6 @@
 """What is in the wheel and in the source distribution, and what they tell an installer."""
 
+import re
 import tarfile
 from configparser import ConfigParser
 from email import message_from_string
@@ -58,3 +59,8 @@ def test_the_source_distribution_builds_the_same_wheel(built, contents):
     assert {name for name in names if name.startswith("mlops_assets/")} == packaged
     beside = names - packaged
     assert beside == {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
+
+
+def test_each_proof_of_the_versions_is_a_file_of_tests():
+    named = re.findall(r'"(tests/[^"]+)"', (REPOSITORY / "noxfile.py").read_text())
+    assert named and [path for path in named if not (REPOSITORY / path).is_file()] == []
