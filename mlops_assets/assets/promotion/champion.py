@@ -46,7 +46,7 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         kinds={"mlflow"},
         code_version=model.training_version,
         deps=[asset_key(model.name, "challenger"), asset_key(model.name, "evaluation")],
-        description=f"The version of {model.name} in production: what the MLflow alias `champion` names, and why. "
+        description=f"The version of {model.name} in production, by the newest promotion on record, and why. "
         "Decisions on retraining are under Events.",
         check_specs=check_specs(model.name, "champion", CHECKS, blocking=False),
         pool=f"{model.name}_champion",

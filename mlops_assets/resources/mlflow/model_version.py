@@ -28,16 +28,6 @@ class ModelVersion:
     source: str = ""
 
     @property
-    def promotion(self) -> int:
-        """The number of the version's last completed promotion; 0 if it was never champion."""
-        return _number(self.tags.get("promotion", ""))
-
-    @property
-    def intended(self) -> int:
-        """The number of the version's last promotion that was begun."""
-        return _number(self.tags.get("promotion_intended", ""))
-
-    @property
     def data_version(self) -> str:
         """The version of the training set that the model was trained on; see `tag`."""
         return self.tag("data_version")
