@@ -30,6 +30,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.model_records import ModelRecords  # noqa: E402
 from mlops_assets.records.rows import Rows  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
 from support.daemon import Loop  # noqa: E402
@@ -194,7 +195,7 @@ def after(storage: Storage, model: str, data_version: str) -> str:
     """The newest batch that a training knew."""
     from mlops_assets.records.rows import read_manifest
 
-    return read_manifest(storage, model, data_version).holdout[-1].key
+    return read_manifest(ModelRecords(model, storage), data_version).holdout[-1].key
 
 
 def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, float]:
@@ -213,10 +214,10 @@ def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, flo
         split = split_in_time(
             infos[: newest + 1], model.holdout, model.window, known=[each.key for each in infos[:known]]
         )
-        return fit(model, read_train(storage, model, Manifest(split.train, split.holdout)))
+        return fit(model, read_train(ModelRecords(model, storage), Manifest(split.train, split.holdout)))
 
     def value(fitted: Any, position: int) -> float:
-        rows = read_holdout(storage, model, Manifest((), (infos[position],)))
+        rows = read_holdout(ModelRecords(model, storage), Manifest((), (infos[position],)))
         return float(score(rows.y.to_numpy(), predict(fitted, rows.X)))
 
     old = after(first, 0)

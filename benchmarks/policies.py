@@ -26,6 +26,7 @@ from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, Recomme
 from mlops_assets.assets.shared.keys import declared  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.records.batches import BatchLedger, BatchRecord  # noqa: E402
+from mlops_assets.records.model_records import ModelRecords  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
 
 EXAMPLES = ("bike_demand", "electricity", "hotel_cancellations")
@@ -56,7 +57,7 @@ def replayed(name: str, price: float = 0.0, say: Any = print) -> Recommended:
     with tempfile.TemporaryDirectory() as home:
         storage = stored(model, Path(home))
         search = "once" if model.search is not None else "off"
-        return recommend(model, storage, BacktestConfig(price=price, search=search), say=say)
+        return recommend(ModelRecords(model, storage), BacktestConfig(price=price, search=search), say=say)
 
 
 def example(name: str) -> Declaration:

@@ -31,6 +31,7 @@ from policies import EXAMPLES, example, stored  # noqa: E402
 from mlops_assets.declaration import Declaration  # noqa: E402
 from mlops_assets.modelling.splits import BatchInfo, split_in_time  # noqa: E402
 from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
+from mlops_assets.records.model_records import ModelRecords  # noqa: E402
 from mlops_assets.records.rows import Rows, read_holdout, read_train  # noqa: E402
 from mlops_assets.resources.storage import Storage  # noqa: E402
 
@@ -98,7 +99,7 @@ def lived(model: Declaration, storage: Storage, training_set: str) -> Life:
     kept = None
     for position in range(model.retraining.first_after, len(infos)):
         judged, refitted, apart = fitted(model, storage, infos[:position])
-        rows = read_holdout(storage, model, of(infos[position : position + 1]))
+        rows = read_holdout(ModelRecords(model, storage), of(infos[position : position + 1]))
         kept = refitted if len(life.judged) % 2 == 0 else kept
         for values, each in ((life.judged, judged), (life.refitted, refitted), (life.seldom, kept)):
             values.append(score(first, each, rows))
@@ -114,9 +115,9 @@ def fitted(model: Declaration, storage: Storage, known: Sequence[BatchInfo]) -> 
     from mlops_assets.modelling.reproduction import refit
 
     split = split_in_time(known, model.holdout, model.window)
-    train = read_train(storage, model, of(split.holdout, split.train))
-    holdout = read_holdout(storage, model, of(split.holdout))
-    everything = read_train(storage, model, of((), (*split.train, *split.holdout)))
+    train = read_train(ModelRecords(model, storage), of(split.holdout, split.train))
+    holdout = read_holdout(ModelRecords(model, storage), of(split.holdout))
+    everything = read_train(ModelRecords(model, storage), of((), (*split.train, *split.holdout)))
     found, problem = searched(model, train), problem_of(train.y, model.problem)
     judged, again = (
         refit(model.estimator, model.params, found, rows.X, rows.y, problem, model.seed) for rows in (train, everything)

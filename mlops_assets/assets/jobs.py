@@ -10,7 +10,7 @@ from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.shared.metadata import metadata
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import inert
 
@@ -81,9 +81,10 @@ def _exclude_job(model: Declaration) -> Job:
 
     @dg.op(name=f"{model.name}__exclude")
     def exclude(context: dg.OpExecutionContext, config: ExcludeConfig, mlops_storage: Storage) -> None:
+        records = ModelRecords(model, mlops_storage)
         batch = context.partition_key
         by, reason = who_and_why(config, name)
-        ledger = BatchLedger(mlops_storage, model.name)
+        ledger = records.batches
         if ledger.get(batch) is None:
             raise MlopsAssetsError(f"{model.name}: batch {batch!r} was never taken in, so there is nothing to exclude")
         ledger.exclude(batch, by, reason if config.action == "exclude" else "")

@@ -34,8 +34,7 @@ def history(
 ) -> None:
     """Show which version was champion when, by whom or by what, with its metric, and what is not on record."""
     with located(module, python_file, directory) as location:
-        location.model(model)
-        ledger = PromotionLedger(location.storage, model)
+        ledger = location.records(model).promotions
         record, registry = ledger.champion(), _registry(location, model, ledger)
         reigns = reigns_of(location.instance, model, ledger.all())
         told = {

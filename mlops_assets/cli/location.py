@@ -16,6 +16,7 @@ from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.output import quietly
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_in
@@ -54,6 +55,10 @@ class Location:
         meant = f"; did you mean {' or '.join(close)}?" if close else ""
         known = f"{self.target} has: {listed(models, 20)}"
         raise MlopsAssetsError(f"there is no model {shown(name)}{meant} ({known})")
+
+    def records(self, name: str) -> ModelRecords:
+        """Return the records of a model; raise as `model` does."""
+        return ModelRecords(self.model(name), self.storage)
 
     @cached_property
     def storage(self) -> Storage:

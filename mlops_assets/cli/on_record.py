@@ -11,10 +11,8 @@ import dagster as dg
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.records import Record, materialized, not_passed, observed
-from mlops_assets.records.batches import BatchLedger
-from mlops_assets.records.reports import BatchReports, ReportKind
-from mlops_assets.records.trainings import TrainingLedger
-from mlops_assets.resources.storage import Storage
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.reports import ReportKind
 
 Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
 
@@ -46,17 +44,17 @@ class OnRecord:
         return {**asdict(self), "at": self.at.isoformat(timespec="seconds")}
 
 
-def decisions(instance: dg.DagsterInstance, storage: Storage, model: str, last: int) -> list[OnRecord]:
+def decisions(instance: dg.DagsterInstance, records: ModelRecords, last: int) -> list[OnRecord]:
     """Return the last decisions on a model, the newest first."""
-    champion = asset_key(model, "champion")
+    champion = asset_key(records.name, "champion")
     verdicts = list(islice(_verdicts(materialized(instance, champion)), last))
     found = [
         *verdicts,
-        *_trainings(storage, model, verdicts),
+        *_trainings(records, verdicts),
         *islice(_retraining(observed(instance, champion)), last),
-        *_alarms(storage, model, "drift", "drift"),
-        *_alarms(storage, model, "performance", "decay"),
-        *_batches(storage, model),
+        *_alarms(records, "drift", "drift"),
+        *_alarms(records, "performance", "decay"),
+        *_batches(records),
         *islice(_registry(not_passed(instance, champion, REGISTRY_INTACT)), last),
     ]
     return sorted(found, key=lambda each: each.at, reverse=True)[:last]
@@ -89,10 +87,10 @@ def _decision(told: Mapping[str, Any]) -> str:
     return "waits for approval" if told.get("waiting_for_approval") == told["judged_version"] else "promote, held"
 
 
-def _trainings(storage: Storage, model: str, verdicts: list[OnRecord]) -> Iterator[OnRecord]:
+def _trainings(records: ModelRecords, verdicts: list[OnRecord]) -> Iterator[OnRecord]:
     """Yield the trainings whose run ended before the champion step, or that Dagster no longer has."""
     runs, versions = {each.run_id for each in verdicts}, {each.about for each in verdicts}
-    for each in TrainingLedger(storage, model).all():
+    for each in records.trainings.all():
         about = f"version {each.version}" if each.version else f"training set {each.data_version[:12]}"
         if each.run_id in runs or (each.status == "judged" and about in versions):
             continue
@@ -120,9 +118,9 @@ def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
             )
 
 
-def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
+def _alarms(records: ModelRecords, reports: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
     """Yield the alarm of each batch whose last report has one."""
-    for batch, each in BatchReports(storage, model).all(reports).items():
+    for batch, each in records.reports.all(reports).items():
         if each.verdict == alarm:
             yield OnRecord(
                 datetime.fromisoformat(each.at),
@@ -135,9 +133,9 @@ def _alarms(storage: Storage, model: str, reports: ReportKind, alarm: Literal["d
             )
 
 
-def _batches(storage: Storage, model: str) -> Iterator[OnRecord]:
+def _batches(records: ModelRecords) -> Iterator[OnRecord]:
     """Yield the batches that are not trained on: rejected, duplicates, or excluded by a person."""
-    ledger = BatchLedger(storage, model)
+    ledger = records.batches
     for batch, each in ledger.records().items():
         if each.status != "accepted":
             reason = "; ".join(each.reasons)

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops_assets.cli.location import Directory, Location, Module, PythonFile, located
+from mlops_assets.cli.location import Directory, Module, PythonFile, located
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.reproduction.reproduce import reproduce as fitted_again
 from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def reproduce(
 
     name, wanted = _parsed(asked)
     with located(module, python_file, directory) as location:
-        model = location.model(name)
-        version = _version(location, name, wanted)
+        records = location.records(name)
+        version = _version(records, location.registry, wanted)
         with quietly():
-            found = fitted_again(model, version, location.storage, location.registry, as_declared, check_source)
+            found = fitted_again(records, version, location.registry, as_declared, check_source)
     if as_json:
         say_json(found.to_dict())
     else:
@@ -69,16 +70,17 @@ def _parsed(asked: str) -> tuple[str, str]:
     return name, wanted
 
 
-def _version(location: Location, name: str, wanted: str) -> "ModelVersion":
+def _version(records: ModelRecords, registry: MlflowRegistry, wanted: str) -> "ModelVersion":
+    name = records.name
     if wanted == "champion":
-        found = champion_of(location.storage, name)
+        found = records.champion
         if found is None:
             raise MlopsAssetsError(f"{name} has no champion: no promotion is on record; name a version by its number")
         return found
-    versions = location.registry.versions(name)
+    versions = registry.versions(name)
     if not versions:
         raise MlopsAssetsError(f"{name} has no version in the registry: train it first")
-    own = OwnVersions(name, location.storage, location.registry)
+    own = OwnVersions(records, registry)
     if wanted == "latest":
         return own.of(versions[0])
     for version in versions:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
+from mlops_assets.cli.location import Directory, ModelName, Module, PythonFile, located
 from mlops_assets.cli.on_record import OnRecord, decisions
 from mlops_assets.cli.output import AsJson, console, literal, say_json, table
-from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.sensors.stillborn_runs import stillborn_runs
 from mlops_assets.text import number
 
@@ -24,10 +24,10 @@ def why(
 ) -> None:
     """Show the last decisions on a model with their evidence: verdicts, retraining, drift, decay, rejected batches."""
     with located(module, python_file, directory) as location:
-        location.model(model)
-        champion = _champion(location, model)
+        records = location.records(model)
+        champion = _champion(records)
         stillborn = stillborn_runs(location.instance, model)
-        found = decisions(location.instance, location.storage, model, last)
+        found = decisions(location.instance, records, last)
     if as_json:
         runs = None if stillborn is None else str(stillborn)
         decided = [each.to_json() for each in found]
@@ -38,9 +38,9 @@ def why(
         _show(model, champion, found)
 
 
-def _champion(location: Location, model: str) -> dict[str, Any] | None:
+def _champion(records: ModelRecords) -> dict[str, Any] | None:
     """Return the champion on record; the registry is not asked, so that it may be away."""
-    record = PromotionLedger(location.storage, model).champion()
+    record = records.promotions.champion()
     if record is None:
         return None
     return {"version": record.version, "since": record.done, "by": record.by, "reason": record.reason}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import Records, TypedWriting
-from mlops_assets.resources.storage import Storage
 from mlops_assets.validation.schema import Schema, schema_of
 
 if TYPE_CHECKING:
@@ -39,43 +39,42 @@ def of_features(features_version: str) -> str:
     return f"features/{features_version}"
 
 
-def recorded_kinds(storage: Storage, model: str, place: str) -> "Schema | None":
+def recorded_kinds(records: ModelRecords, place: str) -> "Schema | None":
     """Return the kinds that are recorded under a name, None if nothing is learnt yet."""
-    kinds = _records(storage, model).sound(place)
+    kinds = _records(records).sound(place)
     return None if kinds is None else kinds.schema()
 
 
-def kinds_for(storage: Storage, model: str, batch: str, place: str, read: Read) -> "Schema | None":
+def kinds_for(records: ModelRecords, batch: str, place: str, read: Read) -> "Schema | None":
     """Return the kinds that a batch is checked against, None if nothing is learnt yet.
 
     Kinds learnt from the batch itself, or from a batch that is no longer accepted, do not count. Then the kinds are
     learnt from the other accepted batches; `read` returns the frame of such a batch, None if there is no frame.
     """
-    return kinds_and_revision(storage, model, batch, place, read)[0]
+    return kinds_and_revision(records, batch, place, read)[0]
 
 
-def kinds_and_revision(storage: Storage, model: str, batch: str, place: str, read: Read) -> "tuple[Schema | None, int]":
+def kinds_and_revision(records: ModelRecords, batch: str, place: str, read: Read) -> "tuple[Schema | None, int]":
     """Return the result of `kinds_for` and the revision of the record, which `record_kinds` may expect."""
-    kinds, revision = _records(storage, model).with_revision(place)
+    kinds, revision = _records(records).with_revision(place)
     if kinds is None or not kinds.columns:
         return None, revision
     origins = set(kinds.origins.values())
-    if batch not in origins and all(_is_accepted(storage, model, each) for each in origins):
+    if batch not in origins and all(_is_accepted(records, each) for each in origins):
         return kinds.schema(), revision
-    others = [each for each in BatchLedger(storage, model).all() if each.status == "accepted" and each.batch != batch]
+    others = [each for each in records.batches.all() if each.status == "accepted" and each.batch != batch]
     return learnt_from(others, read), revision
 
 
-def record_kinds(storage: Storage, model: str, place: str, schema: "Schema | None", expected: int | None = None) -> int:
+def record_kinds(records: ModelRecords, place: str, schema: "Schema | None", expected: int | None = None) -> int:
     """Record the kinds in a transaction of their own; see `record_kinds_in`."""
-    with _records(storage, model).transaction() as transaction:
-        return record_kinds_in(transaction, storage, model, place, schema, expected)
+    with _records(records).transaction() as transaction:
+        return record_kinds_in(transaction, records, place, schema, expected)
 
 
 def record_kinds_in(
     transaction: "Transaction",
-    storage: Storage,
-    model: str,
+    records: ModelRecords,
     place: str,
     schema: "Schema | None",
     expected: int | None = None,
@@ -85,7 +84,7 @@ def record_kinds_in(
     A changed kind or a missing column is a replacement, after which rejected batches are judged anew.
     expected: the revision that the record must still have, else `StaleRecordError`.
     """
-    writing: TypedWriting[Kinds] = _records(storage, model).inside(transaction)
+    writing: TypedWriting[Kinds] = _records(records).inside(transaction)
     before = writing.get(place) or Kinds({})
     columns, origins = ({}, {}) if schema is None else (schema.columns, schema.origins)
     replaced = any(kind not in ("null", columns.get(name)) for name, kind in before.columns.items())
@@ -94,9 +93,9 @@ def record_kinds_in(
     return now.generation
 
 
-def learnt_anew(storage: Storage, model: str) -> int:
+def learnt_anew(records: ModelRecords) -> int:
     """Return how often kinds of a dataset's columns were replaced; 0 if the record cannot be read."""
-    kinds = _records(storage, model).get(DATASET)
+    kinds = _records(records).get(DATASET)
     return 0 if kinds is None else kinds.generation
 
 
@@ -121,26 +120,26 @@ def learnt_from(records: Iterable[BatchRecord], read: Read) -> "Schema | None":
     return learnt
 
 
-def stored_dataset(storage: Storage, model: str) -> Read:
+def stored_dataset(records: ModelRecords) -> Read:
     """Return a function that reads the rows of an accepted batch."""
-    return lambda record: storage.read_frame(model, "dataset", record.batch, str(record.version))
+    return lambda record: records.read_frame("dataset", record.batch, str(record.version))
 
 
-def stored_features(storage: Storage, model: str, features_version: str) -> Read:
+def stored_features(records: ModelRecords, features_version: str) -> Read:
     """Return a function that reads the features of a batch, None for features of another declaration."""
 
     def read(record: BatchRecord) -> "pd.DataFrame | None":
         if record.features is None or record.features_code != features_version:
             return None
-        return storage.read_frame(model, "features", record.batch, record.features)
+        return records.read_frame("features", record.batch, record.features)
 
     return read
 
 
-def _records(storage: Storage, model: str) -> Records[Kinds]:
-    return Records(storage, model, "column_kinds", Kinds)
+def _records(records: ModelRecords) -> Records[Kinds]:
+    return records.of("column_kinds", Kinds)
 
 
-def _is_accepted(storage: Storage, model: str, batch: str) -> bool:
-    record = BatchLedger(storage, model).get(batch)
+def _is_accepted(records: ModelRecords, batch: str) -> bool:
+    record = records.batches.get(batch)
     return record is not None and record.status == "accepted"

@@ -6,7 +6,7 @@ from typing import Any
 from mlops_assets.records.alerts import AlertRecord
 from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.column_kinds import Kinds
-from mlops_assets.records.labels import OutcomesRecord
+from mlops_assets.records.outcomes import OutcomesRecord
 from mlops_assets.records.promotions import KIND, Promotion
 from mlops_assets.records.reports import BatchReport
 from mlops_assets.records.trainings import TrainingRecord

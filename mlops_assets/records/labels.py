@@ -1,75 +1,23 @@
 """Labels that come later than their rows: joined from the known outcomes on the key."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger, BatchRecord, Labelled
+from mlops_assets.records.batches import BatchRecord, Labelled
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import LABEL, UnlikeKeys, as_keys, join, latest_labels
-from mlops_assets.records.typed import Records
+from mlops_assets.records.outcomes import State
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
-from mlops_assets.sources.keys import natural_order
 from mlops_assets.validation.schema import kind_of
 
-State = tuple[tuple[str, str], ...]
-"""(batch, version) of all accepted batches of outcomes, in natural order: labels are made from these."""
+LABELS = "labels"
+"""The kind of the stored frames of labels."""
 
 
-@dataclass(frozen=True)
-class OutcomesRecord:
-    """The newest record of one batch of outcomes.
-
-    `mark` is the batch's mark when it was read. It is empty until the labels of the rows are up to date, so that a
-    run that dies before then is requested again.
-    """
-
-    batch: str
-    status: Literal["accepted", "rejected"]
-    run_id: str
-    version: str | None = None
-    rows: int = 0
-    mark: str = ""
-    reasons: tuple[str, ...] = ()
-
-
-class OutcomesLedger:
-    """The records of one model's batches of outcomes."""
-
-    def __init__(self, storage: Storage, model: str) -> None:
-        self._outcomes = Records(storage, model, "outcomes", OutcomesRecord)
-
-    def put(self, record: OutcomesRecord) -> None:
-        """Record what became of a batch; its earlier record is replaced."""
-        self._outcomes.put(record.batch, record)
-
-    def get(self, batch: str) -> OutcomesRecord | None:
-        """Return the record of a batch, None if there is none."""
-        return self._outcomes.get(batch)
-
-    def all(self) -> list[OutcomesRecord]:
-        """Return all records, in natural order of their batches."""
-
-        found = self._outcomes.all()
-        return [found[batch] for batch in sorted(found, key=natural_order)]
-
-    def accepted(self) -> list[OutcomesRecord]:
-        """Return the records of accepted batches, in natural order."""
-        return [record for record in self.all() if record.status == "accepted"]
-
-    def marks(self) -> dict[str, str]:
-        """Return the recorded mark of each batch, rejected batches too."""
-        return {record.batch: record.mark for record in self.all()}
-
-    def state(self) -> State:
-        """Return the batches of outcomes that labels are made from now."""
-        return tuple((record.batch, str(record.version)) for record in self.accepted())
-
-
-def refresh_labels(model: Declaration, storage: Storage, batches: Collection[str] | None = None) -> list[str]:
+def refresh_labels(records: ModelRecords, batches: Collection[str] | None = None) -> list[str]:
     """Join the known outcomes to these batches (all if None); record and return the batches whose labels changed.
 
     The labels of a batch depend only on its rows and all accepted outcomes. A batch that has all of its labels is
@@ -77,15 +25,15 @@ def refresh_labels(model: Declaration, storage: Storage, batches: Collection[str
     """
     wanted = [
         record.batch
-        for record in BatchLedger(storage, model.name).all()
+        for record in records.batches.all()
         if record.status == "accepted" and (batches is None or record.batch in batches)
     ]
-    return [batch for batch in wanted if _refresh(model, storage, batch)]
+    return [batch for batch in wanted if _refresh(records, batch)]
 
 
-def read_labels(storage: Storage, model: str, batch: str, version: str) -> "pd.DataFrame":
+def read_labels(records: ModelRecords, batch: str, version: str) -> "pd.DataFrame":
     """Return `label` and `known_at` (n,) of all rows of a batch at a recorded version, missing where unknown."""
-    return storage.read_frame(model, "labels", batch, version)
+    return records.read_frame(LABELS, batch, version)
 
 
 def waits_for_labels(model: Declaration, record: BatchRecord) -> str | None:
@@ -101,13 +49,13 @@ def unready(model: Declaration, record: BatchRecord) -> str | None:
     return record.ready(model.features_version) or waits_for_labels(model, record)
 
 
-def unusable_outcomes(storage: Storage, model: str, batch: str) -> Mapping[str, str]:
+def unusable_outcomes(records: ModelRecords, batch: str) -> Mapping[str, str]:
     """Return the batches of outcomes whose keys cannot be compared with a batch's keys, each with the reason."""
-    labelled = BatchLedger(storage, model).labelled(batch)
+    labelled = records.batches.labelled(batch)
     return {} if labelled is None else labelled.unusable
 
 
-def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
+def _refresh(records: ModelRecords, batch: str) -> bool:
     """Bring the labels of one batch up to date without a lock; return whether they changed.
 
     A step that takes in rows writes their record, then reads the outcomes. A step that takes in outcomes writes their
@@ -115,28 +63,29 @@ def _refresh(model: Declaration, storage: Storage, batch: str) -> bool:
     may put older labels over newer ones: each looks again after it has written, and begins anew if rows or outcomes
     have changed.
     """
-    rows, outcomes, changed = BatchLedger(storage, model.name), OutcomesLedger(storage, model.name), False
+    rows, outcomes, changed = records.batches, records.outcomes, False
     while True:
         record, state = rows.get(batch), outcomes.state()
         if record is None or record.status != "accepted":
             return changed
-        changed |= _label(model, storage, record, state)
+        changed |= _label(records, record, state)
         now = rows.get(batch)
         if now is not None and now.version == record.version and outcomes.state() == state:
             return changed
 
 
-def _label(model: Declaration, storage: Storage, record: BatchRecord, state: State) -> bool:
+def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
     """Store and record the labels that follow from `state`; return whether they changed."""
 
-    keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)
+    model = records.model
+    keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
-    known, unusable = _known(storage.root, model.name, tuple(kinds.items()), state)
+    known, unusable = _known(records.storage.root, model.name, tuple(kinds.items()), state)
     labels = join(as_keys(keys, kinds), known)
     version = data_version(labels)
     labelled = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
-    storage.write_frame(model.name, "labels", record.batch, version, labels)
-    return BatchLedger(storage, model.name).put_labelled(record.batch, labelled)
+    records.write_frame(LABELS, record.batch, version, labels)
+    return records.batches.put_labelled(record.batch, labelled)
 
 
 @lru_cache(maxsize=2)

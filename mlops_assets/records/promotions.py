@@ -187,15 +187,6 @@ class PromotionLedger:
         return ended
 
 
-def champion_of(storage: Storage, model: str) -> ModelVersion | None:
-    """Return the version to score with: the version of the newest completed promotion.
-
-    An alias that was moved by hand, or lost with its version, does not change what scores.
-    """
-    promotion = PromotionLedger(storage, model).champion()
-    return None if promotion is None else promotion.as_version(model)
-
-
 def former_champions(promotions: Sequence[Promotion]) -> list[Promotion]:
     """Return the completed promotions of other versions before the current champion's promotion, the newest first."""
     done = [each for each in promotions if each.done]

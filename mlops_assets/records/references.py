@@ -7,10 +7,10 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.storage import Storage
 
 _MOST_ROWS = 20_000
 _TIME = "time"
@@ -40,32 +40,33 @@ class Importance:
     values: Mapping[str, float]
 
 
-def record_importance(storage: Storage, version: ModelVersion, values: Mapping[str, float]) -> None:
+def record_importance(records: ModelRecords, version: ModelVersion, values: Mapping[str, float]) -> None:
     """Record the permutation importance of the features of a version."""
-    _importances(storage, version).put(version.digest, Importance(dict(values)))
+    _importances(records).put(version.digest, Importance(dict(values)))
 
 
-def recorded_importance(storage: Storage, version: ModelVersion) -> Mapping[str, float] | None:
+def recorded_importance(records: ModelRecords, version: ModelVersion) -> Mapping[str, float] | None:
     """Return the recorded permutation importance, None for a version that was never evaluated."""
-    found = _importances(storage, version).get(version.digest)
+    found = _importances(records).get(version.digest)
     return None if found is None else found.values
 
 
-def _importances(storage: Storage, version: ModelVersion) -> Records[Importance]:
-    return Records(storage, version.model, "importance", Importance)
+def _importances(records: ModelRecords) -> Records[Importance]:
+    return records.of("importance", Importance)
 
 
 def store_reference(
-    model: Declaration, version: ModelVersion, train: Rows, holdout: Rows, said: "Predictions", storage: Storage
+    records: ModelRecords, version: ModelVersion, train: Rows, holdout: Rows, said: "Predictions"
 ) -> None:
     """Store the reference that later batches are compared with."""
+    model = records.model
     frame, times = reference_rows(model, train)
     scores = said.frame()
-    storage.write_frame(model.name, "reference", "training", version.digest, frame)
+    records.write_frame("reference", "training", version.digest, frame)
     if model.time and times is not None:
-        storage.write_frame(model.name, "reference", "times", version.digest, times.to_frame(_TIME))
+        records.write_frame("reference", "times", version.digest, times.to_frame(_TIME))
         scores[_TIME] = holdout.about[model.time].to_numpy()
-    storage.write_frame(model.name, "reference", "scores", version.digest, scores)
+    records.write_frame("reference", "scores", version.digest, scores)
 
 
 def reference_rows(model: Declaration, train: Rows) -> "tuple[pd.DataFrame, pd.Series | None]":
@@ -77,40 +78,38 @@ def reference_rows(model: Declaration, train: Rows) -> "tuple[pd.DataFrame, pd.S
     return frame, None if times is None else times.loc[frame.index]
 
 
-def read_reference(model: Declaration, champion: ModelVersion, storage: Storage) -> Reference:
+def read_reference(records: ModelRecords, champion: ModelVersion) -> Reference:
     """Return the stored reference of this champion."""
-    rows = _optional(storage, model, "training", champion.digest)
+    rows = _optional(records, "training", champion.digest)
     if rows is None:  # the version is older than references by digest
-        rows = storage.read_frame(model.name, "reference", "training", champion.data_version)
-    times = _optional(storage, model, "times", champion.digest)
-    scores = _optional(storage, model, "scores", champion.digest)
+        rows = records.read_frame("reference", "training", champion.data_version)
+    times = _optional(records, "times", champion.digest)
+    scores = _optional(records, "scores", champion.digest)
     score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None
-    importance = recorded_importance(storage, champion)
+    importance = recorded_importance(records, champion)
     return Reference(rows, None if times is None else times[_TIME], scores, score_times, importance)
 
 
 def keep_scores(
-    model: Declaration,
+    records: ModelRecords,
     champion: ModelVersion,
     record: BatchRecord,
     scores: "pd.DataFrame",
     times: "pd.Series",
-    storage: Storage,
 ) -> None:
     """Store the champion's predictions on a batch for `with_scored_since`; at most 20,000 rows, in order of time."""
     frame = scores.assign(**{_TIME: times.to_numpy()})
     if len(frame) > _MOST_ROWS:
-        frame = frame.sample(_MOST_ROWS, random_state=model.seed).sort_index()
-    storage.write_frame(model.name, "scored", record.batch, _scored(champion, record), frame)
+        frame = frame.sample(_MOST_ROWS, random_state=records.model.seed).sort_index()
+    records.write_frame("scored", record.batch, _scored(champion, record), frame)
 
 
 def with_scored_since(
     reference: Reference,
-    model: Declaration,
+    records: ModelRecords,
     champion: ModelVersion,
     calm: Iterable[BatchRecord],
     begin: "pd.Timestamp",
-    storage: Storage,
 ) -> Reference:
     """Return the reference with the predictions on those `calm` batches that lie between the holdout and `begin`.
 
@@ -122,8 +121,8 @@ def with_scored_since(
         return reference
     end, taken = times.max(), []
     for record in calm:
-        if storage.has_frame(model.name, "scored", record.batch, _scored(champion, record)):
-            frame = storage.read_frame(model.name, "scored", record.batch, _scored(champion, record))
+        if records.has_frame("scored", record.batch, _scored(champion, record)):
+            frame = records.read_frame("scored", record.batch, _scored(champion, record))
             if end < frame[_TIME].min() and frame[_TIME].max() < begin:
                 taken.append(frame)
     if not taken:
@@ -137,6 +136,6 @@ def _scored(champion: ModelVersion, record: BatchRecord) -> str:
     return f"{champion.digest[:16]}-{record.content}"
 
 
-def _optional(storage: Storage, model: Declaration, batch: str, version: str) -> "pd.DataFrame | None":
-    there = storage.has_frame(model.name, "reference", batch, version)  # older versions lack some of these frames
-    return storage.read_frame(model.name, "reference", batch, version) if there else None
+def _optional(records: ModelRecords, batch: str, version: str) -> "pd.DataFrame | None":
+    there = records.has_frame("reference", batch, version)  # older versions lack some of these frames
+    return records.read_frame("reference", batch, version) if there else None

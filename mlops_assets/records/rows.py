@@ -9,7 +9,8 @@ from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchRecord
-from mlops_assets.records.labels import read_labels
+from mlops_assets.records.labels import LABELS
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 from mlops_assets.resources.storage import Storage
 
@@ -51,18 +52,19 @@ class _Columns:
         return tuple(dict.fromkeys((*labels, *self.about)))
 
 
-def read_manifest(storage: Storage, model: str, version: str) -> "Manifest":
+def read_manifest(records: ModelRecords, version: str) -> "Manifest":
     """Return a recorded training set; raise `TrainingError` if its record is gone."""
 
-    values = storage.read_document(model, TRAINING_SET, version)
+    values = records.storage.read_document(records.name, TRAINING_SET, version)
     if values is None:
         raise TrainingError(
-            f"{model}: training set {version} is not recorded in {storage.root}: materialise training_set"
+            f"{records.name}: training set {version} is not recorded in {records.storage.root}: "
+            "materialise training_set"
         )
     try:
         return Manifest.from_dict(values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _misshaped(storage, model, version, error) from error
+        raise _misshaped(records.storage, records.name, version, error) from error
 
 
 @lru_cache(maxsize=1_000)
@@ -88,7 +90,7 @@ def _misshaped(storage: Storage, model: str, version: str, error: Exception) -> 
     )
 
 
-def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
+def read_train(records: ModelRecords, manifest: "Manifest") -> Rows:
     """Return the rows to train on, at the versions that the manifest names.
 
     With `known_at`, only rows whose label was known when the holdout begins: in production a model trained then could
@@ -97,68 +99,70 @@ def read_train(storage: Storage, model: Declaration, manifest: "Manifest") -> Ro
 
     The steps of a run share the rows read last, since a stored version never changes: do not write into the result.
     """
+    model = records.model
     known_by = _begin(model, manifest) if model.known_at and manifest.holdout else None
-    return _rows(storage.root, model.name, _columns(model), manifest.train, known_by)
+    return _rows(records.storage.root, model.name, _columns(model), manifest.train, known_by)
 
 
-def read_holdout(storage: Storage, model: Declaration, manifest: "Manifest") -> Rows:
+def read_holdout(records: ModelRecords, manifest: "Manifest") -> Rows:
     """Return the rows to judge on, with every label of the manifest; otherwise as `read_train`."""
-    return _rows(storage.root, model.name, _columns(model), manifest.holdout, None)
+    return _rows(records.storage.root, records.name, _columns(records.model), manifest.holdout, None)
 
 
 def read_batch(
-    storage: Storage, model: Declaration, batch: str, version: str, features: str, labels: str | None = None
+    records: ModelRecords, batch: str, version: str, features: str, labels: str | None = None
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Return features of all rows of a batch, and its target, time, group, key and slice columns, row by row.
 
     Where labels come later, the target is NaN unless `labels` names a version.
     """
-    X = storage.read_frame(model.name, "features", batch, features)
-    about, _ = _about(storage, model.name, _columns(model), batch, version, labels)
+    X = records.read_frame("features", batch, features)
+    about, _ = _about(records.storage, records.name, _columns(records.model), batch, version, labels)
     return X, about
 
 
 def read_sampled(
-    storage: Storage, model: Declaration, record: BatchRecord, most: int = 100_000
+    records: ModelRecords, record: BatchRecord, most: int = 100_000
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Read as `read_batch`, in order of time where rows have one; of more than `most` rows always the same sample."""
 
-    about = _known_by_now(storage, model, record)
+    about = _known_by_now(records, record)
     rows = None
     if len(about) > most:
         rows = np.sort(np.random.default_rng(0).choice(len(about), most, replace=False))
         about = about.iloc[rows].reset_index(drop=True)
-    X = storage.read_frame(model.name, "features", record.batch, str(record.features), rows=rows)
-    order = time_order(about[model.time]) if model.time else slice(None)
+    X = records.read_frame("features", record.batch, str(record.features), rows=rows)
+    order = time_order(about[records.model.time]) if records.model.time else slice(None)
     return X.iloc[order], about.iloc[order]
 
 
-def read_labelled(storage: Storage, model: Declaration, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
+def read_labelled(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
     """Return features and labels of all rows of a batch, in order of time where rows have one.
 
     A label that is missing, or whose `known_at` lies in the future, is NaN.
     """
-    X = storage.read_frame(model.name, "features", record.batch, str(record.features))
-    about = _known_by_now(storage, model, record)
+    model = records.model
+    X = records.read_frame("features", record.batch, str(record.features))
+    about = _known_by_now(records, record)
     y = about[model.target]
     order = time_order(about[model.time]) if model.time else slice(None)
     return X.iloc[order], y.iloc[order]
 
 
-def _known_by_now(storage: Storage, model: Declaration, record: BatchRecord) -> "pd.DataFrame":
+def _known_by_now(records: ModelRecords, record: BatchRecord) -> "pd.DataFrame":
     """Return target, time, group, key and slices of all rows of a batch; labels with a future `known_at` are NaN."""
-
-    about, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
+    target = records.model.target
+    about, known_at = _recorded(records, record)
     later = (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
-    return about.assign(**{model.target: about[model.target].mask(later)}) if later.any() else about
+    return about.assign(**{target: about[target].mask(later)}) if later.any() else about
 
 
-def next_label_at(storage: Storage, model: Declaration, record: BatchRecord) -> str:
+def next_label_at(records: ModelRecords, record: BatchRecord) -> str:
     """Return the next `known_at` (UTC, ISO 8601) in the future among a batch's labels; "" if there is none."""
 
-    if model.known_at is None:
+    if records.model.known_at is None:
         return ""
-    _, known_at = _about(storage, model.name, _columns(model), record.batch, str(record.version), record.labels)
+    _, known_at = _recorded(records, record)
     ahead = known_at[known_at > pd.Timestamp.now("UTC").tz_localize(None)]
     return "" if ahead.empty else ahead.min().tz_localize("UTC").isoformat()
 
@@ -179,6 +183,12 @@ def _columns(model: Declaration) -> _Columns:
     return _Columns(model.target, model.time, model.known_at, model.outcomes is not None, tuple(about))
 
 
+def _recorded(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
+    """Read as `_about`, at the recorded versions."""
+    columns = _columns(records.model)
+    return _about(records.storage, records.name, columns, record.batch, str(record.version), record.labels)
+
+
 def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
 ) -> "tuple[pd.DataFrame, pd.Series]":
@@ -186,7 +196,7 @@ def _about(
 
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
-        found = read_labels(storage, model, batch, labels)
+        found = storage.read_frame(model, LABELS, batch, labels)
         return about.assign(**{columns.target: found[LABEL]}), found[KNOWN_AT]
     unknown = pd.Series(pd.NaT, index=about.index, dtype="datetime64[us]")
     if columns.outcomes:

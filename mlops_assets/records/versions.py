@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mlops_assets.errors import RegistryError
-from mlops_assets.records.typed import Records
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class Registration:
 class OwnVersions:
     """The registered versions of one model; versions and tags of other tools do not count."""
 
-    def __init__(self, model: str, storage: Storage, registry: MlflowRegistry) -> None:
-        self._model, self._registry = model, registry
-        self._registrations = Records(storage, model, "registrations", Registration)
+    def __init__(self, records: ModelRecords, registry: MlflowRegistry) -> None:
+        self._model, self._registry = records.name, registry
+        self._registrations = records.of("registrations", Registration)
 
     def record(self, run_id: str, digest: str, tags: Mapping[str, str]) -> None:
         """Record the digest and tags of a run before its registration: the version is known even after a crash."""

@@ -15,6 +15,7 @@ from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.recipe import Recipe, restored
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -30,9 +31,8 @@ MOST_ROWS = 100_000
 
 
 def reproduce(
-    model: Declaration,
+    records: ModelRecords,
     version: ModelVersion,
-    storage: Storage,
     registry: MlflowRegistry,
     as_declared: bool = False,
     check_source: bool = True,
@@ -45,25 +45,26 @@ def reproduce(
     """
     from mlops_assets.modelling.reproduction import Reproduction
 
+    model = records.model
     if "data_version" not in version.tags:
         raise TrainingError(
             f"{model.name} version {version.version} does not say what it was trained on: it was not registered by a "
             "training of mlops_assets, so there is nothing to fit it again from"
         )
-    recipe, notes = _recipe(model, version, storage, registry)
+    recipe, notes = _recipe(records, version, registry)
     if version.refit_of:
         notes.append(f"a refit of version {version.refit_of}, on the rows that it was trained and judged on")
-    manifest, found, whole = _manifest(model.name, version, storage)
+    manifest, found, whole = _manifest(records, version)
     refitting = Refitting(model, recipe, as_declared)
     compared = _Compared()
     if manifest is not None and whole:
         with tempfile.TemporaryDirectory(prefix="mlops_assets_") as folder:
-            case = _Case(version, manifest, refitting, storage, registry, Path(folder), found, notes)
+            case = _Case(version, manifest, refitting, records, registry, Path(folder), found, notes)
             compared = case.compared()
     else:
         found += refitting.differences()
     if manifest is not None and check_source:
-        in_source, unread = source_differences(refitting.then(), manifest, storage)
+        in_source, unread = source_differences(ModelRecords(refitting.then(), records.storage), manifest)
         found += in_source
         notes += unread
     return Reproduction(
@@ -94,7 +95,7 @@ class _Case:
     version: ModelVersion
     manifest: "Manifest"
     refitting: Refitting
-    storage: Storage
+    records: ModelRecords
     registry: MlflowRegistry
     folder: Path
     found: "list[Difference]"
@@ -105,7 +106,7 @@ class _Case:
         unchanged, registered = not self.found, self._registered()
         try:
             then = self.refitting.then()
-            rows = _read(then, self.manifest, _view(self.storage, self.version.model, self.folder / "stored"))
+            rows = _read(ModelRecords(then, _view(self.records, self.folder / "stored")), self.manifest)
             fitted = self.refitting.fit(then, rows[TRAIN])
         except MlopsAssetsError as error:
             self.notes.append(f"could not be fitted again: {error}")
@@ -152,17 +153,17 @@ class _Case:
         """Return the agreements of a model fitted on recomputed features; empty if they equal the stored ones."""
         from mlops_assets.modelling.reproduction import Difference
 
-        place = _view(self.storage, self.version.model, self.folder / "anew", ("dataset", "labels"))
+        place = _view(self.records, self.folder / "anew", ("dataset", "labels"))
         kind = _kind(then, self.found)
         try:
-            named, changed = features_anew(then, self.manifest, self.storage, place)
+            named, changed = features_anew(ModelRecords(then, self.records.storage), self.manifest, place)
             if not changed:
                 return {}, False
             columns = dict.fromkeys(name for names in changed.values() for name in names)
             note = f"other values in {listed(columns)}{_hint(then, self.found)}"
             what = f"features computed anew of batches {listed(changed)}"
             self.found.append(Difference(kind, what, note=note, enters="features"))
-            rows = _read(then, named, place)
+            rows = _read(ModelRecords(then, place), named)
             fitted = self.refitting.fit(then, rows[TRAIN])
             return _agreements(expected, {role: _said(fitted, each.X) for role, each in rows.items()}), False
         except (DeclarationError, FeaturesError, TrainingError) as error:
@@ -173,12 +174,11 @@ class _Case:
             return {}, False
 
 
-def _recipe(
-    model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
-) -> "tuple[Recipe, list[str]]":
+def _recipe(records: ModelRecords, version: ModelVersion, registry: MlflowRegistry) -> "tuple[Recipe, list[str]]":
     """Return the recipe of a version, else one from its tags and its run with a note of what they lack."""
 
-    recipe = stored_recipe(storage, version)
+    model = records.model
+    recipe = stored_recipe(records, version)
     if recipe is not None:
         return recipe, []
     recipe = recipe_of_tags(model, version, registry)
@@ -192,43 +192,43 @@ def _recipe(
     ]
 
 
-def _manifest(model: str, version: ModelVersion, storage: Storage) -> "tuple[Manifest | None, list[Difference], bool]":
+def _manifest(records: ModelRecords, version: ModelVersion) -> "tuple[Manifest | None, list[Difference], bool]":
     """Return the recorded training set, its differences, and whether all its rows can be read."""
     from mlops_assets.modelling.reproduction import Difference
 
     then = version.data_version
-    place = f"{storage.root}/{model}/training_set/{then}.json"
+    place = f"{records.storage.root}/{records.name}/training_set/{then}.json"
     try:
-        manifest = read_manifest(storage, model, then)
+        manifest = read_manifest(records, then)
     except MlopsAssetsError as error:
         return None, [Difference("data", "training set", then, "gone", str(error))], False
     if manifest.version != then:
         note = f"{place} was changed: restore it"
         return None, [Difference("data", "training set", then, manifest.version, note)], False
-    differences, whole = stored_differences(model, manifest, storage)
+    differences, whole = stored_differences(records, manifest)
     return manifest, differences, whole
 
 
-def _view(storage: Storage, model: str, root: Path, kinds: Sequence[str] = ()) -> Storage:
+def _view(records: ModelRecords, root: Path, kinds: Sequence[str] = ()) -> Storage:
     """Return the stored frames of a model (of some kinds) below a temporary folder, which may be written to.
 
     Rows are cached by the place that they were read from; from this new place they are read afresh.
     """
-    stored = Path(storage.root).absolute() / model
+    stored = Path(records.storage.root).absolute() / records.name
     for kind in kinds:
         if (stored / kind).exists():
-            (root / model).mkdir(parents=True, exist_ok=True)
-            (root / model / kind).symlink_to(stored / kind)
+            (root / records.name).mkdir(parents=True, exist_ok=True)
+            (root / records.name / kind).symlink_to(stored / kind)
     if not kinds:
         root.mkdir(parents=True)
-        (root / model).symlink_to(stored)
+        (root / records.name).symlink_to(stored)
     return Storage(root=str(root))
 
 
-def _read(model: Declaration, manifest: "Manifest", storage: Storage) -> dict[str, Rows]:
+def _read(records: ModelRecords, manifest: "Manifest") -> dict[str, Rows]:
     """Return the rows of the manifest by role; a refit has no holdout."""
-    train = {TRAIN: read_train(storage, model, manifest)}
-    return {**train, HOLDOUT: read_holdout(storage, model, manifest)} if manifest.holdout else train
+    train = {TRAIN: read_train(records, manifest)}
+    return {**train, HOLDOUT: read_holdout(records, manifest)} if manifest.holdout else train
 
 
 def _said(fitted: Any, X: "pd.DataFrame") -> "Predictions":

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.assets.batch.features import earlier_rows, known_features, learnt_kinds
 from mlops_assets.assets.batch.intake import unused
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.features import compute
@@ -13,6 +12,7 @@ from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import DATASET, recorded_kinds
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.reading import read
@@ -38,7 +38,7 @@ class BatchesThen(BatchLedger):
         return {**super().records(), **self.then}
 
 
-def stored_differences(model: str, manifest: "Manifest", storage: Storage) -> "tuple[list[Difference], bool]":
+def stored_differences(records: ModelRecords, manifest: "Manifest") -> "tuple[list[Difference], bool]":
     """Return where stored frames differ from the manifest, and whether the rows of all batches exist."""
     from mlops_assets.modelling.reproduction import Difference
 
@@ -46,30 +46,28 @@ def stored_differences(model: str, manifest: "Manifest", storage: Storage) -> "t
     found, whole = [], True
     for batch in (*manifest.train, *manifest.holdout):
         for kind, version in zip(_KINDS, batch.version.split("-"), strict=False):
-            now, rows = _stored(storage, model, kind, batch.key, version)
+            now, rows = _stored(records, kind, batch.key, version)
             whole &= rows == batch.rows
             if now != version:
-                note = f"{storage.root}/{model}/{kind}/{batch.key}/{version}.parquet: restore it"
+                note = f"{records.storage.root}/{records.name}/{kind}/{batch.key}/{version}.parquet: restore it"
                 if rows not in (None, batch.rows):
                     note = f"{rows:,} rows in place of {batch.rows:,}; {note}"
                 found.append(Difference("data", f"batch {batch.key}: {kind}", version, now, note, enters[kind]))
     return found, whole
 
 
-def source_differences(
-    model: Declaration, manifest: "Manifest", storage: Storage
-) -> "tuple[list[Difference], list[str]]":
+def source_differences(records: ModelRecords, manifest: "Manifest") -> "tuple[list[Difference], list[str]]":
     """Return the batches whose rows in the source changed, and notes of those that the source cannot give."""
     from mlops_assets.modelling.reproduction import Difference
 
-    if model.source.asset_key is not None:
-        return [], [f"not compared with the source: only a run can read it. {model.source.describe()}"]
+    if records.model.source.asset_key is not None:
+        return [], [f"not compared with the source: only a run can read it. {records.model.source.describe()}"]
     found: list[Difference] = []
     unread: dict[str, str] = {}
     for batch in (*manifest.train, *manifest.holdout):
         then, *_ = batch.version.split("-")
         try:
-            now = _versions_in_source(model, batch.key, storage)
+            now = _versions_in_source(records, batch.key)
         except SourceUnavailableError as error:  # the source would not give the other batches either
             return found, [f"not compared with the source from batch {batch.key} on: {error}"]
         except SourceError as error:
@@ -85,7 +83,7 @@ def source_differences(
 
 
 def features_anew(
-    model: Declaration, manifest: "Manifest", storage: Storage, place: Storage
+    records: ModelRecords, manifest: "Manifest", place: Storage
 ) -> "tuple[Manifest, dict[str, list[str]]]":
     """Compute the features of all batches from their stored rows and keep them in `place`.
 
@@ -93,19 +91,20 @@ def features_anew(
     `FeaturesError` if the function fails.
     """
 
-    ledger, changed = BatchesThen(storage, model.name, manifest), {}
+    model = records.model
+    ledger, changed = BatchesThen(records.storage, model.name, manifest), {}
     infos: dict[str, BatchInfo] = {}
-    learnt = learnt_kinds(model, "", storage)
+    learnt = learnt_kinds(records, "")
     for batch in (*manifest.train, *manifest.holdout):
         rows, then, *labels = batch.version.split("-")
-        frame = storage.read_frame(model.name, "dataset", batch.key, rows)
-        history = earlier_rows(model, frame, ledger.then[batch.key], ledger, storage)
+        frame = records.read_frame("dataset", batch.key, rows)
+        history = earlier_rows(records, frame, ledger.then[batch.key], ledger)
         table = known_features(model, compute(model.features, frame, history, model.not_features), learnt)
         now = data_version(table)
         infos[batch.key] = replace(batch, version="-".join((rows, now, *labels)))
         place.write_frame(model.name, "features", batch.key, now, table)
         if now != then:
-            changed[batch.key] = _unlike(storage.read_frame(model.name, "features", batch.key, then), table)
+            changed[batch.key] = _unlike(records.read_frame("features", batch.key, then), table)
     train, holdout = (tuple(infos[batch.key] for batch in role) for role in (manifest.train, manifest.holdout))
     return replace(manifest, train=train, holdout=holdout), changed
 
@@ -117,26 +116,27 @@ def _unlike(then: "pd.DataFrame", now: "pd.DataFrame") -> list[str]:
     return [str(name) for name in names if name not in one or name not in other or not one[name].equals(other[name])]
 
 
-def _stored(storage: Storage, model: str, kind: str, batch: str, version: str) -> tuple[str, int | None]:
+def _stored(records: ModelRecords, kind: str, batch: str, version: str) -> tuple[str, int | None]:
     """Return the version of a stored frame by its content, and its number of rows."""
 
-    if not storage.has_frame(model, kind, batch, version):
+    if not records.has_frame(kind, batch, version):
         return "gone", None
     try:
-        frame = storage.read_frame(model, kind, batch, version)
+        frame = records.read_frame(kind, batch, version)
     except MlopsAssetsError:
         return "unreadable", None
     return data_version(frame), len(frame)
 
 
-def _versions_in_source(model: Declaration, batch: str, storage: Storage) -> list[str]:
+def _versions_in_source(records: ModelRecords, batch: str) -> list[str]:
     """Return the versions of the source's rows, as they are and with the recorded types."""
+    model = records.model
     from mlops_assets.validation.plain_columns import plain_columns
 
     frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
     if model.outcomes is not None and model.target in frame.columns:
         frame = frame.drop(columns=model.target)
-    recorded = recorded_kinds(storage, model.name, DATASET)
+    recorded = recorded_kinds(records, DATASET)
     normal = normalise(frame, recorded) if recorded else frame
     return [data_version(frame), data_version(normal)]
 

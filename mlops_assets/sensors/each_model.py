@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from mlops_assets.declaration import Declaration
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_of
@@ -15,16 +15,17 @@ def each_model(
     context: dg.SensorEvaluationContext,
     storage: Storage,
     begin: str,
-    act: Callable[[Declaration], None],
+    act: Callable[[ModelRecords], None],
     *,
     seconds: float,
     ends_at: tuple[type[Exception], ...] = (),
 ) -> str:
-    """Call `act` with each model of the code location; return the model with which the next tick begins, "" for any.
+    """Call `act` with the records of each model of the code location; return where the next tick begins.
 
-    begin: the model with which this tick begins, as the previous tick returned it. After `seconds` the other models
-    are left for the next tick: Dagster ends a tick after 60. An error of one model is logged. An error of `ends_at`
-    concerns all models and ends the tick. Records are read by the revisions that they have when the tick begins.
+    begin: the name of the model with which this tick begins, as the previous tick returned it, "" for any. After
+    `seconds` the other models are left for the next tick: Dagster ends a tick after 60. An error of one model is
+    logged. An error of `ends_at` concerns all models and ends the tick. Records are read by the revisions that they
+    have when the tick begins.
     """
     models = models_of(context)
     first = next((index for index, model in enumerate(models) if model.name == begin), 0)
@@ -33,7 +34,7 @@ def each_model(
     with store_of(storage).at_once():
         for model, following in zip(order, [*order[1:], None], strict=True):
             try:
-                act(model)
+                act(ModelRecords(model, storage))
             except ends_at as error:
                 context.log.warning(str(error))
                 return "" if following is None else following.name

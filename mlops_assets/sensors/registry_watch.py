@@ -19,9 +19,8 @@ from mlops_assets.assets.promotion.registry_state import (
 )
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import check_result
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import RegistryError
-from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -66,16 +65,15 @@ def registry_watch_sensor(
         artifacts = Artifacts(cursor.get("copied", {}))
         events: list[dg.AssetCheckEvaluation] = []
 
-        def watch(model: Declaration) -> None:
-            ledger = PromotionLedger(mlops_storage, model.name)
-            if not ledger.last_number() and not OwnVersions(model.name, mlops_storage, registry).any():
+        def watch(records: ModelRecords) -> None:
+            if not records.promotions.last_number() and not OwnVersions(records, registry).any():
                 return  # MLflow may have no database yet: whoever asks first makes one, and two at once fail
-            state = registry_state(registry, ledger, model.name, artifacts.look)
-            told = states.get(model.name) == state.digest and not _other_on_record(context.instance, state)
+            state = registry_state(registry, records, artifacts.look)
+            told = states.get(records.name) == state.digest and not _other_on_record(context.instance, state)
             if state.news and not told:
-                context.log.info(f"{model.name}: {state.state}: {state.reason}")
+                context.log.info(f"{records.name}: {state.state}: {state.reason}")
                 events.append(_evaluation(state))
-                states[model.name] = state.digest
+                states[records.name] = state.digest
 
         begin = cursor.get("next", "")
         following = each_model(context, mlops_storage, begin, watch, seconds=SECONDS_A_TICK, ends_at=(RegistryError,))

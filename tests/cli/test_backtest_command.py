@@ -12,6 +12,7 @@ import yaml
 
 from mlops_assets import Retraining
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
+from mlops_assets.records.model_records import ModelRecords
 from support.deployment import REPOSITORY
 from support.lived import HERE, Lived, Said, run
 
@@ -43,8 +44,7 @@ def test_it_finds_what_the_plain_function_finds_and_records_the_run_of_the_job(h
     told = json.loads(said.out)
     location = sys.modules["cli_backtest_location"]
     found = recommend(
-        location.turning,
-        location.Storage(root=str(home / "storage")),
+        ModelRecords(location.turning, location.Storage(root=str(home / "storage"))),
         BacktestConfig(policies=["every batch", "declared"], newest=6),
     )
     assert told["model"] == "turning" and told["winner"] == found.winner.name == "every batch"

@@ -112,7 +112,7 @@ def test_a_bound_on_a_function_of_ones_own_is_a_gate(project):
         location.left_to_itself()
         assert champion(location) is None
         assert [version.version for version in location.registry.versions("bikes")] == [1]
-        told = [each.reason for each in decisions(location.instance, location.storage, "bikes", 20)]
+        told = [each.reason for each in decisions(location.instance, location.records("bikes"), 20)]
         assert any(
             re.search(r"quality: defs.bikes.costs:turned_away is 0.78\d*; expected at most 0.1", why) for why in told
         )

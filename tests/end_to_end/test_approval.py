@@ -93,7 +93,7 @@ def test_what_waits_is_judged_against_the_champion_of_the_day(model):
     assert model.materialize("champion", action="promote", version=4, by="bo", reason="urgent").success
     assert (model.champion(), waiting(model)) == (4, [])
 
-    digest = OwnVersions(model.name, model.storage, model.registry).version(2).digest
+    digest = OwnVersions(model.records, model.registry).version(2).digest
     Requests(model.storage, model.name).put_waiting(Waiting(2, digest, 1))  # as a crash before it was cleared leaves it
     said = why(approve(model))
     assert "version 2 is not made champion: " in said

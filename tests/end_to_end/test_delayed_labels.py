@@ -11,7 +11,7 @@ from mlops_assets.assets.batch import outcomes as outcomes_step
 from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import MARK
-from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord
+from mlops_assets.records.outcomes import OutcomesLedger, OutcomesRecord
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.records.rows import read_holdout, read_manifest, read_train
 from support.deployment import DeployedModel, Deployment, checks, failed, why
@@ -135,8 +135,8 @@ def test_training_waits_for_labels_and_uses_those_that_came_late(model):
     assert model.tell("o4", labels(3)[50:]).success
     assert model.challenge().success
     assert (model.shown("training_set")["holdout_rows"], model.shown("training_set")["version"]) != (50, before)
-    manifest = read_manifest(model.storage, model.name, before)  # the former is what it was
-    assert len(read_holdout(model.storage, model.pipeline, manifest).y) == 50
+    manifest = read_manifest(model.records, before)  # the former is what it was
+    assert len(read_holdout(model.records, manifest).y) == 50
 
 
 def test_a_label_that_comes_late_for_an_old_batch_makes_another_training_set(deployment, name):
@@ -294,13 +294,13 @@ def test_labels_known_only_after_the_holdout_begins_are_not_trained_on(deploymen
     assert model.challenge().success
     shown = model.shown("training_set")
     assert (shown["train_rows"], shown["holdout_rows"]) == (100, 60)
-    manifest = read_manifest(model.storage, model.name, shown["version"])
-    train = read_train(model.storage, model.pipeline, manifest)
+    manifest = read_manifest(model.records, shown["version"])
+    train = read_train(model.records, manifest)
     known = train.about.merge(late, on="id")["seen"]
     assert (len(known), known.max()) == (100, manifest.holdout[0].start)
     assert train.known_later == 20
     everything = replace(manifest, train=(*manifest.train, *manifest.holdout), holdout=())  # that of a refit
-    refit = read_train(model.storage, model.pipeline, everything)
+    refit = read_train(model.records, everything)
     assert (len(refit.y), refit.known_later) == (180, 0)
 
 

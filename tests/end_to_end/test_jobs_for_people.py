@@ -131,7 +131,7 @@ def test_a_batch_is_taken_out_of_training_with_who_and_why_scored_on_and_put_bac
         "reason": "broken <b>scale</b>",
     }
     assert model.challenge(alpha=0.3).success
-    manifest = read_manifest(model.storage, model.name, model.shown("training_set")["version"])
+    manifest = read_manifest(model.records, model.shown("training_set")["version"])
     assert [batch.key for batch in manifest.train] == ["b2"] and manifest.left_out == (("b1", said),)
     assert launch(model, "rescore", batch="b1").success
     assert set(model.predictions("b1")["model_version"]) == {model.champion()}

@@ -93,7 +93,7 @@ def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
     put_value(model.storage, name, "column_kinds", "dataset", kinds)
     rejected = model.take_in(model.land("b4", with_x(4, numbers(4))), mark="1")
     assert "'x': expected text, got number" in failed(rejected)["dtypes"]
-    before = judged_by(model.pipeline, learnt_anew(model.storage, name))
+    before = judged_by(model.pipeline, learnt_anew(model.records))
 
     job = model.defs.resolve_job_def(f"{name}_relearn")
     unsigned = job.execute_in_process(instance=model.instance, raise_on_error=False, run_config=QUIET)
@@ -103,7 +103,7 @@ def test_person_has_kinds_and_suite_learnt_anew(deployment, name, tmp_path):
     learnt = value_of(model.storage, name, "column_kinds", "dataset")
     assert (learnt["columns"]["x"], learnt["origins"]["x"], learnt["generation"]) == ("number", "b1", 1)
     assert path.read_text() == suite  # the same three batches
-    assert judged_by(model.pipeline, learnt_anew(model.storage, name)) != before  # so the sensor asks for b4 once more
+    assert judged_by(model.pipeline, learnt_anew(model.records)) != before  # so the sensor asks for b4 once more
     assert model.take_in("b4", mark="1").success
 
 

@@ -14,6 +14,7 @@ from mlops_assets import Frame, ModelPipeline, Retraining, Search
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
 from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.errors import MlopsAssetsError, TrainingError
+from mlops_assets.records.model_records import ModelRecords
 from support.deployment import REPOSITORY, Deployment, why
 from support.synthetic import rows
 
@@ -77,7 +78,7 @@ def test_a_turn_of_the_world_is_shown_with_the_rule_that_answers_it(deployment: 
     assert shown["python"].startswith("```python\nretraining=Retraining(")
 
     # with the champion's parameters, a replayed model says of the champion's holdout what the champion says of it
-    history = StoredHistory(model.pipeline, model.storage, {"model__alpha": 3.0})
+    history = StoredHistory(model.records, {"model__alpha": 3.0})
     assert history.loss(COUNT - 1, COUNT - 1) == pytest.approx(model.shown("challenger")["holdout_rmse"], rel=1e-5)
 
 
@@ -85,9 +86,9 @@ def test_a_turn_of_the_world_is_shown_with_the_rule_that_answers_it(deployment: 
 def test_two_replays_differ_in_seconds_only_and_batches_come_with_their_last_row(tmp_path: Path):
     model = pipeline()
     storage = policies.stored(model, tmp_path)
-    one, other = (recommend(model, storage, BacktestConfig()) for _ in range(2))
+    one, other = (recommend(ModelRecords(model, storage), BacktestConfig()) for _ in range(2))
     assert one.backtest == other.backtest and one.settings == other.settings
-    arrivals = StoredHistory(model, storage).arrivals
+    arrivals = StoredHistory(ModelRecords(model, storage)).arrivals
     assert [each.name for each in arrivals] == [f"b{number:02d}" for number in range(1, COUNT + 1)]
     assert arrivals[0].came.isoformat() == arrivals[0].labelled.isoformat() == "2024-01-02T01:19:00+00:00"
 
@@ -101,9 +102,9 @@ def test_labels_count_from_when_enough_of_them_are_known(tmp_path: Path):
 
     model = pipeline(source=Frame(delayed), known_at="known", window=None)
     storage = policies.stored(model, tmp_path)
-    arrivals = StoredHistory(model, storage).arrivals
+    arrivals = StoredHistory(ModelRecords(model, storage)).arrivals
     assert arrivals[0].labelled.isoformat() == "2024-01-05T01:03:00+00:00"
-    found = recommend(model, storage, BacktestConfig(policies=["every batch"]))
+    found = recommend(ModelRecords(model, storage), BacktestConfig(policies=["every batch"]))
     # as of b05 the labels of b01 were known when the holdout begins, as of b04 none; those of b05 come before b08
     assert found.backtest.scored[0] == "b08"
     assert [each.after for each in found.backtest.results[1].trainings][:2] == ["b06", "b07"]
@@ -113,7 +114,8 @@ def test_parameters_are_declared_or_of_one_search(tmp_path: Path):
     model = pipeline(params={"alpha": 1e4}, search=Search({"alpha": [0.1, 1e6]}, method="grid", folds=2))
     storage = policies.stored(model, tmp_path)
     declared, once = (
-        recommend(model, storage, BacktestConfig(policies=["every batch"], search=search)) for search in ("off", "once")
+        recommend(ModelRecords(model, storage), BacktestConfig(policies=["every batch"], search=search))
+        for search in ("off", "once")
     )
     assert [each.name for each in once.backtest.results] == ["never", "every batch"]
     assert once.winner.mean < 0.9 * declared.winner.mean  # 0.1 is found; 10,000 shrinks the slope to almost nothing
@@ -122,15 +124,15 @@ def test_parameters_are_declared_or_of_one_search(tmp_path: Path):
 def test_what_is_replayed_can_be_chosen_and_what_cannot_be_is_said(tmp_path: Path):
     model = pipeline()
     storage = policies.stored(model, tmp_path)
-    found = recommend(model, storage, BacktestConfig(newest=6, policies=["never"], price=1.0))
+    found = recommend(ModelRecords(model, storage), BacktestConfig(newest=6, policies=["never"], price=1.0))
     assert found.backtest.scored == tuple(f"b{number:02d}" for number in range(9, 15)) and found.price == 1.0
     with pytest.raises(TrainingError, match=r"at least 15 labelled batches.* there are 14, of which 5 can be scored"):
-        recommend(model, storage, BacktestConfig(newest=5))
+        recommend(ModelRecords(model, storage), BacktestConfig(newest=5))
     with pytest.raises(MlopsAssetsError, match="policies 'weekly' are not known; expected some of 'never', 'declared'"):
-        recommend(model, storage, BacktestConfig(policies=["weekly"]))
+        recommend(ModelRecords(model, storage), BacktestConfig(policies=["weekly"]))
     hard = pipeline(gates={"minimum": {"r2": 0.999}})
     with pytest.raises(TrainingError, match="no first champion to replay from: there are 14 labelled batches"):
-        recommend(hard, storage, BacktestConfig())
+        recommend(ModelRecords(hard, storage), BacktestConfig())
 
 
 def test_the_backtest_is_no_part_of_the_training_and_its_launchpad_is_filled_in(deployment: Deployment):

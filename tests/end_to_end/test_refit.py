@@ -13,6 +13,7 @@ from mlops_assets.cli.reigns import reigns_of
 from mlops_assets.decisions.performance.estimated import estimate
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.requests import Requests
@@ -40,9 +41,11 @@ TREE = {
 def rows_of(model: DeployedModel, version: int):
     """The rows that a version was fitted on, and those that it was judged on."""
     known = model.registry.version(model.name, version)
-    trained, judged = (read_manifest(model.storage, model.name, each.data_version) for each in (known, known.judged))
+    trained, judged = (read_manifest(model.records, each.data_version) for each in (known, known.judged))
     declared = model.pipeline
-    return read_train(model.storage, declared, trained), read_holdout(model.storage, declared, judged)
+    return read_train(ModelRecords(declared, model.storage), trained), read_holdout(
+        ModelRecords(declared, model.storage), judged
+    )
 
 
 def ledger(model: DeployedModel) -> dict:
@@ -113,9 +116,7 @@ def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitte
     (reign,) = reigns_of(refitted.instance, refitted.name, promotions)
     assert (reign.version, reign.refit_of, reign.how, reign.metric) == (2, 1, "first", "accuracy")
     assert reign.value == refitted.shown("challenger")["holdout_accuracy"]
-    (told,) = [
-        each for each in decisions(refitted.instance, refitted.storage, refitted.name, 50) if each.kind == "verdict"
-    ]
+    (told,) = [each for each in decisions(refitted.instance, refitted.records, 50) if each.kind == "verdict"]
     assert (told.decision, told.about, len(told.evidence["refit"])) == ("promote", "version 1", 4)
 
     card = refitted.shown("model_card")
@@ -156,10 +157,10 @@ def test_the_next_holdout_is_later_than_the_refit_and_something_must_be_new_befo
     assert "no labelled batch is later than what the champion was trained on (its newest: 'b3')" in said
 
     model.prepare(b4=rows(4))
-    evidence = evidence_of(model.pipeline, model.storage, Runs({}, {}))
+    evidence = evidence_of(model.records, Runs({}, {}))
     assert (evidence.nothing_new, evidence.trained_rows, evidence.new_batches) == (True, 180, 1)
     model.prepare(b5=rows(5))
-    evidence = evidence_of(model.pipeline, model.storage, Runs({}, {}))
+    evidence = evidence_of(model.records, Runs({}, {}))
     assert (evidence.nothing_new, evidence.trainable_rows, evidence.new_batches) == (False, 240, 2)
     assert model.challenge(alpha=0.1).success
     shown = model.shown("champion")

@@ -132,8 +132,8 @@ def test_training_set_and_holdout_of_a_champion_share_no_key(deployment, name):
     assert not model.take_in(model.land("b4", pd.concat([rows(4), rows(4).head(1)]))).success
     assert "key_unique: 2 rows share their key 'id'" in "; ".join(model.record("b4").reasons)
     assert model.challenge().success
-    manifest = read_manifest(model.storage, model.name, model.registry.champion(model.name).tags["data_version"])
-    train, holdout = (read(model.storage, model.pipeline, manifest) for read in (read_train, read_holdout))
+    manifest = read_manifest(model.records, model.registry.champion(model.name).tags["data_version"])
+    train, holdout = (read(model.records, manifest) for read in (read_train, read_holdout))
     sides = [set(side.about["id"]) for side in (train, holdout)]
     assert [len(side) for side in sides] == [120, 60] and sides[0] & sides[1] == set()
 

@@ -9,7 +9,7 @@ from mlops_assets.cli.doctor.records import records
 from mlops_assets.errors import DamagedRecordError
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.damaged import damaged_records
-from mlops_assets.records.promotions import PromotionLedger, champion_of
+from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.storage import Storage
@@ -94,9 +94,10 @@ def test_a_batch_that_a_person_took_out_stays_out_where_that_record_is_damaged(s
 def test_a_damaged_record_of_the_champion_is_not_a_model_without_one(storage, content):
     assert PromotionLedger(storage, "tides").champion() is None
     spoil(storage, "tides", "promotions", "000001", content)
-    for ask in (champion_of, lambda *of: PromotionLedger(*of).under_way(), lambda *of: PromotionLedger(*of).all()):
+    ledger = PromotionLedger(storage, "tides")
+    for ask in (ledger.champion, ledger.under_way, ledger.all):
         with pytest.raises(DamagedRecordError, match="record tides/promotions/000001"):
-            ask(storage, "tides")
+            ask()
     assert names(storage) == ["promotions/000001"]
 
 

@@ -16,14 +16,14 @@ from mlops_assets.errors import TrainingError
 from mlops_assets.records import rows as stored_rows
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.labels import (
-    OutcomesLedger,
-    OutcomesRecord,
     read_labels,
     refresh_labels,
     unusable_outcomes,
     waits_for_labels,
 )
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import tidy
+from mlops_assets.records.outcomes import OutcomesLedger, OutcomesRecord
 from mlops_assets.records.rows import read_holdout, read_labelled, read_train
 from mlops_assets.records.store import RecordStore
 from mlops_assets.resources.storage import Storage
@@ -59,7 +59,7 @@ def put_rows(storage: Storage, late: ModelPipeline, batch: str, frame: pd.DataFr
     ledger, (start, end) = BatchLedger(storage, late.name), (frame["day"].min(), frame["day"].max())
     times = {"start": start.isoformat(), "end": end.isoformat()}
     ledger.put(BatchRecord(batch, "accepted", "run", version, len(frame), **times))
-    refresh_labels(late, storage, [batch])
+    refresh_labels(ModelRecords(late, storage), [batch])
     features = frame[["x"]]
     storage.write_frame(late.name, "features", batch, data_version(features), features)
     ledger.put_features(ledger.accepted(batch), data_version(features), late.features_version)
@@ -71,7 +71,7 @@ def put_outcomes(storage: Storage, late: ModelPipeline, batch: str, frame: pd.Da
     version = data_version(labels)
     storage.write_frame(late.name, "outcomes", batch, version, labels)
     OutcomesLedger(storage, late.name).put(OutcomesRecord(batch, "accepted", "run", version, len(labels)))
-    refresh_labels(late, storage)
+    refresh_labels(ModelRecords(late, storage))
 
 
 def outcomes(**labels: Any) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def labels_of(storage: Storage, batch: str) -> list[float]:
     """The labels that the ledger's record points to."""
     record = BatchLedger(storage, "late").accepted(batch)
     assert record.labels is not None
-    return read_labels(storage, "late", batch, record.labels)["label"].tolist()
+    return read_labels(ModelRecords(model(), storage), batch, record.labels)["label"].tolist()
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_does_not_change_the_labels_of_a_batch_leaves_its_identity_alone(st
     before = BatchLedger(storage, "late").accepted("a").identity
     put_outcomes(storage, model(), "o2", outcomes(r7=0.7))
     assert BatchLedger(storage, "late").accepted("a").identity == before
-    assert refresh_labels(model(), storage) == []
+    assert refresh_labels(ModelRecords(model(), storage)) == []
 
 
 def test_of_several_labels_the_one_known_latest_counts_in_whichever_order_they_come(storage):
@@ -149,7 +149,7 @@ def test_outcomes_that_are_replaced_or_rejected_change_what_was_complete(storage
     put_outcomes(storage, model(), "o", outcomes(r1=0.1, r2=0.5))
     assert labels_of(storage, "a") == [0.1, 0.5]
     OutcomesLedger(storage, "late").put(OutcomesRecord("o", "rejected", "run", reasons=("bad",), mark="m"))
-    assert refresh_labels(model(), storage) == ["a"]
+    assert refresh_labels(ModelRecords(model(), storage)) == ["a"]
     assert labels_of(storage, "a") == [NAN, NAN]
     assert OutcomesLedger(storage, "late").marks() == {"o": "m"}
 
@@ -197,7 +197,7 @@ def test_keys_that_cannot_match_are_named_and_hold_up_nothing(storage, ours, the
     put_outcomes(storage, model(), "o", pd.DataFrame({"id": theirs, "y": [0.1, 0.2]}))
     put_rows(storage, model(), "a", rows([1, 2]).assign(id=ours))
     assert labels_of(storage, "a") == [NAN, NAN]
-    assert said in unusable_outcomes(storage, "late", "a")["o"]
+    assert said in unusable_outcomes(ModelRecords(model(), storage), "a")["o"]
 
 
 def test_several_key_columns_and_text_labels(storage):
@@ -214,7 +214,7 @@ def test_labels_of_known_moment_are_kept_whole(storage):
     put_rows(storage, late, "a", rows([1, 2, 3]))
     put_outcomes(storage, late, "o", outcomes(r1=1, r2=2).assign(seen=["2024-01-05T02:00+02:00", None]))
     record = BatchLedger(storage, "late").accepted("a")
-    known_at = read_labels(storage, "late", "a", str(record.labels))["known_at"]
+    known_at = read_labels(ModelRecords(model(), storage), "a", str(record.labels))["known_at"]
     assert str(known_at.dtype) == "datetime64[us]"
     assert known_at.iloc[0] == pd.Timestamp("2024-01-05")
     assert known_at.iloc[1:].isna().all()
@@ -324,14 +324,17 @@ def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events
         known = known_from(arrived)
         ledger = BatchLedger(storage, late.name)
         for record in ledger.all():
-            _, y = read_labelled(storage, late, record)
+            _, y = read_labelled(ModelRecords(late, storage), record)
             first = 4 * int(record.batch[1:])
             assert y.tolist() == [known[row][0] if row in known else NAN for row in range(first, first + 4)]
         try:
-            manifest = split(late, storage, None)
+            manifest = split(ModelRecords(late, storage), None)
         except TrainingError:
             continue
-        train, holdout = read_train(storage, late, manifest), read_holdout(storage, late, manifest)
+        train, holdout = (
+            read_train(ModelRecords(late, storage), manifest),
+            read_holdout(ModelRecords(late, storage), manifest),
+        )
         begin = manifest.holdout[0].start
         for row, label in zip(train.about["id"], train.y, strict=True):
             assert known[row][0] == label
@@ -340,6 +343,6 @@ def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events
         manifests.append((manifest, train.y.tolist(), train.known_later, holdout.y.tolist()))
     stored_rows._rows.cache_clear()
     for manifest, train, later, holdout in manifests:  # what came afterwards has changed nothing
-        again = read_train(storage, late, manifest)
+        again = read_train(ModelRecords(late, storage), manifest)
         assert (again.y.tolist(), again.known_later) == (train, later)
-        assert read_holdout(storage, late, manifest).y.tolist() == holdout
+        assert read_holdout(ModelRecords(late, storage), manifest).y.tolist() == holdout

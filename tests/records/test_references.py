@@ -9,6 +9,7 @@ import pytest
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import Reference, keep_scores, with_scored_since
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
@@ -31,7 +32,7 @@ def of_day(number: int, rng: np.random.Generator, shift: float = 0.0) -> tuple[p
 
 def kept(load: ModelPipeline, storage: Storage, number: int, said: tuple[pd.DataFrame, pd.Series]) -> BatchRecord:
     record = BatchRecord(f"b{number}", "accepted", "run", f"v{number}", 1_440, 1_440, features="f", mark="m")
-    keep_scores(load, CHAMPION, record, *said, storage)
+    keep_scores(ModelRecords(load, storage), CHAMPION, record, *said)
     return record
 
 
@@ -42,7 +43,7 @@ def test_a_season_that_the_holdout_holds_once_is_known_from_batches_scored_since
     alone = Reference(pd.DataFrame(), None, scores, times, None)
     said, now = of_day(9, rng, shift)
     calm = [kept(load, storage, day, of_day(day, rng)) for day in (2, 5, 6, 7, 8, 10)]
-    since = with_scored_since(alone, load, CHAMPION, calm, now.min(), storage)
+    since = with_scored_since(alone, ModelRecords(load, storage), CHAMPION, calm, now.min())
     assert (since.batches, len(since.scores), len(since.score_times)) == (4, 5 * 1_440, 5 * 1_440)
 
     def entry(reference: Reference):
@@ -61,6 +62,6 @@ def test_what_another_champion_or_other_rows_said_is_not_taken(load, tmp_path):
     rng, storage = np.random.default_rng(5), Storage(root=str(tmp_path))
     alone = Reference(pd.DataFrame(), None, *of_day(4, rng), None)
     record, begin = kept(load, storage, 5, of_day(5, rng)), pd.Timestamp("2024-03-09")
-    assert with_scored_since(alone, load, CHAMPION, [record], begin, storage).batches == 1
+    assert with_scored_since(alone, ModelRecords(load, storage), CHAMPION, [record], begin).batches == 1
     for champion, each in ((replace(CHAMPION, digest="b" * 64), record), (CHAMPION, replace(record, version="w"))):
-        assert with_scored_since(alone, load, champion, [each], begin, storage) is alone
+        assert with_scored_since(alone, ModelRecords(load, storage), champion, [each], begin) is alone

@@ -12,6 +12,7 @@ from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, K
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
@@ -35,7 +36,7 @@ def test_the_first_training_waits_for_as_many_batches_as_are_declared(ticks):
     ticks.batch(3)
     (request,) = ticks.tick().run_requests
     model = declared("bike")
-    version = split(model, ticks.storage, None).version
+    version = split(ModelRecords(model, ticks.storage), None).version
     assert request.run_key == f"bike/{version}/{model.training_version}/1"
     assert request.asset_selection == [
         dg.AssetKey(["bike", kind]) for kind in ("training_set", "challenger", "evaluation", "champion", "model_card")
@@ -112,7 +113,7 @@ def test_a_training_that_could_not_learn_from_what_asked_for_it_has_not_answered
     ticks.train(days_ago=2)
     for number in (4, 5):
         ticks.batch(number, drift=False, decay=True)
-    batches = split(declared("bike"), ticks.storage, None)
+    batches = split(ModelRecords(declared("bike"), ticks.storage), None)
     kept = (batches.train[:2], (*batches.train[2:], *batches.holdout))
     starved = Manifest(*kept) if what.startswith("fitted") else batches
     ticks.storage.write_document("bike", "training_set", starved.version, starved.to_dict())
@@ -133,12 +134,12 @@ def test_the_rows_of_the_champion_are_nothing_new_whatever_is_held_out(ticks):
     model, idle = declared("bike"), Runs({}, {})
     again = BatchRecord("b3", "accepted", "run", "v3", 100, 100, mark="m")
     BatchLedger(ticks.storage, "bike").put_features(again, "other features", model.features_version)
-    evidence = evidence_of(model, ticks.storage, idle)
+    evidence = evidence_of(ModelRecords(model, ticks.storage), idle)
     assert (evidence.nothing_new, evidence.outcome) == (True, "")
     changed = model.model_copy(update={"params": {"alpha": 3.0}})
-    assert not evidence_of(changed, ticks.storage, idle).nothing_new
+    assert not evidence_of(ModelRecords(changed, ticks.storage), idle).nothing_new
     ticks.batch(4)
-    assert not evidence_of(model, ticks.storage, idle).nothing_new
+    assert not evidence_of(ModelRecords(model, ticks.storage), idle).nothing_new
 
 
 def test_a_refit_has_learnt_its_holdout_and_answers_what_made_the_version_that_was_judged(ticks):
@@ -147,27 +148,27 @@ def test_a_refit_has_learnt_its_holdout_and_answers_what_made_the_version_that_w
     ticks.train(days_ago=2)
     model, idle = declared("bike"), Runs({}, {})
     known = PromotionLedger(ticks.storage, "bike").champion().as_version("bike")
-    judged = read_manifest(ticks.storage, "bike", known.data_version)
+    judged = read_manifest(ModelRecords(model, ticks.storage), known.data_version)
     everything = Manifest((*judged.train, *judged.holdout), ())
     ticks.storage.write_document("bike", "training_set", everything.version, everything.to_dict())
     tags = {**known.tags, "data_version": everything.version, **known.tags_of_refit()}
     refit = replace(known, version=2, digest="another", tags=tags)
     promote(ticks.storage, refit, by="mlops_assets", reason="better")
 
-    evidence = evidence_of(model, ticks.storage, idle)
+    evidence = evidence_of(ModelRecords(model, ticks.storage), idle)
     assert (evidence.new_batches, evidence.trained_rows) == (0, 300)
     assert evidence.cannot_train.startswith("ModelPipeline 'bike': no labelled batch is later than what the champion")
     ticks.batch(4)
     windowed = model.model_copy(update={"window": 2})
     for each in (model, windowed):
-        evidence = evidence_of(each, ticks.storage, idle)
+        evidence = evidence_of(ModelRecords(each, ticks.storage), idle)
         of_this = refit.declaration_version == each.training_version
         assert (evidence.new_batches, evidence.nothing_new) == (1, of_this)
     tags["declaration_version"] = windowed.training_version  # a window that only leaves out the oldest rows
     promote(ticks.storage, replace(refit, tags=tags), by="mlops_assets", reason="")
-    assert evidence_of(windowed, ticks.storage, idle).nothing_new
+    assert evidence_of(ModelRecords(windowed, ticks.storage), idle).nothing_new
     ticks.batch(5)
-    evidence = evidence_of(windowed, ticks.storage, idle)
+    evidence = evidence_of(ModelRecords(windowed, ticks.storage), idle)
     assert (evidence.new_batches, evidence.nothing_new, evidence.trainable_rows) == (2, False, 200)
 
 

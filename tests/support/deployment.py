@@ -11,8 +11,9 @@ import pandas as pd
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import MARK, asset_key, batches
-from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.frames import BatchFiles, latest_versions
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -63,7 +64,8 @@ class DeployedModel:
         self.name, self.pipeline, self.landing = pipeline.name, pipeline, landing
         self.instance, self.storage, self.registry = deployment.instance, deployment.storage, deployment.registry
         self.defs = dg.Definitions.merge(pipeline.build_defs(), dg.Definitions(resources=deployment.resources))
-        self.ledger = BatchLedger(self.storage, self.name)
+        self.records = ModelRecords(pipeline, self.storage)
+        self.ledger = self.records.batches
 
     def land(self, batch: str, content: pd.DataFrame) -> str:
         """Put a file into the landing folder; the key of its batch."""

@@ -10,6 +10,7 @@ from mlops_assets.assets.shared.keys import declared
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.frames import BatchFiles
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -80,7 +81,7 @@ class Ticks:
     def train(self, status="judged", verdict="promote", version=1, days_ago=0.0, run_id="run"):
         """What a finished training leaves: its manifest, its record and, if promoted, the champion's record."""
         model = declared("bike")
-        manifest = split(model, self.storage, None)
+        manifest = split(ModelRecords(model, self.storage), None)
         self.storage.write_document("bike", "training_set", manifest.version, manifest.to_dict())
         at = datetime.now(UTC) - timedelta(days=days_ago)
         known = manifest.version, model.training_version

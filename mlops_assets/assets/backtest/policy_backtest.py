@@ -27,7 +27,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.modelling.fitting.parameter_names import full_name
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
@@ -123,8 +123,9 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> dg.MaterializeResult[Any]:
-        tuned = {} if config.search == "once" else _champion_params(model, mlops_storage, mlflow_registry)
-        found = recommend(model, mlops_storage, config, tuned, context.log.info)
+        records = ModelRecords(model, mlops_storage)
+        tuned = {} if config.search == "once" else _champion_params(records, mlflow_registry)
+        found = recommend(records, config, tuned, context.log.info)
         context.log.info(f"{model.name}: {found.sentence}")
         return dg.MaterializeResult(metadata=_metadata(found))
 
@@ -146,19 +147,19 @@ def backtest_job(model: Declaration) -> Any:
 
 
 def recommend(
-    model: Declaration,
-    storage: Storage,
+    records: ModelRecords,
     config: BacktestConfig,
     tuned: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Recommended:
     """Replay the stored batches of a model and choose; `tuned` are parameters as in `Pipeline.set_params`."""
 
-    history = StoredHistory(model, storage, tuned, say)
+    model = records.model
+    history = StoredHistory(records, tuned, say)
     start = history.first(config.newest)
     if config.search == "once" and model.search is not None:
         found = history.searched(start)
-        history = StoredHistory(model, storage, params_of(found.model, model.search.space), say)
+        history = StoredHistory(records, params_of(found.model, model.search.space), say)
     arrivals = history.arrivals[start + 1 :]
     declared = model.retraining.model_dump()
     rows = int(median(each.rows for each in arrivals))
@@ -181,9 +182,10 @@ def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     return {name: known[name] for name in full if name in known}
 
 
-def _champion_params(model: Declaration, storage: Storage, registry: MlflowRegistry) -> dict[str, Any]:
+def _champion_params(records: ModelRecords, registry: MlflowRegistry) -> dict[str, Any]:
     """Return the champion's searched parameters, which come from later rows than most of the replayed ones."""
-    champion = champion_of(storage, model.name) if model.search is not None else None
+    model = records.model
+    champion = records.champion if model.search is not None else None
     if champion is None or model.search is None:
         return {}
     return params_of(registry.load(champion, model.serialization, model.trusted_types), model.search.space)

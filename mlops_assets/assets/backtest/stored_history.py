@@ -14,7 +14,6 @@ from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.gates import quality
 from mlops_assets.decisions.retraining.backtest import Arrival
 from mlops_assets.decisions.retraining.decide import duration
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fitting.estimators import build
@@ -24,12 +23,12 @@ from mlops_assets.modelling.metrics.own import is_own
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.modelling.splits import split_in_time, time_folds
-from mlops_assets.records.batches import BatchLedger, BatchRecord, batch_info
+from mlops_assets.records.batches import BatchRecord, batch_info
 from mlops_assets.records.labels import read_labels, unready
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
 from mlops_assets.records.rows import Rows, read_holdout, read_sampled, read_train
-from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     from mlops_assets.decisions.drift.batch_drift import Pair
@@ -48,16 +47,15 @@ class StoredHistory:
 
     def __init__(
         self,
-        model: Declaration,
-        storage: Storage,
+        records: ModelRecords,
         params: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._model, self._storage, self._params, self._say = model, storage, params or {}, say
-        ready = [each for each in BatchLedger(storage, model.name).all() if unready(model, each) is None]
-        self._records = [each for each in ready if each.labelled]
+        self._kept, self._model, self._params, self._say = records, records.model, params or {}, say
+        ready = [batch for batch in records.batches.all() if unready(self._model, batch) is None]
+        self._records = [batch for batch in ready if batch.labelled]
         self._infos = tuple(batch_info(each) for each in self._records)
-        self.arrivals: Sequence[Arrival] = _arrivals(model, storage, self._records)
+        self.arrivals: Sequence[Arrival] = _arrivals(records, self._records)
         self._fits: dict[tuple[str, ...], tuple[Any, float]] = {}
         self._manifest, self._metrics = cache(self._split), cache(self._measures)
         self._rows = lru_cache(maxsize=16)(self._read_rows)
@@ -100,7 +98,7 @@ class StoredHistory:
         """Return the declared search, made once on the training set as of a position."""
         from mlops_assets.modelling.fitting.search import search
 
-        rows, wanted = read_train(self._storage, self._model, self._manifest(position)), self._model.search
+        rows, wanted = read_train(self._kept, self._manifest(position)), self._model.search
         if wanted is None:
             raise TrainingError(f"{self._model.name} declares no search: choose search: off")
         folds = time_folds(rows.batch, wanted.folds)
@@ -122,7 +120,7 @@ class StoredHistory:
 
         declared, rule, record = self._model, self._model.drift, self._records[batch]
         frame, times = self._reference(model)
-        X, about = read_sampled(self._storage, declared, record)
+        X, about = read_sampled(self._kept, record)
         near = sum(self.arrivals[batch].came - each.came < _span(rule.period) for each in self.arrivals[: batch + 1])
         found = drift(
             frame,
@@ -210,7 +208,7 @@ class StoredHistory:
         manifest = self._manifest(model)
         trained_on = tuple(each.key for each in manifest.train)
         if trained_on not in self._fits:
-            rows, begin, fitted = read_train(self._storage, self._model, manifest), time.perf_counter(), None
+            rows, begin, fitted = read_train(self._kept, manifest), time.perf_counter(), None
             try:
                 fitted = fit(self._pipeline(rows), rows.X, rows.y)
             except TrainingError as error:  # such as no label known in time: in production nothing is promoted then
@@ -228,7 +226,7 @@ class StoredHistory:
 
     def _judged_on(self, model: int) -> Rows:
 
-        return read_holdout(self._storage, self._model, Manifest((), self._manifest(model).holdout))
+        return read_holdout(self._kept, Manifest((), self._manifest(model).holdout))
 
     def _holdout(self, model: int) -> "np.ndarray":
         return self._judged_on(model).y.to_numpy()
@@ -240,14 +238,14 @@ class StoredHistory:
 
     def _read_rows(self, batch: int) -> Rows:
 
-        return read_holdout(self._storage, self._model, Manifest((), (self._infos[batch],)))
+        return read_holdout(self._kept, Manifest((), (self._infos[batch],)))
 
     def _predict(self, model: int, batch: int) -> "Predictions":
 
         return predict(self._fitted(model)[0], self._rows(batch).X)
 
     def _read_reference(self, model: int) -> "tuple[pd.DataFrame, pd.Series | None]":
-        return reference_rows(self._model, read_train(self._storage, self._model, self._manifest(model)))
+        return reference_rows(self._model, read_train(self._kept, self._manifest(model)))
 
 
 def as_loss(metric: "Metric", value: float) -> float:
@@ -261,28 +259,29 @@ def as_loss(metric: "Metric", value: float) -> float:
     return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
 
 
-def _arrivals(model: Declaration, storage: Storage, records: Sequence[BatchRecord]) -> "list[Arrival]":
+def _arrivals(records: ModelRecords, batches: Sequence[BatchRecord]) -> "list[Arrival]":
     """Return when batches came: with their last row; without `time`, 30 days apart."""
 
     found: list[Arrival] = []
-    came = (datetime.min if model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
-    for record in records:
-        ended = _utc(record.end) if record.end and model.time else came + _TIMELESS
+    came = (datetime.min if records.model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
+    for record in batches:
+        ended = _utc(record.end) if record.end and records.model.time else came + _TIMELESS
         came = max(ended, came + timedelta.resolution)
-        found.append(Arrival(record.batch, record.labelled, came, max(came, _known(model, storage, record) or came)))
+        found.append(Arrival(record.batch, record.labelled, came, max(came, _known(records, record) or came)))
     return found
 
 
-def _known(model: Declaration, storage: Storage, record: BatchRecord) -> datetime | None:
+def _known(records: ModelRecords, record: BatchRecord) -> datetime | None:
     """Return when `label_share` of a batch's labels were known; None if unrecorded: they count as known at once."""
 
+    model = records.model
     if model.known_at is None:
         return None
     if record.labels is None:
-        frame = storage.read_frame(model.name, "dataset", record.batch, str(record.version), [model.known_at])
+        frame = records.read_frame("dataset", record.batch, str(record.version), [model.known_at])
         at = moments(frame[model.known_at])
     else:
-        at = read_labels(storage, model.name, record.batch, record.labels)[KNOWN_AT]
+        at = read_labels(records, record.batch, record.labels)[KNOWN_AT]
     at = at.dropna().sort_values()
     needed = min(int(model.label_share * record.rows), len(at)) - 1
     return None if at.empty else _utc(at.iloc[max(needed, 0)].isoformat())

@@ -1,24 +1,23 @@
 """How sure a drift alarm of a batch must be for a model's false alarms to stay within the declared number."""
 
 from mlops_assets.decisions.drift.error_budget import Level, allowed_level
-from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger, BatchRecord
-from mlops_assets.records.reports import BatchReports
-from mlops_assets.resources.storage import Storage
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 
 
-def alarm_level(model: Declaration, record: BatchRecord, storage: Storage) -> "Level":
+def alarm_level(records: ModelRecords, record: BatchRecord) -> "Level":
     """Return the level of a batch, from the number of batches and of alarms in the period up to it.
 
     A batch is placed in time by its rows; a batch without a time, by its scoring.
     """
 
-    reports = BatchReports(storage, model.name)
+    model = records.model
+    reports = records.reports
     drift, scored = reports.all("drift"), reports.all("predictions")
     moments = {
         each.batch: pd.Timestamp(each.start or scored[each.batch].at).tz_localize(None)
-        for each in BatchLedger(storage, model.name).all()
+        for each in records.batches.all()
         if each.status == "accepted" and (each.start or each.batch in scored)
     }
     newest = max(moments.values(), default=pd.Timestamp(0))

@@ -28,7 +28,7 @@ from mlops_assets.records.column_kinds import (
 )
 from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.labels import refresh_labels
-from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.judges import judged_by
@@ -75,26 +75,26 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
     def dataset(
         context: dg.AssetExecutionContext, mlops_storage: Storage, great_expectations: GreatExpectations
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        records = ModelRecords(model, mlops_storage)
         batch = context.partition_key
-        frame, outcomes = validated(model, suite, batch, mlops_storage, great_expectations, context)
-        accepted, outcomes = _take_in(model, batch, frame, outcomes, mlops_storage, context)
+        frame, outcomes = validated(records, suite, batch, great_expectations, context)
+        accepted, outcomes = _take_in(records, batch, frame, outcomes, context)
         yield from (check_result(outcome, key) for outcome in outcomes)
         if refused := reasons(outcomes):
-            _reject(model, batch, frame, refused, mlops_storage, context)
+            _reject(records, batch, frame, refused, context)
             raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(refused), allow_retries=False)
         if accepted is not None:
             yield accepted
-            suite.infer(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+            suite.infer(records, context.log)
 
     return dataset
 
 
 def _take_in(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     frame: "pd.DataFrame | None",
     outcomes: list[CheckOutcome],
-    storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> tuple[dg.MaterializeResult[Any] | None, list[CheckOutcome]]:
     """Store and record a batch that passed; return what to show of it, None if its rows are not used.
@@ -104,22 +104,22 @@ def _take_in(
 
     if frame is None or reasons(outcomes):
         return None, outcomes
-    version, ledger = data_version(frame), BatchLedger(storage, model.name)
+    version, ledger = data_version(frame), records.batches
     if _is_duplicate(batch, version, len(frame), ledger, context):
         return None, outcomes
-    if _nothing_new(model, batch, version, storage, context):
+    if _nothing_new(records, batch, version, context):
         return None, outcomes
-    conflicts = _accept(model, batch, version, frame, storage, context)
+    conflicts = _accept(records, batch, version, frame, context)
     if conflicts:
         said = f"another batch was accepted at the same time: {'; '.join(conflicts)}"
         conflict = CheckOutcome("dtypes", False, said)
         return None, [conflict if outcome.name == "dtypes" else outcome for outcome in outcomes]
     if _is_duplicate(batch, version, len(frame), ledger, context):  # another run recorded the same rows meanwhile
         return None, outcomes
-    if model.outcomes:
-        refresh_labels(model, storage, [batch])
+    if records.model.outcomes:
+        refresh_labels(records, [batch])
     hints = [each.message for each in outcomes if each.name in FIRST_LOOK and not each.passed]
-    return _shown(model, batch, version, frame, storage, hints), outcomes
+    return _shown(records, batch, version, frame, hints), outcomes
 
 
 def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
@@ -130,11 +130,10 @@ def _suite_specs(model: str, suite: Suite) -> list[dg.AssetCheckSpec]:
 
 
 def _reject(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     frame: "pd.DataFrame | None",
     refused: list[str],
-    storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why the batch is rejected, and keep its rows apart for a person to look at."""
@@ -142,11 +141,11 @@ def _reject(
     rows, version = 0, None
     if frame is not None:
         rows, version = len(frame), data_version(frame)
-        storage.write_frame(model.name, "rejected", batch, version, as_texts(frame))
-    ledger = BatchLedger(storage, model.name)
+        records.write_frame("rejected", batch, version, as_texts(frame))
+    ledger = records.batches
     mark = _mark(context, ledger.get(batch))
     # Use the sensor's own value if a sensor asked: with a newer one the sensor would request the batch for ever.
-    judges = context.run.tags.get(JUDGED_BY) or judged_by(model, learnt_anew(storage, model.name))
+    judges = context.run.tags.get(JUDGED_BY) or judged_by(records.model, learnt_anew(records))
     record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
     ledger.put(replace(record, judged_by=judges))
     # Checks show the newest batch only; the observation stays with the asset's events.
@@ -154,13 +153,11 @@ def _reject(
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
 
 
-def _nothing_new(
-    model: Declaration, batch: str, version: str, storage: Storage, context: dg.AssetExecutionContext
-) -> bool:
+def _nothing_new(records: ModelRecords, batch: str, version: str, context: dg.AssetExecutionContext) -> bool:
     """Return whether a sensor requested rows that are fully processed; if so, record the new mark of the source."""
-    ledger = BatchLedger(storage, model.name)
+    ledger = records.batches
     before = ledger.get(batch)
-    if MARK not in context.run.tags or before is None or not _taken_in(model, before, version, storage):
+    if MARK not in context.run.tags or before is None or not _taken_in(records, before, version):
         return False
     context.log.info(f"batch {batch!r} holds the rows that were taken in before: nothing is left to be done for it")
     ledger.put(replace(before, mark=_mark(context, before)))
@@ -184,26 +181,26 @@ def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, cont
 
 
 def _accept(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     version: str,
     frame: "pd.DataFrame",
-    storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> list[str]:
     """Store the rows; record them and their kinds, or return conflicts with a batch accepted since the validation."""
 
-    keep_frame(storage, model.name, "dataset", batch, version, frame)
+    model = records.model
+    keep_frame(records.storage, model.name, "dataset", batch, version, frame)
     start, end = _span(model, frame)
-    ledger = BatchLedger(storage, model.name)
+    ledger = records.batches
     before = ledger.get(batch)
     record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), _labelled(model, frame), start, end)
     record = replace(record, mark=_mark(context, before))
     if before is not None and before.version == version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)
     while True:
-        read = stored_dataset(storage, model.name)
-        learnt, revision = kinds_and_revision(storage, model.name, batch, DATASET, read)
+        read = stored_dataset(records)
+        learnt, revision = kinds_and_revision(records, batch, DATASET, read)
         schema = judged_columns(model, schema_of(frame, batch))
         if learnt is not None:
             learnt = judged_columns(model, learnt)
@@ -211,17 +208,18 @@ def _accept(
                 return conflicts
             schema = learnt.merged(schema)
         try:
-            with store_of(storage).transaction() as transaction:
+            with store_of(records.storage).transaction() as transaction:
                 ledger.put_in(transaction, record)
-                record_kinds_in(transaction, storage, model.name, DATASET, schema, expected=revision)
+                record_kinds_in(transaction, records, DATASET, schema, expected=revision)
             return []
         except StaleRecordError:  # another batch changed the kinds meanwhile: check this batch against them
             continue
 
 
 def _shown(
-    model: Declaration, batch: str, version: str, frame: "pd.DataFrame", storage: Storage, hints: list[str]
+    records: ModelRecords, batch: str, version: str, frame: "pd.DataFrame", hints: list[str]
 ) -> dg.MaterializeResult[Any]:
+    model = records.model
     start, end = _span(model, frame)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
@@ -229,7 +227,7 @@ def _shown(
             **metadata(_facts(frame, _labelled(model, frame), start, end)),
             **metadata({"hints": "\n".join(hints) or None}),
             **drawn("preview", lambda: preview(frame)),
-            "path": dg.MetadataValue.path(storage.frame_path(model.name, "dataset", batch, version)),
+            "path": dg.MetadataValue.path(records.storage.frame_path(model.name, "dataset", batch, version)),
             "dagster/row_count": len(frame),
             "dagster/column_schema": column_schema(frame, _roles(model)),
         },
@@ -247,13 +245,13 @@ def _labelled(model: Declaration, frame: "pd.DataFrame") -> int:
     return 0 if model.outcomes else int(frame[model.target].notna().sum())
 
 
-def _taken_in(model: Declaration, record: BatchRecord, version: str, storage: Storage) -> bool:
+def _taken_in(records: ModelRecords, record: BatchRecord, version: str) -> bool:
     """Return whether all that a run would do with these rows is done."""
     if (record.status, record.version) != ("accepted", version):
         return False
-    reports = BatchReports(storage, model.name)
+    reports = records.reports
     found = (reports.get("predictions", record.batch), reports.get("drift", record.batch))
-    return not outstanding(record, model.features_version, *found, reports.get("performance", record.batch))
+    return not outstanding(record, records.model.features_version, *found, reports.get("performance", record.batch))
 
 
 def _mark(context: dg.AssetExecutionContext, before: BatchRecord | None) -> str:

@@ -17,10 +17,9 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.records.batches import BatchLedger, BatchRecord
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import Reference, keep_scores, read_reference, with_scored_since
-from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.rows import read_sampled
 from mlops_assets.resources.evidently_pages import drift_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -54,23 +53,24 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
     def drift(
         context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
-        note = partial(record_report, context, mlops_storage, model, "drift", record)
-        champion = champion_of(mlops_storage, model.name)
+        records = ModelRecords(model, mlops_storage)
+        record = records.batches.accepted(context.partition_key)
+        note = partial(record_report, context, records, "drift", record)
+        champion = records.champion
         if champion is None:
             why = f"{model.name} has no champion yet: nothing to hold {record.batch!r} against"
             context.log.info(why)
             note(None, "no champion", why)
             yield check_result(unknown("no_drift", "there is no champion yet to hold the batch against"), key)
             return
-        reference = read_reference(model, champion, mlops_storage)
-        X, about = read_sampled(mlops_storage, model, record)
-        level = alarm_level(model, record, mlops_storage)
+        reference = read_reference(records, champion)
+        X, about = read_sampled(records, record)
+        level = alarm_level(records, record)
         said = _said(model, champion, X, mlflow_registry)
         if model.drift.season and model.time and said is not None:
-            keep_scores(model, champion, record, said, about[model.time], mlops_storage)
-            calm = _calm(model, champion, record, mlops_storage)
-            reference = with_scored_since(reference, model, champion, calm, about[model.time].min(), mlops_storage)
+            keep_scores(records, champion, record, said, about[model.time])
+            calm = _calm(records, champion, record)
+            reference = with_scored_since(reference, records, champion, calm, about[model.time].min())
         report = _judge(model, reference, X, about, said, level)
         outcome = _drift_check(report)
         figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
@@ -126,10 +126,10 @@ def _judge(
     )
 
 
-def _calm(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> "Iterator[BatchRecord]":
+def _calm(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> "Iterator[BatchRecord]":
     """Yield the other batches that this champion scored and that did not drift."""
-    reports = BatchReports(storage, model.name).all("drift")
-    for each in BatchLedger(storage, model.name).all():
+    reports = records.reports.all("drift")
+    for each in records.batches.all():
         found = reports.get(each.batch)
         if found is None or each.batch == record.batch or each.status != "accepted":
             continue

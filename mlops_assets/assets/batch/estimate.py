@@ -6,17 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_assets.assets.shared.metadata import metadata, table
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_holdout, read_manifest
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.keys import natural_order
 
 _FOLDER = "estimates"
@@ -54,16 +53,16 @@ class BatchEstimate:
 
 
 def estimate_unseen(
-    model: Declaration,
+    records: ModelRecords,
     champion: ModelVersion,
     record: BatchRecord,
     X: "pd.DataFrame",
-    storage: Storage,
     registry: MlflowRegistry,
 ) -> BatchEstimate | str:
     """Return and store the estimate for a batch whose labels are not in, or why there is none ("" for regression)."""
 
-    kept = _kept(model, champion, record, storage)
+    model = records.model
+    kept = _kept(records, champion, record)
     if kept is not None:
         return kept
     try:  # an estimate is an extra: the batch waits for its labels either way, and must not fail
@@ -72,22 +71,21 @@ def estimate_unseen(
 
         def of_holdout() -> "tuple[pd.Series, Predictions]":
             judged = champion.judged
-            holdout = read_holdout(storage, model, read_manifest(storage, model.name, judged.data_version))
+            holdout = read_holdout(records, read_manifest(records, judged.data_version))
             had = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
             return holdout.y, predict(had, holdout.X)
 
-        return estimate_scored(model, champion, record, of_holdout, said, storage)
+        return estimate_scored(records, champion, record, of_holdout, said)
     except MlopsAssetsError as error:
         return str(error)
 
 
 def estimate_scored(
-    model: Declaration,
+    records: ModelRecords,
     champion: ModelVersion,
     record: BatchRecord,
     of_holdout: "Callable[[], tuple[pd.Series, Predictions]]",
     said: "Predictions",
-    storage: Storage,
 ) -> BatchEstimate | str:
     """Return and store the estimate for a batch that is scored already, as `estimate_unseen`; its labels are not used.
 
@@ -97,50 +95,48 @@ def estimate_scored(
 
     if said.classes is None:
         return ""
-    kept = _kept(model, champion, record, storage)
+    kept = _kept(records, champion, record)
     if kept is not None:
         return kept
-    metric = estimated_metric(model.metrics, len(said.classes))
+    metric = estimated_metric(records.model.metrics, len(said.classes))
     y, unseen = of_holdout()
     found = estimate(metric, y.to_numpy(), unseen, said)
     if found.note:
         return found.note
     about = (record.batch, record.content, champion.version)
     made = BatchEstimate(*about, metric, found.value, found.low, found.high, found.rows, found.calibrated_on)
-    _keep(model, made, storage)
+    _keep(records, made)
     return made
 
 
-def realise(
-    model: Declaration, made: BatchEstimate, y: "pd.Series", said: "Predictions", storage: Storage
-) -> BatchEstimate:
+def realise(records: ModelRecords, made: BatchEstimate, y: "pd.Series", said: "Predictions") -> BatchEstimate:
     """Store the metric on the labelled rows beside its estimate."""
 
     value = float(metric(made.metric).function(y.to_numpy(), said))
     known = replace(made, realised=value if math.isfinite(value) else None)
     if known != made:
-        _keep(model, known, storage)
+        _keep(records, known)
     return known
 
 
-def estimate_metadata(model: Declaration, made: BatchEstimate | str, storage: Storage) -> dict[str, Any]:
+def estimate_metadata(records: ModelRecords, made: BatchEstimate | str) -> dict[str, Any]:
     """Return figures, a sentence, and the last estimates beside realised values; the reason if there is no estimate."""
     if isinstance(made, str):
         return metadata({"estimated_without_labels": f"no estimate: {made}"}) if made else {}
-    past = _up_to(model, made, storage)
+    past = _up_to(records, made)
     return {
-        **metadata({**made.figures(), "estimated_without_labels": estimate_sentence(model, made, storage)}),
+        **metadata({**made.figures(), "estimated_without_labels": estimate_sentence(records, made)}),
         "estimates": table(_row(each) for each in reversed(past[-_SHOWN:])),
     }
 
 
-def estimate_sentence(model: Declaration, made: BatchEstimate, storage: Storage) -> str:
+def estimate_sentence(records: ModelRecords, made: BatchEstimate) -> str:
     """Return the estimate in words, with its basis and how earlier estimates turned out."""
     from mlops_assets.decisions.performance.estimated import coverage, relied_on
 
     known = [
         (each.low, each.high, each.realised)
-        for each in _up_to(model, made, storage)
+        for each in _up_to(records, made)
         if each.realised is not None and each.batch != made.batch
     ]
     warned = "" if relied_on(known) else ", not to be relied on"
@@ -165,27 +161,27 @@ def _row(made: BatchEstimate) -> Mapping[str, Any]:
     }
 
 
-def _up_to(model: Declaration, made: BatchEstimate, storage: Storage) -> Sequence[BatchEstimate]:
+def _up_to(records: ModelRecords, made: BatchEstimate) -> Sequence[BatchEstimate]:
     """Return all estimates of the same metric, of any champion, up to this batch, which is the last."""
 
-    kept = _estimates(storage, model.name).all().values()
+    kept = _estimates(records).all().values()
     before = [
         each for each in kept if each.metric == made.metric and natural_order(each.batch) < natural_order(made.batch)
     ]
     return [*sorted(before, key=lambda each: natural_order(each.batch)), made]
 
 
-def _kept(model: Declaration, champion: ModelVersion, record: BatchRecord, storage: Storage) -> BatchEstimate | None:
+def _kept(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> BatchEstimate | None:
     """Return the stored estimate of these rows for this champion, perhaps made before their labels were in."""
-    made = _estimates(storage, model.name).get(record.batch)
+    made = _estimates(records).get(record.batch)
     if made is None or (made.content, made.model_version) != (record.content, champion.version):
         return None
     return made
 
 
-def _keep(model: Declaration, made: BatchEstimate, storage: Storage) -> None:
-    _estimates(storage, model.name).put(made.batch, made)
+def _keep(records: ModelRecords, made: BatchEstimate) -> None:
+    _estimates(records).put(made.batch, made)
 
 
-def _estimates(storage: Storage, model: str) -> Records[BatchEstimate]:
-    return Records(storage, model, "estimates", BatchEstimate)
+def _estimates(records: ModelRecords) -> Records[BatchEstimate]:
+    return records.of("estimates", BatchEstimate)

@@ -11,11 +11,10 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.planned_checks import plan, planned_earlier
-from mlops_assets.resources.storage import Storage
 from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite, write_suite
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Suite:
     def _in_force(self) -> tuple[Expectation, ...]:
         return from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
 
-    def infer(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> None:
+    def infer(self, records: ModelRecords, log: "logging.Logger") -> None:
         """Write the suite file if there is none and enough batches are accepted.
 
         An inferred file that nobody edited is written again once a batch that it was inferred from has other rows.
@@ -92,51 +91,50 @@ class Suite:
         if path is None:
             return
         if not path.exists():
-            self._write(path, ledger, storage, log)
-        elif inferred := _unedited(path, self.model.name, storage):
-            known = ledger.records()
+            self._write(path, records, log)
+        elif inferred := _unedited(path, records):
+            known = records.batches.records()
             if any(batch not in known or known[batch].version != version for batch, version in inferred.items()):
-                self.infer_anew(ledger, storage, log)
+                self.infer_anew(records, log)
 
-    def infer_anew(self, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> str:
+    def infer_anew(self, records: ModelRecords, log: "logging.Logger") -> str:
         """Infer the suite from the accepted batches unless a person edited it; return what was done, for people."""
         path = self.model.suite_path()
         if path is None:
             return "there is no suite file to infer"
         if path.exists():
-            if not _unedited(path, self.model.name, storage):
+            if not _unedited(path, records):
                 return f"{path} stays as it is: it was edited, or not inferred here; remove it to have it inferred anew"
             path.unlink()
-        number = self._write(path, ledger, storage, log)
+        number = self._write(path, records, log)
         return (
             f"{number} expectations are inferred anew" if number else f"{path} is written once 3 batches are accepted"
         )
 
-    def _write(self, path: Path, ledger: BatchLedger, storage: Storage, log: "logging.Logger") -> int:
+    def _write(self, path: Path, records: ModelRecords, log: "logging.Logger") -> int:
         """Write the inferred expectations and return their number; 0 if too few batches are accepted."""
-        accepted = [record for record in ledger.all() if record.status == "accepted"]
+        accepted = [record for record in records.batches.all() if record.status == "accepted"]
         if len(accepted) < _INFER_FROM:
             return 0
-        name = self.model.name
-        frames = [storage.read_frame(name, "dataset", record.batch, str(record.version)) for record in accepted]
-        kept = [name for name in self.model.drop if name in (*self.model.key, self.model.time)]
-        dropped = [name for name in self.model.drop if name not in kept]  # may hold anything in a later batch
-        frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         model = self.model
+        frames = [records.read_frame("dataset", record.batch, str(record.version)) for record in accepted]
+        # What is dropped may hold anything in a later batch.
+        dropped = [name for name in model.drop if name not in (*model.key, model.time)]
+        frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
-        write_suite(path, name, inferred)
+        write_suite(path, model.name, inferred)
         batches = {record.batch: str(record.version) for record in accepted}
-        _inferred(storage, name).put(_KEY, InferredSuite(_file_digest(path), batches))
+        _inferred(records).put(_KEY, InferredSuite(_file_digest(path), batches))
         log.info(
-            f"{name}: wrote {len(inferred)} expectations to {path}; "
+            f"{model.name}: wrote {len(inferred)} expectations to {path}; "
             "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
         )
         return len(inferred)
 
 
-def _unedited(path: Path, model: str, storage: Storage) -> dict[str, str]:
+def _unedited(path: Path, records: ModelRecords) -> dict[str, str]:
     """Return the batches, with versions, that the file was inferred from; empty if it is not as inferred."""
-    recorded = _inferred(storage, model).sound(_KEY)
+    recorded = _inferred(records).sound(_KEY)
     if recorded is None or recorded.digest != _file_digest(path):
         return {}
     return dict(recorded.batches)
@@ -150,8 +148,8 @@ class InferredSuite:
     batches: Mapping[str, str]
 
 
-def _inferred(storage: Storage, model: str) -> Records[InferredSuite]:
-    return Records(storage, model, "inferred_suites", InferredSuite)
+def _inferred(records: ModelRecords) -> Records[InferredSuite]:
+    return records.of("inferred_suites", InferredSuite)
 
 
 def _file_digest(path: Path) -> str:

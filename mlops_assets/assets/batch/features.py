@@ -16,6 +16,7 @@ from mlops_assets.modelling.features import compute, looks_ahead
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
 from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.times import parse_times
@@ -46,15 +47,16 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
 
-        ledger = BatchLedger(mlops_storage, model.name)
+        records = ModelRecords(model, mlops_storage)
+        ledger = records.batches
         record = ledger.accepted(context.partition_key)
-        batch = mlops_storage.read_frame(model.name, "dataset", record.batch, str(record.version))
-        history = earlier_rows(model, batch, record, ledger, mlops_storage)
+        batch = records.read_frame("dataset", record.batch, str(record.version))
+        history = earlier_rows(records, batch, record, ledger)
         computed = compute(model.features, batch, history, model.not_features)
-        learnt = learnt_kinds(model, record.batch, mlops_storage)
+        learnt = learnt_kinds(records, record.batch)
         table = known_features(model, computed, learnt)
         outcomes = [
-            _columns(model, record.batch, table, learnt, mlops_storage, sorted({*computed} - {*table})),
+            _columns(records, record.batch, table, learnt, sorted({*computed} - {*table})),
             _leak(model, batch, history),
         ]
         yield from (check_result(outcome, key) for outcome in outcomes)
@@ -89,16 +91,17 @@ def _described(model: Declaration) -> str:
 
 
 def earlier_rows(
-    model: Declaration, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger, storage: Storage
+    records: ModelRecords, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger
 ) -> "pd.DataFrame":
     """Return rows of accepted batches within the lookback, earlier than the first row of this batch."""
 
+    model = records.model
     if not (model.lookback and model.time):
         return batch.iloc[:0]
     first = batch[model.time].min()
     since = first - pd.Timedelta(model.lookback)
     earlier = [
-        storage.read_frame(model.name, "dataset", other.batch, str(other.version))
+        records.read_frame("dataset", other.batch, str(other.version))
         for other in ledger.all()
         if other.batch != record.batch
         and other.status == "accepted"
@@ -134,22 +137,22 @@ def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | 
     return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
 
 
-def learnt_kinds(model: Declaration, batch: str, storage: Storage) -> "Schema | None":
+def learnt_kinds(records: ModelRecords, batch: str) -> "Schema | None":
     """Return the kinds that the features of a batch are checked against; None for the first batch of a declaration."""
-    read = stored_features(storage, model.name, model.features_version)
-    return kinds_for(storage, model.name, batch, of_features(model.features_version), read)
+    read = stored_features(records, records.model.features_version)
+    return kinds_for(records, batch, of_features(records.model.features_version), read)
 
 
 def _columns(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     table: "pd.DataFrame",
     learnt: "Schema | None",
-    storage: Storage,
     left_out: list[str],
 ) -> CheckOutcome:
     """Check the features against the schema of this declaration, which its first batch sets; record the schema."""
 
+    model = records.model
     found = schema_of(table, batch)
     place = of_features(model.features_version)
     expected = learnt or found
@@ -167,7 +170,7 @@ def _columns(
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:
         both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
-        record_kinds(storage, model.name, place, both.merged(found))
+        record_kinds(records, place, both.merged(found))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
     if left_out:
         message += f"; left out, as the first batch lacked it: {listed(left_out)}. Declare it `optional` to use it"

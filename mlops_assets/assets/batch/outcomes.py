@@ -14,11 +14,12 @@ from mlops_assets.assets.shared.metadata import check_result, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.column_kinds import DATASET, OUTCOMES, record_kinds, recorded_kinds
 from mlops_assets.records.frames import keep_frame
-from mlops_assets.records.labels import OutcomesLedger, OutcomesRecord, refresh_labels
+from mlops_assets.records.labels import refresh_labels
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched, outcome_checks, tidy
+from mlops_assets.records.outcomes import OutcomesRecord
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.schema import Schema, kind_of, schema_of
@@ -62,30 +63,32 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
     def outcomes(
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        records = ModelRecords(model, mlops_storage)
         batch = context.partition_key
-        frame, schema, checked = _validated(model, batch, mlops_storage, context)
+        frame, schema, checked = _validated(records, batch, context)
         yield from (check_result(outcome, key) for outcome in checked)
         if refused := reasons(checked):
-            _reject(model, batch, frame, refused, mlops_storage, context)
+            _reject(records, batch, frame, refused, context)
             raise dg.Failure(
                 f"{model.name}: outcomes {batch!r} are rejected. " + "; ".join(refused), allow_retries=False
             )
         assert frame is not None  # unreadable outcomes are refused above
-        yield from _accept(model, batch, frame, schema, mlops_storage, context)
+        yield from _accept(records, batch, frame, schema, context)
 
     return outcomes
 
 
 def _validated(
-    model: Declaration, batch: str, storage: Storage, context: dg.AssetExecutionContext
+    records: ModelRecords, batch: str, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
     """Return the batch (None if unreadable), the kinds that its columns must hold, and the outcome of each check."""
 
+    model = records.model
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
     assert model.outcomes is not None
     outcomes = model.outcomes
-    rows, earlier = (recorded_kinds(storage, model.name, place) or Schema({}) for place in (DATASET, OUTCOMES))
+    rows, earlier = (recorded_kinds(records, place) or Schema({}) for place in (DATASET, OUTCOMES))
     of_key = {name: kind for name, kind in rows.columns.items() if name in model.key}
     schema = Schema({**earlier.columns, **of_key})
     named = {*model.key, model.target, model.known_at}
@@ -107,11 +110,10 @@ def _validated(
 
 
 def _reject(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     frame: "pd.DataFrame | None",
     refused: list[str],
-    storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> None:
     """Record why, and keep the rows apart for a person to look at; the batch's earlier labels no longer count."""
@@ -119,31 +121,31 @@ def _reject(
     rows, version = 0, None
     if frame is not None:
         rows, version = len(frame), data_version(frame)
-        storage.write_frame(model.name, "rejected_outcomes", batch, version, as_texts(frame))
+        records.write_frame("rejected_outcomes", batch, version, as_texts(frame))
     record = OutcomesRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused))
-    _record_and_refresh(model, record, storage, context)
+    _record_and_refresh(records, record, context)
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
 
 
 def _accept(
-    model: Declaration,
+    records: ModelRecords,
     batch: str,
     frame: "pd.DataFrame",
     schema: "Schema",
-    storage: Storage,
     context: dg.AssetExecutionContext,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
 
+    model = records.model
     found = schema_of(frame[[*model.key, model.target]])
     kinds = Schema({**found.columns, **{k: v for k, v in schema.columns.items() if v != "null"}})
-    record_kinds(storage, model.name, OUTCOMES, kinds)
+    record_kinds(records, OUTCOMES, kinds)
     labels = tidy(frame, kinds, model.key, model.target, model.known_at)
     version = data_version(labels)
-    path = keep_frame(storage, model.name, "outcomes", batch, version, labels)
+    path = keep_frame(records.storage, model.name, "outcomes", batch, version, labels)
     record = OutcomesRecord(batch, "accepted", context.run_id, version, len(labels))
-    changed = _record_and_refresh(model, record, storage, context)
-    matched, batches, unmatched, problems = _matches(model, labels, storage)
+    changed = _record_and_refresh(records, record, context)
+    matched, batches, unmatched, problems = _matches(records, labels)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
@@ -165,19 +167,17 @@ def _accept(
     yield check_result(_matching(len(labels), matched, batches, unmatched, problems), context.asset_key)
 
 
-def _record_and_refresh(
-    model: Declaration, record: OutcomesRecord, storage: Storage, context: dg.AssetExecutionContext
-) -> list[str]:
+def _record_and_refresh(records: ModelRecords, record: OutcomesRecord, context: dg.AssetExecutionContext) -> list[str]:
     """Record a batch of outcomes, then update the labels of the rows; return the batches whose labels changed.
 
     The mark is recorded last: without it the batch counts as not taken in, so a run that dies in between is requested
     again.
     """
-    ledger = OutcomesLedger(storage, model.name)
+    ledger = records.outcomes
     before = ledger.get(record.batch)
     ledger.put(record)
-    changed = refresh_labels(model, storage)
-    context.log.info(f"{model.name}: outcomes {record.batch!r} are {record.status}; labels changed in {len(changed)}")
+    changed = refresh_labels(records)
+    context.log.info(f"{records.name}: outcomes {record.batch!r} are {record.status}; labels changed in {len(changed)}")
     # A manual run has no mark: the recorded one stays, else the sensor would request the batch again at every tick.
     mark = context.run.tags.get(MARK) or (before.mark if before is not None else "")
     if ledger.get(record.batch) == record:  # else another run has taken the batch in meanwhile, and records its mark
@@ -185,15 +185,16 @@ def _record_and_refresh(
     return changed
 
 
-def _matches(model: Declaration, labels: "pd.DataFrame", storage: Storage) -> tuple[int, int, int, list[str]]:
+def _matches(records: ModelRecords, labels: "pd.DataFrame") -> tuple[int, int, int, list[str]]:
     """Return the numbers of rows and batches that these labels match, of keys without a row, and the problems."""
 
+    model = records.model
     rows, batches, problems = 0, 0, []
     waiting = labels[model.key].drop_duplicates(ignore_index=True)
-    for record in BatchLedger(storage, model.name).all():
+    for record in records.batches.all():
         if record.status != "accepted" or labels.empty:
             continue
-        keys = storage.read_frame(model.name, "dataset", record.batch, str(record.version), model.key)
+        keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
         kinds = {name: kind_of(keys[name]) for name in model.key}
         try:
             count, found = matched(as_keys(keys, kinds), as_keys(labels, kinds))

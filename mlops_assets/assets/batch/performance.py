@@ -28,9 +28,9 @@ from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem
-from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unusable_outcomes
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import next_label_at, read_labelled
 from mlops_assets.resources.evidently_pages import PREDICTION, TARGET, performance_page
@@ -62,36 +62,37 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
     def performance(
         context: dg.AssetExecutionContext, config: PageConfig, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
-        champion = champion_of(mlops_storage, model.name)
+        records = ModelRecords(model, mlops_storage)
+        record = records.batches.accepted(context.partition_key)
+        champion = records.champion
         if champion is None:
             reason = "there is no champion yet to be measured"
-            record_report(context, mlops_storage, model, KIND, record, None, "no champion", reason)
+            record_report(context, records, KIND, record, None, "no champion", reason)
             yield check_result(unknown("no_decay", reason), key)
             return
-        X, y = read_labelled(mlops_storage, model, record)
-        again_at = next_label_at(mlops_storage, model, record)
+        X, y = read_labelled(records, record)
+        again_at = next_label_at(records, record)
         labelled = y.notna().to_numpy()
         share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
-        insufficient = _insufficient(model, record, int(labelled.sum()), mlops_storage)
+        insufficient = _insufficient(records, record, int(labelled.sum()))
         if insufficient is not None:
-            made = estimate_unseen(model, champion, record, X, mlops_storage, mlflow_registry)
+            made = estimate_unseen(records, champion, record, X, mlflow_registry)
             figures, said = {**share, **_figures(made)}, ("insufficient labels", insufficient)
-            record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
-            estimated = estimate_metadata(model, made, mlops_storage)
+            record_report(context, records, KIND, record, champion.version, *said, figures, again_at)
+            estimated = estimate_metadata(records, made)
             yield dg.MaterializeResult(metadata={**_waiting_metadata(champion, insufficient, share), **estimated})
-            yield check_result(unknown("no_decay", _with_estimate(model, insufficient, made, mlops_storage)), key)
+            yield check_result(unknown("no_decay", _with_estimate(records, insufficient, made)), key)
             return
-        case = open_case(model, champion, mlops_storage, mlflow_registry)
-        judged, made = _judge(model, case, record, X, y, mlops_storage)
+        case = open_case(records, champion, mlflow_registry)
+        judged, made = _judge(records, case, record, X, y)
         figures, said = (
             {**judged.figures(), **share, **_figures(made)},
             (judged.found.verdict, judged.found.reason),
         )
-        record_report(context, mlops_storage, model, KIND, record, champion.version, *said, figures, again_at)
+        record_report(context, records, KIND, record, champion.version, *said, figures, again_at)
         shown = {
             **_performance_metadata(context, judged, share),
-            **estimate_metadata(model, made, mlops_storage),
+            **estimate_metadata(records, made),
         }
         name = f"performance/{context.partition_key}.html"
         alarm = judged.found.verdict == "decay"
@@ -138,15 +139,15 @@ class _Judged:
 
 
 def _judge(
-    model: Declaration, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series", storage: Storage
+    records: ModelRecords, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series"
 ) -> "tuple[_Judged, BatchEstimate | str]":
     """Judge the labelled rows of a batch; also return the estimate for all its rows, made without their labels."""
 
     of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
-    made = estimate_scored(model, case.version, record, lambda: (case.holdout.y, case.predictions), of_all, storage)
+    made = estimate_scored(records, case.version, record, lambda: (case.holdout.y, case.predictions), of_all)
     said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics, case.problem)
     if isinstance(made, BatchEstimate):
-        made = realise(model, made, y, said, storage)
+        made = realise(records, made, y, said)
     found = decay(
         loss.of_rows(case.holdout.y.to_numpy(), case.predictions),
         loss.of_rows(y.to_numpy(), said),
@@ -189,18 +190,18 @@ def _figures(made: BatchEstimate | str) -> dict[str, float]:
     return {} if isinstance(made, str) else made.figures()
 
 
-def _with_estimate(model: Declaration, reason: str, made: BatchEstimate | str, storage: Storage) -> str:
-    return reason if isinstance(made, str) else f"{reason}. {estimate_sentence(model, made, storage)}"
+def _with_estimate(records: ModelRecords, reason: str, made: BatchEstimate | str) -> str:
+    return reason if isinstance(made, str) else f"{reason}. {estimate_sentence(records, made)}"
 
 
-def _insufficient(model: Declaration, record: BatchRecord, labelled: int, storage: Storage) -> str | None:
+def _insufficient(records: ModelRecords, record: BatchRecord, labelled: int) -> str | None:
     """Return why the batch cannot be judged yet, with why outcomes are not used; None if it can be judged."""
 
-    later = model.outcomes is not None
-    reason = insufficient_labels(labelled, record.rows, model.label_share if later else None)
+    later = records.model.outcomes is not None
+    reason = insufficient_labels(labelled, record.rows, records.model.label_share if later else None)
     if reason is None or not later:
         return reason
-    unusable = unusable_outcomes(storage, model.name, record.batch)
+    unusable = unusable_outcomes(records, record.batch)
     return "; ".join([reason, *(f"outcomes {batch!r} are not used: {why}" for batch, why in unusable.items())])
 
 

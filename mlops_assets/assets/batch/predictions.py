@@ -14,9 +14,8 @@ from mlops_assets.assets.shared.metadata import column_schema, link, metadata, p
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions, predict
-from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.frames import keep_frame
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_batch
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -48,15 +47,16 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.MaterializeResult[Any]]:
 
-        record = BatchLedger(mlops_storage, model.name).accepted(context.partition_key)
-        note = partial(record_report, context, mlops_storage, model, "predictions", record)
-        champion = champion_of(mlops_storage, model.name)
+        records = ModelRecords(model, mlops_storage)
+        record = records.batches.accepted(context.partition_key)
+        note = partial(record_report, context, records, "predictions", record)
+        champion = records.champion
         if champion is None:
             why = f"{model.name} has no champion yet: batch {record.batch!r} is not scored"
             context.log.info(why)
             note(None, "no champion", why)
             return
-        X, about = read_batch(mlops_storage, model, record.batch, str(record.version), str(record.features))
+        X, about = read_batch(records, record.batch, str(record.version), str(record.features))
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
         frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
         version = data_version(frame)

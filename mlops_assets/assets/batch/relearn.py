@@ -11,7 +11,6 @@ from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
 from mlops_assets.assets.shared.metadata import metadata
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.column_kinds import (
     DATASET,
     learnt_from,
@@ -20,6 +19,7 @@ from mlops_assets.records.column_kinds import (
     stored_dataset,
     stored_features,
 )
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import inert
 
@@ -45,9 +45,10 @@ def relearn_job(model: Declaration) -> Any:
 
     @dg.op(name=f"{model.name}__relearn")
     def relearn(context: dg.OpExecutionContext, config: RelearnConfig, mlops_storage: Storage) -> None:
+        records = ModelRecords(model, mlops_storage)
         by, reason = who_and_why(config, name)
-        kinds = relearn_kinds(model, mlops_storage)
-        expectations = suite_of(model).infer_anew(BatchLedger(mlops_storage, model.name), mlops_storage, context.log)
+        kinds = relearn_kinds(records)
+        expectations = suite_of(model).infer_anew(records, context.log)
         context.log.info(f"{model.name}: {len(kinds)} columns are learnt anew by {by}: {reason}; suite: {expectations}")
         shown = {"relearnt_by": by, "reason": reason, "suite": expectations, "columns": len(kinds)}
         context.log_event(
@@ -72,12 +73,13 @@ def relearn_job(model: Declaration) -> Any:
     return job
 
 
-def relearn_kinds(model: Declaration, storage: Storage) -> dict[str, str]:
+def relearn_kinds(records: ModelRecords) -> dict[str, str]:
     """Learn the kinds of the dataset's columns and of the features again; return the dataset's kinds."""
-    accepted = [record for record in BatchLedger(storage, model.name).all() if record.status == "accepted"]
-    learnt = learnt_from(accepted, stored_dataset(storage, model.name))
+    model = records.model
+    accepted = [record for record in records.batches.all() if record.status == "accepted"]
+    learnt = learnt_from(accepted, stored_dataset(records))
     learnt = None if learnt is None else judged_columns(model, learnt)
-    record_kinds(storage, model.name, DATASET, learnt)
-    features = learnt_from(accepted, stored_features(storage, model.name, model.features_version))
-    record_kinds(storage, model.name, of_features(model.features_version), features)
+    record_kinds(records, DATASET, learnt)
+    features = learnt_from(accepted, stored_features(records, model.features_version))
+    record_kinds(records, of_features(model.features_version), features)
     return {} if learnt is None else learnt.columns

@@ -12,12 +12,12 @@ from mlops_assets.assets.shared.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.batches import BatchLedger, BatchRecord
-from mlops_assets.records.reports import BatchReport, BatchReports, ReportKind
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.reports import BatchReport, ReportKind
 from mlops_assets.records.rows import read_batch, time_order
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 
 class PageConfig(dg.Config):
@@ -28,8 +28,7 @@ class PageConfig(dg.Config):
 
 def record_report(
     context: dg.AssetExecutionContext,
-    storage: Storage,
-    model: Declaration,
+    records: ModelRecords,
     kind: ReportKind,
     record: BatchRecord,
     champion_version: int | None,
@@ -55,13 +54,14 @@ def record_report(
         figures={name: float(figure) for name, figure in (figures or {}).items()},
         again_at=again_at,
     )
-    BatchReports(storage, model.name).put(kind, report)
+    records.reports.put(kind, report)
 
 
-def batch_rows(model: Declaration, batch: str, storage: Storage) -> "tuple[pd.DataFrame, pd.Series]":
+def batch_rows(records: ModelRecords, batch: str) -> "tuple[pd.DataFrame, pd.Series]":
     """Return features and target of a batch, in order of time if rows have one: neighbours are autocorrelated."""
-    record = BatchLedger(storage, model.name).accepted(batch)
-    X, about = read_batch(storage, model, record.batch, str(record.version), str(record.features))
+    model = records.model
+    record = records.batches.accepted(batch)
+    X, about = read_batch(records, record.batch, str(record.version), str(record.features))
     order = time_order(about[model.time]) if model.time else slice(None)
     return X.iloc[order], about[model.target].iloc[order]
 

@@ -10,9 +10,9 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.records.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import known_at_check
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.storage import Storage
 from mlops_assets.validation.contract import contract_checks
 from mlops_assets.validation.first_look import first_look, not_the_first
 from mlops_assets.validation.schema import Schema, normalise, with_columns
@@ -20,14 +20,14 @@ from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
 
 
 def validated(
-    model: Declaration,
+    records: ModelRecords,
     suite: Suite,
     batch: str,
-    storage: Storage,
     expectations: GreatExpectations,
     context: dg.AssetExecutionContext,
 ) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
     """Return the batch (None if unreadable) and the outcome of each check that could be made."""
+    model = records.model
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
     def rows() -> "tuple[pd.DataFrame, list[str]]":
@@ -42,7 +42,7 @@ def validated(
     if isinstance(found, CheckOutcome):
         return None, [found]
     frame, faults = found
-    learnt = kinds_for(storage, model.name, batch, DATASET, stored_dataset(storage, model.name))
+    learnt = kinds_for(records, batch, DATASET, stored_dataset(records))
     schema = None if learnt is None else judged_columns(model, learnt)
     judged = of_the_batch(lambda: _judged(model, frame, schema))
     if isinstance(judged, CheckOutcome):

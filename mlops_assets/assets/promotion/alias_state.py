@@ -7,11 +7,11 @@ import dagster as dg
 
 from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.errors import SupersededError
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion, PromotionLedger, former_champions
-from mlops_assets.records.requests import Hold, Requests, Waiting
+from mlops_assets.records.requests import Hold, Waiting
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Before:
 
 
 def before_of(
-    model: str, storage: Storage, registry: MlflowRegistry, context: dg.AssetExecutionContext, had_champion: bool
+    records: ModelRecords, registry: MlflowRegistry, context: dg.AssetExecutionContext, had_champion: bool
 ) -> Before:
     """Return where a decision starts; a promotion that a crash cut short is first ended as far as it came."""
-    ledger, alias = PromotionLedger(storage, model), registry.champion(model)
+    ledger, alias = records.promotions, registry.champion(records.name)
     under_way = ledger.under_way()
     if under_way is not None:
-        _end_cut_short(model, under_way, ledger, alias, context)
-    promotions, requests = ledger.all(), Requests(storage, model)
+        _end_cut_short(records.name, under_way, ledger, alias, context)
+    promotions, requests = ledger.all(), records.requests
     champion = ledger.champion()
     state = alias_state(alias, champion, None, had_champion)
-    return Before(model, promotions, state, requests.hold(), requests.waiting())
+    return Before(records.name, promotions, state, requests.hold(), requests.waiting())
 
 
 def why_over(instance: dg.DagsterInstance, run_id: str) -> str:

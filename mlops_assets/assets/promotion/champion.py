@@ -21,9 +21,8 @@ from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.decisions.promotion.comparison import Verdict
 from mlops_assets.decisions.promotion.guards import Guard
 from mlops_assets.declaration import Declaration
-from mlops_assets.records.promotions import PromotionLedger, champion_of
-from mlops_assets.records.requests import Requests
-from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -58,26 +57,27 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        records = ModelRecords(model, mlops_storage)
         had_champion = _had_champion(context, key)
-        before = before_of(model.name, mlops_storage, mlflow_registry, context, had_champion)
+        before = before_of(records, mlflow_registry, context, had_champion)
         if config.action == "decide":
             number = config.version or recorded(context, asset_key(model.name, "challenger"))["version"]
             approve = f"{model.name}_approve" if model.approval else ""
-            judged = judge(model, number, before, mlops_storage, mlflow_registry, approve)
+            judged = judge(records, number, before, mlflow_registry, approve)
         else:
-            judged = asked(model, config, context, before, mlops_storage, mlflow_registry)
+            judged = asked(records, config, context, before, mlflow_registry)
         if config.action in _ON_TRAINING:
-            judged = with_refit(model, judged, mlops_storage, mlflow_registry, context)
-        carry_out(judged, before, mlops_storage, mlflow_registry, context)
+            judged = with_refit(records, judged, mlflow_registry, context)
+        carry_out(judged, before, records, mlflow_registry, context)
         if config.action in _ON_TRAINING:
-            note_training(context, judged, before.champion, mlops_storage)
+            note_training(context, judged, before.champion, records)
         context.log.info(f"{model.name}: {judged.decision.verdict}: {judged.decision.reason}")
 
-        state = registry_state(mlflow_registry, PromotionLedger(mlops_storage, model.name), model.name)
+        state = registry_state(mlflow_registry, records)
         yield check_result(state.outcome(), key)
-        after = champion_of(mlops_storage, model.name)
+        after = records.champion
         yield check_result(_has_champion(after, judged.decision), key)
-        shown = _metadata(model, judged, before.champion, after, mlops_storage, mlflow_registry)
+        shown = _metadata(records, judged, before.champion, after, mlflow_registry)
         if state.alias is None and before.state == "lost":
             raise dg.Failure(f"{model.name} has no champion: {judged.decision.reason}", allow_retries=False)
         if config.action == "decide" and refused_by_moment(judged):  # a failed run is tried again, a few times
@@ -110,15 +110,14 @@ def _has_champion(champion: ModelVersion | None, decision: Decision) -> CheckOut
 
 
 def _metadata(
-    model: Declaration,
+    records: ModelRecords,
     judged: Judgement,
     before: ModelVersion | None,
     after: ModelVersion | None,
-    storage: Storage,
     registry: MlflowRegistry,
 ) -> dict[str, Any]:
-    versions = registry.versions(model.name)
-    waits = Requests(storage, model.name).waiting()
+    versions = registry.versions(records.name)
+    waits = records.requests.waiting()
     shown = metadata(
         {
             "verdict": judged.decision.verdict,
@@ -138,7 +137,7 @@ def _metadata(
     for name, gates in (("gates", judged.gates), ("refit", judged.refit.gates if judged.refit else ())):
         if gates:
             shown[name] = table({"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in gates)
-    shown["history"] = table(history_rows(versions, TrainingLedger(storage, model.name).all()))
+    shown["history"] = table(history_rows(versions, records.trainings.all()))
     if after is None:
         return shown
     shown["mlflow_version"] = link(

@@ -23,12 +23,12 @@ from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import How
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.text import shown
 
 PACK = "mlops_assets"
@@ -67,30 +67,26 @@ class Judgement:
         return self.version if refit is None or refit.version is None or refit.refused else refit.version
 
 
-def judge(
-    model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry, approve: str = ""
-) -> Judgement:
+def judge(records: ModelRecords, number: int, before: Before, registry: MlflowRegistry, approve: str = "") -> Judgement:
     """Judge a version against the champion; `approve` names the job by which a person approves, if one must."""
-    version, champion = OwnVersions(model.name, storage, registry).version(number), before.champion
+    version, champion = OwnVersions(records, registry).version(number), before.champion
     sound = champion if before.state == "sound" else None
     if sound is not None and version.version in (sound.version, sound.refit_of):
         refitted = "" if sound.version == version.version else f", refitted as version {sound.version}"
         return Judgement(Decision("keep", False, f"version {number} is the champion already{refitted}"), version)
-    case = open_case(model, version, storage, registry)
-    gates = tuple(all_gates(model, case))
-    said, why_not = _rival(model, case, sound, storage, registry) if sound is not None else (None, "")
-    comparison, guards = (None, ()) if said is None else _compare(model, case, said)
+    case = open_case(records, version, registry)
+    gates = tuple(all_gates(records.model, case))
+    said, why_not = _rival(records, case, sound, registry) if sound is not None else (None, "")
+    comparison, guards = (None, ()) if said is None else _compare(records.model, case, said)
     hold = "" if before.hold is None else str(before.hold)
     decision = decide(together(gates), before.state, hold, comparison, why_not, approve)
     how: How = "first" if before.state == "none" else "evidence"
     return Judgement(decision, version, gates, comparison, guards, how=how)
 
 
-def gates_of(
-    model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry
-) -> tuple[CheckOutcome, ...]:
+def gates_of(records: ModelRecords, version: ModelVersion, registry: MlflowRegistry) -> tuple[CheckOutcome, ...]:
     """Return every gate of a version, without the comparison."""
-    return tuple(all_gates(model, open_case(model, version, storage, registry)))
+    return tuple(all_gates(records.model, open_case(records, version, registry)))
 
 
 def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
@@ -100,13 +96,13 @@ def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
 
 
 def _rival(
-    model: Declaration, case: Case, champion: ModelVersion, storage: Storage, registry: MlflowRegistry
+    records: ModelRecords, case: Case, champion: ModelVersion, registry: MlflowRegistry
 ) -> "tuple[Predictions | None, str]":
     """Return the champion's predictions for the holdout, or why it cannot be compared there."""
-    trained = {batch.key for batch in read_manifest(storage, model.name, champion.data_version).train}
+    trained = {batch.key for batch in read_manifest(records, champion.data_version).train}
     if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
         return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
-    return champion_predictions(model, champion, case, registry)
+    return champion_predictions(records.model, champion, case, registry)
 
 
 def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":

@@ -16,11 +16,11 @@ from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, RegistryError
-from mlops_assets.records.requests import Hold, Requests
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.requests import Hold
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 
 class ChampionConfig(dg.Config):
@@ -42,58 +42,55 @@ class ChampionConfig(dg.Config):
 
 
 def asked(
-    model: Declaration,
+    records: ModelRecords,
     config: ChampionConfig,
     context: dg.AssetExecutionContext,
     before: Before,
-    storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
     """Return the judgement that a person asked for; raise `MlopsAssetsError` if the action may not be done."""
+    model = records.model
     if not config.by.strip() or not config.reason.strip():
         raise MlopsAssetsError(
             f"{model.name}: action {config.action!r} needs `by` (who) and `reason` (why): open the launchpad "
             "(arrow beside Materialize) and fill them in"
         )
     if config.action in ("hold", "release"):
-        return _hold(model, config, before, storage)
+        return _hold(records, config, before)
     if config.action == "rollback":
-        return _rollback(model, config, before, storage, registry)
+        return _rollback(records, config, before, registry)
     if config.action == "approve":
-        return _approve(model, config, context, before, storage, registry)
+        return _approve(records, config, context, before, registry)
     number = config.version or int(recorded(context, asset_key(model.name, "challenger"))["version"])
-    version = OwnVersions(model.name, storage, registry).version(number)
-    gates = gates_of(model, version, storage, registry)
+    version = OwnVersions(records, registry).version(number)
+    gates = gates_of(records, version, registry)
     if not together(gates).passed:
         raise MlopsAssetsError(f"{model.name}: version {number} may not be promoted: {together(gates).message}")
     decision = Decision("promote", True, f"by hand: {config.reason}")
     return Judgement(decision, version, gates, by=config.by, how="by hand")
 
 
-def _hold(model: Declaration, config: ChampionConfig, before: Before, storage: Storage) -> Judgement:
+def _hold(records: ModelRecords, config: ChampionConfig, before: Before) -> Judgement:
     if before.champion is None:
-        raise RegistryError(f"{model.name} has no champion to {config.action}")
+        raise RegistryError(f"{records.name} has no champion to {config.action}")
     hold = Hold(config.by, config.reason) if config.action == "hold" else None
-    Requests(storage, model.name).put_hold(hold)
+    records.requests.put_hold(hold)
     return Judgement(Decision("keep", False, f"{config.action}: {config.reason}"), before.champion, by=config.by)
 
 
-def _rollback(
-    model: Declaration, config: ChampionConfig, before: Before, storage: Storage, registry: MlflowRegistry
-) -> Judgement:
+def _rollback(records: ModelRecords, config: ChampionConfig, before: Before, registry: MlflowRegistry) -> Judgement:
     """Judge the return to a former champion, verified anew; only promotions on record count, not tags in MLflow."""
-    version = _former(model, config.version, before, storage, registry)
-    gates = tuple(sound_gates(model, open_case(model, version, storage, registry)))
+    version = _former(records, config.version, before, registry)
+    gates = tuple(sound_gates(records.model, open_case(records, version, registry)))
     if refused := reasons(gates):
-        raise MlopsAssetsError(f"{model.name}: version {version.version} is not rolled back to: {'; '.join(refused)}")
+        raise MlopsAssetsError(f"{records.name}: version {version.version} is not rolled back to: {'; '.join(refused)}")
     decision = Decision("promote", True, f"rollback: {config.reason}")
     return Judgement(decision, version, gates, by=config.by, how="rollback")
 
 
-def _former(
-    model: Declaration, number: int, before: Before, storage: Storage, registry: MlflowRegistry
-) -> ModelVersion:
+def _former(records: ModelRecords, number: int, before: Before, registry: MlflowRegistry) -> ModelVersion:
     """Return the version that was champion, or whose refit was; by default the newest before the present champion."""
+    model = records.model
     done = [each.as_version(model.name) for each in before.promotions if each.done]
     if not number:
         present = {(each.version, each.digest) for each in registry.versions(model.name)}
@@ -109,27 +106,26 @@ def _former(
         if (each.version, each.digest) == (number, registered.digest):
             return each
     if any(each.refit_of == number for each in done):
-        return OwnVersions(model.name, storage, registry).of(registered)
+        return OwnVersions(records, registry).of(registered)
     raise MlopsAssetsError(f"{model.name}: version {number} was never champion, so there is no way back to it")
 
 
 def _approve(
-    model: Declaration,
+    records: ModelRecords,
     config: ChampionConfig,
     context: dg.AssetExecutionContext,
     before: Before,
-    storage: Storage,
     registry: MlflowRegistry,
 ) -> Judgement:
     """Judge the waiting version anew: the champion may be another one by now, and artifacts may have changed."""
-    found = judge(model, _waiting(model, config, before), before, storage, registry)
+    found = judge(records, _waiting(records.model, config, before), before, registry)
     version = found.version
     decision = found.decision
     if not decision.moves:
         if decision.verdict != "promote":  # else a hold applies, and the version waits on
-            carry_out(found, before, storage, registry, context)
-            note_training(context, found, before.champion, storage)
-        raise MlopsAssetsError(f"{model.name}: version {version.version} is not made champion: {decision.reason}")
+            carry_out(found, before, records, registry, context)
+            note_training(context, found, before.champion, records)
+        raise MlopsAssetsError(f"{records.name}: version {version.version} is not made champion: {decision.reason}")
     reason = f"approved: {config.reason}; {decision.reason}"
     return replace(found, decision=Decision("promote", True, reason), by=config.by, how="approval")
 

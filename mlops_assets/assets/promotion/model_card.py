@@ -11,7 +11,8 @@ from mlops_assets.assets.shared.metadata import link, markdown_text, metadata, t
 from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
-from mlops_assets.records.promotions import Promotion, PromotionLedger
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -32,13 +33,14 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
         description=f"What the champion of {model.name} is, was trained on and may be used for.",
     )
     def model_card(mlops_storage: Storage, mlflow_registry: MlflowRegistry) -> dg.MaterializeResult[Any]:
-        promotion = PromotionLedger(mlops_storage, model.name).champion()
+        records = ModelRecords(model, mlops_storage)
+        promotion = records.promotions.champion()
         if promotion is None:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
         champion = promotion.as_version(model.name)
         judged = champion.judged
-        manifest = read_manifest(mlops_storage, model.name, judged.data_version)
-        trained = read_manifest(mlops_storage, model.name, champion.data_version)
+        manifest = read_manifest(records, judged.data_version)
+        trained = read_manifest(records, champion.data_version)
         logged = mlflow_registry.metrics(judged.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
         facts = _facts(model, promotion, trained.to_dict()["train"], manifest.to_dict()["holdout"])

@@ -15,18 +15,17 @@ from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.decisions.promotion.gates import only_of_the_moment
 from mlops_assets.errors import SupersededError
-from mlops_assets.records.promotions import PromotionLedger, champion_of, evidence_digest
-from mlops_assets.records.requests import Requests, Waiting
-from mlops_assets.records.trainings import TrainingLedger
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import evidence_digest
+from mlops_assets.records.requests import Waiting
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 
 def carry_out(
     judged: Judgement,
     before: Before,
-    storage: Storage,
+    records: ModelRecords,
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> None:
@@ -38,32 +37,31 @@ def carry_out(
     if decision.moves or not _serves(before.champion, version):  # a verdict on the champion is not why it became one
         _tag_evidence(judged, before.champion, registry)
     if decision.moves:
-        _promote(judged, before, storage, registry, context)
-    _record_waiting(judged, before, storage)
+        _promote(judged, before, records, registry, context)
+    _record_waiting(judged, before, records)
 
 
 def note_training(
-    context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, storage: Storage
+    context: dg.AssetExecutionContext, judged: Judgement, champion: ModelVersion | None, records: ModelRecords
 ) -> None:
     """Record what became of the training; a second judgement does not change when and why it was trained."""
     # The ledger has the training of a refit under the judged version.
     decision, version = judged.decision, judged.version.judged
-    ledger = TrainingLedger(storage, version.model)
-    known = ledger.get(version.data_version, version.declaration_version)
+    known = records.trainings.get(version.data_version, version.declaration_version)
     status = known.status if known is not None and known.version == version.version else None
     if _serves(champion, judged.version) and not decision.moves:
         if status == "judged":
             return
         # a run died between the alias and the ledger
-        promotion = PromotionLedger(storage, version.model).champion()
+        promotion = records.promotions.champion()
         decision = Decision("promote", False, "" if promotion is None else promotion.reason)
     refused = decision.verdict == "keep" and bool(reasons(judged.gates))
     if known is not None and status == "judged":
-        ledger.put(replace(known, verdict=verdict_of(decision), reason=decision.reason))
+        records.trainings.put(replace(known, verdict=verdict_of(decision), reason=decision.reason))
     elif refused and status != "refused":
-        note_refused(context, storage, version, judged.gates)
+        note_refused(context, records, version, judged.gates)
     elif not refused:
-        note_judged(context, storage, version, decision)
+        note_judged(context, records, version, decision)
 
 
 def refused_by_moment(judged: Judgement) -> bool:
@@ -75,13 +73,13 @@ def refused_by_moment(judged: Judgement) -> bool:
 def _promote(
     judged: Judgement,
     before: Before,
-    storage: Storage,
+    records: ModelRecords,
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> None:
     """Move the alias under a promotion that no other run can have begun or can end unseen."""
     version, champion = judged.promoted, before.champion
-    ledger = PromotionLedger(storage, version.model)
+    ledger = records.promotions
     number = ledger.intend(
         version,
         judged_against=before.last_number,
@@ -98,20 +96,20 @@ def _promote(
     try:
         ledger.finish(number)
     except SupersededError:  # this process stalled in between: the alias differs from the record
-        if (champion := champion_of(storage, version.model)) is not None:
+        if (champion := records.champion) is not None:
             registry.set_champion(version.model, champion.version)
         raise
     registry.tag(version.model, version.version, {"promotion": str(number)})
 
 
-def _record_waiting(judged: Judgement, before: Before, storage: Storage) -> None:
+def _record_waiting(judged: Judgement, before: Before, records: ModelRecords) -> None:
     """Record which version waits for approval: at most one, judged against the present champion."""
-    version, requests = judged.version, Requests(storage, judged.version.model)
+    version, requests = judged.version, records.requests
     if judged.decision.waits:
         against = None if before.champion is None else before.champion.version
         requests.put_waiting(Waiting(version.version, version.digest, against))
         return
-    waiting, champion = requests.waiting(), champion_of(storage, version.model)
+    waiting, champion = requests.waiting(), records.champion
     if waiting is None:
         return
     decided = waiting.names(version) and judged.decision.verdict != "promote"

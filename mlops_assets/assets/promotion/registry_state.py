@@ -8,7 +8,8 @@ from typing import Literal
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import alias_state
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
-from mlops_assets.records.promotions import Promotion, PromotionLedger
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import Promotion
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
@@ -81,8 +82,7 @@ class RegistryState:
 
 def registry_state(
     registry: MlflowRegistry,
-    ledger: PromotionLedger,
-    model: str,
+    records: ModelRecords,
     look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
 ) -> RegistryState:
     """Compare the registry with the promotions on record; raise `RegistryError` if MLflow does not answer.
@@ -90,6 +90,7 @@ def registry_state(
     look: examines the champion's artifact, by default `artifact_finding`. A fault of the artifact takes precedence over
     a fault of the alias: only the former stops scoring.
     """
+    model, ledger = records.name, records.promotions
     alias, record = registry.champion(model), ledger.champion()
     state, reason = _of_alias(registry, record, ledger.under_way(), alias, model)
     if record is not None:

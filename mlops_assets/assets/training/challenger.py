@@ -23,6 +23,7 @@ from mlops_assets.assets.training.outcome import note_fitted, note_refused
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import store_reference
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -59,11 +60,12 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        records = ModelRecords(model, mlops_storage)
         data_version = recorded(context, asset_key(model.name, "training_set"))["version"]
-        trained = train(model, data_version, config.params, mlops_storage, mlflow_registry, context)
-        note_fitted(context, mlops_storage, trained.version)
-        case = open_case(model, trained.version, mlops_storage, mlflow_registry)
-        store_reference(model, trained.version, case.train, case.holdout, case.predictions, mlops_storage)
+        trained = train(records, data_version, config.params, mlflow_registry, context)
+        note_fitted(context, records, trained.version)
+        case = open_case(records, trained.version, mlflow_registry)
+        store_reference(records, trained.version, case.train, case.holdout, case.predictions)
         baselines = baseline_predictions(model, case)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(trained.version.digest),
@@ -71,7 +73,7 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         )
         outcomes = challenger_gates(model, case, baselines)
         if reasons(each for each in outcomes if each.name in CHALLENGER_GATES):  # the run ends: no later step notes it
-            note_refused(context, mlops_storage, trained.version, outcomes)
+            note_refused(context, records, trained.version, outcomes)
         yield from (check_result(outcome, key) for outcome in outcomes)
 
     return challenger

@@ -26,7 +26,7 @@ from mlops_assets.errors import FeaturesError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics.intervals import by_slice, intervals
 from mlops_assets.modelling.predictions import Predictions, predict
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import record_importance
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -67,12 +67,13 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        records = ModelRecords(model, mlops_storage)
         number = recorded(context, asset_key(model.name, "challenger"))["version"]
-        version = OwnVersions(model.name, mlops_storage, mlflow_registry).version(number)
-        case = open_case(model, version, mlops_storage, mlflow_registry)
-        champion = champion_of(mlops_storage, model.name)
+        version = OwnVersions(records, mlflow_registry).version(number)
+        case = open_case(records, version, mlflow_registry)
+        champion = records.champion
         tests = tested_features(model, case, ablation=config.ablation or model.ablation)
-        record_importance(mlops_storage, version, importance_record(tests))
+        record_importance(records, version, importance_record(tests))
         figures = _figures(model, case, champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         outcomes = evaluation_gates(model, case)

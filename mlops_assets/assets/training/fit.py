@@ -23,12 +23,12 @@ from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.modelling.recipe import Recipe
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import Decided
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.search import SearchResult, Trial
@@ -47,22 +47,22 @@ class Trained:
 
 
 def train(
-    model: Declaration,
+    records: ModelRecords,
     data_version: str,
     overrides: Mapping[str, Any],
-    storage: Storage,
     registry: MlflowRegistry,
     context: dg.AssetExecutionContext,
 ) -> Trained:
     """Fit and register the version of this data and declaration, or return the one of an earlier run."""
+    model = records.model
     declaration_version = model.model_copy(update={"params": {**model.params, **overrides}}).training_version
     known = {"data_version": data_version, "declaration_version": declaration_version}
-    existing = OwnVersions(model.name, storage, registry).find(**known)
+    existing = OwnVersions(records, registry).find(**known)
     if existing is not None:
         context.log.info(f"{model.name}: version {existing.version} was trained on this data before; nothing to fit")
         return Trained(existing, {}, reused=True)
-    manifest = read_manifest(storage, model.name, data_version)
-    rows, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
+    manifest = read_manifest(records, data_version)
+    rows, holdout = (read(records, manifest) for read in (read_train, read_holdout))
     tags = tags_of(model, manifest, declaration_version, context)
     with run_of(registry, model.name, f"challenger {manifest.trained_until}", tags) as run_id:
         found = _fitted(model, rows, overrides, context)
@@ -71,7 +71,7 @@ def train(
         registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
         registry.log_trials(run_id, found.trials)
         recipe = recipe_of(model, given, found.params, found.model, {TRAIN: rows, HOLDOUT: holdout})
-        version = register(model, found.model, recipe, rows, holdout, run_id, tags, storage, registry)
+        version = register(records, found.model, recipe, rows, holdout, run_id, tags, registry)
     context.log.info(f"{model.name}: registered version {version.version}, sha256 {version.digest[:12]}")
     return Trained(version, params, found.trials)
 
@@ -106,27 +106,27 @@ def run_of(registry: MlflowRegistry, model: str, name: str, tags: Mapping[str, s
 
 
 def register(
-    model: Declaration,
+    records: ModelRecords,
     fitted: Any,
     recipe: "Recipe",
     rows: Rows,
     holdout: Rows,
     run_id: str,
     tags: Mapping[str, str],
-    storage: Storage,
     registry: MlflowRegistry,
 ) -> ModelVersion:
     """Write recipe, registration, artifact, then the version with all its tags in one call, in this order."""
 
+    model = records.model
     told = {
         **tags,
         "holdout_predictions": predictions_digest(predict(fitted, holdout.X)),
-        TAG: store_recipe(storage, model.name, recipe),
+        TAG: store_recipe(records, recipe),
     }
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         folder = Path(place) / "model"
         save_model(fitted, folder, rows.X, model.serialization, trusted=model.trusted_types)
-        own = OwnVersions(model.name, storage, registry)
+        own = OwnVersions(records, registry)
         own.record(run_id, digest_of(folder), told)
         return own.of(registry.register(model.name, folder, run_id, told))
 

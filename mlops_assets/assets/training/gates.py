@@ -20,10 +20,10 @@ from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores, suited
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem, problem_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
@@ -57,12 +57,13 @@ class Case:
     stored_bytes: int
 
 
-def open_case(model: Declaration, version: ModelVersion, storage: Storage, registry: MlflowRegistry) -> Case:
+def open_case(records: ModelRecords, version: ModelVersion, registry: MlflowRegistry) -> Case:
     """Load a version by its digest, with the rows that it was trained and is judged on."""
 
+    model = records.model
     judged = version.judged
-    manifest = read_manifest(storage, model.name, judged.data_version)
-    train, holdout = (read(storage, model, manifest) for read in (read_train, read_holdout))
+    manifest = read_manifest(records, judged.data_version)
+    train, holdout = (read(records, manifest) for read in (read_train, read_holdout))
     fitted = registry.load(version, model.serialization, model.trusted_types)
     of_holdout = registry.load(judged, model.serialization, model.trusted_types) if version.refit_of else fitted
     problem = problem_of(train.y, model.problem)

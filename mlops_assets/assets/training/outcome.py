@@ -9,35 +9,33 @@ from mlops_assets.assets.shared.keys import TRIGGER
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.decisions.promotion.gates import only_of_the_moment
-from mlops_assets.declaration import Declaration
-from mlops_assets.records.trainings import Status, TrainingLedger, TrainingRecord
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.trainings import Status, TrainingRecord
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.storage import Storage
 
 WAITING = "waiting for approval"
 
 
-def note_fitted(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion) -> None:
+def note_fitted(context: dg.AssetExecutionContext, records: ModelRecords, version: ModelVersion) -> None:
     """Record that a version is registered and not judged yet, unless it was decided on before."""
-    known = TrainingLedger(storage, version.model).get(version.data_version, version.declaration_version)
+    known = records.trainings.get(version.data_version, version.declaration_version)
     if known is None or known.status == "fitted" or known.version != version.version:
-        _note(context, storage, version, "fitted")
+        _note(context, records, version, "fitted")
 
 
 def note_refused(
-    context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, outcomes: Sequence[CheckOutcome]
+    context: dg.AssetExecutionContext, records: ModelRecords, version: ModelVersion, outcomes: Sequence[CheckOutcome]
 ) -> None:
     """Record that a version failed a blocking gate; unless only slow, the same data and declaration fail again."""
 
     if refused := reasons(outcomes):
         status: Status = "slow" if only_of_the_moment(outcomes) else "refused"
-        _note(context, storage, version, status, "keep", "; ".join(refused))
+        _note(context, records, version, status, "keep", "; ".join(refused))
 
 
 def note_unfit_data(
     context: dg.AssetExecutionContext,
-    storage: Storage,
-    model: Declaration,
+    records: ModelRecords,
     data_version: str,
     outcomes: Sequence[CheckOutcome],
 ) -> None:
@@ -45,7 +43,7 @@ def note_unfit_data(
     if refused := reasons(outcomes):
         record = TrainingRecord(
             data_version,
-            model.training_version,
+            records.model.training_version,
             "refused",
             context.run_id,
             _now(),
@@ -53,12 +51,14 @@ def note_unfit_data(
             reason="; ".join(refused),
             trigger=context.run.tags.get(TRIGGER, ""),
         )
-        TrainingLedger(storage, model.name).put(record)
+        records.trainings.put(record)
 
 
-def note_judged(context: dg.AssetExecutionContext, storage: Storage, version: ModelVersion, decision: Decision) -> None:
+def note_judged(
+    context: dg.AssetExecutionContext, records: ModelRecords, version: ModelVersion, decision: Decision
+) -> None:
     """Record that a version was decided on."""
-    _note(context, storage, version, "judged", verdict_of(decision), decision.reason)
+    _note(context, records, version, "judged", verdict_of(decision), decision.reason)
 
 
 def verdict_of(decision: Decision) -> str:
@@ -68,7 +68,7 @@ def verdict_of(decision: Decision) -> str:
 
 def _note(
     context: dg.AssetExecutionContext,
-    storage: Storage,
+    records: ModelRecords,
     version: ModelVersion,
     status: Status,
     verdict: str = "",
@@ -85,7 +85,7 @@ def _note(
         reason,
         context.run.tags.get(TRIGGER, ""),
     )
-    TrainingLedger(storage, version.model).put(record)
+    records.trainings.put(record)
 
 
 def _now() -> str:

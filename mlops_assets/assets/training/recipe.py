@@ -9,11 +9,11 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.dotted import resolve
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.recipe import NO_LITERAL, Recipe, code_of, digest_of, machine, packages_of, text_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def recipe_of(
     )
 
 
-def store_recipe(storage: Storage, model: str, recipe: "Recipe") -> str:
+def store_recipe(records: ModelRecords, recipe: "Recipe") -> str:
     """Store a recipe and return the name by which the version refers to it."""
-    _recipes(storage, model).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
+    _recipes(records).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
     return recipe.digest
 
 
-def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
+def stored_recipe(records: ModelRecords, version: ModelVersion) -> "Recipe | None":
     """Return the recipe of a version; None if it was registered before recipes were kept.
 
     Raise `TrainingError` if the record is missing or was changed.
@@ -66,7 +66,7 @@ def stored_recipe(storage: Storage, version: ModelVersion) -> "Recipe | None":
     digest = version.tags.get(TAG)
     if digest is None:
         return None
-    recorded = _recipes(storage, version.model).sound(digest)
+    recorded = _recipes(records).sound(digest)
     described = f"the recipe of {version.model} version {version.version} (record recipes/{digest})"
     if recorded is None:
         raise TrainingError(f"{described} is gone, so it is not known what to fit: restore the database of records")
@@ -82,8 +82,8 @@ class RecordedRecipe:
     recipe: dict[str, Any]
 
 
-def _recipes(storage: Storage, model: str) -> Records[RecordedRecipe]:
-    return Records(storage, model, "recipes", RecordedRecipe)
+def _recipes(records: ModelRecords) -> Records[RecordedRecipe]:
+    return records.of("recipes", RecordedRecipe)
 
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":

@@ -13,9 +13,9 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import split_in_time
-from mlops_assets.records.batches import BatchLedger, batch_info
+from mlops_assets.records.batches import batch_info
 from mlops_assets.records.labels import unready
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -50,10 +50,11 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
     def training_set(
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        champion = champion_of(mlops_storage, model.name)
-        manifest = split(model, mlops_storage, None if champion is None else champion.data_version)
+        records = ModelRecords(model, mlops_storage)
+        champion = records.champion
+        manifest = split(records, None if champion is None else champion.data_version)
         mlops_storage.write_document(model.name, TRAINING_SET, manifest.version, manifest.to_dict())
-        train, holdout = (read(mlops_storage, model, manifest) for read in (read_train, read_holdout))
+        train, holdout = (read(records, manifest) for read in (read_train, read_holdout))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             metadata={
@@ -73,23 +74,24 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
             },
         )
         outcomes = split_checks(model, manifest, train, holdout)
-        note_unfit_data(context, mlops_storage, model, manifest.version, outcomes)
+        note_unfit_data(context, records, manifest.version, outcomes)
         yield from (check_result(outcome, key) for outcome in outcomes)
 
     return training_set
 
 
-def split(model: Declaration, storage: Storage, champion: str | None) -> "Manifest":
+def split(records: ModelRecords, champion: str | None) -> "Manifest":
     """Split the batches that can be trained on; name the others with the reason.
 
     champion: data version of the champion's training set, None without one. The holdout must be later than what the
     champion was trained on, and leaves half of what came since for training.
     """
 
-    records = BatchLedger(storage, model.name).all()
-    state = [(record, unready(model, record)) for record in records]
+    model = records.model
+    batches = records.batches.all()
+    state = [(record, unready(model, record)) for record in batches]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
-    made = None if champion is None else read_manifest(storage, model.name, champion)
+    made = None if champion is None else read_manifest(records, champion)
     after = [] if made is None else [batch.key for batch in made.train]
     known = [] if made is None else [*after, *(batch.key for batch in made.holdout)]
     infos = [batch_info(record) for record, why in state if why is None]

@@ -6,7 +6,7 @@ from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.cli.rehoming import misplaced_models
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, MlopsAssetsError
-from mlops_assets.records.promotions import champion_of
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
@@ -16,7 +16,7 @@ def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, D
     loaded = 0
     for model in models.values():
         try:
-            champion = champion_of(storage, model.name)
+            champion = ModelRecords(model, storage).champion
             if champion is not None:
                 registry.load(champion, model.serialization, model.trusted_types)
                 loaded += 1

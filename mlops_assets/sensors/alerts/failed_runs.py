@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MARK, MODEL
-from mlops_assets.declaration import Declaration
 from mlops_assets.records.batches import BatchLedger
-from mlops_assets.records.trainings import TrainingLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.alerts import Alert
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.what_to_tell import LONGEST, alarm
 from mlops_assets.sensors.models import FAILED
 
@@ -44,19 +42,20 @@ def failed_runs(instance: dg.DagsterInstance, models: Sequence[str], now: dateti
 
 
 def run_alarms(
-    model: Declaration, storage: Storage, instance: dg.DagsterInstance, failed: FailedRuns, told: Collection[str]
+    records: ModelRecords, instance: dg.DagsterInstance, failed: FailedRuns, told: Collection[str]
 ) -> Iterator[Alert]:
     """Yield alerts on failed runs that no other alert explains, and on trainings that are not tried again.
 
     The reason of a failure is read from the run's events only if the alert's key is not in `told`.
     """
-    yield from _given_up(model, storage, failed.trainings.get(model.name, []))
+    model = records.model
+    yield from _given_up(records, failed.trainings.get(model.name, []))
     recent = failed.recent.get(model.name, [])
     if not recent:
         return
     seen = set(told)
-    ledger = BatchLedger(storage, model.name)
-    refused = {each.run_id for each in TrainingLedger(storage, model.name).all() if each.status == "refused"}
+    ledger = records.batches
+    refused = {each.run_id for each in records.trainings.all() if each.status == "refused"}
     for record in recent:
         run = record.dagster_run
         if run.run_id in refused or _batch_says_why(ledger, run):  # another alert reports it
@@ -75,23 +74,24 @@ def run_alarms(
             yield replace(found, reason=_why(instance, run.run_id))
 
 
-def _given_up(model: Declaration, storage: Storage, failed: Sequence[dg.RunRecord]) -> Iterator[Alert]:
+def _given_up(records: ModelRecords, failed: Sequence[dg.RunRecord]) -> Iterator[Alert]:
+    model = records.model
     attempts: dict[tuple[str, str], list[dg.RunRecord]] = {}
     for record in failed:
         tags = record.dagster_run.tags
         if DATA_VERSION in tags and DECLARATION_VERSION in tags:
             attempts.setdefault((tags[DATA_VERSION], tags[DECLARATION_VERSION]), []).append(record)
-    ledger = TrainingLedger(storage, model.name)
-    for (data, declaration), records in attempts.items():
+    ledger = records.trainings
+    for (data, declaration), runs in attempts.items():
         came_of_it = ledger.get(data, declaration)
-        if len(records) < model.retraining.attempts or (came_of_it is not None and came_of_it.final):
+        if len(runs) < model.retraining.attempts or (came_of_it is not None and came_of_it.final):
             continue
-        newest = records[0]
+        newest = runs[0]
         yield alarm(
             model,
             "training given up",
             subject=f"data version {data}",
-            reason=f"{len(records)} attempts failed and it is not tried again by itself: mend the cause, then launch "
+            reason=f"{len(runs)} attempts failed and it is not tried again by itself: mend the cause, then launch "
             f"{model.name}_training",
             link=f"runs/{newest.dagster_run.run_id}",
             identity=f"{data}/{declaration}",

@@ -10,9 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.alerts import AlertLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.alerts.failed_runs import FailedRuns, failed_runs, run_alarms
@@ -144,9 +144,9 @@ def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetim
     oldest = (now - LONGEST).isoformat(timespec="seconds")
     found: list[Alert] = []
 
-    def look(model: Declaration) -> None:
-        told = AlertLedger(storage, model.name).told()
-        standing = _standing(model, storage, context.instance, failed, told)
+    def look(records: ModelRecords) -> None:
+        told = records.alerts.told()
+        standing = _standing(records, context.instance, failed, told)
         found.extend(alert for alert in standing if alert.key not in told and alert.at >= oldest)
 
     each_model(context, storage, "", look, seconds=MOST_SECONDS)
@@ -154,10 +154,10 @@ def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetim
 
 
 def _standing(
-    model: Declaration, storage: Storage, instance: dg.DagsterInstance, failed: FailedRuns, told: set[str]
+    records: ModelRecords, instance: dg.DagsterInstance, failed: FailedRuns, told: set[str]
 ) -> Iterator[Alert]:
-    yield from run_alarms(model, storage, instance, failed, told)
-    yield from recorded_alarms(model, storage, instance)
+    yield from run_alarms(records, instance, failed, told)
+    yield from recorded_alarms(records, instance)
 
 
 def _due(tried: list[Any] | None, retry_seconds: float, now: datetime) -> bool:

@@ -12,13 +12,12 @@ from mlops_assets.decisions.retraining.decide import confirmed
 from mlops_assets.declaration import Declaration
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.damaged import damaged_records
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import KIND as PROMOTIONS
-from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.reports import BatchReports, ReportKind
-from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
+from mlops_assets.records.reports import ReportKind
+from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.records.typed import Damaged
 from mlops_assets.resources.alerts import Alert, AlertKind, Severity
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.evaluated import evaluations
 from mlops_assets.text import counted
 
@@ -57,16 +56,17 @@ def alarm(
     )
 
 
-def recorded_alarms(model: Declaration, storage: Storage, instance: dg.DagsterInstance) -> Iterator[Alert]:
+def recorded_alarms(records: ModelRecords, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """Yield all alerts that follow from the records of a model and the newest evaluation of its registry check."""
-    damaged = list(damaged_records(storage, model.name))
+    model = records.model
+    damaged = list(damaged_records(records.storage, model.name))
     yield from _damaged(model, damaged)
-    ledger = BatchLedger(storage, model.name)
-    records = ledger.all()
-    yield from _rejected(model, ledger, records)
+    ledger = records.batches
+    batches = ledger.all()
+    yield from _rejected(model, ledger, batches)
     if not any(each.kind == PROMOTIONS for each in damaged):
-        yield from _confirmed(model, storage, records)
-    yield from _trainings(model, storage)
+        yield from _confirmed(records, batches)
+    yield from _trainings(records)
     yield from _registry(model, instance)
 
 
@@ -98,15 +98,16 @@ def _rejected(model: Declaration, ledger: BatchLedger, records: list[BatchRecord
             )
 
 
-def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord]) -> Iterator[Alert]:
+def _confirmed(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Alert]:
     """Yield alerts on drift and decay that as many batches show as a retraining requires; once for each champion."""
-    champion = PromotionLedger(storage, model.name).champion()
+    model = records.model
+    champion = records.promotions.champion()
     if champion is None:
         return
     k, n = model.retraining.confirm
     for kind, name in _REPORTED:
-        reports = BatchReports(storage, model.name).all(kind)
-        found = [reports[record.batch] for record in records if record.batch in reports]
+        reports = records.reports.all(kind)
+        found = [reports[record.batch] for record in batches if record.batch in reports]
         judged = [
             each for each in found if each.model_version == champion.version and each.verdict in (name, f"no {name}")
         ]
@@ -126,8 +127,9 @@ def _confirmed(model: Declaration, storage: Storage, records: list[BatchRecord])
         )
 
 
-def _trainings(model: Declaration, storage: Storage) -> Iterator[Alert]:
-    trainings = TrainingLedger(storage, model.name).all()
+def _trainings(records: ModelRecords) -> Iterator[Alert]:
+    model = records.model
+    trainings = records.trainings.all()
     yield from _refused(model, trainings)
     judged = [record for record in trainings if record.status == "judged"]
     for record in judged:

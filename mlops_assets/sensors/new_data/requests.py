@@ -11,7 +11,6 @@ from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import under_way
 from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
 from mlops_assets.sensors.new_data.cursor import MOST_TRIED, Memory, Tried
@@ -45,10 +44,9 @@ class Probe:
 
 @dataclass
 class Tick:
-    """One tick of the sensor: its resources, and the requests and events gathered so far."""
+    """One tick of the sensor, and the requests and events gathered so far."""
 
     context: dg.SensorEvaluationContext
-    storage: Storage
     probe: Probe
     requests: list[dg.RunRequest] = field(default_factory=list)
     additions: list[dg.AddDynamicPartitionsRequest] = field(default_factory=list)

@@ -12,7 +12,7 @@ from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.batch.upstream_source import in_sensor
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
-from mlops_assets.records.labels import OutcomesLedger
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
@@ -54,15 +54,15 @@ def new_data_sensor(
     ) -> dg.SensorResult:
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
         memories: dict[str, Any] = cursor.get("models", {})
-        tick = Tick(context, mlops_storage, Probe(mlflow_registry))
+        tick = Tick(context, Probe(mlflow_registry))
 
-        def take_in(model: Declaration) -> None:
-            place = memories.setdefault(model.name, {})
+        def take_in(records: ModelRecords) -> None:
+            place = memories.setdefault(records.name, {})
             for what, look_at in (("batches", _batches), ("outcomes", _outcomes)):
                 try:
-                    place[what] = look_at(model, Memory.from_json(place.get(what, {})), tick).to_json()
+                    place[what] = look_at(records, Memory.from_json(place.get(what, {})), tick).to_json()
                 except Exception as error:  # a fault of the batches must not stop the outcomes
-                    context.log.error(f"{model.name}: {what}: {type(error).__name__}: {error}")
+                    context.log.error(f"{records.name}: {what}: {type(error).__name__}: {error}")
 
         following = each_model(context, mlops_storage, cursor.get("next", ""), take_in, seconds=MOST_SECONDS)
         if tick.probe.waiting:
@@ -79,8 +79,8 @@ def new_data_sensor(
     return sensor
 
 
-def _batches(model: Declaration, memory: Memory, tick: Tick) -> Memory:
-    known = batches_on_record(tick.storage, model.name)
+def _batches(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
+    model, known = records.model, batches_on_record(records)
     found = _look(model.source, model, batches(model.name), memory, known.marks, tick)
     if found is None:  # stored batches go on without their source
         tried, after = request_runs(model, "batch", wanted_batches(model, Look({}, (), {}), known), memory, tick)
@@ -91,10 +91,11 @@ def _batches(model: Declaration, memory: Memory, tick: Tick) -> Memory:
     return Memory(**seen_now(model.source, found, memory, known.marks, tried), tried=tried, after=after, gone=gone)
 
 
-def _outcomes(model: Declaration, memory: Memory, tick: Tick) -> Memory:
+def _outcomes(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
+    model = records.model
     if model.outcomes is None:
         return Memory()
-    marks = OutcomesLedger(tick.storage, model.name).marks()
+    marks = records.outcomes.marks()
     found = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
     if found is None:
         return memory

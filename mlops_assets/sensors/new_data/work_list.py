@@ -8,14 +8,14 @@ from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.shared.keys import BATCH_ASSETS
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError
-from mlops_assets.records.batches import BatchLedger, BatchRecord, gives_way, in_time
+from mlops_assets.records.batches import BatchRecord, gives_way, in_time
 from mlops_assets.records.column_kinds import learnt_anew
-from mlops_assets.records.promotions import Promotion, PromotionLedger
-from mlops_assets.records.reports import BatchReport, BatchReports
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import Promotion
+from mlops_assets.records.reports import BatchReport
 from mlops_assets.records.rows import batches_of_manifest
 from mlops_assets.records.typed import log_damage
 from mlops_assets.resources.judges import judged_by
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.look import RUNNING, Look
 
 
@@ -54,23 +54,23 @@ class Batches:
         return {batch: record.mark for batch, record in self.records.items()}
 
 
-def batches_on_record(storage: Storage, model: str) -> Batches:
+def batches_on_record(records: ModelRecords) -> Batches:
     """Read the ledger and the reports; only records that changed since the last tick are read."""
-    reports = BatchReports(storage, model)
+    reports = records.reports
     try:
-        champion = PromotionLedger(storage, model).champion()
+        champion = records.promotions.champion()
     except DamagedRecordError as error:  # rows and features need no champion; the step that scores raises this error
         log_damage(str(error))
         champion = None
-    records = BatchLedger(storage, model).records()
+    batches = records.batches.records()
     return Batches(
-        records,
+        batches,
         reports.all("predictions"),
         reports.all("drift"),
         reports.all("performance"),
         "" if champion is None else f"v{champion.version}",
-        frozenset() if champion is None else _unseen(storage, model, champion, records),
-        learnt_anew(storage, model),
+        frozenset() if champion is None else _unseen(records, champion, batches),
+        learnt_anew(records),
     )
 
 
@@ -132,17 +132,17 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
     yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
 
 
-def _unseen(storage: Storage, model: str, champion: Promotion, records: Mapping[str, BatchRecord]) -> frozenset[str]:
+def _unseen(records: ModelRecords, champion: Promotion, batches: Mapping[str, BatchRecord]) -> frozenset[str]:
     """Return the batches that come after the last batch of the champion's training set and holdout."""
     try:
-        used = batches_of_manifest(storage.root, model, champion.tags.get("data_version", ""))
+        used = batches_of_manifest(records.storage.root, records.name, champion.tags.get("data_version", ""))
     except DamagedRecordError as error:
         log_damage(str(error))
         return frozenset()
-    last = max((in_time(records[batch]) for batch in used if batch in records), default=None)
+    last = max((in_time(batches[batch]) for batch in used if batch in batches), default=None)
     if last is None:  # another tool's training set, or its record is gone: no batch is known to be newer
         return frozenset()
-    return frozenset(batch for batch, each in records.items() if batch not in used and in_time(each) > last)
+    return frozenset(batch for batch, each in batches.items() if batch not in used and in_time(each) > last)
 
 
 def _misjudged(record: BatchRecord, alike: Mapping[str, list[BatchRecord]]) -> bool:

@@ -14,13 +14,13 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import BatchInfo
-from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
-from mlops_assets.records.promotions import Promotion, PromotionLedger
-from mlops_assets.records.reports import BatchReports, ReportKind
+from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import Promotion
+from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import FAILED, under_way
 
 _REMEMBERED = timedelta(days=30)
@@ -47,26 +47,26 @@ def runs_of(instance: dg.DagsterInstance, now: datetime) -> Runs:
 
 
 def evidence_of(
-    model: Declaration,
-    storage: Storage,
+    records: ModelRecords,
     runs: Runs,
     intake_since: datetime | None = None,
     clock: datetime | None = None,
 ) -> Evidence:
     """Return the evidence for a decision on `model`; see `Evidence`."""
-    champion = PromotionLedger(storage, model.name).champion()
-    ledger = TrainingLedger(storage, model.name)
+    model = records.model
+    champion = records.promotions.champion()
+    ledger = records.trainings
     trainings = ledger.all()
     ended = [each for each in trainings if each.final]
-    known = BatchLedger(storage, model.name).all()
+    known = records.batches.all()
     batches = [each for each in known if each.ready(model.features_version) is None]
     labelled = [each for each in batches if each.labelled and unready(model, each) is None]
-    made = None if champion is None else read_manifest(storage, model.name, champion.data_version)
+    made = None if champion is None else read_manifest(records, champion.data_version)
     seen = set() if made is None else _contents(*made.train, *made.holdout)
     judged_on = "" if champion is None else champion.as_version(model.name).judged.data_version
-    answered = _answered(storage, model, ended, made, judged_on)
+    answered = _answered(records, ended, made, judged_on)
     unseen = _since(labelled, seen | answered)
-    planned, cannot = _planned(model, storage, champion)
+    planned, cannot = _planned(records, champion)
     data_version = None if planned is None else planned.version
     failed = runs.failed.get(model.name, [])
     died = _died(failed, ended)
@@ -76,13 +76,13 @@ def evidence_of(
     return Evidence(
         champion=None if champion is None else champion.version,
         champion_trained=None if champion is None else datetime.fromtimestamp(champion.created / 1000, UTC),
-        drift=_alarms(model, storage, "drift", champion, _since(batches, answered)),
-        decay=_alarms(model, storage, "performance", champion, _since(batches, answered)),
+        drift=_alarms(records, "drift", champion, _since(batches, answered)),
+        decay=_alarms(records, "performance", champion, _since(batches, answered)),
         batches=len(labelled),
         new_batches=len(unseen),
         new_rows=sum(each.labelled for each in unseen),
-        since_last=len(_since(labelled, _known(storage, model, ended[0].data_version) if ended else set())),
-        trained_rows=_trained_rows(storage, model, ended, made),
+        since_last=len(_since(labelled, _known(records, ended[0].data_version) if ended else set())),
+        trained_rows=_trained_rows(records, ended, made),
         trainable_rows=0 if planned is None else planned.rows("train"),
         data_version=data_version,
         declaration_version=model.training_version,
@@ -113,9 +113,9 @@ def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[d
     return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
 
 
-def _known(storage: Storage, model: Declaration, data_version: str) -> set[tuple[str, str]]:
+def _known(records: ModelRecords, data_version: str) -> set[tuple[str, str]]:
     """Return the batches of a training set, with their content."""
-    manifest = read_manifest(storage, model.name, data_version)
+    manifest = read_manifest(records, data_version)
     return _contents(*manifest.train, *manifest.holdout)
 
 
@@ -124,7 +124,7 @@ def _contents(*batches: "BatchInfo") -> set[tuple[str, str]]:
 
 
 def _answered(
-    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None", judged_on: str
+    records: ModelRecords, ended: Sequence[TrainingRecord], champion: "Manifest | None", judged_on: str
 ) -> set[tuple[str, str]]:
     """Return the batches of the last training that made the champion, or learnt from batches new to it.
 
@@ -133,19 +133,17 @@ def _answered(
     """
     seen = set() if champion is None else _contents(*champion.train, *champion.holdout)
     for record in ended:
-        manifest = read_manifest(storage, model.name, record.data_version)
+        manifest = read_manifest(records, record.data_version)
         made_it = record.data_version == judged_on
         if made_it or (record.version is not None and _contents(*manifest.train) - seen):
             return _contents(*manifest.train, *manifest.holdout)
     return set()
 
 
-def _trained_rows(
-    storage: Storage, model: Declaration, ended: Sequence[TrainingRecord], champion: "Manifest | None"
-) -> int:
+def _trained_rows(records: ModelRecords, ended: Sequence[TrainingRecord], champion: "Manifest | None") -> int:
     """Return the larger number of training rows: of the champion, or of the last training that fitted a version."""
     last = next((each.data_version for each in ended if each.version is not None), None)
-    newest = None if last is None else read_manifest(storage, model.name, last)
+    newest = None if last is None else read_manifest(records, last)
     return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
 
 
@@ -172,18 +170,17 @@ def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[
     return [each for each in batches[first:] if (each.batch, each.identity) not in known]
 
 
-def _planned(model: Declaration, storage: Storage, champion: Promotion | None) -> "tuple[Manifest | None, str]":
+def _planned(records: ModelRecords, champion: Promotion | None) -> "tuple[Manifest | None, str]":
     """Return the training set that would be made now, None if there is none, and why it cannot be trained on."""
     try:
-        planned = split(model, storage, None if champion is None else champion.data_version)
+        planned = split(records, None if champion is None else champion.data_version)
     except MlopsAssetsError as error:
         return None, str(error)
     return planned, too_few(planned.rows("train"), planned.rows("holdout"))
 
 
 def _alarms(
-    model: Declaration,
-    storage: Storage,
+    records: ModelRecords,
     kind: ReportKind,
     champion: Promotion | None,
     batches: Sequence[BatchRecord],
@@ -191,7 +188,7 @@ def _alarms(
     """Return the alarms among the batches that have a report on this champion, oldest first."""
     if champion is None:
         return Alarms()
-    reports = BatchReports(storage, model.name).all(kind)
+    reports = records.reports.all(kind)
     judged = [
         (each.batch, reports[each.batch].verdict)
         for each in batches

@@ -9,6 +9,7 @@ import dagster as dg
 from mlops_assets.assets.shared.keys import TRAINING_ASSETS, asset_key, declared_models
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
@@ -51,19 +52,20 @@ def _schedule(cron: str, timezone: str, models: Sequence[Declaration], running: 
     )
     def schedule(context: dg.ScheduleEvaluationContext, mlops_storage: Storage) -> list[dg.RunRequest] | dg.SkipReason:
         runs = runs_of(context.instance, datetime.now(UTC))
-        requests = [request for model in models if (request := _asked(model, runs, context, mlops_storage))]
+        requests = [
+            request for model in models if (request := _asked(ModelRecords(model, mlops_storage), runs, context))
+        ]
         return requests or dg.SkipReason(f"no training of {names}: see the decisions on the champions")
 
     return schedule
 
 
-def _asked(
-    model: Declaration, runs: Runs, context: dg.ScheduleEvaluationContext, storage: Storage
-) -> dg.RunRequest | None:
+def _asked(records: ModelRecords, runs: Runs, context: dg.ScheduleEvaluationContext) -> dg.RunRequest | None:
     """Decide on one model, record the decision, and return a request if it fires."""
+    model = records.model
     now, instance = datetime.now(UTC), context.instance
     try:
-        evidence = evidence_of(model, storage, runs, clock=context.scheduled_execution_time)
+        evidence = evidence_of(records, runs, clock=context.scheduled_execution_time)
         decision = decide_retraining(model.retraining, evidence, now)
         if not recorded_before(instance, model.name, decision):
             instance.report_runless_asset_event(observation(instance, model.name, decision, evidence, now))

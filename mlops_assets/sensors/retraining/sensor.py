@@ -11,6 +11,7 @@ import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -72,10 +73,11 @@ def retraining_sensor(
     ) -> dg.SensorResult:
         cursor: dict[str, Any] = json.loads(context.cursor or "{}")
         memories: dict[str, Any] = cursor.get("models", {})
-        tick = Tick(context, mlops_storage, mlflow_registry)
+        tick = Tick(context, mlflow_registry)
 
-        def decide(model: Declaration) -> None:
-            memories[model.name] = asdict(tick.decide(model, Memory.of(memories.get(model.name, {}))))
+        def decide(records: ModelRecords) -> None:
+            memory = Memory.of(memories.get(records.name, {}))
+            memories[records.name] = asdict(tick.decide(records, memory))
 
         following = each_model(context, mlops_storage, cursor.get("next", ""), decide, seconds=MOST_SECONDS)
         known = {model.name: memories[model.name] for model in models_of(context) if model.name in memories}
@@ -88,21 +90,21 @@ def retraining_sensor(
 class Tick:
     """One tick: the runs of all models, read once, and the requests and events for Dagster."""
 
-    def __init__(self, context: dg.SensorEvaluationContext, storage: Storage, registry: MlflowRegistry) -> None:
-        self._context, self._storage, self._registry = context, storage, registry
+    def __init__(self, context: dg.SensorEvaluationContext, registry: MlflowRegistry) -> None:
+        self._context, self._registry = context, registry
         self._now = datetime.now(UTC)
         self._runs = runs_of(context.instance, self._now)
         self._away: str | None = None
         self.requests: list[dg.RunRequest] = []
         self.events: list[dg.AssetObservation] = []
 
-    def decide(self, model: Declaration, memory: Memory) -> Memory:
+    def decide(self, records: ModelRecords, memory: Memory) -> Memory:
         """Decide on a model if anything has changed, record a new decision, and request a run if it fires."""
-        state = _state(model, self._runs, self._storage)
+        model, state = records.model, _state(records, self._runs)
         if state == memory.state and not memory.due(self._now):
             return memory
         since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else self._now
-        evidence = evidence_of(model, self._storage, self._runs, since)
+        evidence = evidence_of(records, self._runs, since)
         decision = decide_retraining(model.retraining, evidence, self._now)
         if decision.fire and self._no_answer(model):
             evidence = replace(evidence, registry_away=self._no_answer(model))
@@ -130,9 +132,10 @@ class Tick:
         return self._away
 
 
-def _state(model: Declaration, runs: Runs, storage: Storage) -> str:
+def _state(records: ModelRecords, runs: Runs) -> str:
     """Return a text that changes whenever the evidence of a decision changes."""
-    store = store_of(storage)
+    model = records.model
+    store = store_of(records.storage)
     revisions = [store.revision(model.name, kind) for kind in _READ]
     under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
     failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]

@@ -7,6 +7,7 @@ import pytest
 from mlops_assets import Drift, Folder, ModelPipeline
 from mlops_assets.assets.batch.alarm_budget import alarm_level
 from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.storage import Storage
 
@@ -43,7 +44,7 @@ def storage(tmp_path) -> Storage:
 
 def test_few_batches_are_held_against_alpha(storage):
     newest = arrived(storage, 30, timedelta(days=1))
-    level = alarm_level(model(), newest, storage)
+    level = alarm_level(ModelRecords(model(), storage), newest)
     assert level.value == 0.01
     assert level.reason == "alarm below p 0.01: 30 batches in 90D stay within 1 false alarm"
 
@@ -51,17 +52,17 @@ def test_few_batches_are_held_against_alpha(storage):
 @pytest.mark.parametrize("timed", [True, False])
 def test_many_batches_share_the_false_alarms_that_are_allowed_and_alarms_earn_some_back(storage, timed):
     newest = arrived(storage, 400, timedelta(hours=6), timed=timed)  # 360 of them in 90 days
-    assert alarm_level(model(), newest, storage).value == pytest.approx(0.95 / 360)
+    assert alarm_level(ModelRecords(model(), storage), newest).value == pytest.approx(0.95 / 360)
     newest = arrived(storage, 400, timedelta(hours=6), alarms=20, timed=timed)
-    level = alarm_level(model(), newest, storage)
+    level = alarm_level(ModelRecords(model(), storage), newest)
     assert level.value == pytest.approx((0.95 + 0.05 * 20) / 360)
     assert level.reason == "alarm below p 0.0054: 1 false alarm in 90D over 360 batches, 20 alarms before"
-    assert alarm_level(model(false_alarms=0.1), newest, storage).value == pytest.approx((0.095 + 1) / 360)
-    assert alarm_level(model(period="1D"), newest, storage).value == 0.01
+    assert alarm_level(ModelRecords(model(false_alarms=0.1), storage), newest).value == pytest.approx((0.095 + 1) / 360)
+    assert alarm_level(ModelRecords(model(period="1D"), storage), newest).value == 0.01
 
 
 def test_the_same_batch_is_judged_alike_again(storage):
     arrived(storage, 200, timedelta(hours=1))
     middle = BatchLedger(storage, "shop").accepted("b0100")
-    assert alarm_level(model(), middle, storage) == alarm_level(model(), middle, storage)
-    assert alarm_level(model(), middle, storage).value == pytest.approx(0.95 / 101)
+    assert alarm_level(ModelRecords(model(), storage), middle) == alarm_level(ModelRecords(model(), storage), middle)
+    assert alarm_level(ModelRecords(model(), storage), middle).value == pytest.approx(0.95 / 101)

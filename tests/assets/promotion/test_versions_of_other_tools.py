@@ -7,6 +7,7 @@ from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.promotion.judge import gates_of, judge
 from mlops_assets.errors import RegistryError
+from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
@@ -22,6 +23,6 @@ def test_a_version_of_another_tool_is_neither_judged_nor_promoted(tmp_path):
     )
     before = Before("tides", (), "none", None, None)
     with pytest.raises(RegistryError, match=r"tides version 1 was not registered by this pack, or its record is gone"):
-        judge(model, 1, before, storage, registry)
+        judge(ModelRecords(model, storage), 1, before, registry)
     with pytest.raises(RegistryError, match=r"tides version 1 has no tag 'data_version', so another tool"):
-        gates_of(model, registry.version("tides", 1), storage, registry)
+        gates_of(ModelRecords(model, storage), registry.version("tides", 1), registry)

@@ -1,0 +1,110 @@
+"""All that is kept of one model: its records in the database, and its files in the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_assets.declaration import Declaration
+from mlops_assets.lazy import np, pd
+from mlops_assets.records.alerts import AlertLedger
+from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.outcomes import OutcomesLedger
+from mlops_assets.records.promotions import PromotionLedger
+from mlops_assets.records.reports import BatchReports
+from mlops_assets.records.requests import Requests
+from mlops_assets.records.trainings import TrainingLedger
+from mlops_assets.records.typed import Record, Records, store_of
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.storage import Storage
+
+if TYPE_CHECKING:
+    from mlops_assets.records.store import Transaction
+
+
+@dataclass(frozen=True)
+class ModelRecords:
+    """A declared model with its records and its files: what a step or a sensor works on."""
+
+    model: Declaration
+    storage: Storage
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.model.name
+
+    @cached_property
+    def batches(self) -> BatchLedger:
+        """The batches of rows."""
+        return BatchLedger(self.storage, self.name)
+
+    @cached_property
+    def outcomes(self) -> OutcomesLedger:
+        """The batches of labels that come later than their rows."""
+        return OutcomesLedger(self.storage, self.name)
+
+    @cached_property
+    def reports(self) -> BatchReports:
+        """The reports on batches."""
+        return BatchReports(self.storage, self.name)
+
+    @cached_property
+    def trainings(self) -> TrainingLedger:
+        """The trainings."""
+        return TrainingLedger(self.storage, self.name)
+
+    @cached_property
+    def promotions(self) -> PromotionLedger:
+        """The promotions."""
+        return PromotionLedger(self.storage, self.name)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The hold on promotions, and the version that waits for approval."""
+        return Requests(self.storage, self.name)
+
+    @cached_property
+    def alerts(self) -> AlertLedger:
+        """The alerts that were sent."""
+        return AlertLedger(self.storage, self.name)
+
+    @property
+    def champion(self) -> ModelVersion | None:
+        """The version to score with: that of the newest completed promotion, None before the first.
+
+        An alias that was moved by hand, or lost with its version, does not change what scores.
+        """
+        promotion = self.promotions.champion()
+        return None if promotion is None else promotion.as_version(self.name)
+
+    def of(self, kind: str, record: type[Record]) -> Records[Record]:
+        """Return the records of another kind."""
+        return Records(self.storage, self.name, kind, record)
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction for records of several kinds."""
+        return store_of(self.storage).transaction()
+
+    def read_frame(
+        self,
+        kind: str,
+        batch: str,
+        version: str,
+        columns: Sequence[str] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> pd.DataFrame:
+        """Return a stored frame, as `Storage.read_frame`."""
+        return self.storage.read_frame(self.name, kind, batch, version, columns, rows)
+
+    def write_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
+        """Store a frame, as `Storage.write_frame`."""
+        return self.storage.write_frame(self.name, kind, batch, version, frame)
+
+    def has_frame(self, kind: str, batch: str, version: str) -> bool:
+        """Return whether a frame is stored."""
+        return self.storage.has_frame(self.name, kind, batch, version)

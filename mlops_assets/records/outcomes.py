@@ -1,0 +1,60 @@
+"""What became of each batch of outcomes: labels that come later than their rows."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mlops_assets.records.typed import Records
+from mlops_assets.resources.storage import Storage
+from mlops_assets.sources.keys import natural_order
+
+State = tuple[tuple[str, str], ...]
+"""(batch, version) of all accepted batches of outcomes, in natural order: labels are made from these."""
+
+
+@dataclass(frozen=True)
+class OutcomesRecord:
+    """The newest record of one batch of outcomes.
+
+    `mark` is the batch's mark when it was read. It is empty until the labels of the rows are up to date, so that a
+    run that dies before then is requested again.
+    """
+
+    batch: str
+    status: Literal["accepted", "rejected"]
+    run_id: str
+    version: str | None = None
+    rows: int = 0
+    mark: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class OutcomesLedger:
+    """The records of one model's batches of outcomes."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._outcomes = Records(storage, model, "outcomes", OutcomesRecord)
+
+    def put(self, record: OutcomesRecord) -> None:
+        """Record what became of a batch; its earlier record is replaced."""
+        self._outcomes.put(record.batch, record)
+
+    def get(self, batch: str) -> OutcomesRecord | None:
+        """Return the record of a batch, None if there is none."""
+        return self._outcomes.get(batch)
+
+    def all(self) -> list[OutcomesRecord]:
+        """Return all records, in natural order of their batches."""
+        outcomes = self._outcomes.all()
+        return [outcomes[batch] for batch in sorted(outcomes, key=natural_order)]
+
+    def accepted(self) -> list[OutcomesRecord]:
+        """Return the records of accepted batches, in natural order."""
+        return [record for record in self.all() if record.status == "accepted"]
+
+    def marks(self) -> dict[str, str]:
+        """Return the recorded mark of each batch, rejected batches too."""
+        return {record.batch: record.mark for record in self.all()}
+
+    def state(self) -> State:
+        """Return the batches of outcomes that labels are made from now."""
+        return tuple((record.batch, str(record.version)) for record in self.accepted())
