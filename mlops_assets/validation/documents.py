@@ -21,11 +21,11 @@ def read_document(path: Path) -> Any:
     """Return the content of a `.json` file, or of a file of any other name read as one YAML document.
 
     Raises ExpectationsError for a file that is missing, larger than 1 MB, not UTF-8 or malformed. It also refuses tags
-    for values that are not plain, YAML anchors and aliases, a key given twice, and more than 50 levels.
+    for values that are not plain, YAML anchors and aliases, a repeated key, and more than 50 levels.
     """
     text = _read_text(path)
     try:
-        return _from_json(text) if path.suffix == ".json" else _from_yaml(text)
+        return json.loads(text, object_pairs_hook=_distinct) if path.suffix == ".json" else _from_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ExpectationsError(f"{path}: {_reason(error)}") from error
 
@@ -34,7 +34,7 @@ def _read_text(path: Path) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ExpectationsError(f"{path}: is no regular file; expected a YAML or JSON file.")
+            raise ExpectationsError(f"{path}: is not a regular file; expected a YAML or JSON file.")
         if status.st_size > MAX_BYTES:
             raise ExpectationsError(f"{path}: has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read.")
         return path.read_bytes().decode("utf-8-sig")
@@ -46,17 +46,13 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _from_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_distinct)
-
-
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for name, value in pairs:
-        if name in result:
-            raise ValueError(f"the key {shown(name)} is given twice")
-        result[name] = value
-    return result
+        if name in mapping:
+            raise ValueError(f"the key {shown(name)} is repeated")
+        mapping[name] = value
+    return mapping
 
 
 def _from_yaml(text: str) -> Any:
@@ -79,11 +75,11 @@ class _StrictLoader(_BaseLoader):  # type: ignore[misc]
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
+            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
             if not isinstance(key, str | int | float):
-                raise ValueError(f"line {key_node.start_mark.line + 1}: expected a plain key")
+                raise ValueError(f"line {line}: expected a plain key")
             if key in seen:
-                raise ValueError(f"line {key_node.start_mark.line + 1}: the key {shown(key)} is given twice")
+                raise ValueError(f"line {line}: the key {shown(key)} is repeated")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 

@@ -15,7 +15,7 @@ FIRST_LOOK = "first_look"
 _UNNAMED = re.compile(r"Unnamed: \d+|level_\d+")
 _FEWEST, _SAMPLE = 10, 1_000
 _THOUSANDS = (None, ".", ",", " ", "\u00a0", "\u202f", "'")
-_MARKS = [(decimal, mark) for decimal in (",", ".") for mark in _THOUSANDS if mark != decimal]
+_MARKS = [(decimal, thousands) for decimal in (",", ".") for thousands in _THOUSANDS if thousands != decimal]
 
 
 def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collection[str]) -> CheckOutcome:
@@ -27,7 +27,7 @@ def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collect
     the first 1,000 values of text are looked at.
     """
     hints = []
-    for name in dict.fromkeys(str(each) for each in frame.columns):
+    for name in dict.fromkeys(map(str, frame.columns)):
         column = frame[name]
         if isinstance(column, pd.DataFrame):  # a name that comes twice, which the contract refuses
             continue
@@ -38,13 +38,11 @@ def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collect
             )
         elif name in inferred and (marks := _written_numbers(column)):
             decimal, thousands = marks
-            options = ", ".join(
-                [f"decimal={decimal!r}"] * (decimal != ".") + [f"thousands={thousands!r}"] * (thousands is not None)
-            )
-            examples = listed(column.dropna().unique(), 2)
+            options = [] if decimal == "." else [f"decimal={decimal!r}"]
+            options += [] if thousands is None else [f"thousands={thousands!r}"]
             hints.append(
-                f"{shown(name)} is text, {column.nunique():,} different ones, though all look like numbers "
-                f"({examples}): declare {options} of the source"
+                f"{shown(name)} holds {column.nunique():,} different texts that all look like numbers "
+                f"({listed(column.dropna().unique(), 2)}): declare {', '.join(options)} of the source"
             )
     message = "; ".join(hints) or "nothing looks as if it were read otherwise than meant"
     return CheckOutcome(FIRST_LOOK, not hints, message, severity="warn", blocking=False)

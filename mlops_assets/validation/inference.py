@@ -1,5 +1,7 @@
 """Infer a first suite of expectations from accepted batches and write it to a file that a person edits."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import os
@@ -44,7 +46,7 @@ _PRESENT_ERROR = 0.5
 
 
 def infer(
-    frames: "Sequence[pd.DataFrame]",
+    frames: Sequence[pd.DataFrame],
     target: str | None,
     key: Sequence[str] = (),
     time: str | None = None,
@@ -74,7 +76,6 @@ def write_suite(path: Path, name: str, expectations: Sequence[Mapping[str, Any]]
 
     Raises ExpectationsError if `path` exists: a person may have edited it.
     """
-    path = Path(path)
     document = {"name": name, "expectations": [dict(expectation) for expectation in expectations]}
     # The name is within a comment and must not end it.
     text = _HEADER.format(name=" ".join(name.split())) + yaml.dump(
@@ -83,7 +84,7 @@ def write_suite(path: Path, name: str, expectations: Sequence[Mapping[str, Any]]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with open(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -107,45 +108,42 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
-def _size(frames: "Sequence[pd.DataFrame]") -> dict[str, Any]:
+def _size(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
     rows = [len(frame) for frame in frames]
     limits = {"min_value": max(1, min(rows) // _SIZE_FACTOR), "max_value": max(rows) * _SIZE_FACTOR}
     return _expectation("expect_table_row_count_to_be_between", limits, "warn")
 
 
-def _of_column(name: str, column: "pd.Series", is_target: bool, may_be_empty: bool) -> list[dict[str, Any]]:
-
+def _of_column(name: str, column: pd.Series, is_target: bool, may_be_empty: bool) -> list[dict[str, Any]]:
     kind = kind_of(column)
-    found: list[dict[str, Any]] = []
+    expectations: list[dict[str, Any]] = []
     if kind == "number":
-        found += _number_limits(name, numbers(column).dropna().astype("float64"), is_target)
+        expectations += _number_limits(name, numbers(column).dropna().astype("float64"), is_target)
     elif kind == "text" and len(column) >= _FEWEST_ROWS_FOR_CATEGORIES:
-        found += _categories(name, column.dropna())
+        expectations += _categories(name, column.dropna())
     if not is_target and not may_be_empty and kind != "null":
-        found += _present(name, float(column.notna().mean()))
-    return found
+        expectations += _present(name, float(column.notna().mean()))
+    return expectations
 
 
-def _number_limits(name: str, values: "pd.Series", is_target: bool) -> list[dict[str, Any]]:
+def _number_limits(name: str, values: pd.Series, is_target: bool) -> list[dict[str, Any]]:
     low, high = float(values.min()), float(values.max())
     reach = max(high - low, abs(low), abs(high))
     if not math.isfinite(2 * _MARGIN_ERROR * reach):
         return []
-    found = []
+    expectations = []
     if high > low and not is_target:
         # In units of the largest magnitude, as first batches may show a small part of the range (two months of twelve);
         # not of every value, as counts and prices have long tails. A constant shows nothing of its range at all.
-        low_limit, high_limit = low - _MARGIN_ERROR * reach, high + _MARGIN_ERROR * reach
-        found.append(_between(name, low_limit, high_limit, "error", mostly=_MOSTLY_ERROR))
+        margin = _MARGIN_ERROR * reach
+        expectations.append(_between(name, low - margin, high + margin, "error", _MOSTLY_ERROR))
     near_low, near_high = float(values.quantile(0.001)), float(values.quantile(0.999))
-    spread = near_high - near_low or abs(high) or 1.0
-    floor = 0.0 if low >= 0 else -math.inf
-    near_low = max(floor, near_low - _MARGIN_WARN * spread)
-    found.append(_between(name, near_low, near_high + _MARGIN_WARN * spread, "warn", mostly=_MOSTLY_WARN))
-    return found
+    margin = _MARGIN_WARN * (near_high - near_low or abs(high) or 1.0)
+    floor = max(near_low - margin, 0.0 if low >= 0 else -math.inf)
+    return [*expectations, _between(name, floor, near_high + margin, "warn", _MOSTLY_WARN)]
 
 
-def _categories(name: str, values: "pd.Series") -> list[dict[str, Any]]:
+def _categories(name: str, values: pd.Series) -> list[dict[str, Any]]:
     categories = sorted(str(value) for value in values.unique())
     if len(categories) > _MOST_CATEGORIES or any(len(category) > _LONGEST_CATEGORY for category in categories):
         return []
@@ -161,9 +159,9 @@ def _present(name: str, share: float) -> list[dict[str, Any]]:
     return [_expectation(kind, {"column": name, "mostly": mostly}, "warn")] if mostly > 0 else []
 
 
-def _between(name: str, low: float, high: float, severity: str, **more: Any) -> dict[str, Any]:
-    kwargs = {"column": name, "min_value": _outward(low, math.floor), "max_value": _outward(high, math.ceil), **more}
-    return _expectation("expect_column_values_to_be_between", kwargs, severity)
+def _between(name: str, low: float, high: float, severity: str, mostly: float) -> dict[str, Any]:
+    limits = {"min_value": _outward(low, math.floor), "max_value": _outward(high, math.ceil)}
+    return _expectation("expect_column_values_to_be_between", {"column": name, **limits, "mostly": mostly}, severity)
 
 
 def _expectation(kind: str, kwargs: dict[str, Any], severity: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.lazy import np, pa, pd
 from mlops_assets.text import cell_text, listed, shown
+from mlops_assets.validation.contract import first_faults
 
 LARGEST_INTEGER = 2**63 - 1
 
@@ -24,13 +25,13 @@ _BOOLEANS = (bool, np.bool_)
 _TIMES = (datetime.date, np.datetime64, pd.Period)  # datetime and Timestamp are dates
 _DURATIONS = (datetime.timedelta, np.timedelta64)
 _WRITTEN = (uuid.UUID, datetime.time, pd.Interval)
-_SHOWN, _LISTED = 200, 5
+_LONGEST_REASON = 200
 
 
 class _Refused(Exception):
     """Why a column cannot have one of the kinds, and the first row that shows it, from 0."""
 
-    def __init__(self, row: int, reason: str) -> None:
+    def __init__(self, row: Any, reason: str) -> None:
         super().__init__(reason)
         self.row = row
 
@@ -62,14 +63,11 @@ def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[p
 
 def with_faults(contract: list[CheckOutcome], faults: list[str]) -> list[CheckOutcome]:
     """Return the contract's outcomes with these faults added to "dtypes"; no check judges the texts of such columns."""
-    if not faults:
-        return contract
-    more = [f"{len(faults) - _LISTED} columns more"] if len(faults) > _LISTED else []
     outcomes = []
     for outcome in contract:
-        if outcome.name == "dtypes":
-            said = [*faults[:_LISTED], *more, *([] if outcome.passed else [outcome.message])]
-            outcome = replace(outcome, passed=False, message="; ".join(said))
+        if faults and outcome.name == "dtypes":
+            messages = [*first_faults(faults), *([] if outcome.passed else [outcome.message])]
+            outcome = replace(outcome, passed=False, message="; ".join(messages))
         outcomes.append(outcome)
     return outcomes
 
@@ -78,7 +76,7 @@ def _reason(column: pd.Series, problem: Exception) -> str:
     row = problem.row if isinstance(problem, _Refused) else 0
     reason = str(problem) if isinstance(problem, _Refused) else f"of type {column.dtype}, cannot be read ({problem})"
     value = shown(cell_text(column.iloc[row])) if len(column) else ""
-    return f"row {row + 1}, {value}: {reason[:_SHOWN]}"
+    return f"row {row + 1}, {value}: {reason[:_LONGEST_REASON]}"
 
 
 def _as_written(column: pd.Series) -> pd.Series:
@@ -104,7 +102,8 @@ def _plain(column: pd.Series) -> pd.Series:
     if isinstance(dtype, pd.PeriodDtype):
         return _plain(column.dt.to_timestamp())
     if types.is_datetime64_any_dtype(dtype):
-        return _times(column)
+        utc: pd.Series = (column if column.dt.tz is None else column.dt.tz_convert(None)).dt.as_unit("us")
+        return utc
     if types.is_timedelta64_dtype(dtype):
         seconds: pd.Series = column.dt.total_seconds()
         return seconds
@@ -121,17 +120,9 @@ def _plain(column: pd.Series) -> pd.Series:
     return _objects(column.astype(object))
 
 
-def _times(column: pd.Series) -> pd.Series:
-    plain = column if column.dt.tz is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column if plain.dtype == "datetime64[us]" and plain is column else plain.dt.as_unit("us")
-
-
 def _booleans(column: pd.Series) -> pd.Series:
-    there = column.notna()
-    if there.all():
-        return column.astype(bool)
-    values = column.astype(object)
-    return values.mask(~there, np.nan).map(lambda value: value if value != value else bool(value)).astype(object)
+    present = column.notna()
+    return column.astype(bool) if present.all() else column.astype(object).where(present, np.nan)
 
 
 def _numbers(column: pd.Series) -> pd.Series:
@@ -153,38 +144,29 @@ _TOO_LARGE = (
 
 
 def _text(column: pd.Series) -> pd.Series:
-    there = column[column.notna()]
-    dtype = column.dtype
+    present, dtype = column[column.notna()], column.dtype
     if not isinstance(dtype, pd.StringDtype) or dtype.storage == "python":  # Arrow's text is whole by itself
         try:
-            "".join(there).encode()
+            "".join(present).encode()
         except UnicodeEncodeError:
-            rows = [row for row, value in zip(there.index.tolist(), there, strict=True) if _is_broken(value)]
-            raise _Refused(rows[0], "half a character (a lone surrogate); expected whole text") from None
+            row = next(row for row, text in present.items() if text.encode(errors="ignore").decode() != text)
+            raise _Refused(row, "half a character (a lone surrogate); expected whole text") from None
     if not isinstance(dtype, pd.StringDtype) or dtype.na_value is not pd.NA:
         return column
     # scikit-learn's encoders cannot compare pandas' NA with text
     return column.astype(object).mask(column.isna(), np.nan).infer_objects()
 
 
-def _is_broken(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def _objects(column: pd.Series) -> pd.Series:
     """Convert Python objects by the types of the values that are not missing."""
-    there = column[column.notna()]
-    if there.empty:
+    present = column[column.notna()]
+    if present.empty:
         return pd.Series(np.nan, index=column.index, name=column.name, dtype="float64")
-    kinds = set(map(type, there))
+    types = set(map(type, present))
     for family, convert in _FAMILIES:
-        if all(issubclass(kind, family) and not _is_other(kind, family) for kind in kinds):
-            return convert(column, there)
-    raise _unlike(there)
+        if all(issubclass(kind, family) and not _is_other(kind, family) for kind in types):
+            return convert(column, present)
+    raise _mixed(present)
 
 
 def _is_other(kind: type, family: tuple[type, ...]) -> bool:
@@ -192,25 +174,24 @@ def _is_other(kind: type, family: tuple[type, ...]) -> bool:
     return family is _NUMBERS and issubclass(kind, (bool, np.timedelta64))
 
 
-def _unlike(there: pd.Series) -> _Refused:
+def _mixed(present: pd.Series) -> _Refused:
     """Name the types, and the first row whose value is not plain, else is of another type than the first."""
-    names = listed(dict.fromkeys(type(value).__name__ for value in there))
-    rows, plain = there.index.tolist(), (str, *_NUMBERS, *_BOOLEANS)
-    for row, value in zip(rows, there, strict=True):
-        if not isinstance(value, plain):
+    names = listed(dict.fromkeys(type(value).__name__ for value in present))
+    for row, value in present.items():
+        if not isinstance(value, (str, *_NUMBERS, *_BOOLEANS)):
             return _Refused(row, f"values of type {names}; expected numbers, text, booleans or times: convert them")
-    other = next(row for row, value in zip(rows, there, strict=True) if type(value) is not type(there.iloc[0]))
+    other = next(row for row, value in present.items() if type(value) is not type(present.iloc[0]))
     return _Refused(other, f"several types in one column: {names}; expected one type: convert them")
 
 
-def _object_numbers(column: pd.Series, there: pd.Series) -> pd.Series:
-    if all(isinstance(value, int | np.integer) for value in there):
-        for row, value in zip(there.index.tolist(), there, strict=True):
+def _object_numbers(column: pd.Series, present: pd.Series) -> pd.Series:
+    if all(isinstance(value, int | np.integer) for value in present):
+        for row, value in present.items():
             if not -LARGEST_INTEGER - 1 <= int(value) <= LARGEST_INTEGER:
                 raise _Refused(row, _TOO_LARGE)
-        if len(there) == len(column):
+        if len(present) == len(column):
             return column.astype("int64")
-    return _filled(column, there.map(_as_float).astype("float64"), "float64")
+    return _filled(column, present.map(_as_float), "float64")
 
 
 def _as_float(value: Any) -> float:
@@ -220,21 +201,15 @@ def _as_float(value: Any) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _object_booleans(column: pd.Series, there: pd.Series) -> pd.Series:
-    if len(there) == len(column):
-        return column.astype(bool)
-    return column.where(column.index.isin(there.index), np.nan)
-
-
-def _object_times(column: pd.Series, there: pd.Series) -> pd.Series:
+def _object_times(column: pd.Series, present: pd.Series) -> pd.Series:
     """Return times as numpy's, which hold the years 1 to 9999 as Python's do."""
     moments = []
-    for row, value in zip(there.index.tolist(), there, strict=True):
+    for row, value in present.items():
         try:
             moments.append(_moment(value))
         except (ValueError, OverflowError) as problem:
             raise _Refused(row, f"a time that cannot be held ({problem})") from None
-    return _filled(column, pd.Series(moments, index=there.index, dtype="datetime64[us]"), "datetime64[us]")
+    return _filled(column, pd.Series(moments, index=present.index, dtype="datetime64[us]"), "datetime64[us]")
 
 
 def _moment(value: Any) -> np.datetime64:
@@ -247,29 +222,28 @@ def _moment(value: Any) -> np.datetime64:
     return np.datetime64(value, "us")
 
 
-def _object_durations(column: pd.Series, there: pd.Series) -> pd.Series:
-    return _filled(column, there.map(lambda value: pd.Timedelta(value).total_seconds()), "float64")
+def _object_durations(column: pd.Series, present: pd.Series) -> pd.Series:
+    return _filled(column, present.map(lambda value: pd.Timedelta(value).total_seconds()), "float64")
 
 
-def _object_text(column: pd.Series, there: pd.Series) -> pd.Series:
-    known = column.where(column.index.isin(there.index), np.nan) if len(there) < len(column) else column
-    return _text(known) if all(type(value) is str for value in there) else _written(known, there)
+def _object_text(column: pd.Series, present: pd.Series) -> pd.Series:
+    known = column if len(present) == len(column) else column.where(column.notna(), np.nan)
+    return _text(known) if all(type(value) is str for value in present) else _written(known, present)
 
 
-def _written(column: pd.Series, there: pd.Series) -> pd.Series:
-    texts = there.map(lambda value: str.__str__(value) if isinstance(value, str) else str(value)).astype(object)
+def _written(column: pd.Series, present: pd.Series) -> pd.Series:
+    texts = present.map(lambda value: str.__str__(value) if isinstance(value, str) else str(value))
     return _text(_filled(column, texts, object))
 
 
-def _filled(column: pd.Series, there: pd.Series, dtype: Any) -> pd.Series:
-    """Return the given values in their rows, and the dtype's missing value in the others."""
-    filled: pd.Series = there.reindex(column.index).astype(dtype)
-    return filled
+def _filled(column: pd.Series, present: pd.Series, dtype: Any) -> pd.Series:
+    """Return the present values in their rows, and the dtype's missing value in the others."""
+    return present.astype(dtype).reindex(column.index).astype(dtype)
 
 
 _FAMILIES: tuple[tuple[tuple[type, ...], Callable[[pd.Series, pd.Series], pd.Series]], ...] = (
     ((str,), _object_text),
-    (_BOOLEANS, _object_booleans),
+    (_BOOLEANS, lambda column, _: _booleans(column)),
     (_NUMBERS, _object_numbers),
     (_TIMES, _object_times),
     (_DURATIONS, _object_durations),

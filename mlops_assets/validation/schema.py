@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import shown
-
-KINDS = ("number", "text", "boolean", "time", "mixed", "null")
 
 _KIND_OF_INFERRED = {
     "string": "text",
@@ -45,10 +42,8 @@ class Schema:
     def merged(self, other: Schema) -> Schema:
         """Return the same columns, with every "null" kind replaced by that column's kind in `other`."""
         learnt = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
-        return Schema(
-            {name: other.columns[name] if name in learnt else kind for name, kind in self.columns.items()},
-            self.origins | {name: batch for name, batch in other.origins.items() if name in learnt},
-        )
+        origins = {name: batch for name, batch in other.origins.items() if name in learnt}
+        return Schema(self.columns | {name: other.columns[name] for name in learnt}, self.origins | origins)
 
     def conflicts(self, other: Schema) -> list[str]:
         """Return a sentence for each column whose kind differs in `other`."""
@@ -61,26 +56,6 @@ class Schema:
     def origin(self, name: str) -> str:
         """Return words that name the batch from which the kind of a column was learnt; "" if unknown."""
         return f" as in batch {shown(self.origins[name])}" if name in self.origins else ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"columns": dict(self.columns), "origins": dict(self.origins), "generation": self.generation}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Schema:
-        """Read what `to_dict` gave. Raises ExpectationsError for anything else."""
-        columns = value.get("columns") if isinstance(value, Mapping) else None
-        if not isinstance(columns, Mapping):
-            raise ExpectationsError(f'Schema: expected {{"columns": {{name: kind}}}}, got {shown(value)}.')
-        for name, kind in columns.items():
-            if kind not in KINDS:
-                raise ExpectationsError(
-                    f"Schema: column {shown(name)} has kind {shown(kind)}; expected one of {', '.join(KINDS)}."
-                )
-        origins = value.get("origins")
-        batches = {str(name): str(batch) for name, batch in origins.items()} if isinstance(origins, Mapping) else {}
-        generation = value.get("generation")
-        kinds = {str(name): str(kind) for name, kind in columns.items()}
-        return cls(kinds, batches, generation if isinstance(generation, int) else 0)
 
 
 def schema_of(frame: pd.DataFrame, batch: str = "") -> Schema:
@@ -143,24 +118,24 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
     """
     if schema is None:
         return frame
-    changed = {}
-    for name, expected in schema.columns.items():
-        if list(frame.columns).count(name) == 1:
-            column = frame[name]
-            found = kind_of(column)
-            if expected == "number" and found in ("number", "text", "null") and not not_numbers(column).any():
-                changed[name] = numbers(column)
-            elif (
-                expected == "time"
-                and found in ("text", "null")
-                and not (read := times(column)).isna()[column.notna()].any()
-            ):
-                changed[name] = read.dt.tz_localize(None).dt.as_unit("us")
-            elif expected == "text" and found == "null":  # the type that pandas gives to text
-                changed[name] = pd.Series([""], dtype=None).reindex(range(1, len(frame) + 1)).set_axis(frame.index)
-            elif expected == "boolean" and found == "number" and column.dropna().isin([0, 1]).all():
-                changed[name] = column.astype("boolean").astype(object).mask(column.isna(), np.nan).infer_objects()
-    return frame.assign(**changed)
+    once = [name for name in schema.columns if list(frame.columns).count(name) == 1]
+    converted = {name: _converted(frame[name], schema.columns[name]) for name in once}
+    return frame.assign(**{name: column for name, column in converted.items() if column is not None})
+
+
+def _converted(column: pd.Series, expected: str) -> pd.Series | None:
+    """Return a column in its expected kind, None for a column that stays unchanged."""
+    kind = kind_of(column)
+    if expected == "number" and kind in ("number", "text", "null") and not not_numbers(column).any():
+        return numbers(column)
+    if expected == "time" and kind in ("text", "null") and not (moments := times(column)).isna()[column.notna()].any():
+        utc: pd.Series = moments.dt.tz_localize(None).dt.as_unit("us")
+        return utc
+    if expected == "text" and kind == "null":  # the type that pandas gives to text
+        return pd.Series([""], dtype=None).reindex(range(1, len(column) + 1)).set_axis(column.index)
+    if expected == "boolean" and kind == "number" and column.dropna().isin([0, 1]).all():
+        return column.astype("boolean").astype(object).mask(column.isna(), np.nan).infer_objects()
+    return None
 
 
 def with_columns(frame: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
@@ -170,16 +145,15 @@ def with_columns(frame: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
 
 def times(column: pd.Series) -> pd.Series:
     """Return `column` as times in UTC, NaT for other values; bare numbers are not times, as their unit is unknown."""
-    kind = kind_of(column)
-    if kind not in ("time", "text", "null"):
+    if kind_of(column) not in ("time", "text", "null"):
         return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.astype(object)
     parsed = pd.to_datetime(column, errors="coerce", utc=True)
-    other_format = column.notna() & parsed.isna()
-    if other_format.any() and not other_format.all():
+    unread = column.notna() & parsed.isna()
+    if unread.any() and not unread.all():
         # The format is guessed from the first value; only the rest is worth parsing value by value.
-        parsed = parsed.mask(other_format, pd.to_datetime(column, errors="coerce", utc=True, format="mixed"))
+        parsed = parsed.mask(unread, pd.to_datetime(column, errors="coerce", utc=True, format="mixed"))
     return parsed

@@ -8,15 +8,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
 from mlops_assets.errors import ExpectationsError
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
+from mlops_assets.validation.contract import CONTRACT
 from mlops_assets.validation.documents import read_document
 from mlops_assets.validation.inference import infer, write_suite
-from mlops_assets.validation.names import contract_names
 
 __all__ = ["Expectation", "from_objects", "infer", "load_suite", "write_suite"]
 
@@ -25,11 +25,8 @@ Severity = Literal["error", "warn"]
 _SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters", "data_context_id"}
 _EXPECTATION_KEYS = {"type", "kwargs", "meta", "severity", "notes", "description", "id", "rendered_content"}
 _SEVERITIES: dict[str, Severity] = {
-    "error": "error",
-    "critical": "error",
-    "warn": "warn",
-    "warning": "warn",
-    "info": "warn",
+    **dict.fromkeys(("error", "critical"), "error"),
+    **dict.fromkeys(("warn", "warning", "info"), "warn"),
 }
 # The resource decides how a result is reported, and the caller which data is judged.
 _DROPPED_KWARGS = {"result_format", "catch_exceptions", "batch_id", "condition_parser"}
@@ -62,7 +59,6 @@ def load_suite(path: Path) -> tuple[Expectation, ...]:
     Raises ExpectationsError, with the file and the number of the expectation. Errors are malformed content, names of GX
     < 1.0, SQL, and a `row_condition` that GX would execute. Only a run shows whether GX knows a type.
     """
-    path = Path(path)
     document = read_document(path)
     if not isinstance(document, Mapping) or "expectations" not in document:
         raise ExpectationsError(
@@ -85,8 +81,8 @@ def from_objects(objects: Any) -> tuple[Expectation, ...]:
     """
     if hasattr(objects, "expectations"):
         objects = objects.expectations
-    if isinstance(objects, Mapping) and "expectations" in objects:
-        objects = objects["expectations"]
+    if isinstance(objects, Mapping):
+        objects = objects.get("expectations", objects)
     if isinstance(objects, str | Mapping) or not isinstance(objects, Iterable):
         raise ExpectationsError(
             f"expectations: expected an ExpectationSuite or a list of expectations, got {type(objects).__name__} "
@@ -103,13 +99,8 @@ def _as_mapping(item: Any) -> Any:
 def _suite(items: Any, where: str) -> tuple[Expectation, ...]:
     if not isinstance(items, list):
         raise ExpectationsError(f"{where}: 'expectations' must be a list, got {shown(items)}.")
-    used = {*contract_names(), *_RESERVED}
-    suite = []
-    for number, item in enumerate(items, start=1):
-        expectation = _expectation(item, f"{where}: expectation {number}", used)
-        used.add(expectation.check_name)
-        suite.append(expectation)
-    return tuple(suite)
+    used = {*CONTRACT, *_RESERVED}  # names of checks; each expectation adds its own
+    return tuple(_expectation(item, f"{where}: expectation {number}", used) for number, item in enumerate(items, 1))
 
 
 def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
@@ -120,7 +111,7 @@ def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
     _refuse_unknown(item, _EXPECTATION_KEYS, where)
     kind = _checked_type(item.get("type"), where)
     where = f"{where} ({kind})"
-    kwargs, meta = item.get("kwargs") or {}, item.get("meta") or {}
+    kwargs, meta, of_gx = item.get("kwargs") or {}, item.get("meta") or {}, item.get("severity")
     for name, value in (("kwargs", kwargs), ("meta", meta)):
         if not isinstance(value, Mapping):
             raise ExpectationsError(f"{where}: '{name}' must be a mapping, got {shown(value)}.")
@@ -129,7 +120,7 @@ def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
     meta = {str(name): _plain(value, where) for name, value in meta.items()}
     if item.get("notes"):
         meta.setdefault("notes", _plain(item["notes"], where))
-    severity = _severity(meta, item.get("severity"), where)
+    severity = _severity(meta.get("severity", "error" if of_gx is None else of_gx), where)
     blocking = meta.get("blocking", severity == "error")
     if not isinstance(blocking, bool):
         raise ExpectationsError(f"{where}: meta.blocking must be true or false, got {shown(blocking)}.")
@@ -139,9 +130,7 @@ def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
 def _refuse_unknown(mapping: Mapping[Any, Any], known: set[str], where: str) -> None:
     for name in mapping:
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
-            raise ExpectationsError(f"{where}: unknown key {shown(name)}. {hint}")
+            raise ExpectationsError(f"{where}: unknown key {shown(name)}. {did_you_mean(str(name), known)}")
 
 
 def _checked_type(kind: Any, where: str) -> str:
@@ -156,13 +145,11 @@ def _checked_type(kind: Any, where: str) -> str:
     return kind
 
 
-def _severity(meta: Mapping[str, Any], of_gx: Any, where: str) -> Severity:
-    declared = meta.get("severity", of_gx if of_gx is not None else "error")
-    # GX's own severities are members of an enum of strings.
-    declared = getattr(declared, "value", declared)
-    if not isinstance(declared, str) or declared not in _SEVERITIES:
-        raise ExpectationsError(f"{where}: severity must be 'error' or 'warn', got {shown(declared)}.")
-    return _SEVERITIES[declared]
+def _severity(declared: Any, where: str) -> Severity:
+    name = getattr(declared, "value", declared)  # GX's own severities are members of an enum of strings
+    if not isinstance(name, str) or name not in _SEVERITIES:
+        raise ExpectationsError(f"{where}: severity must be 'error' or 'warn', got {shown(name)}.")
+    return _SEVERITIES[name]
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -177,7 +164,7 @@ def _plain(value: Any, where: str) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
-        raise ExpectationsError(f"{where}: {value} is no limit; leave the limit out.")
+        raise ExpectationsError(f"{where}: {value} is not a limit; leave the limit out.")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ExpectationsError(f"{where}: expected plain values, got {type(value).__name__} {shown(value)}.")
@@ -216,9 +203,9 @@ def _refuse_unsafe_condition(condition: Any, where: str) -> None:
 
 def _refuse_references(value: Any, where: str) -> None:
     """Refuse parameters, which nobody would fill, and references in a JSON schema, which would be fetched."""
-    parts: Iterable[Any] = value if isinstance(value, list) else ()
+    parts = value if isinstance(value, list) else []
     if isinstance(value, Mapping):
-        parts = value.values()
+        parts = list(value.values())
         if "$PARAMETER" in value:
             raise ExpectationsError(f"{where}: $PARAMETER is not supported; write the value.")
         for name in ("$ref", "$dynamicRef", "$recursiveRef"):
@@ -231,15 +218,11 @@ def _refuse_references(value: Any, where: str) -> None:
 def _check_name(kind: str, kwargs: Mapping[str, Any], used: set[str]) -> str:
     """Return a name such as "co2_values_to_be_between", with "_2" if it is used already."""
     columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
-    if isinstance(kwargs.get("column_list"), list):
-        columns += [str(name) for name in kwargs["column_list"]]
-    rule = kind.removeprefix("expect_")
-    if columns:
-        rule = rule.removeprefix("column_")
+    columns += map(str, several) if isinstance(several := kwargs.get("column_list"), list) else []
+    rule = kind.removeprefix("expect_").removeprefix("column_" if columns else "")
     subject = re.sub(r"[^a-z0-9]+", "_", "_".join(columns).lower()).strip("_") or ("column" if columns else "")
     base = f"{subject[: _LONGEST_NAME - 40]}_{rule}".strip("_")[:_LONGEST_NAME]
-    name, count = base, 1
-    while name in used:
-        count += 1
-        name = f"{base}_{count}"
+    numbered = (f"{base}_{number}" for number in count(2))
+    name = next(name for name in chain([base], numbered) if name not in used)
+    used.add(name)
     return name

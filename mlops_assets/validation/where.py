@@ -47,40 +47,38 @@ def with_own_kinds(frame: pd.DataFrame, inferred: Collection[str]) -> pd.DataFra
             changed[name] = numbers(column)
         elif column.dropna().isin(_BOOLEAN_TEXTS).all():
             changed[name] = column.map(_BOOLEAN_TEXTS).infer_objects()
-    return frame.assign(**changed) if changed else frame
+    return frame.assign(**changed)
 
 
-def saying_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcome]:
+def with_where(outcomes: list[CheckOutcome], where: Where) -> list[CheckOutcome]:
     """Return the same outcomes; the outcome on the number of rows says which rows were counted."""
-    if not where:
-        return outcomes
-    said = f" where {written(where)}"
+    text = f" where {_text(where)}" if where else ""
     return [
-        replace(outcome, message=outcome.message + said) if outcome.name == "row_count" else outcome
+        replace(outcome, message=outcome.message + text) if outcome.name == "row_count" else outcome
         for outcome in outcomes
     ]
 
 
-def written(where: Where) -> str:
+def _text(where: Where) -> str:
     """Return the declared values in words: `region is 'north' or 'south', year is 2024`."""
     texts = []
     for column, values in where.items():
-        several = values if isinstance(values, list) else [values]
-        more = f" or {len(several) - 5} more" if len(several) > 5 else ""
-        texts.append(f"{column} is {' or '.join(shown(value) for value in several[:5])}{more}")
+        options = [shown(value) for value in (values if isinstance(values, list) else [values])]
+        more = [f"{len(options) - 5} more"] if len(options) > 5 else []
+        texts.append(f"{column} is {' or '.join([*options[:5], *more])}")
     return ", ".join(texts)
 
 
 def _equal(column: pd.Series, values: list[Any]) -> pd.Series:
     kind = kind_of(column)
     if kind == "number":
-        found = [number for value in values if (number := _number(value)) is not None]
-        return numbers(column).isin(found) & column.notna()
+        wanted = [number for value in values if (number := _number(value)) is not None]
+        return numbers(column).isin(wanted) & column.notna()
     if kind == "boolean":
         return column.isin([_BOOLEANS[text] for value in values if (text := str(value).lower()) in _BOOLEANS])
     if kind == "time":
-        wanted = pd.to_datetime(pd.Series(values).astype(str), utc=True, errors="coerce", format="mixed")
-        return pd.to_datetime(column, utc=True, errors="coerce").isin(wanted.dropna())
+        moments = pd.to_datetime(pd.Series(values).astype(str), utc=True, errors="coerce", format="mixed")
+        return pd.to_datetime(column, utc=True, errors="coerce").isin(moments.dropna())
     return column.notna() & column.astype(object).map(str).isin({str(value) for value in values})
 
 

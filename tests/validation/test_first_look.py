@@ -49,7 +49,7 @@ def numbers_with(decimal: str, thousands: str) -> list[str]:
 )
 def test_numbers_that_were_read_as_text_are_told_with_the_options(decimal, thousands, options):
     message = hints(price=numbers_with(decimal, thousands))
-    assert options in message and "'price' is text, 200 different ones, though all look like numbers" in message
+    assert options in message and "'price' holds 200 different texts that all look like numbers" in message
 
 
 @pytest.mark.parametrize(

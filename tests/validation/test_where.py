@@ -5,7 +5,7 @@ import pytest
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import SourceError
-from mlops_assets.validation.where import rows_of, saying_where
+from mlops_assets.validation.where import rows_of, with_where
 
 ROWS = pd.DataFrame(
     {
@@ -69,9 +69,9 @@ def test_column_that_is_not_there_is_named_with_those_that_are():
 
 def test_outcome_of_row_count_says_which_rows_were_counted():
     outcomes = [CheckOutcome("row_count", False, "0 rows; expected at least 1"), CheckOutcome("finite", True, "fine")]
-    said = saying_where(outcomes, {"region": ["north", "south"], "year": 2024})
+    said = with_where(outcomes, {"region": ["north", "south"], "year": 2024})
     assert [outcome.message for outcome in said] == [
         "0 rows; expected at least 1 where region is 'north' or 'south', year is 2024",
         "fine",
     ]
-    assert saying_where(outcomes, {}) == outcomes
+    assert with_where(outcomes, {}) == outcomes

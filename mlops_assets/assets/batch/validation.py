@@ -16,7 +16,7 @@ from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.validation.contract import contract_checks
 from mlops_assets.validation.first_look import first_look, not_the_first
 from mlops_assets.validation.schema import Schema, normalise, with_columns
-from mlops_assets.validation.where import rows_of, saying_where, with_own_kinds
+from mlops_assets.validation.where import rows_of, with_own_kinds, with_where
 
 
 def validated(
@@ -49,7 +49,7 @@ def validated(
         return frame, [judged]
     frame, contract = judged
     contract = with_times_as_text(with_faults(contract, [*faults, *refused_times(model, frame)]), model, frame)
-    contract = saying_where(contract, model.where)
+    contract = with_where(contract, model.where)
     readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
     look = _first_look(model, frame) if schema is None else not_the_first()
     if not look.passed:
