@@ -109,10 +109,10 @@ def lived(model: Declaration, storage: Storage, training_set: str) -> Life:
 
 def fitted(model: Declaration, storage: Storage, known: Sequence[BatchInfo]) -> tuple[Any, Any, float]:
     """The version of that day, its refit, and how far apart they are on the holdout."""
+    from mlops_assets.modelling.agreement import refit
     from mlops_assets.modelling.feature_worth.distances import distances
     from mlops_assets.modelling.predictions import predict
     from mlops_assets.modelling.problem import problem_of
-    from mlops_assets.modelling.reproduction import refit
 
     split = split_in_time(known, model.holdout, model.window)
     train = read_train(ModelRecords(model, storage), of(split.holdout, split.train))

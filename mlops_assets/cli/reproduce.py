@@ -15,7 +15,7 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import shown
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.reproduction import Reproduction
+    from mlops_assets.modelling.agreement import Reproduction
 
 Asked = Annotated[
     str,

@@ -24,7 +24,7 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.reproduction import Agreement, Difference, Kind, Reproduction
+    from mlops_assets.modelling.agreement import Agreement, Difference, Kind, Reproduction
 
 MOST_ROWS = 100_000
 """Rows of each role on which predictions are compared; of more rows, a sample that is always the same."""
@@ -43,7 +43,7 @@ def reproduce(
     current rows of the source with the recorded ones. Nothing is searched again and nothing is written. Raise
     `RegistryError` if MLflow does not answer, `TrainingError` if the recipe is missing.
     """
-    from mlops_assets.modelling.reproduction import Reproduction
+    from mlops_assets.modelling.agreement import Reproduction
 
     model = records.model
     if "data_version" not in version.tags:
@@ -128,7 +128,7 @@ class _Case:
 
     def _registered(self) -> Any:
         """Return the registered model; None, and a recorded difference, if its artifact is refused."""
-        from mlops_assets.modelling.reproduction import Difference
+        from mlops_assets.modelling.agreement import Difference
 
         model = self.refitting.model
         try:
@@ -151,7 +151,7 @@ class _Case:
 
     def _anew(self, then: Declaration, expected: "Mapping[str, Predictions]") -> "tuple[Mapping[str, Agreement], bool]":
         """Return the agreements of a model fitted on recomputed features; empty if they equal the stored ones."""
-        from mlops_assets.modelling.reproduction import Difference
+        from mlops_assets.modelling.agreement import Difference
 
         place = _view(self.records, self.folder / "anew", ("dataset", "labels"))
         kind = _kind(then, self.found)
@@ -194,7 +194,7 @@ def _recipe(records: ModelRecords, version: ModelVersion, registry: MlflowRegist
 
 def _manifest(records: ModelRecords, version: ModelVersion) -> "tuple[Manifest | None, list[Difference], bool]":
     """Return the recorded training set, its differences, and whether all its rows can be read."""
-    from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.agreement import Difference
 
     then = version.data_version
     place = f"{records.storage.root}/{records.name}/training_set/{then}.json"
@@ -239,7 +239,7 @@ def _said(fitted: Any, X: "pd.DataFrame") -> "Predictions":
 
 
 def _agreements(expected: "Mapping[str, Predictions]", said: "Mapping[str, Predictions]") -> "dict[str, Agreement]":
-    from mlops_assets.modelling.reproduction import agreement
+    from mlops_assets.modelling.agreement import agreement
 
     return {role: agreement(expected[role], said[role]) for role in expected}
 

@@ -21,7 +21,7 @@ from mlops_assets.validation.schema import normalise
 from mlops_assets.validation.where import rows_of
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.reproduction import Difference, Enters
+    from mlops_assets.modelling.agreement import Difference, Enters
 
 _KINDS = ("dataset", "features", "labels")
 
@@ -40,7 +40,7 @@ class BatchesThen(BatchLedger):
 
 def stored_differences(records: ModelRecords, manifest: "Manifest") -> "tuple[list[Difference], bool]":
     """Return where stored frames differ from the manifest, and whether the rows of all batches exist."""
-    from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.agreement import Difference
 
     enters: dict[str, Enters] = {"dataset": "both", "features": "fit", "labels": "fit"}
     found, whole = [], True
@@ -58,7 +58,7 @@ def stored_differences(records: ModelRecords, manifest: "Manifest") -> "tuple[li
 
 def source_differences(records: ModelRecords, manifest: "Manifest") -> "tuple[list[Difference], list[str]]":
     """Return the batches whose rows in the source changed, and notes of those that the source cannot give."""
-    from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.agreement import Difference
 
     if records.model.source.asset_key is not None:
         return [], [f"not compared with the source: only a run can read it. {records.model.source.describe()}"]

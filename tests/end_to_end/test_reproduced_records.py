@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 
 from mlops_assets import Search
 from mlops_assets.errors import TrainingError
-from mlops_assets.modelling.reproduction import UNEXPLAINED
+from mlops_assets.modelling.agreement import UNEXPLAINED
 from support.ledger_rows import put_value, value_of
 from support.reproduced import FOREST, again, named, then
 

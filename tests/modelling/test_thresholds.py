@@ -9,11 +9,11 @@ import pytest
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.errors import DeclarationError
+from mlops_assets.modelling.agreement import refit
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import fit, search
 from mlops_assets.modelling.metrics import scores
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.modelling.reproduction import refit
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import Decided
 from mlops_assets.resources.mlflow.model_files import load_model, save_model

@@ -15,7 +15,7 @@ from mlops_assets.modelling.thresholds import Decided
 from mlops_assets.records.rows import Rows
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.reproduction import Difference
+    from mlops_assets.modelling.agreement import Difference
 
 _RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
 _DECIDED = ("threshold", "calibrate", "metrics")
@@ -44,7 +44,7 @@ class Refitting:
 
     def fit(self, then: Declaration, rows: Rows) -> Any:
         """Fit the model again, on these rows."""
-        from mlops_assets.modelling.reproduction import refit
+        from mlops_assets.modelling.agreement import refit
 
         problem = problem_of(rows.y, then.problem)
         given = self._estimator(), self.given(), self.found()
@@ -77,7 +77,7 @@ class Refitting:
 
     def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> "list[Difference]":
         """Return all differences between recipe and present; `fitted` and `rows` as far as they are available."""
-        from mlops_assets.modelling.reproduction import Difference, differences
+        from mlops_assets.modelling.agreement import Difference, differences
 
         now = recipe_of(self.model, self.model.params, {}, fitted, rows or {})
         found = list(differences(self.recipe, now, self.as_declared))

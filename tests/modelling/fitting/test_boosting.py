@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_assets.modelling.agreement import refit
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import fit, search
 from mlops_assets.modelling.predictions import predict
-from mlops_assets.modelling.reproduction import refit
 from mlops_assets.resources.mlflow.model_files import load_model, save_model
 
 CLASSIFIERS = ("xgboost.XGBClassifier", "lightgbm.LGBMClassifier", "catboost.CatBoostClassifier")

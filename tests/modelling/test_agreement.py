@@ -9,9 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import TrainingError
-from mlops_assets.modelling.predictions import Predictions
-from mlops_assets.modelling.recipe import Recipe, code_of, digest_of, packages_of, restored, text_of
-from mlops_assets.modelling.reproduction import (
+from mlops_assets.modelling.agreement import (
     UNEXPLAINED,
     Agreement,
     Difference,
@@ -20,6 +18,8 @@ from mlops_assets.modelling.reproduction import (
     differences,
     refit,
 )
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.modelling.recipe import Recipe, code_of, digest_of, packages_of, restored, text_of
 
 SAME = Agreement(100, 0.0, 2.0, True)
 OTHER = Agreement(100, 0.5, 2.0, False)
