@@ -13,6 +13,7 @@ import dagster as dg
 import yaml
 
 from mlops_assets.cli.output import quietly
+from mlops_assets.dagster_private import repository_at
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.text import listed
 
@@ -46,19 +47,7 @@ class Target:
                 raise MlopsAssetsError(f"{self} does not load: {_innermost(error)}") from error
 
     def _repository(self) -> dg.RepositoryDefinition:
-        from dagster._core.definitions.reconstruct import repository_def_from_target_def
-        from dagster._grpc.utils import get_loadable_targets
-
-        targets = get_loadable_targets(
-            python_file=self.name if self.kind == "python_file" else None,
-            module_name=self.name if self.kind == "python_module" else None,
-            package_name=None,
-            autoload_defs_module_name=None,
-            working_directory=str(self.folder),
-            attribute=None,
-            resolve_lazy_defs=True,
-        )
-        repository = repository_def_from_target_def(targets[0].target_definition)
+        repository = repository_at(self.kind, self.name, self.folder)
         if repository is None:
             raise MlopsAssetsError(f"{self} holds no Definitions: assign one at module level, as `defs = ...`")
         return repository

@@ -14,6 +14,7 @@ import typer
 
 from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.output import quietly
+from mlops_assets.dagster_private import env_file_variables
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords
@@ -107,9 +108,7 @@ def located(module: str | None, python_file: Path | None, directory: Path | None
 @contextmanager
 def env_file() -> Iterator[None]:
     """Let variables of a file `.env` in the current folder override the shell's, as for `dagster` and `dg`."""
-    from dagster._core.secrets.env_file import get_env_var_dict
-
-    values = get_env_var_dict(os.getcwd())
+    values = env_file_variables(os.getcwd())
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

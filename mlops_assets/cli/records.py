@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.dagster_private import check_evaluations
+
 _PAGE = 200
 
 
@@ -31,10 +33,7 @@ def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Record]
 
 def not_passed(instance: dg.DagsterInstance, key: dg.AssetKey, name: str, most: int = 500) -> Iterator[Record]:
     """Yield the failed evaluations of a check, newest first; `metadata` includes the `description`."""
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-
-    history = instance.event_log_storage.get_asset_check_execution_history
-    for each in history(dg.AssetCheckKey(key, name), limit=most, status={AssetCheckExecutionRecordStatus.FAILED}):
+    for each in check_evaluations(instance, dg.AssetCheckKey(key, name), most, failed_only=True):
         if each.evaluation is not None:
             told = {**plain(each.evaluation.metadata), "description": each.evaluation.description or ""}
             yield Record(_moment(each.create_timestamp), _run(each.run_id), told)

@@ -147,7 +147,7 @@ class Retraining(Declared):
     @field_validator("cron")
     @classmethod
     def _cron_is_valid(cls, cron: str | None) -> str | None:
-        from dagster._utils.schedules import is_valid_cron_string
+        from mlops_assets.dagster_private import is_valid_cron_string
 
         if cron is not None and not is_valid_cron_string(cron):
             raise ValueError("must be a cron string of five fields, such as '0 3 * * 1' (Mondays at three)")

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.alerts import Alert
@@ -12,6 +13,8 @@ from mlops_assets.resources.storage import Storage
 @dataclass(frozen=True)
 class AlertRecord:
     """An alert that was sent: its keys, the services that have it, and whether these are all services."""
+
+    KIND: ClassVar[str] = "alerts"
 
     keys: tuple[str, ...]
     title: str
@@ -24,13 +27,13 @@ class AlertLedger:
     """The alerts of one model, written by the job that sends them."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._alerts = Records(storage, model, "alerts", AlertRecord)
+        self._alerts = Records(storage, model, AlertRecord)
 
-    def told(self) -> set[str]:
+    def sent(self) -> set[str]:
         """Return the keys of all alerts that every service has."""
         return {key for record in self._alerts.all().values() if record.complete for key in record.keys}
 
-    def is_told(self, alert: Alert) -> bool:
+    def is_sent(self, alert: Alert) -> bool:
         """Return whether every service has this alert."""
         record = self._get(alert)
         return record is not None and record.complete

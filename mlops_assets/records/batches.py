@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Excluded:
     """Who took a batch out of training, and why."""
 
+    KIND: ClassVar[str] = "excluded"
+
     by: str
     reason: str
 
@@ -33,6 +35,8 @@ class BatchRecord:
 
     `judged_by` identifies what rejected a batch; it is empty for other batches and in records of earlier releases.
     """
+
+    KIND: ClassVar[str] = "batches"
 
     batch: str
     status: Literal["accepted", "rejected", "duplicate"]
@@ -77,6 +81,8 @@ class BatchRecord:
 class Labelled:
     """The labels of the rows `version` of a batch; `unusable` maps batches of outcomes with other keys to reasons."""
 
+    KIND: ClassVar[str] = "labelled"
+
     version: str
     labels: str
     labelled: int
@@ -88,9 +94,9 @@ class BatchLedger:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._model = model
-        self._batches = Records(storage, model, "batches", BatchRecord)
-        self._labelled = Records(storage, model, "labelled", Labelled)
-        self._excluded = Records(storage, model, "excluded", Excluded)
+        self._batches = Records(storage, model, BatchRecord)
+        self._labelled = Records(storage, model, Labelled)
+        self._excluded = Records(storage, model, Excluded)
 
     def put(self, record: BatchRecord) -> None:
         """Record what became of a batch; its earlier record is replaced."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
@@ -23,6 +23,8 @@ Read = Callable[[BatchRecord], "pd.DataFrame | None"]
 @dataclass(frozen=True)
 class Kinds:
     """The recorded column -> kind, and column -> the batch that its kind was learnt from; see `Schema`."""
+
+    KIND: ClassVar[str] = "column_kinds"
 
     columns: Mapping[str, str]
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -137,7 +139,7 @@ def stored_features(records: ModelRecords, features_version: str) -> Read:
 
 
 def _records(records: ModelRecords) -> Records[Kinds]:
-    return records.of("column_kinds", Kinds)
+    return records.of(Kinds)
 
 
 def _is_accepted(records: ModelRecords, batch: str) -> bool:

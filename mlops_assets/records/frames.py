@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 from pydantic import Field
@@ -22,6 +22,8 @@ UNPARTITIONED = "all"
 class LatestFrame:
     """The version of a frame that was written last."""
 
+    KIND: ClassVar[str] = "frames"
+
     version: str
 
 
@@ -39,7 +41,7 @@ def latest_versions(storage: Storage, model: str, kind: str, batches: Iterable[s
 
 
 def _latest(storage: Storage, model: str, kind: str) -> Records[LatestFrame]:
-    return Records(storage, model, f"frames/{kind}", LatestFrame)
+    return Records(storage, model, LatestFrame, kind)
 
 
 class BatchFiles(dg.ConfigurableIOManager):

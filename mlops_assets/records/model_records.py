@@ -82,9 +82,9 @@ class ModelRecords:
         promotion = self.promotions.champion()
         return None if promotion is None else promotion.as_version(self.name)
 
-    def of(self, kind: str, record: type[Record]) -> Records[Record]:
+    def of(self, record: type[Record]) -> Records[Record]:
         """Return the records of another kind."""
-        return Records(self.storage, self.name, kind, record)
+        return Records(self.storage, self.name, record)
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a transaction for records of several kinds."""

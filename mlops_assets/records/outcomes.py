@@ -1,7 +1,7 @@
 """What became of each batch of outcomes: labels that come later than their rows."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
@@ -19,6 +19,8 @@ class OutcomesRecord:
     run that dies before then is requested again.
     """
 
+    KIND: ClassVar[str] = "outcomes"
+
     batch: str
     status: Literal["accepted", "rejected"]
     run_id: str
@@ -32,7 +34,7 @@ class OutcomesLedger:
     """The records of one model's batches of outcomes."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._outcomes = Records(storage, model, "outcomes", OutcomesRecord)
+        self._outcomes = Records(storage, model, OutcomesRecord)
 
     def put(self, record: OutcomesRecord) -> None:
         """Record what became of a batch; its earlier record is replaced."""

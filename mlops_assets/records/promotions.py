@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mlops_assets.errors import DamagedRecordError, SupersededError
 from mlops_assets.records.typed import Records
@@ -13,8 +13,6 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 
 How = Literal["first", "evidence", "approval", "rollback", "by hand"]
-
-KIND = "promotions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +23,8 @@ class Promotion:
     that ended before the alias moved. The last two are "" until then. `evidence` is the SHA-256 of the verdict. The
     other fields suffice to load the model by its digest, even if its version was deleted from the registry.
     """
+
+    KIND: ClassVar[str] = "promotions"
 
     number: int
     how: How
@@ -77,7 +77,7 @@ class PromotionLedger:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._model = model
-        self._promotions = Records(storage, model, KIND, Promotion)
+        self._promotions = Records(storage, model, Promotion)
 
     def all(self) -> list[Promotion]:
         """Return all promotions, the newest first.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
@@ -37,6 +38,8 @@ class Reference:
 class Importance:
     """The permutation importance of each feature of a version."""
 
+    KIND: ClassVar[str] = "importance"
+
     values: Mapping[str, float]
 
 
@@ -52,7 +55,7 @@ def recorded_importance(records: ModelRecords, version: ModelVersion) -> Mapping
 
 
 def _importances(records: ModelRecords) -> Records[Importance]:
-    return records.of("importance", Importance)
+    return records.of(Importance)
 
 
 def store_reference(

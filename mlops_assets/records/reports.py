@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
@@ -18,6 +18,8 @@ class BatchReport:
     no champion yet), `at` the moment of the report (UTC, ISO 8601). `again_at` is the moment from which on the report
     is out of date, "" for never.
     """
+
+    KIND: ClassVar[str] = "reports"
 
     batch: str
     identity: str
@@ -54,4 +56,4 @@ class BatchReports:
         return self._of(kind).all()
 
     def _of(self, kind: ReportKind) -> Records[BatchReport]:
-        return Records(self._storage, self._model, f"reports/{kind}", BatchReport)
+        return Records(self._storage, self._model, BatchReport, kind)

@@ -1,6 +1,7 @@
 """Requests of people and to people: a hold on promotions, and a version that waits for approval."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -13,6 +14,8 @@ _KEY = "promotions"
 class Hold:
     """Who holds the promotions of a model, and why."""
 
+    KIND: ClassVar[str] = "holds"
+
     by: str
     reason: str
 
@@ -23,6 +26,8 @@ class Hold:
 @dataclass(frozen=True)
 class Waiting:
     """The version that waits for a person's approval, and the champion it was judged against (None: no champion)."""
+
+    KIND: ClassVar[str] = "approvals"
 
     version: int
     digest: str
@@ -37,8 +42,8 @@ class Requests:
     """At most one hold and one waiting version of a model."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._holds = Records(storage, model, "holds", Hold)
-        self._waiting = Records(storage, model, "approvals", Waiting)
+        self._holds = Records(storage, model, Hold)
+        self._waiting = Records(storage, model, Waiting)
 
     def hold(self) -> Hold | None:
         """Return the hold on promotions; raise `DamagedRecordError` if it cannot be read, so that the hold stays."""

@@ -1,7 +1,8 @@
 """What became of each training: its data and declaration, its version, and the decision on that version."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from datetime import datetime
+from typing import ClassVar, Literal
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
@@ -19,6 +20,8 @@ class TrainingRecord:
     up, since a clock may be set back.
     """
 
+    KIND: ClassVar[str] = "trainings"
+
     data_version: str
     declaration_version: str
     status: Status
@@ -31,6 +34,11 @@ class TrainingRecord:
     number: int = 0
 
     @property
+    def moment(self) -> datetime:
+        """When the training was recorded."""
+        return datetime.fromisoformat(self.at)
+
+    @property
     def final(self) -> bool:
         """Whether a training of the same data and declaration would end the same way."""
         return self.status in ("refused", "judged")
@@ -40,7 +48,7 @@ class TrainingLedger:
     """The records of one model's trainings; they outlive Dagster's runs and MLflow's versions."""
 
     def __init__(self, storage: Storage, model: str) -> None:
-        self._trainings = Records(storage, model, "trainings", TrainingRecord)
+        self._trainings = Records(storage, model, TrainingRecord)
 
     def put(self, record: TrainingRecord) -> None:
         """Record what became of a training; an earlier record of the same data and declaration is replaced."""

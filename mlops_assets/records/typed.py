@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import dagster as dg
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +17,14 @@ from mlops_assets.resources.storage import Storage
 if TYPE_CHECKING:
     from mlops_assets.records.store import RecordStore, Stored, Transaction, Writing
 
-Record = TypeVar("Record")
+
+class HasKind(Protocol):
+    """A dataclass whose instances are records; KIND names them in the database."""
+
+    KIND: ClassVar[str]
+
+
+Record = TypeVar("Record", bound=HasKind)
 
 MEND = "restore the database from a backup, or let the step that writes this record run again"
 
@@ -74,8 +81,10 @@ class View:
 class Records(Generic[Record]):
     """The records of one kind of one model, by key."""
 
-    def __init__(self, storage: Storage, model: str, kind: str, of: type[Record]) -> None:
-        self._store, self._model, self._kind, self._of = store_of(storage), model, kind, of
+    def __init__(self, storage: Storage, model: str, record: type[Record], part: str = "") -> None:
+        """`part` tells apart several records of the same type on one key."""
+        self._store, self._model, self._of = store_of(storage), model, record
+        self._kind = f"{record.KIND}/{part}" if part else record.KIND
 
     def put(self, key: str, record: Record) -> None:
         """Write a record in place of the earlier record, whose unknown fields are kept."""

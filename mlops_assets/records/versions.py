@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.model_records import ModelRecords
@@ -13,6 +14,8 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 class Registration:
     """A model that an MLflow run fitted: the SHA-256 of its files, and the tags of its version."""
 
+    KIND: ClassVar[str] = "registrations"
+
     digest: str
     tags: Mapping[str, str]
 
@@ -22,7 +25,7 @@ class OwnVersions:
 
     def __init__(self, records: ModelRecords, registry: MlflowRegistry) -> None:
         self._model, self._registry = records.name, registry
-        self._registrations = records.of("registrations", Registration)
+        self._registrations = records.of(Registration)
 
     def record(self, run_id: str, digest: str, tags: Mapping[str, str]) -> None:
         """Record the digest and tags of a run before its registration: the version is known even after a crash."""

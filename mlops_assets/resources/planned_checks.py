@@ -8,11 +8,11 @@ Dagster keeps the note with the plan of each run and passes it to the run's proc
 import json
 from collections.abc import Iterable
 
+from mlops_assets.dagster_private import DefinitionsLoadContext, DefinitionsLoadType
+
 
 def planned_earlier(model: str) -> tuple[str, ...] | None:
     """Return the server's names of the checks from a model's suite; None in a process that plans by itself."""
-    from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-
     context = DefinitionsLoadContext.get()
     if context.load_type != DefinitionsLoadType.RECONSTRUCTION:
         return None
@@ -22,8 +22,6 @@ def planned_earlier(model: str) -> tuple[str, ...] | None:
 
 def plan(model: str, names: Iterable[str]) -> tuple[str, ...]:
     """Note and return the names of a model's checks, for the processes that run them."""
-    from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
-
     planned = tuple(names)
     context = DefinitionsLoadContext.get()
     if context.load_type == DefinitionsLoadType.INITIALIZATION:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from mlops_assets.dagster_private import check_evaluations
+
 _RECENT = 5
 
 
@@ -13,12 +15,9 @@ def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) 
     A run that does not reach a check, or dies there, leaves a planned record in front of the last evaluation. A run
     that reaches the check fills in its planned record, so that the ids are not in order of time.
     """
-    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
-
-    history = instance.event_log_storage.get_asset_check_execution_history
-    records = history(key, limit=most, status={Status.SUCCEEDED, Status.FAILED})
-    events = [each.event for each in records if each.event is not None and each.event.asset_check_evaluation]
-    return sorted(events, key=lambda event: event.timestamp, reverse=True)
+    events = [record.event for record in check_evaluations(instance, key, most)]
+    evaluated = [event for event in events if event is not None and event.asset_check_evaluation]
+    return sorted(evaluated, key=lambda event: event.timestamp, reverse=True)
 
 
 def newest_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool | None:

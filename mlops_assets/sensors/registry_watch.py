@@ -1,10 +1,9 @@
 """`registry_watch`: one sensor for all models that compares the registry with the record of each champion."""
 
 import hashlib
-import json
 import os
 import time
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.evaluated import newest_passed
-from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.registry_probe import impatient
 
 SECONDS_A_TICK = 5.0
@@ -59,57 +57,49 @@ def registry_watch_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        cursor: dict[str, Any] = json.loads(context.cursor or "{}")
-        states: dict[str, str] = cursor.get("states", {})
-        registry = impatient(mlflow_registry)
-        artifacts = Artifacts(cursor.get("copied", {}))
+        registry, artifacts = impatient(mlflow_registry), Artifacts()
         events: list[dg.AssetCheckEvaluation] = []
 
-        def watch(records: ModelRecords) -> None:
+        def watch(records: ModelRecords, before: dict[str, Any] | None) -> dict[str, Any] | None:
             if not records.promotions.last_number() and not OwnVersions(records, registry).any():
-                return  # MLflow may have no database yet: whoever asks first makes one, and two at once fail
-            state = registry_state(registry, records, artifacts.look)
-            told = states.get(records.name) == state.digest and not _other_on_record(context.instance, state)
-            if state.news and not told:
+                return None  # MLflow may have no database yet: whoever asks first makes one, and two at once fail
+            memory = dict(before or {})
+            state = registry_state(registry, records, partial(artifacts.look, memory))
+            recorded = memory.get("state") == state.digest and not _other_on_record(context.instance, state)
+            if state.news and not recorded:
                 context.log.info(f"{records.name}: {state.state}: {state.reason}")
                 events.append(_evaluation(state))
-                states[records.name] = state.digest
+                memory["state"] = state.digest
+            return memory
 
-        begin = cursor.get("next", "")
-        following = each_model(context, mlops_storage, begin, watch, seconds=SECONDS_A_TICK, ends_at=(RegistryError,))
-        names = {model.name for model in models_of(context)}
-        kept = {
-            "states": {name: state for name, state in states.items() if name in names},
-            "copied": {name: finding for name, finding in artifacts.copied.items() if name in names},
-            "next": following,
-        }
-        return dg.SensorResult(cursor=json.dumps(kept), asset_events=events)
+        cursor = each_model(
+            context, mlops_storage, context.cursor, watch, seconds=SECONDS_A_TICK, ends_at=(RegistryError,)
+        )
+        return dg.SensorResult(cursor=cursor, asset_events=events)
 
     return sensor
 
 
-@dataclass
 class Artifacts:
-    """Looks at the artifacts of champions as seldom as possible; `copied` keeps the findings on remote artifacts."""
+    """Looks at the artifacts of champions as seldom as possible, and copies at most one remote artifact in a tick."""
 
-    copied: dict[str, dict[str, Any]]
-    spent: bool = field(default=False)
+    def __init__(self) -> None:
+        self._spent = False
 
-    def look(self, registry: MlflowRegistry, version: ModelVersion) -> Finding:
-        """Return the finding on a version's artifact, from now or from the last look."""
+    def look(self, memory: dict[str, Any], registry: MlflowRegistry, version: ModelVersion) -> Finding:
+        """Return the finding on a version's artifact, from now or from the last look; `memory` keeps a copy's."""
         folder = registry.local_model(version)
-        return self._copied(registry, version) if folder is None else _in_place(registry, version, folder)
+        return self._copied(memory, registry, version) if folder is None else _in_place(registry, version, folder)
 
-    def _copied(self, registry: MlflowRegistry, version: ModelVersion) -> Finding:
-        known = self.copied.get(version.model)
+    def _copied(self, memory: dict[str, Any], registry: MlflowRegistry, version: ModelVersion) -> Finding:
+        known = memory.get("copied")
         if known is not None and known["digest"] != version.digest:
             known = None
         due = known is None or time.time() - known["at"] > COPIED_AGAIN_AFTER
-        if due and not self.spent:
-            self.spent = True
+        if due and not self._spent:
+            self._spent = True
             state, reason = artifact_finding(registry, version)
-            known = {"digest": version.digest, "at": time.time(), "state": state, "reason": reason}
-            self.copied[version.model] = known
+            known = memory["copied"] = {"digest": version.digest, "at": time.time(), "state": state, "reason": reason}
         if known is None:
             return "sound", "its artifact is not at hand and was not copied yet to be looked at"
         return known["state"], known["reason"]
@@ -125,12 +115,10 @@ def _in_place(registry: MlflowRegistry, version: ModelVersion, folder: Path) -> 
 
 def _written(folder: Path) -> str:
     """Return a digest over name, size and times of all files; a copy cannot set back the time of the last change."""
-    told = []
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            about = Path(parent, name).lstat()
-            told.append((parent, name, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
-    return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()
+    files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    stats = [(str(file), file.lstat()) for file in sorted(files)]
+    written = [(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in stats]
+    return hashlib.sha256(repr(written).encode()).hexdigest()
 
 
 def _other_on_record(instance: dg.DagsterInstance, state: RegistryState) -> bool:

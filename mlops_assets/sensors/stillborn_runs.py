@@ -40,7 +40,7 @@ def _came_to_a_step(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> str:
     """Return the error that ended the run, which Dagster stores with one of its events; else the run's message."""
-    message = "the run says no reason"
+    message = "the run gives no reason"
     kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
     for record in instance.get_records_for_run(run_id, of_type=kinds).records:
         event = record.event_log_entry.dagster_event

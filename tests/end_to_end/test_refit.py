@@ -19,7 +19,6 @@ from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.requests import Requests
 from mlops_assets.records.rows import read_holdout, read_manifest, read_train
 from mlops_assets.records.trainings import TrainingLedger
-from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 from support.deployment import DeployedModel, why
@@ -104,7 +103,7 @@ def test_what_serves_is_the_refit_and_what_it_is_held_against_is_what_the_judged
     assert seen != figures["holdout_accuracy"]
 
     assert refitted.shown("drift")["reference_rows"] == 270
-    kept = Records(refitted.storage, refitted.name, "estimates", BatchEstimate).get("b4")
+    kept = refitted.records.of(BatchEstimate).get("b4")
     X = refitted.storage.read_frame(refitted.name, "features", "b4", refitted.record("b4").features)
     y, unseen = held_out.y.to_numpy(), predict(judged, held_out.X)
     found = estimate("accuracy", y, unseen, predict(made, X))

@@ -271,16 +271,17 @@ def test_artifacts_elsewhere_are_copied_one_a_tick_and_remembered(deployment, na
     assert set(first) == {"artifact changed", "sound"}
     assert watch.states() == [(first["sound"], False, "artifact changed")]
     assert watch.states() == []
-    assert set(json.loads(watch.cursor)["copied"]) == {model.name, other.name}
+    memories = json.loads(watch.cursor)["models"]
+    assert all("copied" in memories[name] for name in (model.name, other.name))
 
 
 def test_a_remote_artifact_is_not_copied_again_within_the_hour(model):
     remote = Remote(tracking_uri=model.registry.tracking_uri)
     version = model.registry.champion(model.name)
-    artifacts = Artifacts({})
-    assert artifacts.look(remote, version) == ("sound", "its artifact is unchanged")
+    memory = {}
+    assert Artifacts().look(memory, remote, version) == ("sound", "its artifact is unchanged")
     path = stored(model, 2)
     path.write_bytes(path.read_bytes() + b"\0")
-    assert Artifacts(artifacts.copied).look(remote, version) == ("sound", "its artifact is unchanged")
-    artifacts.copied[model.name]["at"] -= 3_601
-    assert Artifacts(artifacts.copied).look(remote, version)[0] == "artifact changed"
+    assert Artifacts().look(memory, remote, version) == ("sound", "its artifact is unchanged")
+    memory["copied"]["at"] -= 3_601
+    assert Artifacts().look(memory, remote, version)[0] == "artifact changed"

@@ -156,11 +156,11 @@ def test_text_from_data_is_one_short_line_that_pages_nobody():
 
 def test_the_ledger_says_who_was_told_what(tmp_path):
     ledger = AlertLedger(Storage(root=str(tmp_path)), "bikes")
-    assert (ledger.is_told(ALERT), ledger.reached(ALERT), ledger.told()) == (False, (), set())
+    assert (ledger.is_sent(ALERT), ledger.reached(ALERT), ledger.sent()) == (False, (), set())
     ledger.put(ALERT, ("1: json://a",), complete=False)
-    assert (ledger.is_told(ALERT), ledger.reached(ALERT), ledger.told()) == (False, ("1: json://a",), set())
+    assert (ledger.is_sent(ALERT), ledger.reached(ALERT), ledger.sent()) == (False, ("1: json://a",), set())
     ledger.put(ALERT, ("1: json://a", "2: json://b"), complete=True)
-    assert (ledger.is_told(ALERT), ledger.told()) == (True, {"bikes/drift/version 4"})
+    assert (ledger.is_sent(ALERT), ledger.sent()) == (True, {"bikes/drift/version 4"})
 
 
 def test_importing_the_resource_and_the_sensor_imports_no_apprise():

@@ -48,7 +48,7 @@ def test_many_of_one_kind_are_one_alert_and_none_is_left_untold(world):
     assert "day-49: no rows" in world.webhook.received[0]["message"]
     assert "owner: no owner declared" in world.webhook.received[1]["message"]
     assert world.alarms() == []
-    assert len(AlertLedger(world.storage, "bikes").told()) == 51
+    assert len(AlertLedger(world.storage, "bikes").sent()) == 51
     world.reject("day-50")
     assert world.alarms() == [("batch rejected", "day-50")]
 
@@ -137,7 +137,7 @@ def test_without_a_url_the_sensor_says_what_to_set_and_marks_nothing_as_told(wor
     result = world.tick()
     assert result.run_requests == []
     assert result.skip_message.startswith("no alerts are sent: set MLOPS_ASSETS_ALERTS to one or more Apprise URLs")
-    assert AlertLedger(world.storage, "bikes").told() == set()
+    assert AlertLedger(world.storage, "bikes").sent() == set()
     monkeypatch.setenv("MLOPS_ASSETS_ALERTS", webhook.url)
     world.tell()
     assert world.webhook.titles == ["[bikes] batch rejected: 2012-03"]

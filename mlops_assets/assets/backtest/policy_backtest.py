@@ -13,6 +13,7 @@ from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, model_asset
 from mlops_assets.assets.shared.metadata import metadata, table
+from mlops_assets.dagster_private import cron_string_iterator
 from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult, backtest, useful_life
 from mlops_assets.decisions.retraining.candidates import (
     Trial,
@@ -222,8 +223,6 @@ def _contender(trial: "Trial", rule: Retraining, arrivals: "Sequence[Arrival]") 
 
 
 def _ticks(rule: Retraining, since: "datetime", until: "datetime") -> "tuple[datetime, ...]":
-    from dagster._utils.schedules import cron_string_iterator
-
     moments = cron_string_iterator(since.timestamp(), str(rule.cron), rule.timezone)
     return tuple(takewhile(lambda moment: moment < until, moments))
 

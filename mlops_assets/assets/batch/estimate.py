@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.errors import MlopsAssetsError
@@ -29,6 +29,8 @@ class BatchEstimate:
 
     `content` is from the batch's record. `realised` is the metric on the rows labelled so far, None if there are none.
     """
+
+    KIND: ClassVar[str] = "estimates"
 
     batch: str
     content: str
@@ -184,4 +186,4 @@ def _keep(records: ModelRecords, made: BatchEstimate) -> None:
 
 
 def _estimates(records: ModelRecords) -> Records[BatchEstimate]:
-    return records.of("estimates", BatchEstimate)
+    return records.of(BatchEstimate)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
@@ -144,12 +144,14 @@ def _unedited(path: Path, records: ModelRecords) -> dict[str, str]:
 class InferredSuite:
     """The suite file as inferred: its SHA-256, and the version of each batch that it was inferred from."""
 
+    KIND: ClassVar[str] = "inferred_suites"
+
     digest: str
     batches: Mapping[str, str]
 
 
 def _inferred(records: ModelRecords) -> Records[InferredSuite]:
-    return records.of("inferred_suites", InferredSuite)
+    return records.of(InferredSuite)
 
 
 def _file_digest(path: Path) -> str:

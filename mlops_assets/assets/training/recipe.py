@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.dotted import resolve
@@ -79,11 +79,13 @@ def stored_recipe(records: ModelRecords, version: ModelVersion) -> "Recipe | Non
 class RecordedRecipe:
     """A recipe as plain JSON; its digest is its key."""
 
+    KIND: ClassVar[str] = "recipes"
+
     recipe: dict[str, Any]
 
 
 def _recipes(records: ModelRecords) -> Records[RecordedRecipe]:
-    return records.of("recipes", RecordedRecipe)
+    return records.of(RecordedRecipe)
 
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
+from mlops_assets.dagster_private import InstigatorType
 from mlops_assets.declaration import Declaration
 from mlops_assets.text import listed
 
@@ -94,8 +95,6 @@ def slots(instance: dg.DagsterInstance) -> Iterator[Finding]:
 
 def _states(instance: dg.DagsterInstance, kind: str, location_name: str) -> dict[str, Any]:
     """Return states by name; states of this code location go before states under another name of it."""
-    from dagster._core.definitions.run_request import InstigatorType
-
     found = instance.all_instigator_state(instigator_type=InstigatorType[kind])
     ranked = sorted(found, key=lambda each: each.repository_selector.location_name == location_name)
     return {each.instigator_name: each for each in ranked}

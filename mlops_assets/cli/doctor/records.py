@@ -6,7 +6,7 @@ from mlops_assets.cli.doctor.findings import Finding, fault, fine
 from mlops_assets.errors import RecordsError
 from mlops_assets.records.damaged import damaged_records
 from mlops_assets.records.migrate import NEWEST
-from mlops_assets.records.promotions import KIND as PROMOTIONS
+from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.typed import Damaged, store_of
 from mlops_assets.resources.storage import Storage
 
@@ -36,12 +36,12 @@ def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
 
 
 def _why(damaged: Damaged) -> str:
-    if damaged.kind == PROMOTIONS:
+    if damaged.kind == Promotion.KIND:
         return "No decision is made and no batch is scored: a model is never taken for one without a champion."
     return "It is left out wherever records are read; all others count on."
 
 
 def _mend(damaged: Damaged) -> str:
-    if damaged.kind == PROMOTIONS:
+    if damaged.kind == Promotion.KIND:
         return "restore the database of records from a backup"
     return "restore the database from a backup, or materialise what the record is about again"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
+from mlops_assets.dagster_private import QueuedRunCoordinator
 from mlops_assets.text import listed
 
 _POOLS = "concurrency:\n  pools:\n    granularity: op\n    default_limit: 1"
@@ -95,8 +96,6 @@ def _retries(instance: dg.DagsterInstance) -> Finding:
 
 
 def _queue(instance: dg.DagsterInstance) -> Finding:
-    from dagster._core.run_coordinator import QueuedRunCoordinator
-
     if not isinstance(instance.run_coordinator, QueuedRunCoordinator):
         why = "Runs start at once, however many: a hundred new batches take the machine down."
         mend = "remove `run_coordinator` from dagster.yaml, and set\nconcurrency:\n  runs:\n    max_concurrent_runs: 4"

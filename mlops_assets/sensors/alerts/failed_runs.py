@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -10,8 +10,8 @@ from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, K
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.alerts import Alert
-from mlops_assets.sensors.alerts.what_to_tell import LONGEST, alarm
-from mlops_assets.sensors.models import FAILED
+from mlops_assets.sensors.alerts.recorded_alarms import LONGEST, alarm
+from mlops_assets.sensors.runs import FAILED, by_model, ended_at
 
 _RECENT = timedelta(days=1)
 _MOST_RUNS, _MOST_TRAININGS = 200, 1_000
@@ -36,42 +36,39 @@ def failed_runs(instance: dg.DagsterInstance, models: Sequence[str], now: dateti
     )
     trainings = dg.RunsFilter(statuses=FAILED, tags={KIND: "training"}, updated_after=now - LONGEST)
     return FailedRuns(
-        _by_model(instance.get_run_records(recent, limit=_MOST_RUNS)),
-        _by_model(instance.get_run_records(trainings, limit=_MOST_TRAININGS)),
+        by_model(instance.get_run_records(recent, limit=_MOST_RUNS)),
+        by_model(instance.get_run_records(trainings, limit=_MOST_TRAININGS)),
     )
 
 
 def run_alarms(
-    records: ModelRecords, instance: dg.DagsterInstance, failed: FailedRuns, told: Collection[str]
+    records: ModelRecords, instance: dg.DagsterInstance, failed: FailedRuns, sent: Collection[str]
 ) -> Iterator[Alert]:
     """Yield alerts on failed runs that no other alert explains, and on trainings that are not tried again.
 
-    The reason of a failure is read from the run's events only if the alert's key is not in `told`.
+    The reason of a failure is read from the run's events only if the alert's key is not in `sent`.
     """
-    model = records.model
-    yield from _given_up(records, failed.trainings.get(model.name, []))
-    recent = failed.recent.get(model.name, [])
+    yield from _given_up(records, failed.trainings.get(records.name, []))
+    recent, sent = failed.recent.get(records.name, []), set(sent)
     if not recent:
         return
-    seen = set(told)
-    ledger = records.batches
-    refused = {each.run_id for each in records.trainings.all() if each.status == "refused"}
+    refused = {training.run_id for training in records.trainings.all() if training.status == "refused"}
     for record in recent:
         run = record.dagster_run
-        if run.run_id in refused or _batch_says_why(ledger, run):  # another alert reports it
+        if run.run_id in refused or _batch_says_why(records.batches, run):  # another alert reports it
             continue
-        found = alarm(
-            model,
+        alert = alarm(
+            records.model,
             "run failed",
             subject=_purpose(run),
             reason="",
             link=f"runs/{run.run_id}",
             identity=_identity(record),
-            at=_ended(record),
+            at=ended_at(record),
         )
-        if found.key not in seen:
-            seen.add(found.key)
-            yield replace(found, reason=_why(instance, run.run_id))
+        if alert.key not in sent:
+            sent.add(alert.key)
+            yield replace(alert, reason=_why(instance, run.run_id))
 
 
 def _given_up(records: ModelRecords, failed: Sequence[dg.RunRecord]) -> Iterator[Alert]:
@@ -81,10 +78,9 @@ def _given_up(records: ModelRecords, failed: Sequence[dg.RunRecord]) -> Iterator
         tags = record.dagster_run.tags
         if DATA_VERSION in tags and DECLARATION_VERSION in tags:
             attempts.setdefault((tags[DATA_VERSION], tags[DECLARATION_VERSION]), []).append(record)
-    ledger = records.trainings
     for (data, declaration), runs in attempts.items():
-        came_of_it = ledger.get(data, declaration)
-        if len(runs) < model.retraining.attempts or (came_of_it is not None and came_of_it.final):
+        training = records.trainings.get(data, declaration)
+        if len(runs) < model.retraining.attempts or (training is not None and training.final):
             continue
         newest = runs[0]
         yield alarm(
@@ -95,7 +91,7 @@ def _given_up(records: ModelRecords, failed: Sequence[dg.RunRecord]) -> Iterator
             f"{model.name}_training",
             link=f"runs/{newest.dagster_run.run_id}",
             identity=f"{data}/{declaration}",
-            at=_ended(newest),
+            at=ended_at(newest),
         )
 
 
@@ -112,7 +108,7 @@ def _identity(record: dg.RunRecord) -> str:
     """Return an identity of a run's purpose; without tags of a purpose, its job on that day."""
     run, tags = record.dagster_run, record.dagster_run.tags
     subject = [tags[tag] for tag in (MARK, DATA_VERSION, DECLARATION_VERSION) if tags.get(tag)]
-    parts = [tags.get(KIND, run.job_name), tags.get(_PARTITION, ""), *(subject or [f"{_ended(record):%Y-%m-%d}"])]
+    parts = [tags.get(KIND, run.job_name), tags.get(_PARTITION, ""), *(subject or [f"{ended_at(record):%Y-%m-%d}"])]
     return "/".join(parts)
 
 
@@ -133,15 +129,4 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
             return f"{event.step_key}: {error.message}"
         if event is not None and event.message:
             return event.message
-    return "the run says no reason"
-
-
-def _ended(record: dg.RunRecord) -> datetime:
-    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
-
-
-def _by_model(records: Sequence[dg.RunRecord]) -> dict[str, list[dg.RunRecord]]:
-    found: dict[str, list[dg.RunRecord]] = {}
-    for record in records:
-        found.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
-    return found
+    return "the run gives no reason"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,10 +15,11 @@ from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.alerts import Alert, Alerts, DeliveryError
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sensors.alerts.failed_runs import FailedRuns, failed_runs, run_alarms
-from mlops_assets.sensors.alerts.what_to_tell import LONGEST, recorded_alarms
+from mlops_assets.sensors.alerts.failed_runs import failed_runs, run_alarms
+from mlops_assets.sensors.alerts.recorded_alarms import LONGEST, recorded_alarms
 from mlops_assets.sensors.each_model import each_model
-from mlops_assets.sensors.models import UNFINISHED, models_of
+from mlops_assets.sensors.models import models_of
+from mlops_assets.sensors.runs import UNFINISHED
 
 # Dagster warns of a parameter that it passes itself when it gives resources to a sensor's job.
 warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning)
@@ -50,7 +51,7 @@ def alerts_job(retry_seconds: float = 5.0) -> dg.JobDefinition:
     ) -> None:
         alerts = [alert_of(value) for value in config.alerts]
         ledgers = {alert.model: AlertLedger(mlops_storage, alert.model) for alert in alerts}
-        waiting = [alert for alert in alerts if not ledgers[alert.model].is_told(alert)]
+        waiting = [alert for alert in alerts if not ledgers[alert.model].is_sent(alert)]
         problems = [problem for alert in waiting if (problem := _sent(alert, ledgers[alert.model], mlops_alerts))]
         sent = len(waiting) - len(problems)
         context.log.info(f"{sent} of {len(waiting)} alerts sent to: {', '.join(mlops_alerts.services())}")
@@ -142,22 +143,15 @@ def _waiting(context: dg.SensorEvaluationContext, storage: Storage, now: datetim
     """Return the current alerts that are not older than seven days and were not sent."""
     failed = failed_runs(context.instance, [model.name for model in models_of(context)], now)
     oldest = (now - LONGEST).isoformat(timespec="seconds")
-    found: list[Alert] = []
+    alerts: list[Alert] = []
 
-    def look(records: ModelRecords) -> None:
-        told = records.alerts.told()
-        standing = _standing(records, context.instance, failed, told)
-        found.extend(alert for alert in standing if alert.key not in told and alert.at >= oldest)
+    def look(records: ModelRecords, _: None) -> None:
+        sent = records.alerts.sent()
+        current = [*run_alarms(records, context.instance, failed, sent), *recorded_alarms(records, context.instance)]
+        alerts.extend(alert for alert in current if alert.key not in sent and alert.at >= oldest)
 
-    each_model(context, storage, "", look, seconds=MOST_SECONDS)
-    return found
-
-
-def _standing(
-    records: ModelRecords, instance: dg.DagsterInstance, failed: FailedRuns, told: set[str]
-) -> Iterator[Alert]:
-    yield from run_alarms(records, instance, failed, told)
-    yield from recorded_alarms(records, instance)
+    each_model(context, storage, None, look, seconds=MOST_SECONDS)
+    return alerts
 
 
 def _due(tried: list[Any] | None, retry_seconds: float, now: datetime) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from mlops_assets.sensors.runs import ended_at
+
 NEED = "mlops_assets/need"
 """Run tag: what a run brings a batch up to: mark, version of features, champion, labels."""
 
@@ -34,8 +36,7 @@ def attempts(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> Attempts:
     newest = instance.get_run_records(wanted, limit=1)
     if not newest:
         return Attempts()
-    ended = newest[0].end_time or newest[0].update_timestamp.timestamp()
-    return Attempts(instance.get_runs_count(wanted), ended)
+    return Attempts(instance.get_runs_count(wanted), ended_at(newest[0]).timestamp())
 
 
 def delay(count: int) -> float:

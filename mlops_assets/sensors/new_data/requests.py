@@ -11,11 +11,11 @@ from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.sensors.models import under_way
 from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
 from mlops_assets.sensors.new_data.cursor import MOST_TRIED, Memory, Tried
 from mlops_assets.sensors.new_data.work_list import Wanted
 from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.runs import runs_under_way
 
 MOST_PER_TICK = 10
 """The most runs of one model that a tick requests; runs under way count."""
@@ -57,7 +57,7 @@ class Tick:
     def running(self, kind: Kind, model: str) -> list[dg.DagsterRun]:
         """Return the runs of a kind under way for a model; one query for all models."""
         if kind not in self._running:
-            self._running[kind] = under_way(self.context.instance, kind)
+            self._running[kind] = runs_under_way(self.context.instance, kind)
         return self._running[kind].get(model, [])
 
 
@@ -71,31 +71,29 @@ def request_runs(
     """
     running = tick.running(kind, model.name)
     busy = {run.tags.get("dagster/partition") for run in running}
-    candidates = [each for each in wanted if each.batch not in busy]
-    tried = {
-        each.batch: memory.tried[each.batch]
-        for each in candidates
-        if each.batch in memory.tried and memory.tried[each.batch][0] == each.need
-    }
+    candidates = [candidate for candidate in wanted if candidate.batch not in busy]
+    needs = {candidate.batch: candidate.need for candidate in candidates}
+    tried = {batch: (need, due) for batch, (need, due) in memory.tried.items() if needs.get(batch) == need}
     requests: list[dg.RunRequest] = []
     asked, after = 0, ""
-    for each in _from(candidates, memory.after):
+    for candidate in _from(candidates, memory.after):
+        batch = candidate.batch
         if len(requests) >= MOST_PER_TICK - len(running):
             break
         if asked == MOST_ASKED:
-            after = each.batch
+            after = batch
             break
-        if each.batch in tried and 0 < tried[each.batch][1] - tick.now <= LONGEST_DELAY_SECONDS:
+        if batch in tried and 0 < tried[batch][1] - tick.now <= LONGEST_DELAY_SECONDS:
             continue
-        if each.registry and not tick.probe.answers(model.name):
+        if candidate.registry and not tick.probe.answers(model.name):
             continue
         asked += 1
-        earlier = attempts(tick.context.instance, _tags(model.name, kind, each))
+        earlier = attempts(tick.context.instance, _tags(model.name, kind, candidate))
         if earlier.due(tick.now):
-            requests.append(_request(model.name, kind, each, earlier.count + 1))
-            tried.pop(each.batch, None)
+            requests.append(_request(model.name, kind, candidate, earlier.count + 1))
+            tried.pop(batch, None)
         elif len(tried) < MOST_TRIED:
-            tried[each.batch] = (each.need, round(earlier.ended + delay(earlier.count)))
+            tried[batch] = (candidate.need, round(earlier.ended + delay(earlier.count)))
     if requests:
         partitions = outcome_batches(model.name) if kind == "outcomes" else batches(model.name)
         tick.additions.append(partitions.build_add_request([str(request.partition_key) for request in requests]))

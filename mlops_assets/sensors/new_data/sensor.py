@@ -1,6 +1,5 @@
 """`new_data`: one sensor for all models that requests runs for new, changed and incomplete batches."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,6 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
-from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.new_data.cursor import Memory, known_of, seen_now
 from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, Probe, Tick, request_runs
 from mlops_assets.sensors.new_data.vanished import report_vanished
@@ -52,26 +50,24 @@ def new_data_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        cursor: dict[str, Any] = json.loads(context.cursor or "{}")
-        memories: dict[str, Any] = cursor.get("models", {})
         tick = Tick(context, Probe(mlflow_registry))
 
-        def take_in(records: ModelRecords) -> None:
-            place = memories.setdefault(records.name, {})
+        def take_in(records: ModelRecords, before: dict[str, Any] | None) -> dict[str, Any]:
+            memories = dict(before or {})
             for what, look_at in (("batches", _batches), ("outcomes", _outcomes)):
                 try:
-                    place[what] = look_at(records, Memory.from_json(place.get(what, {})), tick).to_json()
+                    memories[what] = look_at(records, Memory.from_json(memories.get(what, {})), tick).to_json()
                 except Exception as error:  # a fault of the batches must not stop the outcomes
                     context.log.error(f"{records.name}: {what}: {type(error).__name__}: {error}")
+            return memories
 
-        following = each_model(context, mlops_storage, cursor.get("next", ""), take_in, seconds=MOST_SECONDS)
+        cursor = each_model(context, mlops_storage, context.cursor, take_in, seconds=MOST_SECONDS)
         if tick.probe.waiting:
             waiting = counted(tick.probe.waiting, "batch waits", "batches wait")
             context.log.warning(f"MLflow does not answer: {waiting}")
-        known = {model.name: memories[model.name] for model in models_of(context) if model.name in memories}
         return dg.SensorResult(
             in_one_process(tick.requests, context),
-            cursor=json.dumps({"models": known, **({"next": following} if following else {})}),
+            cursor=cursor,
             dynamic_partitions_requests=tick.additions,
             asset_events=tick.events,
         )
@@ -81,14 +77,14 @@ def new_data_sensor(
 
 def _batches(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
     model, known = records.model, batches_on_record(records)
-    found = _look(model.source, model, batches(model.name), memory, known.marks, tick)
-    if found is None:  # stored batches go on without their source
-        tried, after = request_runs(model, "batch", wanted_batches(model, Look({}, (), {}), known), memory, tick)
+    listed = _look(model.source, model, batches(model.name), memory, known.marks, tick)
+    wanted = wanted_batches(model, listed or Look({}, (), {}), known)  # stored batches go on without their source
+    tried, after = request_runs(model, "batch", wanted, memory, tick)
+    if listed is None:
         return replace(memory, tried=tried, after=after)
-    tried, after = request_runs(model, "batch", wanted_batches(model, found, known), memory, tick)
-    events, gone = report_vanished(model, vanished(model, found, known), memory.gone)
+    events, gone = report_vanished(model, vanished(model, listed, known), memory.gone)
     tick.events += events
-    return Memory(**seen_now(model.source, found, memory, known.marks, tried), tried=tried, after=after, gone=gone)
+    return Memory(**seen_now(model.source, listed, memory, known.marks, tried), tried=tried, after=after, gone=gone)
 
 
 def _outcomes(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
@@ -96,11 +92,11 @@ def _outcomes(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
     if model.outcomes is None:
         return Memory()
     marks = records.outcomes.marks()
-    found = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
-    if found is None:
+    listed = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
+    if listed is None:
         return memory
-    tried, after = request_runs(model, "outcomes", wanted_outcomes(found, marks), memory, tick)
-    return Memory(**seen_now(model.outcomes, found, memory, marks, tried), tried=tried, after=after)
+    tried, after = request_runs(model, "outcomes", wanted_outcomes(listed, marks), memory, tick)
+    return Memory(**seen_now(model.outcomes, listed, memory, marks, tried), tried=tried, after=after)
 
 
 def _look(
@@ -115,10 +111,10 @@ def _look(
     asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))
     try:
         there = in_sensor(source, tick.context)
-        found = look(there, there.recall(known_of(memory, marks, memory.tried, asked)))
+        listed = look(there, there.recall(known_of(memory, marks, memory.tried, asked)))
     except Exception as error:  # a source is the user's code: it may raise anything, and must not stop the others
         tick.context.log.error(f"{model.name}: {type(error).__name__}: {error}")
         return None
-    for waiting in found.waiting[:MOST_PER_TICK]:
+    for waiting in listed.waiting[:MOST_PER_TICK]:
         tick.context.log.info(f"{model.name}: {waiting.name!r} waits: {waiting.reason}")
-    return found if found.listed else None
+    return listed if listed.listed else None

@@ -3,28 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import dagster as dg
 
-from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND, MODEL
+from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, KIND
 from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import BatchInfo
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import read_manifest
-from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
-from mlops_assets.sensors.models import FAILED, under_way
+from mlops_assets.sensors.runs import FAILED, by_model, ended_at, runs_under_way
 
 _REMEMBERED = timedelta(days=30)
 _MOST_FAILURES = 1_000
+
+Contents = set[tuple[str, str]]
+"""(key, version) of batches."""
 
 
 @dataclass(frozen=True)
@@ -39,210 +40,202 @@ class Runs:
 def runs_of(instance: dg.DagsterInstance, now: datetime) -> Runs:
     """Return the runs under way and the trainings that failed in the last 30 days, by model; the newest first."""
     wanted = dg.RunsFilter(tags={KIND: "training"}, statuses=FAILED, created_after=now - _REMEMBERED)
-    failed: dict[str, list[dg.RunRecord]] = {}
-    for record in instance.get_run_records(wanted, limit=_MOST_FAILURES):
-        if DATA_VERSION in record.dagster_run.tags:  # a person repeats their own run
-            failed.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
-    return Runs(under_way(instance, "training"), under_way(instance, "batch"), failed)
+    failed = instance.get_run_records(wanted, limit=_MOST_FAILURES)
+    requested = [run for run in failed if DATA_VERSION in run.dagster_run.tags]  # a person repeats their own run
+    return Runs(runs_under_way(instance, "training"), runs_under_way(instance, "batch"), by_model(requested))
 
 
 def evidence_of(
-    records: ModelRecords,
-    runs: Runs,
-    intake_since: datetime | None = None,
-    clock: datetime | None = None,
+    records: ModelRecords, runs: Runs, intake_since: datetime | None = None, clock: datetime | None = None
 ) -> Evidence:
-    """Return the evidence for a decision on `model`; see `Evidence`."""
-    model = records.model
-    champion = records.promotions.champion()
-    ledger = records.trainings
-    trainings = ledger.all()
-    ended = [each for each in trainings if each.final]
-    known = records.batches.all()
-    batches = [each for each in known if each.ready(model.features_version) is None]
-    labelled = [each for each in batches if each.labelled and unready(model, each) is None]
-    made = None if champion is None else read_manifest(records, champion.data_version)
-    seen = set() if made is None else _contents(*made.train, *made.holdout)
-    judged_on = "" if champion is None else champion.as_version(model.name).judged.data_version
-    answered = _answered(records, ended, made, judged_on)
-    unseen = _since(labelled, seen | answered)
-    planned, cannot = _planned(records, champion)
-    data_version = None if planned is None else planned.version
-    failed = runs.failed.get(model.name, [])
-    died = _died(failed, ended)
-    in_a_row = [each for each in died if not ended or _moment(ended[0]) < each.create_timestamp]
-    failures = _failures(failed, data_version, model.training_version)
-    training = runs.training.get(model.name, [])
+    """Return the evidence for a decision on a model; see `Evidence`."""
+    model, past = records.model, _Past(records, runs)
+    champion, trainings, ended = past.champion, past.trainings, past.ended
+    unseen = _since(past.labelled, past.champion_contents | past.answered)
+    training, failures, in_a_row = runs.training.get(model.name, []), past.failures, past.failed_in_a_row
     return Evidence(
         champion=None if champion is None else champion.version,
         champion_trained=None if champion is None else datetime.fromtimestamp(champion.created / 1000, UTC),
-        drift=_alarms(records, "drift", champion, _since(batches, answered)),
-        decay=_alarms(records, "performance", champion, _since(batches, answered)),
-        batches=len(labelled),
+        drift=past.alarms("drift", "drift"),
+        decay=past.alarms("performance", "decay"),
+        batches=len(past.labelled),
         new_batches=len(unseen),
-        new_rows=sum(each.labelled for each in unseen),
-        since_last=len(_since(labelled, _known(records, ended[0].data_version) if ended else set())),
-        trained_rows=_trained_rows(records, ended, made),
-        trainable_rows=0 if planned is None else planned.rows("train"),
-        data_version=data_version,
+        new_rows=sum(batch.labelled for batch in unseen),
+        since_last=len(_since(past.labelled, past.contents(ended[0].data_version) if ended else set())),
+        trained_rows=past.trained_rows,
+        trainable_rows=0 if past.planned is None else past.planned.rows("train"),
+        data_version=past.data_version,
         declaration_version=model.training_version,
-        cannot_train=cannot,
-        never_trained=not any(each.declaration_version == model.training_version for each in ended),
-        nothing_new=_nothing_new(model, planned, champion, made),
-        outcome=_outcome(ledger, data_version, model.training_version),
-        unfinished="" if training else _unfinished(model, trainings, died, data_version),
+        cannot_train=past.cannot_train,
+        never_trained=all(each.declaration_version != model.training_version for each in ended),
+        nothing_new=past.nothing_new,
+        outcome=past.outcome,
+        unfinished="" if training else past.unfinished,
         waits=bool(ended) and ended[0].verdict == WAITING,
         cancelled=bool(failures) and failures[0].dagster_run.status == dg.DagsterRunStatus.CANCELED,
         failures=len(failures),
         in_a_row=len(in_a_row),
-        last_failure=next((_ended(each) for each in (*in_a_row, *failures)), None),
-        last_training=_moment(trainings[0]) if trainings else None,
+        last_failure=next((ended_at(run) for run in (*in_a_row, *failures)), None),
+        last_training=trainings[0].moment if trainings else None,
         # a refused training set costs no training: small batches would use up the budget before the first training
-        trainings=tuple(_moment(each) for each in trainings if each.trigger and each.version is not None),
+        trainings=tuple(each.moment for each in trainings if each.trigger and each.version is not None),
         under_way=f"run {training[0].run_id[:8]}" if training else "",
-        intake=_taken_in(model, known, runs.intake.get(model.name, [])),
+        intake=past.intake,
         intake_since=intake_since,
         clock=clock,
     )
 
 
-def _taken_in(model: Declaration, known: Sequence[BatchRecord], runs: Sequence[dg.DagsterRun]) -> int:
-    """Return the number of batches that are under way or due: nearly all after the declaration has changed."""
-    due = [each for each in known if each.status == "accepted" and not each.excluded]
-    waiting = {each.batch for each in due if each.features_code != model.features_version}
-    return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
+class _Past:
+    """The past of a model as its records and runs have it, each part read once and only if it is needed."""
+
+    def __init__(self, records: ModelRecords, runs: Runs) -> None:
+        self._records, self._model, self._runs = records, records.model, runs
+        self.champion = records.promotions.champion()
+        self.trainings = records.trainings.all()
+        self.ended = [training for training in self.trainings if training.final]
+        self._known = records.batches.all()
+        self._batches = [batch for batch in self._known if batch.ready(self._model.features_version) is None]
+        self.labelled = [batch for batch in self._batches if batch.labelled and unready(self._model, batch) is None]
+        self._failed = runs.failed.get(records.name, [])
+        self.planned, self.cannot_train = self._planned()
+        self.data_version = None if self.planned is None else self.planned.version
+
+    def contents(self, data_version: str) -> Contents:
+        """Return the batches of a training set."""
+        manifest = read_manifest(self._records, data_version)
+        return _contents(*manifest.train, *manifest.holdout)
+
+    @cached_property
+    def _manifest(self) -> Manifest | None:
+        """The training set of the champion."""
+        return None if self.champion is None else read_manifest(self._records, self.champion.data_version)
+
+    @cached_property
+    def champion_contents(self) -> Contents:
+        """The batches that the champion was trained and judged on."""
+        return set() if self._manifest is None else _contents(*self._manifest.train, *self._manifest.holdout)
+
+    @cached_property
+    def answered(self) -> Contents:
+        """The batches of the last training that made the champion, or learnt from batches new to it.
+
+        A training that was refused before the fit, or fitted on the champion's batches only, does not count.
+        """
+        judged_on = "" if self.champion is None else self.champion.as_version(self._model.name).judged.data_version
+        for training in self.ended:
+            manifest = read_manifest(self._records, training.data_version)
+            new = training.version is not None and _contents(*manifest.train) - self.champion_contents
+            if new or training.data_version == judged_on:
+                return _contents(*manifest.train, *manifest.holdout)
+        return set()
+
+    @property
+    def trained_rows(self) -> int:
+        """The larger number of training rows: of the champion, or of the last training that fitted a version."""
+        last = next((each.data_version for each in self.ended if each.version is not None), None)
+        newest = None if last is None else read_manifest(self._records, last)
+        return max((each.rows("train") for each in (self._manifest, newest) if each is not None), default=0)
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether the same declaration would be fitted on the champion's rows once more.
+
+        A refit knows the holdout too: a window that moves on only leaves out the oldest rows.
+        """
+        planned, made = self.planned, self._manifest
+        if planned is None or self.champion is None or made is None:
+            return False
+        if self.champion.declaration_version != self._model.training_version:
+            return False
+        if not made.holdout:
+            return planned.train == made.train[-len(planned.train) :]
+        # labels that became known after the holdout begins are not used: a later holdout lets in more labels
+        later = self._model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
+        return planned.train == made.train and not later
+
+    @property
+    def intake(self) -> int:
+        """The number of batches that are under way or due: nearly all after the declaration has changed."""
+        due = [batch for batch in self._known if batch.status == "accepted" and not batch.excluded]
+        waiting = {batch.batch for batch in due if batch.features_code != self._model.features_version}
+        runs = self._runs.intake.get(self._model.name, [])
+        return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
+
+    @property
+    def failures(self) -> list[dg.RunRecord]:
+        """The failed trainings on the data and by the declaration that a training would have now."""
+        wanted = {DATA_VERSION: self.data_version, DECLARATION_VERSION: self._model.training_version}
+        return [run for run in self._failed if wanted.items() <= run.dagster_run.tags.items()]
+
+    @property
+    def failed_in_a_row(self) -> list[dg.RunRecord]:
+        """The trainings that died on any data since the last training that ended."""
+        return [run for run in self._died if not self.ended or self.ended[0].moment < run.create_timestamp]
+
+    @cached_property
+    def _died(self) -> list[dg.RunRecord]:
+        """The failed runs that recorded no final outcome: a run that refuses its training set fails as well."""
+        recorded = {training.run_id for training in self.ended}
+        runs = [run for run in self._failed if run.dagster_run.status == dg.DagsterRunStatus.FAILURE]
+        return [run for run in runs if run.dagster_run.run_id not in recorded]
+
+    @property
+    def outcome(self) -> str:
+        """How a training on the same data by the same declaration ended, "" if there was none."""
+        if self.data_version is None:
+            return ""
+        training = self._records.trainings.get(self.data_version, self._model.training_version)
+        if training is None or not training.final:
+            return ""
+        about = f"{training.verdict} (version {training.version}): " if training.version else ""
+        return about + training.reason
+
+    @property
+    def unfinished(self) -> str:
+        """Why the last training is unfinished: it died or failed before its decision; "" if it ended.
+
+        A training of another declaration, or with a person's own parameters, cannot be resumed. A slow version is
+        measured again while its data is current: with other data, its trigger fires again.
+        """
+        newest = self.trainings[0] if self.trainings else None
+        if newest is not None and newest.declaration_version == self._model.training_version:
+            if newest.status == "fitted":
+                return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
+            if newest.status == "slow" and newest.data_version == self.data_version:
+                return f"version {newest.version} was slow when it was measured ({newest.reason})"
+        if self._died and (newest is None or newest.moment < self._died[0].create_timestamp):
+            return f"run {self._died[0].dagster_run.run_id[:8]} failed"
+        return ""
+
+    def alarms(self, kind: ReportKind, alarm: str) -> Alarms:
+        """Return the alarms on this champion that no training has answered, oldest first."""
+        if self.champion is None:
+            return Alarms()
+        reports = self._records.reports.all(kind)
+        judged = [reports[batch.batch] for batch in _since(self._batches, self.answered) if batch.batch in reports]
+        flags = {
+            report.batch: report.verdict == alarm
+            for report in judged
+            if report.model_version == self.champion.version and report.verdict in (alarm, f"no {alarm}")
+        }
+        return Alarms(tuple(flags), tuple(flags.values()))
+
+    def _planned(self) -> tuple[Manifest | None, str]:
+        """Return the training set that would be made now, None if there is none, and why it cannot be trained on."""
+        try:
+            planned = split(self._records, None if self.champion is None else self.champion.data_version)
+        except MlopsAssetsError as error:
+            return None, str(error)
+        return planned, too_few(planned.rows("train"), planned.rows("holdout"))
 
 
-def _known(records: ModelRecords, data_version: str) -> set[tuple[str, str]]:
-    """Return the batches of a training set, with their content."""
-    manifest = read_manifest(records, data_version)
-    return _contents(*manifest.train, *manifest.holdout)
-
-
-def _contents(*batches: "BatchInfo") -> set[tuple[str, str]]:
+def _contents(*batches: BatchInfo) -> Contents:
     return {(batch.key, batch.version) for batch in batches}
 
 
-def _answered(
-    records: ModelRecords, ended: Sequence[TrainingRecord], champion: "Manifest | None", judged_on: str
-) -> set[tuple[str, str]]:
-    """Return the batches of the last training that made the champion, or learnt from batches new to it.
-
-    A training that was refused before the fit, or fitted on the champion's batches only, does not count.
-    judged_on: the training set on which the champion, or the version that it is a refit of, was judged.
-    """
-    seen = set() if champion is None else _contents(*champion.train, *champion.holdout)
-    for record in ended:
-        manifest = read_manifest(records, record.data_version)
-        made_it = record.data_version == judged_on
-        if made_it or (record.version is not None and _contents(*manifest.train) - seen):
-            return _contents(*manifest.train, *manifest.holdout)
-    return set()
-
-
-def _trained_rows(records: ModelRecords, ended: Sequence[TrainingRecord], champion: "Manifest | None") -> int:
-    """Return the larger number of training rows: of the champion, or of the last training that fitted a version."""
-    last = next((each.data_version for each in ended if each.version is not None), None)
-    newest = None if last is None else read_manifest(records, last)
-    return max((each.rows("train") for each in (champion, newest) if each is not None), default=0)
-
-
-def _nothing_new(
-    model: Declaration, planned: "Manifest | None", champion: Promotion | None, made: "Manifest | None"
-) -> bool:
-    """Return whether the same declaration would be fitted on the champion's rows once more.
-
-    A refit knows the holdout too: a window that moves on only leaves out the oldest rows.
-    """
-    if planned is None or champion is None or made is None or champion.declaration_version != model.training_version:
-        return False
-    if not made.holdout:
-        return planned.train == made.train[-len(planned.train) :]
-    # labels that became known after the holdout begins are not used: a later holdout lets in more labels
-    later = model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
-    return planned.train == made.train and not later
-
-
-def _since(batches: Sequence[BatchRecord], known: set[tuple[str, str]]) -> list[BatchRecord]:
+def _since(batches: Sequence[BatchRecord], known: Contents) -> list[BatchRecord]:
     """Return the batches that are neither known nor older than all known ones: a window leaves out older batches."""
     keys = {key for key, _ in known}
-    first = next((position for position, each in enumerate(batches) if each.batch in keys), 0)
-    return [each for each in batches[first:] if (each.batch, each.identity) not in known]
-
-
-def _planned(records: ModelRecords, champion: Promotion | None) -> "tuple[Manifest | None, str]":
-    """Return the training set that would be made now, None if there is none, and why it cannot be trained on."""
-    try:
-        planned = split(records, None if champion is None else champion.data_version)
-    except MlopsAssetsError as error:
-        return None, str(error)
-    return planned, too_few(planned.rows("train"), planned.rows("holdout"))
-
-
-def _alarms(
-    records: ModelRecords,
-    kind: ReportKind,
-    champion: Promotion | None,
-    batches: Sequence[BatchRecord],
-) -> Alarms:
-    """Return the alarms among the batches that have a report on this champion, oldest first."""
-    if champion is None:
-        return Alarms()
-    reports = records.reports.all(kind)
-    judged = [
-        (each.batch, reports[each.batch].verdict)
-        for each in batches
-        if each.batch in reports and reports[each.batch].model_version == champion.version
-    ]
-    alarm = "drift" if kind == "drift" else "decay"
-    told = [(batch, verdict == alarm) for batch, verdict in judged if verdict in (alarm, f"no {alarm}")]
-    return Alarms(tuple(batch for batch, _ in told), tuple(flag for _, flag in told))
-
-
-def _died(failed: Sequence[dg.RunRecord], ended: Sequence[TrainingRecord]) -> list[dg.RunRecord]:
-    """Return the failed runs that recorded no final outcome: a run that refuses its training set fails as well."""
-    recorded = {each.run_id for each in ended}
-    runs = [each for each in failed if each.dagster_run.status == dg.DagsterRunStatus.FAILURE]
-    return [each for each in runs if each.dagster_run.run_id not in recorded]
-
-
-def _failures(failed: Sequence[dg.RunRecord], data_version: str | None, declaration: str) -> list[dg.RunRecord]:
-    wanted = {DATA_VERSION: data_version, DECLARATION_VERSION: declaration}
-    return [each for each in failed if wanted.items() <= each.dagster_run.tags.items()]
-
-
-def _outcome(ledger: TrainingLedger, data_version: str | None, declaration: str) -> str:
-    record = None if data_version is None else ledger.get(data_version, declaration)
-    if record is None or not record.final:
-        return ""
-    return f"{record.verdict} (version {record.version}): {record.reason}" if record.version else record.reason
-
-
-def _unfinished(
-    model: Declaration,
-    trainings: Sequence[TrainingRecord],
-    failed: Sequence[dg.RunRecord],
-    data_version: str | None,
-) -> str:
-    """Return why the last training is unfinished: it died or failed before its decision; "" if it ended.
-
-    A training of another declaration, or with a person's own parameters, cannot be resumed. A slow version is
-    measured again while its data is current: with other data, its trigger fires again.
-    """
-    newest = trainings[0] if trainings else None
-    if newest is not None and newest.declaration_version == model.training_version:
-        if newest.status == "fitted":
-            return f"version {newest.version} was registered by run {newest.run_id[:8]} and never judged"
-        if newest.status == "slow" and newest.data_version == data_version:
-            return f"version {newest.version} was slow when it was measured ({newest.reason})"
-    if failed and (newest is None or _moment(newest) < failed[0].create_timestamp):
-        return f"run {failed[0].dagster_run.run_id[:8]} failed"
-    return ""
-
-
-def _moment(record: TrainingRecord) -> datetime:
-    return datetime.fromisoformat(record.at)
-
-
-def _ended(record: dg.RunRecord) -> datetime:
-    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+    first = next((position for position, batch in enumerate(batches) if batch.batch in keys), 0)
+    return [batch for batch in batches[first:] if (batch.batch, batch.identity) not in known]

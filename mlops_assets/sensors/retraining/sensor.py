@@ -1,28 +1,30 @@
 """`retraining`: one sensor for all models that decides on a new training whenever its evidence has changed."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import decide_retraining
 from mlops_assets.declaration import Declaration
+from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.promotions import Promotion
+from mlops_assets.records.reports import BatchReport
+from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
-from mlops_assets.sensors.models import models_of
 from mlops_assets.sensors.one_process import in_one_process
 from mlops_assets.sensors.registry_probe import why_no_answer
 from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 
-_READ = ("batches", "labelled", "excluded", "promotions", "trainings", "reports/drift", "reports/performance")
+_READ = [record.KIND for record in (BatchRecord, Labelled, Excluded, Promotion, TrainingRecord)]
+_READ += [f"{BatchReport.KIND}/drift", f"{BatchReport.KIND}/performance"]
 """The kinds of records that a decision is made from."""
 MOST_SECONDS = 15.0
 """After this time a tick leaves the other models to the next tick: Dagster ends a tick after 60 seconds."""
@@ -71,18 +73,13 @@ def retraining_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        cursor: dict[str, Any] = json.loads(context.cursor or "{}")
-        memories: dict[str, Any] = cursor.get("models", {})
         tick = Tick(context, mlflow_registry)
 
-        def decide(records: ModelRecords) -> None:
-            memory = Memory.of(memories.get(records.name, {}))
-            memories[records.name] = asdict(tick.decide(records, memory))
+        def decide(records: ModelRecords, before: dict[str, str] | None) -> dict[str, str]:
+            return asdict(tick.decide(records, Memory.of(before or {})))
 
-        following = each_model(context, mlops_storage, cursor.get("next", ""), decide, seconds=MOST_SECONDS)
-        known = {model.name: memories[model.name] for model in models_of(context) if model.name in memories}
-        kept = json.dumps({"models": known, "next": following})
-        return dg.SensorResult(in_one_process(tick.requests, context), cursor=kept, asset_events=tick.events)
+        cursor = each_model(context, mlops_storage, context.cursor, decide, seconds=MOST_SECONDS)
+        return dg.SensorResult(in_one_process(tick.requests, context), cursor=cursor, asset_events=tick.events)
 
     return sensor
 
@@ -134,10 +131,9 @@ class Tick:
 
 def _state(records: ModelRecords, runs: Runs) -> str:
     """Return a text that changes whenever the evidence of a decision changes."""
-    model = records.model
-    store = store_of(records.storage)
+    model, store = records.model, store_of(records.storage)
     revisions = [store.revision(model.name, kind) for kind in _READ]
-    under_way = [f"+{run.run_id}" for found in (runs.training, runs.intake) for run in found.get(model.name, [])]
+    under_way = [f"+{run.run_id}" for by_name in (runs.training, runs.intake) for run in by_name.get(model.name, [])]
     failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]
     policy = hashlib.sha256(model.retraining.model_dump_json().encode()).hexdigest()[:16]
-    return " ".join(str(each) for each in (model.training_version, policy, *revisions, *under_way, *failed[:1]))
+    return " ".join(str(part) for part in (model.training_version, policy, *revisions, *under_way, *failed[:1]))

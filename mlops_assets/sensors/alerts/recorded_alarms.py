@@ -10,10 +10,10 @@ from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.decisions.retraining.decide import confirmed
 from mlops_assets.declaration import Declaration
-from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.damaged import damaged_records
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.promotions import KIND as PROMOTIONS
+from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.records.typed import Damaged
@@ -58,64 +58,63 @@ def alarm(
 
 def recorded_alarms(records: ModelRecords, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """Yield all alerts that follow from the records of a model and the newest evaluation of its registry check."""
-    model = records.model
-    damaged = list(damaged_records(records.storage, model.name))
-    yield from _damaged(model, damaged)
-    ledger = records.batches
-    batches = ledger.all()
-    yield from _rejected(model, ledger, batches)
-    if not any(each.kind == PROMOTIONS for each in damaged):
+    damaged = list(damaged_records(records.storage, records.name))
+    yield from _damaged(records.model, damaged)
+    batches = records.batches.all()
+    yield from _rejected(records, batches)
+    if not any(record.kind == Promotion.KIND for record in damaged):
         yield from _confirmed(records, batches)
     yield from _trainings(records)
-    yield from _registry(model, instance)
+    yield from _registry(records.model, instance)
 
 
 def _damaged(model: Declaration, damaged: Sequence[Damaged]) -> Iterator[Alert]:
     """Yield alerts on damaged records, dated now: when a record was damaged is not known."""
-    for each in damaged:
+    for record in damaged:
         yield alarm(
             model,
             "record cannot be read",
-            subject=f"{each.kind}/{each.key}",
-            reason=each.reason,
-            link=f"assets/{model.name}/{'champion' if each.kind == PROMOTIONS else 'dataset'}",
-            identity=f"{each.kind}/{each.key}/{each.revision}",
+            subject=f"{record.kind}/{record.key}",
+            reason=record.reason,
+            link=f"assets/{model.name}/{'champion' if record.kind == Promotion.KIND else 'dataset'}",
+            identity=f"{record.kind}/{record.key}/{record.revision}",
             at=datetime.now(UTC),
         )
 
 
-def _rejected(model: Declaration, ledger: BatchLedger, records: list[BatchRecord]) -> Iterator[Alert]:
-    for record in records:
+def _rejected(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Alert]:
+    for record in batches:
         if record.status == "rejected":
             yield alarm(
-                model,
+                records.model,
                 "batch rejected",
                 subject=record.batch,
                 reason="; ".join(record.reasons),
                 link=f"runs/{record.run_id}",
                 identity=f"{record.batch}/{record.version or record.mark}",
-                at=ledger.written(record.batch),
+                at=records.batches.written(record.batch),
             )
 
 
 def _confirmed(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Alert]:
     """Yield alerts on drift and decay that as many batches show as a retraining requires; once for each champion."""
-    model = records.model
-    champion = records.promotions.champion()
+    model, champion = records.model, records.promotions.champion()
     if champion is None:
         return
     k, n = model.retraining.confirm
     for kind, name in _REPORTED:
         reports = records.reports.all(kind)
-        found = [reports[record.batch] for record in batches if record.batch in reports]
-        judged = [
-            each for each in found if each.model_version == champion.version and each.verdict in (name, f"no {name}")
+        on_champion = [
+            report
+            for record in batches
+            if (report := reports.get(record.batch)) is not None and report.model_version == champion.version
         ]
-        if not confirmed([each.verdict == name for each in judged], k, n):
+        judged = [report for report in on_champion if report.verdict in (name, f"no {name}")]
+        if not confirmed([report.verdict == name for report in judged], k, n):
             continue
-        raised = [each for each in judged[-n:] if each.verdict == name]
+        raised = [report for report in judged[-n:] if report.verdict == name]
         last, newest = raised[-1], counted(len(judged[-n:]), "batch", "batches")
-        shown = ", ".join(each.batch for each in raised[-_LISTED:])
+        shown = ", ".join(report.batch for report in raised[-_LISTED:])
         yield alarm(
             model,
             name,
@@ -128,8 +127,7 @@ def _confirmed(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Al
 
 
 def _trainings(records: ModelRecords) -> Iterator[Alert]:
-    model = records.model
-    trainings = records.trainings.all()
+    model, trainings = records.model, records.trainings.all()
     yield from _refused(model, trainings)
     judged = [record for record in trainings if record.status == "judged"]
     for record in judged:
@@ -141,19 +139,19 @@ def _trainings(records: ModelRecords) -> Iterator[Alert]:
                 reason=record.reason,
                 link=f"assets/{model.name}/champion",
                 identity=f"version {record.version}",
-                at=datetime.fromisoformat(record.at),
+                at=record.moment,
             )
-    streak = next((at for at, each in enumerate(judged) if each.verdict != "inconclusive"), len(judged))
-    if streak >= _STREAK:
-        newest, oldest = judged[0], judged[streak - 1]
+    streak = [*takewhile(lambda record: record.verdict == "inconclusive", judged)]
+    if len(streak) >= _STREAK:
+        newest, oldest = streak[0], streak[-1]
         yield alarm(
             model,
             "inconclusive",
-            subject=f"the last {streak} decisions on challengers",
+            subject=f"the last {len(streak)} decisions on challengers",
             reason=f"none was shown to be better or worse since version {oldest.version}; the newest: {newest.reason}",
             link=f"assets/{model.name}/champion",
             identity=f"since version {oldest.version}",
-            at=datetime.fromisoformat(newest.at),
+            at=newest.moment,
         )
 
 
@@ -167,17 +165,17 @@ def _refused(model: Declaration, trainings: Sequence[TrainingRecord]) -> Iterato
                 reason=record.reason,
                 link=f"runs/{record.run_id}",
                 identity=f"{record.data_version}/{record.declaration_version}",
-                at=datetime.fromisoformat(record.at),
+                at=record.moment,
             )
 
 
 def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """Yield an alert if the registry is not as the pack left it; a fault that returns after a repair is a new alert."""
     key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_CHECK)
-    found = evaluations(instance, key, _MOST_EVALUATIONS)
-    if not found or not (reason := _refusal(found[0])):
+    events = evaluations(instance, key, _MOST_EVALUATIONS)
+    if not events or not (reason := _refusal(events[0])):
         return
-    first = [*takewhile(lambda event: _refusal(event) == reason, found)][-1]
+    first = [*takewhile(lambda event: _refusal(event) == reason, events)][-1]
     yield alarm(
         model,
         "registry",
@@ -194,4 +192,4 @@ def _refusal(event: dg.EventLogEntry) -> str:
     evaluation = event.asset_check_evaluation
     if evaluation is None or evaluation.passed:
         return ""
-    return evaluation.description or "the check says no reason"
+    return evaluation.description or "the check gives no reason"

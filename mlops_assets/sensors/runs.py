@@ -1,0 +1,38 @@
+"""The runs of models: those under way, and those that failed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlops_assets.assets.shared.keys import KIND, MODEL
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+def runs_under_way(instance: dg.DagsterInstance, kind: str) -> dict[str, list[dg.DagsterRun]]:
+    """Return the queued or running runs of a kind (`batch`, `training`, ...) by model; one query for all models."""
+    runs: dict[str, list[dg.DagsterRun]] = {}
+    for run in instance.get_runs(dg.RunsFilter(tags={KIND: kind}, statuses=UNFINISHED)):
+        runs.setdefault(run.tags.get(MODEL, ""), []).append(run)
+    return runs
+
+
+def by_model(records: Iterable[dg.RunRecord]) -> dict[str, list[dg.RunRecord]]:
+    """Return the runs by model, each list in the given order."""
+    runs: dict[str, list[dg.RunRecord]] = {}
+    for record in records:
+        runs.setdefault(record.dagster_run.tags.get(MODEL, ""), []).append(record)
+    return runs
+
+
+def ended_at(record: dg.RunRecord) -> datetime:
+    """Return when a run ended; when it was last updated if Dagster has no end of it."""
+    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
