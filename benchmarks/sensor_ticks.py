@@ -71,7 +71,15 @@ def lived(model: ModelPipeline, storage: Storage, folder: Path, batches: int) ->
     manifest = Manifest(train=infos[:-1], holdout=infos[-1:])
     storage.write_document(name, TRAINING_SET, manifest.version, manifest.to_dict())
     tags = {"data_version": manifest.version, "declaration_version": model.training_version}
-    version = ModelVersion(name, 1, "d" * 64, "run", tags, int(time.time() * 1000), "source")
+    version = ModelVersion(
+        model=name,
+        version=1,
+        digest="d" * 64,
+        run_id="run",
+        tags=tags,
+        created=int(time.time() * 1000),
+        source="source",
+    )
     promotions = PromotionLedger(storage, name)
     promotions.intend(
         version,

@@ -99,7 +99,15 @@ def test_pictures_and_links_have_no_element_but_their_own(text):
 @pytest.mark.promise(7)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_alerts_hold_no_link_but_that_to_the_ui(text):
-    alert = Alert("drift", "bikes", text, text, "assets/bikes/drift", "key", "2026-01-01T00:00:00+00:00")
+    alert = Alert(
+        kind="drift",
+        model="bikes",
+        subject=text,
+        reason=text,
+        link="assets/bikes/drift",
+        key="key",
+        at="2026-01-01T00:00:00+00:00",
+    )
     lines = alert.body("http://dagster").splitlines()
     assert lines[-1] == "http://dagster/assets/bikes/drift"
     for shown in (alert.title(), *lines[:-1]):

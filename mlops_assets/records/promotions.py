@@ -64,7 +64,15 @@ class Promotion:
 
     def as_version(self, model: str) -> ModelVersion:
         """Return the registered version that was promoted."""
-        return ModelVersion(model, self.version, self.digest, self.run_id, self.tags, self.created, self.source)
+        return ModelVersion(
+            model=model,
+            version=self.version,
+            digest=self.digest,
+            run_id=self.run_id,
+            tags=self.tags,
+            created=self.created,
+            source=self.source,
+        )
 
 
 def evidence_digest(evidence: Any) -> str:

@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from importlib.util import find_spec
+from typing import Literal
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -36,7 +37,7 @@ _HAS_HOST = {"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos
 _TALKATIVE = ("apprise", "urllib3", "requests")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     """One message to people.
 
@@ -101,21 +102,14 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
         A service has about four seconds to connect and to answer. After all services were tried, raise `DeliveryError`
         that names the failed ones. Raise `MlopsAssetsError` if Apprise is not installed or there is no URL.
         """
-        apprise = _apprise()
+        if find_spec("apprise") is None:
+            raise MlopsAssetsError('alerts need Apprise: pip install "mlops-assets[alerts]"')
         urls = self._urls()
         if not urls:
             raise MlopsAssetsError(f"no alerts can be sent: set {self.variable} to one or more Apprise URLs")
-        kinds = {
-            "info": apprise.NotifyType.INFO,
-            "warning": apprise.NotifyType.WARNING,
-            "failure": apprise.NotifyType.FAILURE,
-        }
         done, problems = [], []
         for name, url in zip(self.services(), urls, strict=True):
-            if name in reached:
-                done.append(name)
-                continue
-            problem = _send(apprise, url, alert.title(), alert.body(self.ui_url), kinds[alert.severity])
+            problem = "" if name in reached else _send(url, alert, self.ui_url)
             if problem:
                 problems.append(f"{name}: {problem}")
             else:
@@ -140,22 +134,21 @@ def plain_text(text: str, limit: int) -> str:
     return inert(line if len(line) <= limit else line[: limit - 1] + "…")
 
 
-def _apprise() -> Any:
-    try:
-        import apprise
-    except ImportError as error:
-        raise MlopsAssetsError('alerts need Apprise: pip install "mlops-assets[alerts]"') from error
-    return apprise
-
-
-def _send(apprise: Any, url: str, title: str, body: str, kind: Any) -> str:
+def _send(url: str, alert: Alert, ui_url: str) -> str:
     """Send to one service; return "" or what went wrong, without the URL."""
+    import apprise
+
     with _silent():
         try:
             service = apprise.Apprise()
             if not service.add(url):
                 return "Apprise does not know such a URL"
-            sent = service.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+            sent = service.notify(
+                body=alert.body(ui_url),
+                title=alert.title(),
+                notify_type=apprise.NotifyType(alert.severity),
+                body_format=apprise.NotifyFormat.TEXT,
+            )
         except Exception as error:  # a plugin may raise anything, with the URL in its message: show only the class
             return f"it failed with {type(error).__name__}"
     return "" if sent else "no answer, or one that refuses the alert"
@@ -165,16 +158,16 @@ def _send(apprise: Any, url: str, title: str, body: str, kind: Any) -> str:
 def _silent() -> Iterator[None]:
     """Silence the loggers of packages that know the URL: they log it at DEBUG and in errors."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    before = [(each, each.level, each.propagate) for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.CRITICAL + 1)  # also for loggers below it that have no level of their own
-        each.propagate = False
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)  # also for loggers below it that have no level of their own
+        logger.propagate = False
     try:
         yield
     finally:
-        for each, level, propagate in before:
-            each.setLevel(level)
-            each.propagate = propagate
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def _shown(number: int, url: str) -> str:
@@ -189,5 +182,5 @@ def _shown(number: int, url: str) -> str:
     except ValueError:  # an invalid netloc, such as an unclosed [
         host = ""
     # A slash in a password ends the netloc early, so that the first half of the password looks like a host.
-    told = name in _HAS_HOST and "@" not in after and re.fullmatch(r"[a-z0-9.:-]+", host)
-    return f"{number}: {name}://{host if told else '...'}"
+    safe = name in _HAS_HOST and "@" not in after and re.fullmatch(r"[a-z0-9.:-]+", host)
+    return f"{number}: {name}://{host if safe else '...'}"

@@ -7,12 +7,10 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mlops_assets.lazy import np, pd
-
-if TYPE_CHECKING:
-    from evidently import Dataset, Report
+from mlops_assets.resources.lazy import evidently
 
 _MOST_ROWS = 5_000
 _MOST_COLUMNS = 50
@@ -21,12 +19,10 @@ TARGET, PREDICTION = "target", "prediction"
 
 def drift_page(reference: pd.DataFrame, batch: pd.DataFrame, features: Sequence[str], seed: int) -> str:
     """Return the HTML of Evidently's data drift and data summary for a batch's features against the reference."""
-    from evidently import Report
-    from evidently.presets import DataDriftPreset, DataSummaryPreset
-
+    presets = evidently.presets
     shown = [name for name in features if _drawable(reference, name) and _drawable(batch, name)][:_MOST_COLUMNS]
     sides = (_dataset(_sampled(side[shown], seed)) for side in (batch, reference))
-    return _html(Report([DataDriftPreset(), DataSummaryPreset()]), *sides)
+    return _html([presets.DataDriftPreset(), presets.DataSummaryPreset()], *sides)
 
 
 def performance_page(
@@ -36,43 +32,33 @@ def performance_page(
 
     Both frames have the columns `target` and `prediction`; of more than 5,000 rows a sample is used.
     """
-    from evidently import Regression, Report
-    from evidently.presets import RegressionPreset
-
     if problem == "regression":
-        roles = {"regression": [Regression(target=TARGET, prediction=PREDICTION)]}
-        return _html(
-            Report([RegressionPreset()]), *(_dataset(_sampled(side, seed), **roles) for side in (batch, holdout))
-        )
+        roles = {"regression": [evidently.Regression(target=TARGET, prediction=PREDICTION)]}
+        sides = (_dataset(_sampled(side, seed), **roles) for side in (batch, holdout))
+        return _html([evidently.presets.RegressionPreset()], *sides)
     names = _class_names(holdout, batch)
     shown = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
-    return _classification_page(shown[0], shown[1], positive=list(names.values())[-1])
+    return _classification_page(shown, positive=list(names.values())[-1])
 
 
-def _classification_page(batch: pd.DataFrame, holdout: pd.DataFrame, positive: str) -> str:
-    """Return a page with what Evidently can compare: most of its metrics raise if one side lacks a label.
+def _classification_page(sides: list[pd.DataFrame], positive: str) -> str:
+    """Return a page of batch and holdout with what Evidently compares: most metrics raise if one side lacks a label.
 
     Evidently takes a side with two labels as binary, and looks up every label of the batch in the holdout.
     """
-    from evidently import BinaryClassification, MulticlassClassification, Report
-    from evidently.presets import ClassificationPreset, ClassificationQualityByLabel, DataSummaryPreset
-
-    here, there = (set(side.to_numpy().ravel()) for side in (batch, holdout))
+    presets = evidently.presets
+    labels, holdout_labels = (set(side.to_numpy().ravel()) for side in sides)
     columns: dict[str, Any] = {"target": TARGET, "prediction_labels": PREDICTION}
-    roles: dict[str, Any] = {"classification": [MulticlassClassification(**columns)]}
-    content: Any = ClassificationPreset()
-    if here == there and len(here) == 2:
-        roles = {"classification": [BinaryClassification(**columns, pos_label=positive)]}
-    elif not here <= there:
-        content, roles = DataSummaryPreset(), {"categorical_columns": [TARGET, PREDICTION, "right"]}
-        batch, holdout = _with_right(batch), _with_right(holdout)
-    elif 2 in (len(here), len(there)):
-        content = ClassificationQualityByLabel()
-    return _html(Report([content]), _dataset(batch, **roles), _dataset(holdout, **roles))
-
-
-def _with_right(side: pd.DataFrame) -> pd.DataFrame:
-    return side.assign(right=(side[TARGET] == side[PREDICTION]).map({True: "yes", False: "no"}))
+    roles: dict[str, Any] = {"classification": [evidently.MulticlassClassification(**columns)]}
+    content: Any = presets.ClassificationPreset()
+    if labels == holdout_labels and len(labels) == 2:
+        roles = {"classification": [evidently.BinaryClassification(**columns, pos_label=positive)]}
+    elif not labels <= holdout_labels:
+        content, roles = presets.DataSummaryPreset(), {"categorical_columns": [TARGET, PREDICTION, "right"]}
+        sides = [side.assign(right=np.where(side[TARGET] == side[PREDICTION], "yes", "no")) for side in sides]
+    elif 2 in (len(labels), len(holdout_labels)):
+        content = presets.ClassificationQualityByLabel()
+    return _html([content], *(_dataset(side, **roles) for side in sides))
 
 
 def _class_names(*sides: pd.DataFrame) -> dict[str, str]:
@@ -83,13 +69,7 @@ def _class_names(*sides: pd.DataFrame) -> dict[str, str]:
     except TypeError:  # labels of several types are sorted by their text
         labels = sorted(labels, key=_label_text)
     texts = list(dict.fromkeys(map(_label_text, labels)))
-    return {text: _safe_label(text, position) for position, text in enumerate(texts)}
-
-
-def _safe_label(label: str, position: int) -> str:
-    """Return `_safe_text` of a label; a changed label gets its position to stay unique."""
-    clean = _safe_text(label)
-    return clean if clean == label else f"{clean[:90]} ({position})"
+    return {text: _unique(_safe_text(text), text, position) for position, text in enumerate(texts)}
 
 
 def _label_text(label: object) -> str:
@@ -106,7 +86,10 @@ def _drawable(frame: pd.DataFrame, name: str) -> bool:
 
 def _sampled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = frame if len(frame) <= _MOST_ROWS else frame.sample(_MOST_ROWS, random_state=seed).sort_index()
-    safe: dict[Any, str] = {name: _safe(str(name), position) for position, name in enumerate(rows.columns)}
+    # names that cannot end a script in the page
+    safe: dict[Any, str] = {
+        name: _unique(re.sub(r"[^\w .:-]", "_", str(name)), str(name), position) for position, name in enumerate(rows)
+    }
     text = {
         safe[name]: rows[name].map(_safe_text, na_action="ignore")
         for name in rows
@@ -115,26 +98,23 @@ def _sampled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return rows.rename(columns=safe).assign(**text).reset_index(drop=True)
 
 
-def _safe(name: str, position: int) -> str:
-    """Return a column name that cannot end a script in the page; a changed name gets its position to stay unique."""
-    clean = re.sub(r"[^\w .:-]", "_", name)
-    return clean if clean == name else f"{clean} ({position})"
+def _unique(clean: str, name: str, position: int) -> str:
+    """Return a name that was made safe; a changed name gets its position to stay unique."""
+    return clean if clean == name else f"{clean[:90]} ({position})"
 
 
 def _safe_text(value: object) -> str:
     return re.sub(r"[<>&\"'`\\]", "_", str(value))[:100]
 
 
-def _dataset(frame: pd.DataFrame, **roles: Any) -> Dataset:
-    from evidently import DataDefinition, Dataset
-
-    return Dataset.from_pandas(frame, data_definition=DataDefinition(**roles))
+def _dataset(frame: pd.DataFrame, **roles: Any) -> evidently.Dataset:
+    return evidently.Dataset.from_pandas(frame, data_definition=evidently.DataDefinition(**roles))
 
 
-def _html(report: Report, current: Dataset, reference: Dataset) -> str:
+def _html(content: list[Any], current: evidently.Dataset, reference: evidently.Dataset) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of scikit-learn and numpy on almost empty bins of Evidently
-        snapshot = report.run(current, reference)
+        snapshot = evidently.Report(content).run(current, reference)
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         page = Path(place) / "page.html"
         snapshot.save_html(str(page))

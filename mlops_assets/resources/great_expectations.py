@@ -1,11 +1,13 @@
 """Runs expectations on a batch with Great Expectations and returns plain outcomes."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from itertools import repeat
 from typing import Any
 
 import dagster as dg
@@ -14,11 +16,13 @@ from pydantic import Field
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
-from mlops_assets.text import shown
+from mlops_assets.text import did_you_mean, shown
 from mlops_assets.validation.suites import Expectation
 
 _INDEX = "mlops_assets_index"
 _LONGEST_TEXT = 500
+_COLUMNS = ("column", "column_A", "column_B")
+_TIMES = ("min_value", "max_value", "value_set")
 
 
 class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -29,7 +33,7 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def validate(  # type: ignore[override]
-        self, frame: "pd.DataFrame", expectations: Sequence[Expectation]
+        self, frame: pd.DataFrame, expectations: Sequence[Expectation]
     ) -> list[CheckOutcome]:
         """Return one outcome for each expectation, in their order; messages number rows from 1.
 
@@ -52,7 +56,7 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [_outcome(item, result, self.examples) for item, result in zip(expectations, results, strict=True)]
 
 
-def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) -> Any:
+def _domain_object(frame: pd.DataFrame, index: int, expectation: Expectation) -> Any:
     """Return GX's object for an expectation, marked with its position: GX returns results in another order."""
     import great_expectations  # noqa: F401 (registers the expectations)
     from great_expectations.exceptions.exceptions import ExpectationNotFoundError
@@ -63,10 +67,9 @@ def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) 
     try:
         return ExpectationConfiguration(type=expectation.type, kwargs=kwargs, meta={_INDEX: index}).to_domain_obj()
     except ExpectationNotFoundError as error:
-        near = get_close_matches(expectation.type, list_registered_expectation_implementations(), n=1)
-        hint = f"Did you mean '{near[0]}'?" if near else "All of them: https://greatexpectations.io/expectations"
+        near = did_you_mean(expectation.type, list_registered_expectation_implementations())
         raise ExpectationsError(
-            f"{expectation.check_name}: Great Expectations has no expectation '{expectation.type}'. {hint}"
+            f"{expectation.check_name}: Great Expectations has no expectation '{expectation.type}'. {near}"
         ) from error
     except (ValueError, TypeError) as error:
         raise ExpectationsError(
@@ -75,34 +78,30 @@ def _domain_object(frame: "pd.DataFrame", index: int, expectation: Expectation) 
         ) from error
 
 
-def _with_times(frame: "pd.DataFrame", kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _with_times(frame: pd.DataFrame, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return `kwargs` with texts as times if the column holds times: GX compares only values of one type."""
-
-    name = kwargs.get("column")
-    if name not in frame.columns or not isinstance(frame[name], pd.Series):
+    dtype: Any = frame.dtypes.get(kwargs.get("column"))
+    if not pd.api.types.is_datetime64_any_dtype(dtype):
         return dict(kwargs)
-    zone = getattr(frame[name].dtype, "tz", None)
-    if not pd.api.types.is_datetime64_any_dtype(frame[name].dtype):
-        return dict(kwargs)
-
-    def as_time(value: Any) -> Any:
-        if isinstance(value, list):
-            return [as_time(part) for part in value]
-        if not isinstance(value, str):
-            return value
-        try:
-            time = pd.Timestamp(value)
-        except ValueError:
-            return value
-        if zone is None:
-            return time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
-        return time.tz_convert(zone) if time.tzinfo else time.tz_localize(zone)
-
-    judged = ("min_value", "max_value", "value_set")
-    return {key: as_time(value) if key in judged else value for key, value in kwargs.items()}
+    zone = getattr(dtype, "tz", None)
+    return {key: _as_time(value, zone) if key in _TIMES else value for key, value in kwargs.items()}
 
 
-def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[Any]:
+def _as_time(value: Any, zone: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_time(part, zone) for part in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        time = pd.Timestamp(value)
+    except ValueError:
+        return value
+    if zone is None:
+        return time.tz_convert("UTC").tz_localize(None) if time.tzinfo else time
+    return time.tz_convert(zone) if time.tzinfo else time.tz_localize(zone)
+
+
+def _run(frame: pd.DataFrame, domain_objects: list[Any], most: int) -> list[Any]:
     """Return GX's result for each object, or the exception that it raised."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -117,13 +116,13 @@ def _run(frame: "pd.DataFrame", domain_objects: list[Any], most: int) -> list[An
     suite.expectations = domain_objects
     try:
         # `ValidationDefinition.run` stores the results, which fails if they hold numpy booleans.
-        found = batch.validate(suite, result_format=result_format).results
+        results = batch.validate(suite, result_format=result_format).results
     except Exception:  # an expectation whose error GX does not catch ends all others: run each alone
         return [_alone(batch, item, result_format) for item in domain_objects]
     finally:
         # GX keeps the last context of a process, and with it several times the size of the rows.
         context.data_sources.delete("batch")
-    by_index = {result.expectation_config.meta[_INDEX]: result for result in found if result.expectation_config}
+    by_index = {result.expectation_config.meta[_INDEX]: result for result in results if result.expectation_config}
     return [by_index.get(index) for index in range(len(domain_objects))]
 
 
@@ -139,38 +138,28 @@ def _outcome(expectation: Expectation, result: Any, most: int) -> CheckOutcome:
         return _unevaluated(expectation, f"could not be evaluated: {_short(result or 'no result')}")
     if reason := _raised(result.exception_info):
         return _unevaluated(expectation, f"could not be evaluated: {reason}")
-    found = result.result
-    metadata: dict[str, Any] = _described(expectation)
-    if found.get("observed_value") is not None:
-        metadata["observed_value"] = _plain_value(found["observed_value"])
-    if found.get("unexpected_count") is not None:
-        metadata["unexpected_count"] = int(found["unexpected_count"])
-    if found.get("unexpected_percent") is not None:
-        metadata["unexpected_share"] = float(found["unexpected_percent"]) / 100
+    figures = result.result
+    metadata: dict[str, Any] = {}
+    if figures.get("observed_value") is not None:
+        metadata["observed_value"] = _plain_value(figures["observed_value"])
+    if figures.get("unexpected_count") is not None:
+        metadata["unexpected_count"] = int(figures["unexpected_count"])
+    if figures.get("unexpected_percent") is not None:
+        metadata["unexpected_share"] = float(figures["unexpected_percent"]) / 100
+    if examples := _examples(figures, most):
+        metadata["examples"] = examples
     # `is True` would refuse the numpy booleans that some expectations return.
     passed = bool(result.success)
-    examples = _examples(found, most)
-    if examples:
-        metadata["examples"] = examples
-    return CheckOutcome(
-        expectation.check_name,
-        passed,
-        _message(expectation, passed, found, metadata, examples),
-        expectation.severity,
-        expectation.blocking,
-        metadata,
-    )
+    return _judged(expectation, passed, _message(expectation, passed, figures, metadata), metadata)
 
 
-def _message(
-    expectation: Expectation, passed: bool, found: Mapping[str, Any], metadata: Mapping[str, Any], examples: list[str]
-) -> str:
-    parts = [_text(expectation)]
-    total, unexpected = found.get("element_count"), metadata.get("unexpected_count")
-    if total is not None and total == found.get("missing_count"):
+def _message(expectation: Expectation, passed: bool, figures: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    parts, examples = [_text(expectation)], metadata.get("examples")
+    total, unexpected = figures.get("element_count"), metadata.get("unexpected_count")
+    if total is not None and total == figures.get("missing_count"):
         parts.append(f"nothing to judge, all {total} values are missing")
     elif total is not None and unexpected is not None:
-        judged = total - (found.get("missing_count") or 0)
+        judged = total - (figures.get("missing_count") or 0)
         share = metadata.get("unexpected_share")
         parts.append(f"{unexpected} of {judged} values unexpected" + (f" ({share:.2%})" if share else ""))
     elif unexpected:
@@ -180,66 +169,62 @@ def _message(
         parts.append(f"observed {observed:.6g}" if isinstance(observed, float) else f"observed {shown(observed)}")
     if not passed and examples:
         parts.append(", ".join(examples))
-    elif not passed and found.get("details"):
-        parts.append(shown(_plain_value(found["details"]), 200))
+    elif not passed and figures.get("details"):
+        parts.append(shown(_plain_value(figures["details"]), 200))
     return ("" if passed else "does not hold: ") + "; ".join(parts)
 
 
 def _unevaluated(expectation: Expectation, why: str) -> CheckOutcome:
-    message = f"{why}; {_text(expectation)}"
-    return CheckOutcome(
-        expectation.check_name, False, message, expectation.severity, expectation.blocking, _described(expectation)
-    )
+    return _judged(expectation, False, f"{why}; {_text(expectation)}", {})
 
 
-def _described(expectation: Expectation) -> dict[str, Any]:
-    described = {"expectation": expectation.type, "expected": _arguments(expectation)}
+def _judged(expectation: Expectation, passed: bool, message: str, figures: dict[str, Any]) -> CheckOutcome:
     notes = expectation.meta.get("notes")
-    return {**described, "notes": _plain_value(notes)} if notes else described
+    about = {"expectation": expectation.type, "expected": _arguments(expectation)}
+    return CheckOutcome(
+        expectation.check_name,
+        passed,
+        message,
+        expectation.severity,
+        expectation.blocking,
+        {**about, **({"notes": _plain_value(notes)} if notes else {}), **figures},
+    )
 
 
 def _text(expectation: Expectation) -> str:
     """Return a text such as "co2: values to be between (min_value 300, max_value 400)"."""
-    kwargs = expectation.kwargs
-    columns = [kwargs[name] for name in ("column", "column_A", "column_B") if isinstance(kwargs.get(name), str)]
-    rule = expectation.type.removeprefix("expect_")
-    rule = rule.removeprefix("column_") if columns else rule
+    columns = [expectation.kwargs[name] for name in _COLUMNS if isinstance(expectation.kwargs.get(name), str)]
+    rule = expectation.type.removeprefix("expect_").removeprefix("column_" if columns else "")
     subject = ", ".join(shown(column).strip("'") for column in columns)
     arguments = _arguments(expectation)
     return (f"{subject}: " if subject else "") + rule.replace("_", " ") + (f" ({arguments})" if arguments else "")
 
 
 def _arguments(expectation: Expectation) -> str:
-    hidden = {"column", "column_A", "column_B"}
-    parts = [f"{name} {_argument(value)}" for name, value in expectation.kwargs.items() if name not in hidden]
-    return _cut(", ".join(parts))
+    return _cut(
+        ", ".join(f"{name} {_argument(value)}" for name, value in expectation.kwargs.items() if name not in _COLUMNS)
+    )
 
 
 def _argument(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else _cut(json.dumps(value, ensure_ascii=False, default=str), 200)
 
 
-def _examples(found: Mapping[str, Any], most: int) -> list[str]:
+def _examples(figures: Mapping[str, Any], most: int) -> list[str]:
     """Return distinct unexpected values, each with the first row that holds it."""
-    values = list(found.get("partial_unexpected_list") or ())
-    rows = list(found.get("partial_unexpected_index_list") or ())
+    values = list(figures.get("partial_unexpected_list") or ())
+    rows = list(figures.get("partial_unexpected_index_list") or ())
     examples: dict[str, str] = {}
-    for place, value in enumerate(values):
-        if isinstance(value, Mapping):
-            value = tuple(value.values())
-        row = rows[place] if len(rows) == len(values) else None
+    for value, row in zip(values, rows if len(rows) == len(values) else repeat(None, len(values)), strict=True):
         where = f" (row {row + 1})" if isinstance(row, int) else ""
-        examples.setdefault(shown(value), where)
+        examples.setdefault(shown(tuple(value.values()) if isinstance(value, Mapping) else value), where)
     return [value + where for value, where in list(examples.items())[:most]]
 
 
 def _raised(exception_info: Any) -> str:
     """Return the message of the exception that an expectation raised, "" without one; GX may nest it by metric."""
-    entries = [exception_info] if "raised_exception" in exception_info else list(dict(exception_info).values())
-    for entry in entries:
-        if entry.get("raised_exception"):
-            return _short(entry.get("exception_message"))
-    return ""
+    entries = [exception_info] if "raised_exception" in exception_info else dict(exception_info).values()
+    return next((_short(entry.get("exception_message")) for entry in entries if entry.get("raised_exception")), "")
 
 
 def _short(reason: Any) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import asdict
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.validation.suites import from_objects
@@ -29,19 +29,13 @@ def judged_by(model: Declaration, learnt_anew: int) -> str:
 
 
 def _suite(model: Declaration) -> str:
-    """Return a digest of the current suite file; "" if there is no file or it cannot be read."""
-    path = model.suite_path()
-    if path is None:
-        return _objects(model.expectations)
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-    except OSError:
-        return ""
-
-
-def _objects(expectations: Any) -> str:
+    """Return a digest of the current suite file, "" for a file that is missing or unreadable; else name or objects."""
+    path, expectations = model.suite_path(), model.expectations
+    if path is not None:
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        except OSError:
+            return ""
     if expectations is None or callable(expectations):
         return getattr(expectations, "__qualname__", "")
-    from dataclasses import asdict
-
-    return json.dumps([asdict(each) for each in from_objects(expectations)], sort_keys=True, default=str)
+    return json.dumps([asdict(item) for item in from_objects(expectations)], sort_keys=True, default=str)

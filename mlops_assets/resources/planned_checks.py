@@ -16,8 +16,8 @@ def planned_earlier(model: str) -> tuple[str, ...] | None:
     context = DefinitionsLoadContext.get()
     if context.load_type != DefinitionsLoadType.RECONSTRUCTION:
         return None
-    noted = context.reconstruction_metadata.get(_key(model))
-    return None if noted is None else tuple(json.loads(noted))
+    note = context.reconstruction_metadata.get(_key(model))
+    return None if note is None else tuple(json.loads(note))
 
 
 def plan(model: str, names: Iterable[str]) -> tuple[str, ...]:

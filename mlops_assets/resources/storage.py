@@ -1,5 +1,7 @@
 """Files under one root, each named by its content and written once: Parquet frames, and documents in JSON."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -7,16 +9,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import DamagedRecordError, MlopsAssetsError
-from mlops_assets.lazy import np, pd
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+from mlops_assets.lazy import np, pa, pd
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _COLUMNS_AT_ONCE = 50
@@ -38,20 +37,20 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         "it; else SQLite in a file `records.db` in the folder.",
     )
 
-    def write_frame(self, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> Path:
+    def write_frame(self, model: str, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
         """Store `frame` (without its index) as `version` of the batch; return its path.
 
         An existing version is left unchanged: versions name content. Raise `MlopsAssetsError` that names the columns
         if Parquet cannot hold the frame, or if the disk fails; no partial file is left behind.
         """
-        path = self._frame(model, kind, batch, version)
+        path = self.frame_path(model, kind, batch, version)
         if not path.exists():
             _write_whole(path, _parquet_writer(frame, path))
         return path
 
     def has_frame(self, model: str, kind: str, batch: str, version: str) -> bool:
         """Return whether this frame is stored."""
-        return self._frame(model, kind, batch, version).is_file()
+        return self.frame_path(model, kind, batch, version).is_file()
 
     def read_frame(
         self,
@@ -60,23 +59,20 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         batch: str,
         version: str,
         columns: Sequence[str] | None = None,
-        rows: "np.ndarray | None" = None,
-    ) -> "pd.DataFrame":
+        rows: np.ndarray | None = None,
+    ) -> pd.DataFrame:
         """Return the stored frame, or its `columns` and the rows at positions `rows`, in that order, newly numbered.
 
         With `rows`, a few columns are read at a time, so that a frame larger than memory can be read.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = self._frame(model, kind, batch, version)
+        path = self.frame_path(model, kind, batch, version)
         if not path.is_file():
             raise MlopsAssetsError(
                 f"{kind} of batch {batch!r} of {model}, version {version!r}, is not stored at {path}: "
                 f"materialise {model}/{kind} for that batch"
             )
         try:
-            with pq.ParquetFile(path) as file:
+            with pa.parquet.ParquetFile(path) as file:
                 missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
                 if missing:
                     raise MlopsAssetsError(f"{path} has no column {missing}: it has {file.schema_arrow.names[:50]}")
@@ -87,14 +83,14 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def frame_path(self, model: str, kind: str, batch: str, version: str) -> Path:
         """Return the path of such a frame."""
-        return self._frame(model, kind, batch, version)
+        return self._path(model, kind, batch, f"{_checked(version)}.parquet")
 
     def write_document(self, model: str, kind: str, version: str, value: Any) -> Path:
         """Store a plain JSON value as `<root>/<model>/<kind>/<version>.json`; return its path.
 
         An existing version is left unchanged: versions name content.
         """
-        path = self._path(model, kind, version, suffix=".json")
+        path = self.document_path(model, kind, version)
         try:
             content = json.dumps(value, indent=2).encode()
         except (TypeError, ValueError) as error:
@@ -105,7 +101,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def read_document(self, model: str, kind: str, version: str) -> Any:
         """Return the stored value, None if there is none; raise `DamagedRecordError` if it is damaged."""
-        path = self._path(model, kind, version, suffix=".json")
+        path = self.document_path(model, kind, version)
         try:
             return json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -117,16 +113,10 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def document_path(self, model: str, kind: str, version: str) -> Path:
         """Return the path of such a document."""
-        return self._path(model, kind, version, suffix=".json")
+        return self._path(model, kind, f"{_checked(version)}.json")
 
-    def _frame(self, model: str, kind: str, batch: str, version: str) -> Path:
-        return self._path(model, kind, batch, suffix="") / f"{_checked(version)}.parquet"
-
-    def _path(self, *parts: str, suffix: str) -> Path:
-        if len(parts) < 2:
-            raise MlopsAssetsError(f"storage needs a model and at least one more name, got {parts}")
-        *folders, name = (_checked(part) for part in parts)
-        return Path(self.root).joinpath(*folders, name + suffix)
+    def _path(self, *parts: str) -> Path:
+        return Path(self.root).joinpath(*map(_checked, parts))
 
 
 def _checked(name: str) -> str:
@@ -137,34 +127,29 @@ def _checked(name: str) -> str:
     return name
 
 
-def _parquet_writer(frame: "pd.DataFrame", path: Path) -> Callable[[IO[bytes]], object]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _parquet_writer(frame: pd.DataFrame, path: Path) -> Callable[[IO[bytes]], object]:
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, ValueError, TypeError) as error:
         mixed = {name: kinds for name, kinds in _types_of_objects(frame).items() if len(kinds) > 1}
-        found = f"columns of mixed types {str(mixed)[:300]}" if mixed else str(error)[:200]
+        fault = f"columns of mixed types {str(mixed)[:300]}" if mixed else str(error)[:200]
         raise MlopsAssetsError(
-            f"{path} cannot be written as parquet: {found}. Give each column one name and one type"
+            f"{path} cannot be written as parquet: {fault}. Give each column one name and one type"
         ) from error
-    return lambda file: pq.write_table(table, file)
+    return lambda file: pa.parquet.write_table(table, file)
 
 
-def _read(file: "pq.ParquetFile", columns: list[str] | None, rows: "np.ndarray | None") -> "pd.DataFrame":
-
-    frame: pd.DataFrame
+def _read(file: pa.parquet.ParquetFile, columns: list[str] | None, rows: np.ndarray | None) -> pd.DataFrame:
     if rows is None:
-        frame = file.read(columns=columns).to_pandas()
-        return frame
+        whole: pd.DataFrame = file.read(columns=columns).to_pandas()
+        return whole
     names = columns or file.schema_arrow.names
     parts = [names[first : first + _COLUMNS_AT_ONCE] for first in range(0, max(len(names), 1), _COLUMNS_AT_ONCE)]
-    frame = pd.concat([file.read(columns=part).take(rows).to_pandas() for part in parts], axis=1)
+    frame: pd.DataFrame = pd.concat([file.read(columns=part).take(rows).to_pandas() for part in parts], axis=1)
     return frame
 
 
-def _types_of_objects(frame: "pd.DataFrame") -> dict[str, list[str]]:
+def _types_of_objects(frame: pd.DataFrame) -> dict[str, list[str]]:
     objects = [(str(name)[:80], column.dropna()) for name, column in frame.items() if column.dtype == object]
     return {name: sorted({type(value).__name__ for value in column}) for name, column in objects}
 

@@ -28,7 +28,17 @@ def deliver(deployment: Deployment) -> bool:
     """A run that sends an alert to a service that is not there."""
     from dataclasses import asdict
 
-    alert = asdict(Alert("drift", "shop", "b3", "drifted", "assets/shop/drift", "key", "2026-01-01T00:00:00+00:00"))
+    alert = asdict(
+        Alert(
+            kind="drift",
+            model="shop",
+            subject="b3",
+            reason="drifted",
+            link="assets/shop/drift",
+            key="key",
+            at="2026-01-01T00:00:00+00:00",
+        )
+    )
     values = json.loads(json.dumps(alert))
     job = dg.Definitions(
         jobs=[alerts_job(0.0)], resources={**deployment.resources, "mlops_alerts": Alerts()}

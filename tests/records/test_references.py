@@ -14,7 +14,7 @@ from mlops_assets.records.references import Reference, keep_scores, with_scored_
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.storage import Storage
 
-CHAMPION = ModelVersion("load", 3, "a" * 64, "run", {})
+CHAMPION = ModelVersion(model="load", version=3, digest="a" * 64, run_id="run")
 
 
 @pytest.fixture

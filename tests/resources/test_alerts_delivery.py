@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -62,7 +63,7 @@ def test_what_is_delivered_names_model_owner_reason_and_link(webhook, alerts_to)
 
 
 def test_a_model_without_owners_says_so():
-    alert = Alert("drift", "bikes", "s", "r", "assets/bikes/drift", "key", "2026-01-01T00:00:00+00:00")
+    alert = replace(ALERT, subject="s", reason="r", owners=())
     assert "\nowner: no owner declared\n" in alert.body("http://ui")
 
 

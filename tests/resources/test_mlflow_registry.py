@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import ArtifactError, RegistryError
+from mlops_assets.resources.mlflow.calls import without_credentials
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
-from mlops_assets.resources.mlflow.registry import MlflowRegistry, without_credentials
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 ROWS = pd.DataFrame({"x": np.arange(20.0), "y": np.arange(20.0) % 3})
 
@@ -81,12 +82,11 @@ def test_trials_are_nested_runs(registry, client):
     }
 
 
-def test_artifacts_come_back(registry, tmp_path):
+def test_artifacts_come_back(registry):
     run_id = registry.start_run("artifacts", "train", {})
     registry.log_text(run_id, "notes/ä.md", "schön")
     registry.log_json(run_id, "evidence.json", {"n": 3})
-    (tmp_path / "plot.png").write_bytes(b"png")
-    registry.log_file(run_id, tmp_path / "plot.png", "plots")
+    registry.log_bytes(run_id, "plots/plot.png", b"png")
     assert registry.artifact(run_id, "notes/ä.md").read_text(encoding="utf-8") == "schön"
     assert json.loads(registry.artifact(run_id, "evidence.json").read_text()) == {"n": 3}
     assert registry.artifact(run_id, "plots/plot.png").read_bytes() == b"png"

@@ -130,7 +130,7 @@ def test_digest_covers_names_and_bytes_of_every_file(tmp_path):
     (tmp_path / "deep/b").write_bytes(b"23")
     assert digest_of(tmp_path) != first
     (tmp_path / "link").symlink_to("/etc/hostname")
-    with pytest.raises(ArtifactError, match="'link', which is no regular file"):
+    with pytest.raises(ArtifactError, match="'link', which is not a regular file"):
         digest_of(tmp_path)
     with pytest.raises(ArtifactError, match="missing or empty"):
         digest_of(tmp_path / "absent")

@@ -69,7 +69,9 @@ def report(ticks, kind, batch, identity, version=7):
 
 
 def champion(ticks, version):
-    made = ModelVersion("bikes", version, "digest", "run", {"data_version": "d"}, 0, "source")
+    made = ModelVersion(
+        model="bikes", version=version, digest="digest", run_id="run", tags={"data_version": "d"}, source="source"
+    )
     promote(ticks.storage, made, by="a person", reason="rollback")
 
 

@@ -26,7 +26,14 @@ class Ticks:
         self.registry.prepare()  # takes seconds, which a tick does not have
         tags = {"data_version": "d", "declaration_version": "e", "promotion": "1"}
         for name in NAMES:
-            champion = ModelVersion(name, 1, "a" * 64, "run", tags, 0, str(root / "nowhere" / "model"))
+            champion = ModelVersion(
+                model=name,
+                version=1,
+                digest="a" * 64,
+                run_id="run",
+                tags=tags,
+                source=str(root / "nowhere" / "model"),
+            )
             promote(self.storage, champion, by="ada", reason="first")
         resources = {
             "mlops_storage": self.storage,

@@ -106,7 +106,9 @@ class AlertsWorld:
             reports.put(kind, BatchReport(f"b{number}", "v1-f", version, verdict, f"p of b{number}", "run", at))
 
     def crown(self, version=4):
-        version = ModelVersion("bikes", version, "d", "r", {"data_version": "x"}, 0, "s")
+        version = ModelVersion(
+            model="bikes", version=version, digest="d", run_id="r", tags={"data_version": "x"}, source="s"
+        )
         promote(self.storage, version, by="us", reason="why")
 
     def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes", run_id="run"):

@@ -89,7 +89,15 @@ class Ticks:
         TrainingLedger(self.storage, "bike").put(record)
         if verdict == "promote":
             tags = {"data_version": known[0], "declaration_version": known[1]}
-            made = ModelVersion("bike", version, "digest", "mlrun", tags, int(at.timestamp() * 1000), "source")
+            made = ModelVersion(
+                model="bike",
+                version=version,
+                digest="digest",
+                run_id="mlrun",
+                tags=tags,
+                created=int(at.timestamp() * 1000),
+                source="source",
+            )
             promote(self.storage, made, by="mlops_assets", reason="better")
         return known
 

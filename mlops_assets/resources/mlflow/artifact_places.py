@@ -9,20 +9,11 @@ from urllib.parse import quote
 from mlops_assets.resources.mlflow.calls import local_folder
 
 
-def declared_folder(address: str, artifact_root: str | None) -> Path | None:
-    """Return the folder below which artifacts must lie; None for a server, another database, or a remote root."""
-    if artifact_root is None or not address.startswith("sqlite:"):
-        return None
-    folder = local_folder(artifact_root)
-    return None if folder is None else folder.absolute()
-
-
 def elsewhere(declared: Path | None, uri: str) -> Path | None:
     """Return the folder of `uri` if it lies outside the declared folder; None otherwise, or if none is declared."""
     folder = local_folder(uri)
-    if declared is None or folder is None or folder.resolve().is_relative_to(declared.resolve()):
-        return None
-    return folder
+    outside = declared and folder and not folder.resolve().is_relative_to(declared.resolve())
+    return folder if outside else None
 
 
 def artifact_location(artifact_root: str, model: str) -> str:

@@ -1,22 +1,20 @@
 """The connection to MLflow: its address, its time limits, and one kind of error for every failure."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError, RegistryError
-from mlops_assets.resources.mlflow.artifact_places import declared_folder
-from mlops_assets.resources.mlflow.calls import ENVIRONMENT, alone_on, without_credentials
+from mlops_assets.resources.lazy import mlflow
+from mlops_assets.resources.mlflow.calls import ENVIRONMENT, alone_on, local_folder, without_credentials
 from mlops_assets.resources.mlflow.model_files import configure_mlflow
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
@@ -56,14 +54,17 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def artifact_folder(self) -> Path | None:
-        """The folder below which artifacts must lie: `artifact_root` if the store is SQLite, else None."""
-        return declared_folder(self.address, self.artifact_root)
+        """The folder below which artifacts must lie; None for a server, another database, or a remote root."""
+        if self.artifact_root is None or not self.address.startswith("sqlite:"):
+            return None
+        folder = local_folder(self.artifact_root)
+        return folder and folder.absolute()
 
     def _page(self, route: str) -> str:
         return f"{without_credentials(self.ui_url).rstrip('/')}/#/{route}{VIEW}"
 
     @contextmanager
-    def _asking(self, what: str) -> "Iterator[MlflowClient]":
+    def _asking(self, what: str) -> Iterator[mlflow.MlflowClient]:
         """Yield a client; raise `RegistryError` for everything that goes wrong while it is used."""
         try:
             yield self._client()
@@ -76,22 +77,19 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
             # The chained error may carry credentials of the address, and Dagster prints the whole chain.
             raise RegistryError(message) from (None if "@" in self.address else error)
 
-    def _client(self) -> "MlflowClient":
+    def _client(self) -> mlflow.MlflowClient:
         configure_mlflow()
         with ENVIRONMENT:
             os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(self.timeout_seconds)
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
             os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"  # a server could ask for an hour
-        from mlflow import MlflowClient
-
-        if self.address in _PREPARED:
-            return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
-        with alone_on(self.address):  # the first client creates the tables of an empty database
-            client = MlflowClient(tracking_uri=self.address, registry_uri=self.address)
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
-        _PREPARED.add(self.address)
-        return client
+        if self.address not in _PREPARED:
+            with alone_on(self.address):  # the first client creates the tables of an empty database
+                client = mlflow.MlflowClient(tracking_uri=self.address, registry_uri=self.address)
+                client.search_experiments(max_results=1)
+                client.search_registered_models(max_results=1)
+            _PREPARED.add(self.address)
+        return mlflow.MlflowClient(tracking_uri=self.address, registry_uri=self.address)
 
     def _reason(self, error: Exception) -> str:
         lines = str(error).strip().splitlines() or [""]

@@ -1,16 +1,22 @@
 """A fitted scikit-learn model in a folder: saved as an ordinary MLflow model, loaded without trusting the folder."""
 
+from __future__ import annotations
+
 import hashlib
 import os
+import pickle
 import shutil
 from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from mlops_assets.errors import ArtifactError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.fitting import boosting
+from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow.skops_import import import_skops
 from mlops_assets.resources.mlflow.trusted_types import TRUSTED_TYPES
 
@@ -44,10 +50,10 @@ def size_of(folder: Path) -> int:
 
 def verify_digest(folder: Path, digest: str, described: str = "model artifact") -> None:
     """Raise `ArtifactError` unless `folder` has this `digest`; `described` opens the message."""
-    found = digest_of(folder)
-    if found != digest:
+    actual = digest_of(folder)
+    if actual != digest:
         raise ArtifactError(
-            f"{described} has changed since it was registered: expected sha256 {digest[:12]}.., got {found[:12]}... "
+            f"{described} has changed since it was registered: expected sha256 {digest[:12]}.., got {actual[:12]}... "
             "Restore the artifact, or train and register a new version"
         )
 
@@ -55,18 +61,17 @@ def verify_digest(folder: Path, digest: str, described: str = "model artifact") 
 def save_model(
     model: Any,
     folder: Path,
-    X_example: "pd.DataFrame",
+    X_example: pd.DataFrame,
     serialization: Serialization = "skops",
-    requirements: Sequence[str] = (),
     trusted: Sequence[str] = (),
 ) -> str:
     """Save a fitted scikit-learn estimator as an MLflow model in `folder` (new or empty) and return its digest.
 
     `X_example`: rows that the model can predict; the first 5 become the input example, their types the metadata
     "features". The signature has outputs only: for inputs MLflow would refuse an int64 for a double, a missing
-    boolean and nullable types, all of which the model takes. `requirements`: pinned pip requirements, by default the
-    installed versions of scikit-learn, pandas, numpy, the serializer and the boosting library in use.
-    `trusted`: types that the declaration adds to `TRUSTED_TYPES`.
+    boolean and nullable types, all of which the model takes. Its requirements are the installed versions of
+    scikit-learn, pandas, numpy, the serializer and the boosting library in use. `trusted`: types that the declaration
+    adds to `TRUSTED_TYPES`.
 
     Raise `ArtifactError` that names the types if skops cannot store the model, or the machine's error if the files
     cannot be written; `folder` is then removed.
@@ -76,24 +81,21 @@ def save_model(
     configure_mlflow()
     if serialization == "skops":
         import_skops()  # before MLflow does
-    import mlflow.sklearn
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import ModelSignature, infer_signature
-
     head = X_example.head(5)
     try:
         mlflow.sklearn.save_model(
             model,
             str(folder),
             serialization_format=serialization,
-            signature=ModelSignature(outputs=infer_signature(model_output=model.predict(head)).outputs),
+            signature=mlflow.models.ModelSignature(
+                outputs=mlflow.models.infer_signature(model_output=model.predict(head)).outputs
+            ),
             input_example=head,
             metadata={"features": {name: str(dtype) for name, dtype in head.dtypes.items()}},
-            pip_requirements=list(requirements)
-            or [*_installed_requirements(serialization), *boosting.requirements(model)],
+            pip_requirements=[*_installed_requirements(serialization), *boosting.requirements(model)],
             skops_trusted_types=sorted({*TRUSTED_TYPES, *trusted}) if serialization == "skops" else None,
         )
-    except (MlflowException, OSError) as error:
+    except (mlflow.exceptions.MlflowException, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         if (full := _of_the_machine(error)) is not None:
             raise ArtifactError(f"{folder} cannot be written: {full.strerror}. Look at space and rights") from error
@@ -129,7 +131,18 @@ def load_model(
     path = folder / _MODEL_FILES[stored]
     if not path.is_file():
         raise ArtifactError(f"{described} has no file {path.name}: train and register a new version")
-    return _load_skops(path, trusted, described) if stored == "skops" else _load_pickle(path, described)
+    try:
+        if stored == "skops":
+            return _load_skops(path, trusted, described)
+        with path.open("rb") as file:
+            return pickle.load(file)
+    except ArtifactError:
+        raise
+    except Exception as error:  # a damaged file, or a type of another library version: both raise many kinds
+        raise ArtifactError(
+            f"{described} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
+            "Use the versions in its requirements.txt, or train and register a new version"
+        ) from error
 
 
 def configure_mlflow() -> None:
@@ -140,13 +153,13 @@ def configure_mlflow() -> None:
 
 
 def _file_names(folder: Path) -> list[str]:
-    names: list[str] = []
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(parent, name)
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise ArtifactError(f"model folder {folder} holds {name[:80]!r}, which is no regular file or folder")
-        names.extend(Path(parent, name).relative_to(folder).as_posix() for name in files)
+    names = []
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ArtifactError(
+                f"model folder {folder} holds {path.name[:80]!r}, which is not a regular file or folder"
+            )
+        names += [path.relative_to(folder).as_posix()] if path.is_file() else []
     return sorted(names)
 
 
@@ -156,10 +169,10 @@ def _installed_requirements(serialization: Serialization) -> list[str]:
 
 def _of_the_machine(error: BaseException) -> OSError | None:
     """Return the OSError behind MLflow's error, None without one: MLflow reports a full disk as an untrusted type."""
-    found: BaseException | None = error
-    while found is not None and not (isinstance(found, OSError) and found.errno):
-        found = found.__cause__ or found.__context__
-    return found
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
@@ -177,8 +190,6 @@ def _why_skops_refuses(model: Any, trusted: Sequence[str]) -> str:
 
 def _inspected_format(folder: Path, described: str) -> str:
     """Return the serialization format in MLmodel; raise `ArtifactError` if the file refers to foreign code."""
-    import yaml
-
     path = folder / "MLmodel"
     if not path.is_file() or path.stat().st_size > _MAX_MLMODEL_BYTES:
         raise ArtifactError(
@@ -210,25 +221,7 @@ def _load_skops(path: Path, trusted: Sequence[str], described: str) -> Any:
         return skops_io.load(path, trusted=allowed)
     except UntrustedTypesFoundException as error:
         unknown = sorted(set(skops_io.get_untrusted_types(file=path)) - set(allowed))
-        shown = ", ".join(repr(name[:80]) for name in unknown[:10])
+        names = ", ".join(repr(name[:80]) for name in unknown[:10])
         raise ArtifactError(
-            f"{described} holds types that are not trusted: {shown}. If they are yours, add them to `trusted_types`"
-        ) from error
-    except Exception as error:  # a damaged file, or a type of another library version: skops raises many kinds
-        raise ArtifactError(
-            f"{described} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
-            "Use the versions in its requirements.txt, or train and register a new version"
-        ) from error
-
-
-def _load_pickle(path: Path, described: str) -> Any:
-    import pickle
-
-    try:
-        with path.open("rb") as file:
-            return pickle.load(file)
-    except Exception as error:  # unpickling raises whatever the classes it meets raise
-        raise ArtifactError(
-            f"{described} cannot be unpickled ({type(error).__name__}: {str(error)[:200]}). "
-            "Use the versions in its requirements.txt, or train and register a new version"
+            f"{described} holds types that are not trusted: {names}. If they are yours, add them to `trusted_types`"
         ) from error

@@ -8,11 +8,10 @@ from mlops_assets.errors import RegistryError
 REFIT_OF = "refit_of"
 """Tag of a refit: the number of the judged version. The tags beside it suffice to load that version."""
 
-_JUDGED = ("judged_digest", "judged_run_id")
-_JUDGED_DATA = "judged_data_version"
+_JUDGED_DATA, _JUDGED_DIGEST, _JUDGED_RUN = "judged_data_version", "judged_digest", "judged_run_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelVersion:
     """A registered version; `digest` is the SHA-256 of its files, `created` is in ms since 1970, UTC.
 
@@ -40,21 +39,26 @@ class ModelVersion:
     @property
     def refit_of(self) -> int:
         """The number of the version that was judged in place of this refit; 0 for a version that is not a refit."""
-        return _number(self.tags.get(REFIT_OF, ""))
+        tag = self.tags.get(REFIT_OF, "")
+        return int(tag) if tag.isascii() and tag.isdigit() else 0  # another tool may have written the tag
 
     @property
     def judged(self) -> "ModelVersion":
         """The version that was judged on a holdout: itself or, for a refit, the judged version, even if deleted."""
         if not self.refit_of:
             return self
-        tags = {"data_version": self.tag(_JUDGED_DATA), "declaration_version": self.declaration_version}
-        digest, run_id = (self.tag(name) for name in _JUDGED)
-        return ModelVersion(self.model, self.refit_of, digest, run_id, tags)
+        return ModelVersion(
+            model=self.model,
+            version=self.refit_of,
+            digest=self.tag(_JUDGED_DIGEST),
+            run_id=self.tag(_JUDGED_RUN),
+            tags={"data_version": self.tag(_JUDGED_DATA), "declaration_version": self.declaration_version},
+        )
 
     def tags_of_refit(self) -> dict[str, str]:
         """Return the tags of a refit of this version, which `judged` reads."""
-        told = dict(zip(_JUDGED, (self.digest, self.run_id), strict=True))
-        return {REFIT_OF: str(self.version), _JUDGED_DATA: self.data_version, **told}
+        judged = {_JUDGED_DATA: self.data_version, _JUDGED_DIGEST: self.digest, _JUDGED_RUN: self.run_id}
+        return {REFIT_OF: str(self.version), **judged}
 
     def tag(self, name: str) -> str:
         """Return a tag that every version of the pack has; raise `RegistryError` for a version of another tool."""
@@ -64,8 +68,3 @@ class ModelVersion:
                 f"was removed: name a version that {self.model}/challenger made"
             )
         return self.tags[name]
-
-
-def _number(tag: str) -> int:
-    """Return the number in a tag, 0 for anything else: another tool may have written the tag."""
-    return int(tag) if tag.isascii() and tag.isdigit() else 0

@@ -1,5 +1,7 @@
 """The model registry: versions, their artifacts and the alias `champion`, beside MLflow's runs."""
 
+from __future__ import annotations
+
 import tempfile
 import time
 from collections import OrderedDict
@@ -10,16 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError, RegistryError
-from mlops_assets.resources.mlflow.calls import (
-    as_version,
-    checked_model,
-    local_folder,
-    no_http_retries,
-    or_none,
-    unless_exists,
-    version_tags,
-    without_credentials,
-)
+from mlops_assets.resources.lazy import mlflow
+from mlops_assets.resources.mlflow import calls
+from mlops_assets.resources.mlflow.calls import as_version, or_none
 from mlops_assets.resources.mlflow.model_files import Serialization, digest_of, load_model, size_of, verify_digest
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.runs import MlflowRuns
@@ -29,7 +24,7 @@ CHAMPION = "champion"
 _MODEL_FOLDER = "model"
 _ALIAS_ATTEMPTS = 3
 _KEPT_MODELS = 4
-_LOADED: "OrderedDict[tuple[str, str, tuple[str, ...]], Any]" = OrderedDict()
+_LOADED: OrderedDict[tuple[str, str, tuple[str, ...]], Any] = OrderedDict()
 _SIZES: dict[str, int] = {}  # by digest, which includes the sizes of the files
 
 
@@ -43,7 +38,7 @@ class MlflowRegistry(MlflowRuns):
         stored files differ from the files of `folder`, or if the existing version holds other files.
         """
         digest = digest_of(folder)
-        values = version_tags({**tags, "digest": digest})
+        values = calls.version_tags({**tags, "digest": digest})
         existing = self.version_of_run(model, run_id)
         if existing is not None:
             if existing.digest != digest:
@@ -67,7 +62,7 @@ class MlflowRegistry(MlflowRuns):
 
     def version_of_run(self, model: str, run_id: str) -> ModelVersion | None:
         """Return the newest version that was registered for a run."""
-        return next((found for found in self._search(model, f"run_id = '{run_id}'") if found.run_id == run_id), None)
+        return next((one for one in self._search(model, f"run_id = '{run_id}'") if one.run_id == run_id), None)
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions, newest first; empty if the model is not registered."""
@@ -78,18 +73,16 @@ class MlflowRegistry(MlflowRuns):
         with self._asking(f"name the champion of {model}") as client:
             registered = or_none(client.get_registered_model, model)
             number = None if registered is None else registered.aliases.get(CHAMPION)
-            found = None if number is None else or_none(client.get_model_version, model, str(number))
-            return None if found is None else as_version(found)
+            entry = None if number is None else or_none(client.get_model_version, model, str(number))
+            return None if entry is None else as_version(entry)
 
     def set_champion(self, model: str, number: int) -> None:
         """Point the alias `champion` at a version. The last writer wins: callers hold the model's pool."""
-        from mlflow.exceptions import MlflowException
-
         with self._asking(f"make version {number} the champion of {model}") as client:
             for attempt in range(1, _ALIAS_ATTEMPTS + 1):
                 try:
                     return client.set_registered_model_alias(model, CHAMPION, str(number))
-                except MlflowException as error:  # seen on SQLite when many processes set one alias at once
+                except mlflow.exceptions.MlflowException as error:  # seen on SQLite with many writers of an alias
                     if attempt == _ALIAS_ATTEMPTS or "IntegrityError" not in str(error):
                         raise
                     time.sleep(0.05 * attempt)
@@ -97,7 +90,7 @@ class MlflowRegistry(MlflowRuns):
     def tag(self, model: str, number: int, tags: Mapping[str, Any]) -> None:
         """Set tags of a version."""
         with self._asking(f"tag version {number} of {model}") as client:
-            for key, value in version_tags(tags).items():
+            for key, value in calls.version_tags(tags).items():
                 client.set_model_version_tag(model, str(number), key, value)
 
     def load(self, version: ModelVersion, serialization: Serialization = "skops", trusted: Sequence[str] = ()) -> Any:
@@ -121,29 +114,25 @@ class MlflowRegistry(MlflowRuns):
     def size(self, version: ModelVersion) -> int:
         """Return the size of a version's stored files in bytes."""
         if version.digest not in _SIZES:
-            with self._own_model(version) as (folder, described):
-                verify_digest(folder, version.digest, described)
-                _SIZES[version.digest] = size_of(folder)
+            self.verify(version)
         return _SIZES[version.digest]
 
     def verify(self, version: ModelVersion) -> None:
-        """Raise `ArtifactError` unless the stored files of a version have its digest.
-
-        The model is not loaded. Local artifacts are read in place, others are copied first.
-        """
+        """Raise `ArtifactError` unless the stored files of a version have its digest; the model is not loaded."""
         with self._own_model(version) as (folder, described):
             verify_digest(folder, version.digest, described)
+            _SIZES[version.digest] = size_of(folder)
 
     def local_model(self, version: ModelVersion) -> Path | None:
         """Return the folder of a version's model if its artifacts are local files; it may not exist."""
-        return local_folder(version.source)
+        return calls.local_folder(version.source)
 
     def version_url(self, model: str, number: int) -> str:
         """Return the address of the version's page in MLflow."""
         return self._page(f"models/{quote(model, safe='')}/versions/{number}")
 
     def _search(self, model: str, *clauses: str) -> Iterator[ModelVersion]:
-        query = " and ".join((f"name = '{checked_model(model)}'", *clauses))
+        query = " and ".join((f"name = '{calls.checked_model(model)}'", *clauses))
         token: str | None = None
         while token != "":
             with self._asking(f"list the versions of {model}") as client:
@@ -155,19 +144,17 @@ class MlflowRegistry(MlflowRuns):
 
     def _create_version(self, model: str, source: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         with self._asking(f"register {model}") as client:
-            if or_none(client.get_registered_model, checked_model(model)) is None:
-                unless_exists(client.create_registered_model, model)
+            if or_none(client.get_registered_model, calls.checked_model(model)) is None:
+                or_none(client.create_registered_model, model)
         for attempt in range(self.retries + 1):
             try:
-                with self._asking(f"register a version of {model}") as client, no_http_retries():
-                    made = client.create_model_version(
-                        model, source, run_id=run_id, tags=dict(tags), await_creation_for=0
+                with self._asking(f"register a version of {model}") as client, calls.no_http_retries():
+                    return as_version(
+                        client.create_model_version(model, source, run_id=run_id, tags=dict(tags), await_creation_for=0)
                     )
-                    return as_version(made)
             except RegistryError:  # the answer may be lost although the version was made: look before a retry
-                found = self.version_of_run(model, run_id)
-                if found is not None:
-                    return found
+                if version := self.version_of_run(model, run_id):
+                    return version
                 if attempt == self.retries:
                     raise
         raise AssertionError("unreachable")
@@ -184,8 +171,8 @@ class MlflowRegistry(MlflowRuns):
             raise MissingArtifactError(f"{described} is missing: its run {version.run_id} was deleted")
         artifact_uri = run.info.artifact_uri
         if version.source and version.source.rstrip("/") != f"{artifact_uri}/{_MODEL_FOLDER}":
-            shown = without_credentials(version.source)[:80]
-            raise ArtifactError(f"{described} lies outside its run, at {shown!r}: expected the model of its own run")
+            place = calls.without_credentials(version.source)[:80]
+            raise ArtifactError(f"{described} lies outside its run, at {place!r}: expected the model of its own run")
         with self._stored_model(version.run_id, artifact_uri, described) as folder:
             yield folder, described
 

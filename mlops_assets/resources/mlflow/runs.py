@@ -1,40 +1,41 @@
 """MLflow's runs: what a training logs, and the addresses of its pages; by explicit run ids only."""
 
+from __future__ import annotations
+
 import json
 import posixpath
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import PrivateAttr
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError
+from mlops_assets.modelling.fitting.search import Trial
+from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere, misplaced
 from mlops_assets.resources.mlflow.calls import (
     TAG_LENGTH,
-    TrialRecord,
     checked_artifact,
-    fetched,
+    local_folder,
     log_batches,
     log_key,
+    or_none,
 )
 from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 
 class MlflowRuns(MlflowConnection):
     """Runs and their artifacts."""
 
-    _downloads: "tempfile.TemporaryDirectory[str] | None" = PrivateAttr(default=None)
+    _downloads: tempfile.TemporaryDirectory[str] | None = PrivateAttr(default=None)
 
-    def start_run(self, model: str, name: str, tags: Mapping[str, Any], parent: str | None = None) -> str:
+    def start_run(self, model: str, name: str, tags: Mapping[str, Any]) -> str:
         """Start a run in the experiment named like the model (created on demand) and return its id."""
         with self._asking(f"start a run of {model}") as client:
-            return self._create_run(client, self._experiment_id(client, model), name, tags, parent)
+            return self._create_run(client, self._experiment_id(client, model), name, tags)
 
     def log(
         self,
@@ -47,30 +48,25 @@ class MlflowRuns(MlflowConnection):
         with self._asking(f"log to run {run_id}") as client:
             log_batches(client, run_id, params or {}, metrics or {}, tags or {})
 
-    def log_trials(self, run_id: str, trials: Sequence[TrialRecord]) -> None:
+    def log_trials(self, run_id: str, trials: Sequence[Trial]) -> None:
         """Log each trial of a search as a nested run: its params, score, std (over folds) and seconds."""
         with self._asking(f"log the trials of run {run_id}") as client:
             experiment_id = client.get_run(run_id).info.experiment_id
             for trial in trials:
-                tags = {"error": trial.error} if trial.error else {}
-                child = self._create_run(client, experiment_id, f"trial {trial.number}", tags, run_id)
+                tags = {"mlflow.parentRunId": run_id, **({"error": trial.error} if trial.error else {})}
+                child = self._create_run(client, experiment_id, f"trial {trial.number}", tags)
                 metrics = {"score": trial.score, "std": trial.std, "seconds": trial.seconds}
                 log_batches(client, child, trial.params, metrics, {})
                 client.set_terminated(child, "FAILED" if trial.error else "FINISHED")
 
-    def log_file(self, run_id: str, path: Path, folder: str = "") -> None:
-        """Attach a file to a run, under `folder`."""
-        with self._asking(f"store {path.name!r} in run {run_id}") as client:
-            self._may_write(client, run_id)
-            client.log_artifact(run_id, str(path), folder or None)
-
     def log_bytes(self, run_id: str, name: str, data: bytes) -> None:
         """Attach `data` to a run as the artifact `name`, as in "plots/calibration.png"."""
         folder, file_name = posixpath.split(checked_artifact(name))
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory() as temporary, self._asking(f"store {name!r} in run {run_id}") as client:
             path = Path(temporary, file_name)
             path.write_bytes(data)
-            self.log_file(run_id, path, folder)
+            self._may_write(client, run_id)
+            client.log_artifact(run_id, str(path), folder or None)
 
     def log_text(self, run_id: str, name: str, text: str) -> None:
         """Attach a text (UTF-8) to a run as the artifact `name`."""
@@ -114,44 +110,45 @@ class MlflowRuns(MlflowConnection):
         """Return the address of an artifact's page in MLflow."""
         return self.run_url(run_id).replace(VIEW, f"/artifacts/{quote(name)}{VIEW}")
 
-    def _experiment_id(self, client: "MlflowClient", model: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = client.get_experiment_by_name(model)
-        if found is None:
+    def _experiment_id(self, client: mlflow.MlflowClient, model: str) -> str:
+        experiment = client.get_experiment_by_name(model)
+        if experiment is None:
             location = None if self.artifact_root is None else artifact_location(self.artifact_root, model)
             try:
                 return str(client.create_experiment(model, artifact_location=location))
-            except MlflowException as error:
-                found = client.get_experiment_by_name(model)  # another process may have made it meanwhile
-                if found is None:
-                    raise error
-        self._must_be_declared(found.artifact_location, f"experiment {model}")
-        return str(found.experiment_id)
+            except mlflow.exceptions.MlflowException:
+                experiment = client.get_experiment_by_name(model)  # another process may have made it meanwhile
+                if experiment is None:
+                    raise
+        self._must_be_declared(experiment.artifact_location, f"experiment {model}")
+        return str(experiment.experiment_id)
 
-    def _may_write(self, client: "MlflowClient", run_id: str) -> None:
+    def _may_write(self, client: mlflow.MlflowClient, run_id: str) -> None:
         """Raise `MisplacedArtifactError` if a run's artifacts lie elsewhere: a copied home must not write there."""
         if self.artifact_folder is not None:
             self._must_be_declared(client.get_run(run_id).info.artifact_uri, f"run {run_id}")
 
     def _must_be_declared(self, uri: str, described: str) -> None:
+        if remedy := self._misplaced(uri):
+            raise MisplacedArtifactError(f"nothing is written for {described}: {remedy}")
+
+    def _misplaced(self, uri: str) -> str:
+        """Return a message with the remedy if `uri` lies outside the declared folder, else ""."""
         declared = self.artifact_folder
-        if declared is not None and (folder := elsewhere(declared, uri)):
-            raise MisplacedArtifactError(f"nothing is written for {described}: {misplaced(folder, declared)}")
+        folder = elsewhere(declared, uri)
+        return misplaced(folder, declared) if declared and folder else ""
 
-    def _fetched(self, client: "MlflowClient", run_id: str, artifact_uri: str, name: str, copies: Path) -> Path:
-        try:
-            return fetched(client, run_id, artifact_uri, name, copies)
-        except ArtifactError as error:
-            declared = self.artifact_folder
-            if declared is None or not (folder := elsewhere(declared, artifact_uri)):
-                raise
-            raise MisplacedArtifactError(f"{error.args[0]} {misplaced(folder, declared)}") from error
+    def _fetched(self, client: mlflow.MlflowClient, run_id: str, artifact_uri: str, name: str, copies: Path) -> Path:
+        """Return the path of an artifact: in place if it is a local file, else of a copy in the folder `copies`."""
+        local = local_folder(artifact_uri)
+        path = local / name if local else or_none(client.download_artifacts, run_id, name, str(copies))
+        if path is not None and Path(path).exists():
+            return Path(path)
+        missing = f"run {run_id} has no artifact {name!r}; was it deleted?"
+        if remedy := self._misplaced(artifact_uri):
+            raise MisplacedArtifactError(f"{missing} {remedy}")
+        raise ArtifactError(missing)
 
-    def _create_run(
-        self, client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, Any], parent: str | None
-    ) -> str:
+    def _create_run(self, client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, Any]) -> str:
         values = {log_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
-        if parent is not None:
-            values["mlflow.parentRunId"] = parent
         return str(client.create_run(experiment_id, tags=values, run_name=name).info.run_id)

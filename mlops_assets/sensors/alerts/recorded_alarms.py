@@ -44,15 +44,15 @@ def alarm(
 ) -> Alert:
     """Return an alert on a model; `identity` distinguishes it from other alerts of its kind on the same model."""
     return Alert(
-        kind,
-        model.name,
-        subject,
-        reason,
-        link,
-        f"{model.name}/{kind}/{identity}",
-        at.astimezone(UTC).isoformat(timespec="seconds"),
-        tuple(model.owners),
-        _SEVERITY.get(kind, "warning"),
+        kind=kind,
+        model=model.name,
+        subject=subject,
+        reason=reason,
+        link=link,
+        key=f"{model.name}/{kind}/{identity}",
+        at=at.astimezone(UTC).isoformat(timespec="seconds"),
+        owners=tuple(model.owners),
+        severity=_SEVERITY.get(kind, "warning"),
     )
 
 

@@ -14,7 +14,10 @@ def test_a_version_that_a_gate_refused_is_not_called_not_judged():
         "reason": "by hand: better",
         "trained_until": "2024-04-30 10",
     }
-    versions = [ModelVersion("tides", number, "d", "run", tags) for number, tags in ((3, {}), (2, {}), (1, promoted))]
+    versions = [
+        ModelVersion(model="tides", version=number, digest="d", run_id="run", tags=tags)
+        for number, tags in ((3, {}), (2, {}), (1, promoted))
+    ]
     refused = TrainingRecord("d2", "decl", "refused", "run", AT, 2, "keep", "latency: 90 ms for a row")
     rows = history_rows(versions, [TrainingRecord("d3", "decl", "fitted", "run", AT, 3), refused])
     assert [(row["version"], row["verdict"], row["reason"]) for row in rows] == [
