@@ -11,7 +11,6 @@ from mlops_assets.callables import _home_of_package, home_of
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.metrics.own import own_metric
-from mlops_assets.sources.frame.look import look
 
 FOREIGN = [
     ("subprocess", "call", "is of Python's standard library"),
@@ -84,7 +83,7 @@ def declare(name: str, field: str) -> object:
     fields = {"name": "shop", "source": "landing/*.csv", "target": "y", "estimator": "sklearn.linear_model.Ridge"}
     if field in ("source", "outcomes"):
         model = ModelPipeline(**{**fields, "key": ["id"], field: {"frame": name}})
-        return look(getattr(model, field), None)
+        return getattr(model, field).look()
     value = {"metrics": [name], "gates": Gates(maximum={name: 1.0})}.get(field, name)
     return ModelPipeline(**{**fields, field: value})
 

@@ -1,13 +1,16 @@
 """What the four sources of the pack share: `look` and `read` in a module of their own, imported when first needed."""
 
+import time
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd
 from mlops_assets.sources.look import Look, Period
+from mlops_assets.sources.raised import named
 from mlops_assets.sources.source import Source
 
 READ_BY = {
@@ -27,7 +30,7 @@ class BuiltIn(Source):
 
     period: Period | None = Field(default=None, description="A batch is all rows of such a period.")
 
-    def __init__(self, first: Any = None, /, **options: Any) -> None:
+    def __init__(self, first: Any = None, /, **options: Any) -> None:  # pydantic's plugin of mypy looks for one
         super().__init__(first, **options)
 
     def look(self, seen: Mapping[str, str] | None = None, now: "pd.Timestamp | None" = None) -> Look:
@@ -35,13 +38,25 @@ class BuiltIn(Source):
 
         `seen` is what `recall` returned. `now` is in UTC without a zone; the default is the clock.
         """
-        look: Look = import_module(f"{READ_BY[self.kind]}.look").look(self, seen, now)
-        return look
+        with named(self.title):
+            self._require_time()
+            now = pd.Timestamp(time.time(), unit="s") if now is None else now
+            look: Look = import_module(f"{READ_BY[self.kind]}.look").look(self, seen, now)
+            return look
 
     def read(self, key: str) -> "pd.DataFrame":
         """Return all rows of a batch; SourceError says which batch, what is wrong and what to do."""
-        frame: pd.DataFrame = import_module(f"{READ_BY[self.kind]}.read").read(self, key)
-        return frame
+        with named(f"{self.title}: batch {key!r:.120}"):
+            self._require_time()
+            frame: pd.DataFrame = import_module(f"{READ_BY[self.kind]}.read").read(self, key)
+            return frame
+
+    def _require_time(self) -> None:
+        if self.period is not None and self.time is None:
+            raise DeclarationError(
+                f"period={self.period!r} needs time, the column to divide the rows by: declare it here or as the "
+                "model's time"
+            )
 
     def describe(self) -> str:
         """Return one sentence on what a batch is."""

@@ -1,7 +1,10 @@
-"""Keys of batches: safe as paths and as partition keys, and their natural order."""
+"""Keys of batches: safe as paths and as partition keys, and their natural order; digests for marks."""
 
 import hashlib
 import re
+
+SAFE = "a-z, A-Z, 0-9, '.', '_' and '-' only, at most 100 of them"
+"""What a key consists of, for messages."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z")
 
@@ -21,6 +24,11 @@ def hashed_key(name: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:60].strip("-") or "batch"
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{slug}-{digest[:8]}"
+
+
+def short_digest(text: str) -> str:
+    """Return 16 hex digits that change with the text, such as the mark of a batch."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

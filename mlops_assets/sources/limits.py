@@ -1,9 +1,8 @@
 """The largest batch that is read."""
 
-from collections.abc import Iterator
-
 from pydantic import Field
 
+from mlops_assets.errors import SourceError
 from mlops_assets.strict_model import Declared
 
 
@@ -19,8 +18,10 @@ class Limits(Declared):
         description="Most MB that a compressed file (.csv.gz, .parquet) may unpack to; guards against bombs.",
     )
 
-    def exceeded(self, rows: int, columns: int) -> Iterator[tuple[str, str, str]]:
-        """Yield what there is too much of, "rows" or "columns", with what was found and what was expected."""
-        for what, found, most in (("rows", rows, self.max_rows), ("columns", columns, self.max_columns)):
-            if found > most:
-                yield what, f"has {found:,} {what}", f"expected at most {most:,}"
+    def check(self, rows: int, columns: int, advice: str) -> None:
+        """Raise SourceError where there are too many rows or columns; `advice` is what to do but to raise the limit."""
+        for what, count, most in (("rows", rows, self.max_rows), ("columns", columns, self.max_columns)):
+            if count > most:
+                raise SourceError(
+                    f"has {count:,} {what}; expected at most {most:,}. {advice}, or raise limits.max_{what}"
+                )

@@ -1,7 +1,22 @@
-"""What a user's code raised, in one line that may be shown."""
+"""Errors of sources: named by source and batch, and what a user's code raised in one line that may be shown."""
 
 import re
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Begin the message of an error with the name of what it is about, and end it with a full stop."""
+    try:
+        yield
+    except (DeclarationError, SourceError) as problem:
+        kinds = (DeclarationError, SourceUnavailableError, SourceError)
+        kind = next(kind for kind in kinds if isinstance(problem, kind))
+        raise kind(f"{name}: {str(problem).removesuffix('.')}.") from None
 
 
 def masked(text: str) -> str:
@@ -14,5 +29,5 @@ def what_raised(problem: Exception) -> str:
     text = masked(str(problem))
     place = traceback.extract_tb(problem.__traceback__)[-1]
     return (
-        f"raised {type(problem).__name__}: {text:.200} ({place.name}, line {place.lineno}). Mend it; nothing was read."
+        f"raised {type(problem).__name__}: {text:.200} ({place.name}, line {place.lineno}). Mend it; nothing was read"
     )

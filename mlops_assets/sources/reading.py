@@ -1,59 +1,60 @@
 """Look at a source and read from it: results are checked, and whatever a user's source raises is one of our errors."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
 from mlops_assets.lazy import pd
 from mlops_assets.sources.built_in import BuiltIn
-from mlops_assets.sources.keys import is_safe
+from mlops_assets.sources.keys import SAFE, is_safe
 from mlops_assets.sources.look import Look, Waiting
-from mlops_assets.sources.raised import what_raised
-from mlops_assets.sources.rows import refuse, timed
+from mlops_assets.sources.raised import named, what_raised
+from mlops_assets.sources.rows import checked, require_safe
 from mlops_assets.sources.source import Source
 from mlops_assets.text import shown
-
-_UNSAFE = "its key is unsafe; expected a-z, A-Z, 0-9, '.', '_' and '-' only, at most 100 of them. Return another key"
 
 
 def look(source: Source, seen: Mapping[str, str]) -> Look:
     """Return what a source has; a batch with an unsafe key waits. `MlopsAssetsError` where the source cannot tell."""
     if isinstance(source, BuiltIn):
         return source.look(seen)
-    found = _called(source, "look", seen)
-    _expect(source, "look", isinstance(found, Look), f"expected a Look, got a {type(found).__name__}")
-    for name, value in (("ready", found.ready), ("seen", found.seen)):
+    result: Look = _called(source, "look", seen)
+    _expect(source, "look", isinstance(result, Look), f"expected a Look, got a {type(result).__name__}")
+    for name, value in (("ready", result.ready), ("seen", result.seen)):
         texts = isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
         _expect(source, "look", texts, f"expected {name} to map texts to texts, got {shown(value)}")
-    waits = isinstance(found.waiting, tuple) and all(isinstance(each, Waiting) for each in found.waiting)
-    _expect(source, "look", waits, f"expected waiting to be a tuple of Waiting, got {shown(found.waiting)}")
-    unsafe = tuple(Waiting(key, _UNSAFE) for key in found.ready if not is_safe(key))
-    ready = {key: mark for key, mark in found.ready.items() if is_safe(key)}
-    return Look(ready, (*found.waiting, *unsafe), found.seen, found.listed)
+    waits = isinstance(result.waiting, tuple) and all(isinstance(entry, Waiting) for entry in result.waiting)
+    _expect(source, "look", waits, f"expected waiting to be a tuple of Waiting, got {shown(result.waiting)}")
+    unsafe = f"its key is unsafe; expected {SAFE}. Return another key"
+    waiting = (*result.waiting, *(Waiting(key, unsafe) for key in result.ready if not is_safe(key)))
+    return replace(result, ready={key: mark for key, mark in result.ready.items() if is_safe(key)}, waiting=waiting)
 
 
-def read(source: Source, key: str) -> "pd.DataFrame":
+def read(source: Source, key: str) -> pd.DataFrame:
     """Return all rows of a batch.
 
     SourceError where the batch is at fault, SourceUnavailableError where its source is and it should be tried again.
     """
     if isinstance(source, BuiltIn):
         return source.read(key)
-
     frame = _called(source, "read", key)
     _expect(source, "read", isinstance(frame, pd.DataFrame), f"expected a DataFrame, got a {type(frame).__name__}")
-    refuse(source, key, frame)
-    return timed(source, key, frame)
+    with named(f"{source.title}: batch {key!r:.120}"):
+        require_safe(key)
+        return checked(source, frame)
 
 
-def _called(source: Source, method: str, given: Any) -> Any:
+def _called(source: Source, method: str, argument: Any) -> Any:
     try:
-        return getattr(source, method)(given)
+        return getattr(source, method)(argument)
     except MlopsAssetsError:
         raise
     except Exception as problem:  # a source is the user's code: it may raise anything
         # A chained traceback would show what was taken out of the text.
-        raise SourceUnavailableError(f"{_name(source, method)} {what_raised(problem)}") from None
+        raise SourceUnavailableError(f"{_name(source, method)} {what_raised(problem)}.") from None
 
 
 def _expect(source: Source, method: str, right: bool, problem: str) -> None:

@@ -152,8 +152,13 @@ def _code(kind: type[Source]) -> list[str]:
     return [f"{kind.__module__}.{kind.__qualname__}", digest.hexdigest()[:16]]
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the dotted name of a callable."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
 def _plain(value: Any) -> str:
     """Return an option as text that is the same in all processes."""
     if callable(value):
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__name__)}"
+        return name_of(value)
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

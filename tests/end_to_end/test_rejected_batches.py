@@ -72,7 +72,7 @@ def test_dataset_validated_anew_keeps_the_features_of_the_same_rows(model):
 def test_file_deleted_before_the_run_says_so_and_comes_back(model):
     model.land("b4", rows(4))
     (model.landing / "b4.csv").unlink()
-    assert "batch 'b4': no such file; it was there before. Put it back" in why(model.take_in("b4"))
+    assert "batch 'b4': there is no such file; it was there before. Put it back" in why(model.take_in("b4"))
     assert model.take_in(model.land("b4", rows(4))).success
 
 

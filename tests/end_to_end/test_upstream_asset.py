@@ -183,7 +183,7 @@ def test_frames_of_other_libraries_are_taken(project_of: Any) -> None:
 @pytest.mark.parametrize(
     "value, options, says",
     [
-        ([1, 2], {}, "UpstreamAsset 'lake/rentals': its value is a list; expected a DataFrame of pandas"),
+        ([1, 2], {}, "its value is a list; expected a DataFrame of pandas"),
         (rows(1), {"limits": Limits(max_rows=10)}, "has 60 rows; expected at most 10"),
     ],
     ids=["list", "rows"],
@@ -192,8 +192,9 @@ def test_an_unusable_value_rejects_its_batch(value: Any, options: Any, says: str
     rentals = Rentals(lambda asset: project_of(asset, **options))
     rentals.materialize(value)
     (request,) = rentals.project.tick()
-    assert says in why(rentals.project.run(request))
-    assert rentals.project.became() == {request.partition_key: "rejected"}
+    batch = request.partition_key
+    assert f"UpstreamAsset 'lake/rentals': batch {batch!r}: {says}" in why(rentals.project.run(request))
+    assert rentals.project.became() == {batch: "rejected"}
     assert rentals.project.tick() == []
 
 

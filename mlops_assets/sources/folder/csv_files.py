@@ -9,14 +9,17 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
-from mlops_assets.sources.folder.csv_records import LONGEST, Records
-from mlops_assets.sources.folder.opening import Format
+from mlops_assets.sources.folder.csv_records import LONGEST, RecordCounter
+from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.limits import Limits
 
 _CHUNK = 1 << 20
 _OTHER_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -31,87 +34,81 @@ _MAGIC = {
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What one pass over the text showed. `tail` is the last line where no newline ends it, else empty.
+class _Scan:
+    """What one pass over the text showed: the columns, and how to parse the rows.
 
-    `delimiter` is the one that a first line `sep=;` names, as Excel writes it; None where there is no such line.
+    `delimiter` is the one that a first line `sep=;` names, as Excel writes it, else the declared one; `skipped` is 1
+    where there is such a line. `tail` is the last line where no newline ends it, else empty.
     """
 
     header: list[str]
+    delimiter: str
+    skipped: int
     tail: str
-    delimiter: str | None = None
-
-    def format(self, fmt: Format) -> Format:
-        """Return the format with the file's own delimiter."""
-        return fmt if self.delimiter is None else replace(fmt, delimiter=self.delimiter)
 
 
-def read_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
+def read_csv(stream: BinaryIO, folder: Folder) -> pd.DataFrame:
     """Return all rows of the file; SourceError says what is wrong with it and where."""
-    scan = scan_csv(stream, zipped, fmt)
-    return _checked(_parse(stream, zipped, fmt, scan), scan, scan.format(fmt))
+    scan = _scan(stream, folder)
+    return _checked(_parse(stream, folder, scan), folder, scan)
 
 
-def read_csv_column(stream: BinaryIO, zipped: bool, fmt: Format, column: str) -> pd.Series:
+def read_csv_column(stream: BinaryIO, folder: Folder, column: str) -> pd.Series:
     """Return one column of the file as text, of shape (rows,)."""
-    scan = scan_csv(stream, zipped, fmt)
+    scan = _scan(stream, folder)
     require_column(scan.header, column)
-    return _parse(stream, zipped, fmt, scan, usecols=[column], dtype=str)[column]
+    return _parse(stream, folder, scan, usecols=[column], dtype=str)[column]
 
 
-def read_csv_text(stream: BinaryIO, zipped: bool, fmt: Format) -> pd.DataFrame:
+def read_csv_text(stream: BinaryIO, folder: Folder) -> pd.DataFrame:
     """Return all rows of the file, each value as the text that stands there."""
-    scan = scan_csv(stream, zipped, fmt)
-    text = _parse(stream, zipped, fmt, scan, dtype=str, na_values=[], keep_default_na=False)
-    return _checked(text, scan, scan.format(fmt))
+    scan = _scan(stream, folder)
+    return _checked(_parse(stream, folder, scan, dtype=str, na_values=[], keep_default_na=False), folder, scan)
 
 
-def infer_types(text: pd.DataFrame, fmt: Format) -> pd.DataFrame:
+def infer_types(text: pd.DataFrame, folder: Folder) -> pd.DataFrame:
     """Return the same rows as if they alone stood in a file: what other rows hold does not change a type."""
-    buffer = io.BytesIO(text.to_csv(index=False, sep=fmt.delimiter, lineterminator="\n").encode(fmt.encoding))
-    return _parse(buffer, False, fmt, None)
+    written = text.to_csv(index=False, sep=folder.delimiter, lineterminator="\n").encode(folder.encoding)
+    return _parse(io.BytesIO(written), folder, _Scan([], folder.delimiter, 0, ""))
 
 
-def require_column(columns: Sequence[str], column: str) -> None:
+def require_column(columns: Iterable[str], column: str) -> None:
     """Raise SourceError unless the column is there."""
     if column not in columns:
         there = f"{list(columns)[:8]!r:.200}"
         raise SourceError(f"has no column {column!r:.80}; found {there}. Correct the header, or the name declared")
 
 
-def scan_csv(stream: BinaryIO, zipped: bool, fmt: Format) -> Scan:
+def _scan(stream: BinaryIO, folder: Folder) -> _Scan:
     """Check in one pass, in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
-    records, head, tail, own = Records(fmt.delimiter), "", "", None
-    for text in _decoded(_unpacked(stream, zipped, fmt), fmt):
-        if not head and (first := _SEPARATOR.match(text)):
-            own = first.group(1)
-            records = Records(own)
-        if len(head) < LONGEST:
-            head += text[:LONGEST]
-        records.take(text)
-        if records.ended > fmt.limits.max_rows + 1:
-            raise SourceError(_too_many("rows", fmt.limits.max_rows))
+    texts = _decoded(_unpacked(stream, folder), folder.encoding)
+    first = next(texts)
+    separator = _SEPARATOR.match(first)
+    delimiter = separator.group(1) if separator else folder.delimiter
+    counter, head, tail = RecordCounter(delimiter), "", ""
+    for text in chain([first], texts):
+        head += text[: LONGEST - len(head)]
+        counter.take(text)
+        if counter.ended > folder.limits.max_rows + 1:
+            raise _too_many_rows(folder.limits)
         tail = (tail + text).rpartition("\n")[2][-LONGEST:]
-    fmt = fmt if own is None else replace(fmt, delimiter=own)
-    header = _header(head if own is None else head.split("\n", 1)[-1], fmt)
-    if len(header) > fmt.limits.max_columns:
-        raise SourceError(_too_many("columns", fmt.limits.max_columns, len(header)))
-    return Scan(header, tail.strip("\r"), own)
+    header = _header(head.removeprefix(separator.group()) if separator else head, delimiter)
+    folder.limits.check(0, len(header), "Split the file")
+    return _Scan(header, delimiter, int(separator is not None), tail.strip("\r"))
 
 
-def _unpacked(stream: BinaryIO, zipped: bool, fmt: Format) -> Iterator[bytes]:
-    stream.seek(0)
-    source: Any = gzip.GzipFile(fileobj=stream) if zipped else stream
+def _unpacked(stream: BinaryIO, folder: Folder) -> Iterator[bytes]:
+    most, zipped = folder.limits.max_unpacked_mb, isinstance(stream, gzip.GzipFile)
     total = 0
     try:
-        while chunk := source.read(_CHUNK):
-            if total == 0 and not fmt.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+        while chunk := stream.read(_CHUNK):
+            if total == 0 and not folder.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
                 _refuse_magic(chunk)
             total += len(chunk)
-            if zipped and total > fmt.limits.max_unpacked_mb * 1e6:
+            if zipped and total > most * 1e6:
                 raise SourceError(
-                    f"unpacks to more than {fmt.limits.max_unpacked_mb:,.1f} MB; expected at most that. Split the "
-                    "file, or raise limits.max_unpacked_mb"
+                    f"unpacks to more than {most:,.1f} MB; expected at most that. Split the file, or raise "
+                    "limits.max_unpacked_mb"
                 )
             yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
@@ -130,20 +127,19 @@ def _refuse_magic(chunk: bytes) -> None:
             )
 
 
-def _decoded(chunks: Iterator[bytes], fmt: Format) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(fmt.encoding)()
+def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
     position, line = 0, 1
-    for chunk in _with_end(chunks):
+    for chunk in chain(chunks, [b""]):
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as problem:
             whole: bytes = problem.object
             offset = position - (len(whole) - len(chunk)) + problem.start
             line += whole[: problem.start].count(b"\n")
-            found = f"0x{whole[problem.start]:02x}"
             raise SourceError(
-                f"is not {fmt.encoding} (byte {found} at offset {offset:,}, line {line:,}); expected that encoding. "
-                f"Save it as UTF-8, or declare its encoding, such as encoding='cp1252'"
+                f"is not {encoding} (byte 0x{whole[problem.start]:02x} at offset {offset:,}, line {line:,}); expected "
+                "that encoding. Save it as UTF-8, or declare its encoding, such as encoding='cp1252'"
             ) from None
         if "\0" in text:
             at = line + text[: text.index("\0")].count("\n")
@@ -156,46 +152,38 @@ def _decoded(chunks: Iterator[bytes], fmt: Format) -> Iterator[str]:
         yield text
 
 
-def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield from chunks
-    yield b""
-
-
-def _header(head: str, fmt: Format) -> list[str]:
+def _header(head: str, delimiter: str) -> list[str]:
     lines = [line for line in head.splitlines()[:50] if line.strip()]
     if not lines:
         raise SourceError("holds blank lines only; expected a header and rows. Replace the file")
-    if len(lines[0]) >= LONGEST:
-        raise SourceError("has a first line of more than 1 MB; expected a header. Replace the file")
-    header = _fields(head.lstrip("\r\n"), fmt.delimiter)
+    header = _fields(head.lstrip("\r\n"), delimiter)
     if len(header) == 1:
         for other, name in _OTHER_DELIMITERS.items():
             counts = {len(_fields(line, other)) for line in lines[:2]}
-            if other != fmt.delimiter and len(counts) == 1 and counts != {1}:
+            if other != delimiter and len(counts) == 1 and counts != {1}:
                 raise SourceError(
-                    f"has one column when cut at {fmt.delimiter!r}, {counts.pop()} when cut at {other!r} ({name}). "
-                    f"Declare delimiter={other!r}, or write the file with {fmt.delimiter!r}"
+                    f"has one column when cut at {delimiter!r}, {counts.pop()} when cut at {other!r} ({name}). "
+                    f"Declare delimiter={other!r}, or write the file with {delimiter!r}"
                 )
-    _refuse_title(head.lstrip("\r\n"), header, fmt)
-    refuse_repeated([name for name in header if name])
+    _refuse_title(lines[:3], header, delimiter)
+    refuse_repeated(filter(None, header))
     return header
 
 
-def _refuse_title(head: str, header: list[str], fmt: Format) -> None:
+def _refuse_title(lines: list[str], header: list[str], declared: str) -> None:
     """Raise SourceError where a title stands above the header: one cell and perhaps blank ones, then a line of names.
 
     Blank cells of a header alone do not tell: an index that was written with the rows has an empty name.
     """
-    lines = [line for line in head.splitlines()[:10] if line.strip()]
     names = [cell for cell in header if cell.strip()]
     if len(lines) < 3 or (len(header) > 1 and len(header) - len(names) <= max(1, len(names))):
         return
-    for delimiter in (fmt.delimiter, *(other for other in _OTHER_DELIMITERS if len(header) == 1)):
-        first, second, third = (_fields(line, delimiter) for line in lines[:3])
+    for delimiter in (declared, *(other for other in _OTHER_DELIMITERS if len(header) == 1)):
+        first, second, third = (_fields(line, delimiter) for line in lines)
         wide = len(second) == len(third) > 1 and len(first) in (1, len(second))
         if wide and all(cell.strip() and not _is_number(cell) for cell in second):
             title = " ".join(names)[:60]
-            more = "" if delimiter == fmt.delimiter else f", and declare delimiter={delimiter!r}"
+            more = "" if delimiter == declared else f", and declare delimiter={delimiter!r}"
             raise SourceError(
                 f"has a title as its first line ({title!r}), where the names of columns are expected; they seem to "
                 f"stand below it ({second[0][:40]!r}, {second[1][:40]!r}, ..). Remove the lines above them{more}"
@@ -210,11 +198,9 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def refuse_repeated(columns: Sequence[str]) -> None:
+def refuse_repeated(columns: Iterable[str]) -> None:
     """Raise SourceError when two columns bear one name."""
-    repeated = (
-        sorted({name for name in columns if list(columns).count(name) > 1}) if len({*columns}) < len(columns) else []
-    )
+    repeated = sorted(name for name, count in Counter(columns).items() if count > 1)
     if repeated:
         raise SourceError(f"names a column twice: {repeated[0]!r:.80}; expected each name once. Correct the header")
 
@@ -227,30 +213,27 @@ def _fields(text: str, delimiter: str) -> list[str]:
         raise SourceError(f"has a header that cannot be parsed ({problem!s:.80}). Correct the file") from None
 
 
-def _parse(stream: BinaryIO, zipped: bool, fmt: Format, scan: Scan | None, **options: Any) -> pd.DataFrame:
+def _parse(stream: BinaryIO, folder: Folder, scan: _Scan, **options: Any) -> pd.DataFrame:
     stream.seek(0)
-    fmt = fmt if scan is None else scan.format(fmt)
-    source: Any = gzip.GzipFile(fileobj=stream) if zipped else stream
-    missing = [*fmt.na_values, *([] if fmt.keep_default_na else [""])]
     chosen: dict[str, Any] = {
-        "na_values": missing,
-        "keep_default_na": fmt.keep_default_na,
-        "dtype": dict(fmt.dtypes),
-        "skiprows": 0 if scan is None or scan.delimiter is None else 1,
+        "na_values": [*folder.na_values, *([] if folder.keep_default_na else [""])],
+        "keep_default_na": folder.keep_default_na,
+        "dtype": folder.dtypes,
         **options,
     }
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame: pd.DataFrame = pd.read_csv(
-                source,
-                sep=fmt.delimiter,
-                encoding=fmt.encoding,
-                decimal=fmt.decimal,
-                thousands=fmt.thousands,
+                stream,
+                sep=scan.delimiter,
+                skiprows=scan.skipped,
+                encoding=folder.encoding,
+                decimal=folder.decimal,
+                thousands=folder.thousands,
                 index_col=False,
                 low_memory=False,
-                nrows=fmt.limits.max_rows + 1,
+                nrows=folder.limits.max_rows + 1,
                 engine="c",
                 **chosen,
             )
@@ -258,26 +241,19 @@ def _parse(stream: BinaryIO, zipped: bool, fmt: Format, scan: Scan | None, **opt
     except pd.errors.ParserWarning:
         raise SourceError(
             "has rows with more fields than the header; expected the same number. Correct the file, remove a title "
-            "above the header, or quote "
-            f"values that hold {fmt.delimiter!r}"
+            f"above the header, or quote values that hold {scan.delimiter!r}"
         ) from None
     except (ValueError, OverflowError, TypeError, EOFError, zlib.error, csv.Error) as problem:
-        raise SourceError(
-            f"cannot be parsed ({_plain(problem)}). Correct the file, or what is declared of it"
-        ) from None
+        text = " ".join(str(problem).split()).removeprefix("Error tokenizing data. C error: ")
+        raise SourceError(f"cannot be parsed ({text:.160}). Correct the file, or what is declared of it") from None
 
 
-def _plain(problem: Exception) -> str:
-    text = " ".join(str(problem).split()).removeprefix("Error tokenizing data. C error: ")
-    return f"{text:.160}"
-
-
-def _checked(frame: pd.DataFrame, scan: Scan, fmt: Format) -> pd.DataFrame:
-    if len(frame) > fmt.limits.max_rows:
-        raise SourceError(_too_many("rows", fmt.limits.max_rows))
+def _checked(frame: pd.DataFrame, folder: Folder, scan: _Scan) -> pd.DataFrame:
+    if len(frame) > folder.limits.max_rows:
+        raise _too_many_rows(folder.limits)
     if scan.tail and len(frame):
         last: Any = frame.iloc[-1, -1]
-        fields = len(_fields(scan.tail, fmt.delimiter))
+        fields = len(_fields(scan.tail, scan.delimiter))
         if fields < len(scan.header) and (pd.isna(last) or last == ""):
             raise SourceError(
                 f"is cut in mid-line: the last line has {fields} of {len(scan.header)} fields and no newline. "
@@ -286,6 +262,6 @@ def _checked(frame: pd.DataFrame, scan: Scan, fmt: Format) -> pd.DataFrame:
     return frame
 
 
-def _too_many(what: str, most: int, found: int | None = None) -> str:
-    count = f"{found:,}" if found is not None else f"more than {most:,}"
-    return f"has {count} {what}; expected at most {most:,}. Split the file, or raise limits.max_{what}"
+def _too_many_rows(limits: Limits) -> SourceError:
+    most = f"{limits.max_rows:,}"
+    return SourceError(f"has more than {most} rows; expected at most {most}. Split the file, or raise limits.max_rows")

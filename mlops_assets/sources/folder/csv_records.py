@@ -6,10 +6,10 @@ LONGEST = 1 << 20
 """Most characters of one record, and of a value in it: a row of 2,000 columns of 500 characters."""
 
 
-class Records:
+class RecordCounter:
     """Counts the records of a text that comes in parts; SourceError once one of them is longer than 1 MB.
 
-    Bounded while it is read: a few MB of gzip hold one line of gigabytes. A quote opens a field where it begins only.
+    A few MB of gzip may hold one line of gigabytes. A quote opens a field only where the field begins.
     """
 
     def __init__(self, delimiter: str) -> None:
@@ -38,11 +38,11 @@ class Records:
 
     def _lines(self, part: str) -> None:
         self.ended += part.count("\n")
-        first, last = _first_end(part), max(part.rfind("\n"), part.rfind("\r"))
-        self._grow(len(part) if last < 0 else first)
-        if last >= 0:
+        first, newline, rest = part.replace("\r", "\n").partition("\n")
+        self._grow(len(first))
+        if newline:
             self._length = 0
-            self._grow(len(part) - last - 1)
+            self._grow(len(rest) - rest.rfind("\n") - 1)
 
     def _grow(self, by: int) -> None:
         self._length += by
@@ -54,9 +54,3 @@ class Records:
                 else f"has {what} of more than 1 MB after line {self.ended:,}; expected less. A quote that is not "
                 "closed joins what follows: close it, or shorten the values"
             )
-
-
-def _first_end(text: str) -> int:
-    """Return where the first line ends (its length if nowhere)."""
-    ends = [place for place in (text.find("\n"), text.find("\r")) if place >= 0]
-    return min(ends, default=len(text))

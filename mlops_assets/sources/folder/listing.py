@@ -1,20 +1,23 @@
-"""Which files a glob names, found by their directory entries alone: nothing is opened."""
+"""Which files a glob names, by their directory entries alone: nothing is opened."""
 
-import hashlib
+from __future__ import annotations
+
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mlops_assets.sources.keys import hashed_key, is_safe, natural_order, safe_key
+from mlops_assets.sources.keys import hashed_key, is_safe, natural_order, safe_key, short_digest
 
 SUFFIXES = (".csv.gz", ".csv", ".parquet")
 _SEPARATOR = "--"
+_Entry = tuple[os.DirEntry[str], str, bool]
+"""A directory entry, its name below the root, and whether a `.done` marker stands beside it."""
 
 
-@dataclass(frozen=True)
-class Found:
+@dataclass(frozen=True, kw_only=True)
+class File:
     """A directory entry that the glob names. `mark` changes with size, times or inode."""
 
     key: str
@@ -31,6 +34,16 @@ class Found:
         """The name as it may stand in a message."""
         return f"{self.name!r:.80}" if self.unsafe else self.name
 
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the file is read as parquet; CSV files are plain or gzip."""
+        return self.path.endswith(".parquet")
+
+    @property
+    def undivided_key(self) -> str:
+        """The key of the batch that the file is where it cannot be divided by period."""
+        return f"file-{self.key}"
+
 
 def fixed_root(pattern: str) -> tuple[str, list[str]]:
     """Return the leading folders of a glob that hold no wildcard, and the parts that follow."""
@@ -42,7 +55,7 @@ def fixed_root(pattern: str) -> tuple[str, list[str]]:
     return root, [*rest, "*"] if rest[-1:] == ["**"] else rest
 
 
-def list_files(pattern: str) -> list[Found]:
+def list_files(pattern: str) -> list[File]:
     """Return all that the glob names, in natural order of the names; OSError when its root cannot be listed.
 
     Hidden names and `.done` markers are left out. Pipes, devices and links are listed, so that reading refuses them
@@ -50,15 +63,12 @@ def list_files(pattern: str) -> list[Found]:
     """
     root, parts = fixed_root(pattern)
     suffix = next((known for known in SUFFIXES if parts[-1].endswith(known)), "")
-    found: dict[str, Found] = {}
-    for entry, name, done in _walk(root, "", parts, os.path.realpath(root)):
-        file = _found(entry, name, done, suffix, nested=len(parts) > 1)
-        if file is not None:
-            found.setdefault(name, file)
-    return sorted(found.values(), key=lambda file: natural_order(file.name))
+    entries = {name: (entry, done) for entry, name, done in _walk(root, "", parts, os.path.realpath(root))}
+    files = (_file(entry, name, done, suffix, len(parts) > 1) for name, (entry, done) in entries.items())
+    return sorted(filter(None, files), key=lambda file: natural_order(file.name))
 
 
-def _walk(folder: str, prefix: str, parts: list[str], root: str) -> Iterator[tuple["os.DirEntry[str]", str, bool]]:
+def _walk(folder: str, prefix: str, parts: list[str], root: str) -> Iterator[_Entry]:
     head, rest = parts[0], parts[1:]
     with os.scandir(folder) as listing:
         entries = list(listing)
@@ -82,9 +92,7 @@ def _walk(folder: str, prefix: str, parts: list[str], root: str) -> Iterator[tup
                 yield entry, name, False
 
 
-def _below(
-    entry: "os.DirEntry[str]", name: str, parts: list[str], root: str
-) -> Iterator[tuple["os.DirEntry[str]", str, bool]]:
+def _below(entry: os.DirEntry[str], name: str, parts: list[str], root: str) -> Iterator[_Entry]:
     try:
         yield from _walk(entry.path, name + "/", parts, root)
     except OSError:
@@ -96,22 +104,21 @@ def is_inside(path: str, root: str) -> bool:
     return os.path.realpath(path).startswith(root.rstrip("/") + "/")
 
 
-def _found(entry: "os.DirEntry[str]", name: str, done: bool, suffix: str, nested: bool) -> Found | None:
+def _file(entry: os.DirEntry[str], name: str, done: bool, suffix: str, nested: bool) -> File | None:
     try:
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode) and os.path.isfile(entry.path):
             status = os.stat(entry.path)
     except OSError:
-        return None  # deleted while we looked
+        return None  # deleted since the folder was listed
     if stat.S_ISDIR(status.st_mode) and not name.endswith((*SUFFIXES, "/")):
         return None
     stem = name.removesuffix(suffix)
-    text = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-    return Found(
+    return File(
         key=_key(stem, nested),
         name=name,
         path=entry.path,
-        mark=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+        mark=short_digest(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"),
         modified=status.st_mtime,
         regular=stat.S_ISREG(status.st_mode),
         done=done,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time as clock
 from collections.abc import Mapping
 
 from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.lazy import pd
 from mlops_assets.sources.folder.files import files_of, periods_of
-from mlops_assets.sources.folder.listing import Found
+from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.opening import SlowFileError
 from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.keys import short_digest
 from mlops_assets.sources.look import Look, Period, Waiting
 from mlops_assets.sources.periods import ready_periods
 
@@ -24,13 +24,11 @@ FILE_SECONDS = 20.0
 _QUIET_SECONDS = 10.0
 
 
-def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
+def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches are ready; without a period no file is opened.
 
-    `seen` is what the last look gave. Without it, a file is ready 10 s after its last change. `now` is in UTC
-    without a zone; the default is the clock.
+    `seen` is what the last look gave. Without it, a file is ready 10 s after its last change.
     """
-    now = pd.Timestamp(clock.time(), unit="s") if now is None else now
     try:
         files, waiting = files_of(folder)
     except OSError as problem:
@@ -45,11 +43,12 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp | Non
     marks = {file.key: file.mark for file in files}
     if folder.period is None:
         return Look({file.key: file.mark for file in stable}, tuple(waiting), marks)
-    ready, running = _look_at_periods(folder, stable, folder.period, now)
-    return Look(ready, (*waiting, *running), marks)
+    ready, others = _look_at_periods(folder, stable, folder.period, now)
+    return Look(ready, (*waiting, *others), marks)
 
 
-def _unstable(folder: Folder, file: Found, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
+def _unstable(folder: Folder, file: File, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
+    """Return why a file is not read yet; None where it is."""
     if file.done or not file.regular:
         return None
     if folder.marker:
@@ -63,31 +62,27 @@ def _unstable(folder: Folder, file: Found, seen: Mapping[str, str] | None, now: 
 
 
 def _look_at_periods(
-    folder: Folder, files: list[Found], period: Period, now: pd.Timestamp
+    folder: Folder, files: list[File], period: Period, now: pd.Timestamp
 ) -> tuple[dict[str, str], list[Waiting]]:
     """Return the periods that are over, then the files that cannot be divided, as batches of their own."""
     marks: dict[str, list[str]] = {}
-    broken: dict[str, str] = {}
+    undivided: dict[str, str] = {}
     slow: list[Waiting] = []
     ends = clock.monotonic() + LOOK_SECONDS
     for number, file in enumerate(files):
         if clock.monotonic() > ends:
             raise SourceUnavailableError(
-                f"Folder {folder.path!r}: {number:,} of {len(files):,} files were divided by {period} in "
-                f"{LOOK_SECONDS:.0f} s. The next look goes on; nothing needs to be done."
+                f"{number:,} of {len(files):,} files were divided by {period} in "
+                f"{LOOK_SECONDS:.0f} s. The next look goes on; nothing needs to be done"
             )
         periods = periods_of(folder, file, period, FILE_SECONDS)
         if isinstance(periods, SlowFileError):
             slow.append(Waiting(file.shown, str(periods)))
-            continue
-        if isinstance(periods, SourceError):
-            broken[f"file-{file.key}"] = file.mark
-            continue
-        for key in periods:
-            marks.setdefault(key, []).append(f"{file.key} {file.mark}")
-    digests = {
-        key: hashlib.blake2b("\n".join(sorted(files)).encode(), digest_size=8).hexdigest()
-        for key, files in marks.items()
-    }
+        elif isinstance(periods, SourceError):
+            undivided[file.undivided_key] = file.mark
+        else:
+            for key in periods:
+                marks.setdefault(key, []).append(f"{file.key} {file.mark}")
+    digests = {key: short_digest("\n".join(sorted(marks_of_files))) for key, marks_of_files in marks.items()}
     ready, running = ready_periods(digests, period, now)
-    return {**ready, **broken}, [*slow, *running]
+    return {**ready, **undivided}, [*slow, *running]

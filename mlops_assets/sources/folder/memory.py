@@ -4,10 +4,10 @@ A file is read once it was the same at two looks, so the first of them has to be
 each tick: it must not grow with the folder.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
+from mlops_assets.sources.keys import short_digest
 from mlops_assets.sources.look import Look
 from mlops_assets.sources.source import Known
 
@@ -46,4 +46,4 @@ def files_to_keep(look: Look, known: Known, by_period: bool) -> tuple[dict[str, 
 
 def _digest(files: Iterable[tuple[str, str]]) -> str:
     text = "\n".join(f"{key} {mark}" for key, mark in files)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if text else ""
+    return short_digest(text) if text else ""

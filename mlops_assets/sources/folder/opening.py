@@ -1,16 +1,21 @@
 """Opens a file of data only when it is what it should be: regular, inside its folder, neither empty nor too large."""
 
+from __future__ import annotations
+
+import gzip
 import io
+import math
 import os
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
-from mlops_assets.sources.folder.listing import is_inside
+from mlops_assets.sources.folder.listing import SUFFIXES, File, fixed_root, is_inside
+from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.keys import SAFE
 from mlops_assets.sources.limits import Limits
 
 _KINDS = {
@@ -22,21 +27,6 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Format:
-    """How the files of a folder are written, and how large they may be."""
-
-    encoding: str
-    delimiter: str
-    na_values: tuple[str, ...]
-    dtypes: tuple[tuple[str, str], ...]
-    limits: Limits
-    decimal: str = "."
-    thousands: str | None = None
-    keep_default_na: bool = True
-    time_format: str | None = None
-
-
 class SlowFileError(SourceError):
     """A file that takes longer to read than a look has."""
 
@@ -46,7 +36,8 @@ class _Bounded(io.BufferedReader):
 
     def __init__(self, raw: io.RawIOBase, seconds: float) -> None:
         super().__init__(raw)
-        self._ends, self._seconds, self.is_late = time.monotonic() + seconds, seconds, False
+        self._ends, self.is_late = time.monotonic() + seconds, False
+        self.slow = SlowFileError(f"takes longer than {seconds:.0f} s to be divided. Split the file")
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as any file does; SlowFileError when it is too late."""
@@ -66,56 +57,47 @@ class _Bounded(io.BufferedReader):
     def _in_time(self) -> None:
         self.is_late = time.monotonic() > self._ends
         if self.is_late:
-            raise SlowFileError(f"takes longer than {self._seconds:.0f} s to be divided. Split the file")
+            raise self.slow
 
 
 @contextmanager
-def open_for(path: str, root: str, limits: Limits, seconds: float | None) -> Iterator[BinaryIO]:
-    """Open the file; a read raises SlowFileError once `seconds` are over, whatever a parser makes of that."""
-    with open_file(path, root, limits, seconds) as stream:
+def open_file(folder: Folder, file: File, seconds: float = math.inf) -> Iterator[BinaryIO]:
+    """Open the file, unzipped where it is gzip; SourceError with the reason where it must not be read.
+
+    Pipes and devices are not opened at all. A link is followed only to a place in the folder. Once `seconds` are over a
+    read raises SlowFileError, whatever a parser makes of that.
+    """
+    with _Bounded(_regular(file.path, fixed_root(folder.path)[0]), seconds) as stream:
+        _refuse_size(os.fstat(stream.fileno()), folder.limits)
+        _refuse_name(file)
         try:
-            yield stream
-        except SourceError as problem:
-            if isinstance(stream, _Bounded) and stream.is_late and not isinstance(problem, SlowFileError):
-                stream._in_time()
+            unzipped: Any = gzip.GzipFile(fileobj=stream) if file.path.endswith(".gz") else stream
+            yield unzipped
+        except SourceError:
+            if stream.is_late:
+                raise stream.slow from None
             raise
 
 
-def open_file(path: str, root: str, limits: Limits, seconds: float | None = None) -> BinaryIO:
-    """Open the file; SourceError with the reason where it must not be read.
-
-    Pipes and devices are not opened at all. A link is followed only to a place below `root`. After `seconds` a read
-    raises SlowFileError.
-    """
+def _regular(path: str, root: str) -> io.FileIO:
     real = os.path.realpath(path)
     try:
-        _refuse_other_kinds(os.lstat(path).st_mode if not os.path.islink(path) else None, path, real, root)
-        handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not is_inside(path, os.path.realpath(root)):
+            raise SourceError("is a link that leads out of its folder; expected a file in it. Copy the file there")
+        mode = os.lstat(real).st_mode
+        if not stat.S_ISREG(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
+            raise SourceError(f"is {kind}; expected a regular file. Remove it from the folder")
+        return io.FileIO(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as problem:
         raise SourceError(
             f"cannot be opened ({problem.strerror}); expected a file that this user may read. Put it back or mend its "
             "permissions"
         ) from None
-    stream = os.fdopen(handle, "rb") if seconds is None else _Bounded(io.FileIO(handle), seconds)
-    try:
-        _refuse_size(os.fstat(handle), limits)
-    except SourceError:
-        stream.close()
-        raise
-    return stream
-
-
-def _refuse_other_kinds(mode: int | None, path: str, real: str, root: str) -> None:
-    if not is_inside(path, os.path.realpath(root)):
-        raise SourceError("is a link that leads out of its folder; expected a file in it. Copy the file there")
-    mode = os.lstat(real).st_mode if mode is None else mode
-    if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
-        raise SourceError(f"is {kind}; expected a regular file. Remove it from the folder")
 
 
 def _refuse_size(status: os.stat_result, limits: Limits) -> None:
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode):  # replaced since it was looked at
         raise SourceError("is not a regular file; expected one. Remove it from the folder")
     if status.st_size == 0:
         raise SourceError("is empty (0 bytes); expected a header and rows. Replace the file")
@@ -123,4 +105,13 @@ def _refuse_size(status: os.stat_result, limits: Limits) -> None:
         raise SourceError(
             f"is too large ({status.st_size / 1e6:,.1f} MB); expected at most {limits.max_mb:,.1f} MB. Split the file, "
             "or raise limits.max_mb"
+        )
+
+
+def _refuse_name(file: File) -> None:
+    if file.unsafe:
+        raise SourceError(f"has an unsafe name; expected {SAFE}, the first a letter, a digit or '_'. Rename the file")
+    if not file.path.endswith(SUFFIXES):
+        raise SourceError(
+            "is of an unknown kind; expected a name that ends in .csv, .csv.gz or .parquet. Rename or convert it"
         )

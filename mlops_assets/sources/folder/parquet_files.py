@@ -7,36 +7,35 @@ from typing import Any, BinaryIO
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pa, pd
 from mlops_assets.sources.folder.csv_files import refuse_repeated, require_column
-from mlops_assets.sources.folder.opening import Format
 from mlops_assets.sources.folder.parquet_pages import unpacked_size
+from mlops_assets.sources.folder.source import Folder
+from mlops_assets.sources.limits import Limits
 
 
-def read_parquet(stream: BinaryIO, fmt: Format) -> pd.DataFrame:
+def read_parquet(stream: BinaryIO, folder: Folder) -> pd.DataFrame:
     """Return all rows of the file; SourceError says what is wrong with it."""
-    return to_pandas(read_table(stream, fmt), fmt)
+    return to_pandas(read_table(stream, folder), folder)
 
 
-def read_parquet_column(stream: BinaryIO, fmt: Format, column: str) -> pd.Series:
+def read_parquet_column(stream: BinaryIO, folder: Folder, column: str) -> pd.Series:
     """Return one column of the file, of shape (rows,)."""
-    return to_pandas(read_table(stream, fmt, [column]), fmt)[column]
+    return to_pandas(read_table(stream, folder, [column]), folder)[column]
 
 
-def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) -> pa.Table:
+def read_table(stream: BinaryIO, folder: Folder, columns: list[str] | None = None) -> pa.Table:
     """Return the rows as an Arrow table with text as plain text, whatever encoding the file uses for it.
 
     A dictionary of a few long strings unpacks to rows x length: text is read as a dictionary first, and its decoded
     size counted, before it is unpacked.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    limits = folder.limits
     try:
-        schema = pq.ParquetFile(stream).schema_arrow
+        schema = pa.parquet.ParquetFile(stream).schema_arrow
         texts = [field.name for field in schema if _is_text(field.type)]
         stream.seek(0)
-        file = pq.ParquetFile(stream, read_dictionary=texts)
-        _refuse_footer(file, fmt)
-        _refuse_unpacked(unpacked_size(stream, file.metadata, fmt.limits.max_unpacked_mb * 1e6), fmt)
+        file = pa.parquet.ParquetFile(stream, read_dictionary=texts)
+        _refuse_footer(file.metadata, limits)
+        _refuse_unpacked(unpacked_size(stream, file.metadata, limits.max_unpacked_mb * 1e6), limits)
         names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
         refuse_repeated(names)
         for column in columns or []:
@@ -44,7 +43,7 @@ def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) 
         table = file.read(columns=columns or names, use_threads=False)
         if table.num_rows != file.metadata.num_rows:
             raise pa.ArrowInvalid(f"{table.num_rows} rows, the footer says {file.metadata.num_rows}")
-        return _with_plain_text(table, fmt)
+        return _with_plain_text(table, limits)
     except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
         text = " ".join(str(problem).split())
         raise SourceError(
@@ -52,49 +51,44 @@ def read_table(stream: BinaryIO, fmt: Format, columns: list[str] | None = None) 
         ) from None
 
 
-def to_pandas(table: pa.Table, fmt: Format) -> pd.DataFrame:
+def to_pandas(table: pa.Table, folder: Folder) -> pd.DataFrame:
     """Return the table as a DataFrame without an index, in the declared dtypes."""
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     try:
-        return frame.astype({name: dtype for name, dtype in fmt.dtypes if name in frame})
+        return frame.astype({name: dtype for name, dtype in folder.dtypes.items() if name in frame})
     except (ValueError, TypeError) as problem:
         raise SourceError(
             f"cannot be given the declared dtypes ({problem!s:.120}). Correct the file, or the dtypes"
         ) from None
 
 
-def _refuse_footer(file: Any, fmt: Format) -> None:
+def _refuse_footer(footer: Any, limits: Limits) -> None:
     """Refuse too many rows, columns or unpacked bytes: run-length encoding makes a constant column nearly free."""
-    footer = file.metadata
-    for what, found, expected in fmt.limits.exceeded(footer.num_rows, footer.num_columns):
-        raise SourceError(f"{found} by its footer; {expected}. Split the file, or raise limits.max_{what}")
+    limits.check(footer.num_rows, footer.num_columns, "Its footer says so: split the file")
     chunks = [
         footer.row_group(group).column(column)
         for group in range(footer.num_row_groups)
         for column in range(footer.num_columns)
     ]
-    _refuse_unpacked(sum(max(c.total_uncompressed_size, 8 * c.num_values) for c in chunks), fmt)
+    _refuse_unpacked(sum(max(chunk.total_uncompressed_size, 8 * chunk.num_values) for chunk in chunks), limits)
 
 
-def _refuse_unpacked(size: float, fmt: Format) -> None:
-    if size > fmt.limits.max_unpacked_mb * 1e6:
+def _refuse_unpacked(size: float, limits: Limits) -> None:
+    if size > limits.max_unpacked_mb * 1e6:
         raise SourceError(
-            f"unpacks to {size / 1e6:,.1f} MB; expected at most {fmt.limits.max_unpacked_mb:,.1f} MB. Split the file, "
-            "or raise limits.max_unpacked_mb"
+            f"unpacks to {size / 1e6:,.1f} MB; expected at most {limits.max_unpacked_mb:,.1f} MB. Split the file, or "
+            "raise limits.max_unpacked_mb"
         )
 
 
-def _with_plain_text(table: pa.Table, fmt: Format) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+def _with_plain_text(table: pa.Table, limits: Limits) -> pa.Table:
     total = float(table.nbytes)
     for column in table.columns:
         if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
             for chunk in column.chunks:
-                lengths = pc.take(pc.binary_length(chunk.dictionary), chunk.indices)
-                total += pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0
-    _refuse_unpacked(total, fmt)
+                lengths = pa.compute.take(pa.compute.binary_length(chunk.dictionary), chunk.indices)
+                total += pa.compute.sum(pa.compute.cast(lengths, pa.int64())).as_py() or 0
+    _refuse_unpacked(total, limits)
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
@@ -102,11 +96,4 @@ def _with_plain_text(table: pa.Table, fmt: Format) -> pa.Table:
 
 
 def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    )
+    return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())

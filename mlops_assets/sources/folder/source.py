@@ -84,6 +84,10 @@ class Folder(BuiltIn):
             )
         return self
 
+    def __hash__(self) -> int:
+        """Return a hash, which a declaration with lists has not by itself: the periods of a file are kept by it."""
+        return hash((self.path, self.time, self.period))
+
     def recall(self, known: Known) -> Mapping[str, str]:
         """Return the marks of the files at the last look."""
         return files_to_recall(known, None if self.period is None else lambda: self.look({}).seen)

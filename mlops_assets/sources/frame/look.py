@@ -12,7 +12,7 @@ from mlops_assets.sources.look import Look, Waiting
 from mlops_assets.sources.periods import ready_periods
 
 
-def look(source: Frame, _: Mapping[str, str] | None = None, now: pd.Timestamp | None = None) -> Look:
+def look(source: Frame, _: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches are ready, each marked with its data version. SourceError when the callable fails."""
     marks: dict[str, str] = {}
     clashes = []

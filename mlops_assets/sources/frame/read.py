@@ -13,6 +13,4 @@ def read(source: Frame, key: str) -> pd.DataFrame:
     for name, batch in batches_of(source, only=key):
         if name == key:
             return batch
-    raise SourceError(
-        f"{source.title}: batch {key!r:.120}: the callable no longer gives it. Correct it, or give up the batch."
-    )
+    raise SourceError("the callable no longer gives it. Correct it, or give up the batch")

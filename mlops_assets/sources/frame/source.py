@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from mlops_assets.callables import refuse_standard_library
 from mlops_assets.errors import DeclarationError
 from mlops_assets.sources.built_in import BuiltIn
-from mlops_assets.sources.source import Known
+from mlops_assets.sources.source import Known, name_of
 from mlops_assets.strict_model import WrongField
 
 
@@ -41,9 +41,7 @@ class Frame(BuiltIn):
     @property
     def name(self) -> str:
         """The dotted name of the callable."""
-        if isinstance(self.load, str):
-            return self.load
-        return f"{getattr(self.load, '__module__', '?')}.{getattr(self.load, '__qualname__', type(self.load).__name__)}"
+        return self.load if isinstance(self.load, str) else name_of(self.load)
 
     @property
     def title(self) -> str:

@@ -17,6 +17,7 @@ from mlops_assets.sources.table.source import Table
 LOOK_SECONDS = 8.0
 """All that a look may take once it is connected; connecting takes at most 5 seconds more."""
 
+_NO_ROWS = "the database does not give the rows: {}. Mend it; nothing was read"
 _LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 8_000}  # seconds, milliseconds
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z")
 _SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
@@ -26,17 +27,15 @@ _SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
 def reading(table: Table, seconds: float | None = None) -> Iterator[sa.Connection]:
     """Open a transaction that cannot write and is rolled back; what goes wrong in it is a `SourceUnavailableError`."""
     url = _url(table)
-    engine = _engine(table, url)
+    engine = _engine(url)
     try:
         with engine.connect() as connection:  # closing it rolls back
             if connection.dialect.name == "postgresql":
                 _one_statement(connection, table)
             _read_only(connection, seconds)
             yield connection
-    except SourceUnavailableError as problem:
-        raise SourceUnavailableError(f"{table.title}: {problem}") from None
     except sa.exc.SQLAlchemyError as problem:
-        raise SourceUnavailableError(f"{_place(table, url)}: {_reason(problem, url)}") from None
+        raise SourceUnavailableError(f"{_place(url)}: {_reason(problem, url)}") from None
     finally:
         engine.dispose()
 
@@ -53,7 +52,7 @@ def _one_statement(connection: sa.Connection, table: Table) -> None:
         if table.query is not None and driver != "pg8000":  # which knows the extended protocol only
             raise SourceUnavailableError(
                 f"the driver {driver!r:.40} cannot hold a query to one statement. Write 'postgresql+psycopg://' in the "
-                "url, or declare a table or a view instead of the query."
+                "url, or declare a table or a view instead of the query"
             )
         return
 
@@ -64,46 +63,42 @@ def _one_statement(connection: sa.Connection, table: Table) -> None:
         text = statement.replace("%%", "%").encode(driven.info.encoding)
         parsed = driven.pgconn.prepare(b"", text)
         if parsed.error_message:
-            said = parsed.error_message.decode(driven.info.encoding, "replace").strip().splitlines()[0]
-            raise SourceUnavailableError(
-                f"the database does not give the rows: {said:.300}. Mend it; nothing was read."
-            )
+            message = parsed.error_message.decode(driven.info.encoding, "replace").strip().splitlines()[0]
+            raise SourceUnavailableError(_NO_ROWS.format(f"{message:.300}"))
 
     sa.event.listen(connection, "before_cursor_execute", parse)
 
 
 def _url(table: Table) -> sa.URL:
-    text = table.url.get_secret_value().strip()
+    text = table.database.strip()
     if variable := _VARIABLE.match(text):
-        found = os.environ.get(variable.group(1), "").strip()
-        if not found:
+        text = os.environ.get(variable.group(1), "").strip()
+        if not text:
             raise SourceUnavailableError(
-                f"{table.title}: the environment variable {variable.group(1)!r} is not set; expected it to hold the "
-                "URL of the database. Set it where Dagster's code location runs."
+                f"the environment variable {variable.group(1)!r} is not set; expected it to hold the URL of the "
+                "database. Set it where Dagster's code location runs"
             )
-        text = found
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         raise SourceUnavailableError(
-            f"{table.title}: url is not a URL of SQLAlchemy; expected one such as "
-            "'postgresql://user:password@host:5432/database' or 'sqlite:///folder/file.db', with special characters of "
-            "the password percent-encoded."
+            "url is not a URL of SQLAlchemy; expected one such as 'postgresql://user:password@host:5432/database' or "
+            "'sqlite:///folder/file.db', with special characters of the password percent-encoded"
         ) from None
     if "@" in f"{url.host}{url.database if url.host else ''}":
         raise SourceUnavailableError(
-            f"{table.title}: url holds '@' where host and database stand; expected it once, before the host. Write "
-            "'%40' for an '@' of the password."
+            "url holds '@' where host and database stand; expected it once, before the host. Write '%40' for an '@' of "
+            "the password"
         )
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     file = url.database or ""
     if url.get_backend_name() == "sqlite" and file and not file.startswith(("file:", ":")) and not os.path.isfile(file):
-        raise SourceUnavailableError(f"{table.title}: there is no file {file!r:.200}. Correct the url.")  # else made
+        raise SourceUnavailableError(f"there is no file {file!r:.200}. Correct the url")  # else made
     return url
 
 
-def _engine(table: Table, url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL) -> sa.Engine:
     libpq = url.drivername in ("postgresql+psycopg", "postgresql+psycopg2")
     options: dict[str, Any] = {name: value for name, value in _LIBPQ.items() if libpq and name not in url.query}
     try:
@@ -111,17 +106,14 @@ def _engine(table: Table, url: sa.URL) -> sa.Engine:
     except ImportError as problem:
         install = "mlops-assets[postgres]" if url.drivername == "postgresql+psycopg" else "the driver"
         raise SourceUnavailableError(
-            f"{table.title}: {url.drivername} needs the package {problem.name!r}, which is not installed. "
-            f"Install {install}."
+            f"{url.drivername} needs the package {problem.name!r}, which is not installed. Install {install}"
         ) from None
     except sa.exc.NoSuchModuleError:
         raise SourceUnavailableError(
-            f"{table.title}: SQLAlchemy does not know {url.drivername!r:.80}. Correct the url, or install its dialect."
+            f"SQLAlchemy does not know {url.drivername!r:.80}. Correct the url, or install its dialect"
         ) from None
     except (sa.exc.ArgumentError, TypeError, ValueError):
-        raise SourceUnavailableError(
-            f"{table.title}: SQLAlchemy refuses the options of the url. Correct them."
-        ) from None
+        raise SourceUnavailableError("SQLAlchemy refuses the options of the url. Correct them") from None
 
 
 def _read_only(connection: sa.Connection, seconds: float | None) -> None:
@@ -147,28 +139,26 @@ def _end_statements(connection: sa.Connection, ends: float) -> None:
     sa.event.listen(connection, "before_cursor_execute", left)
 
 
-def _place(table: Table, url: sa.URL) -> str:
-    where = f"{url.host}:{url.port}" if url.host and url.port else url.host
-    at = "/".join(part for part in (where, url.database) if part)
-    return f"{table.title} ({url.get_backend_name()} at {at:.200})" if at else table.title
+def _place(url: sa.URL) -> str:
+    host = f"{url.host}:{url.port}" if url.host and url.port else url.host
+    place = "/".join(part for part in (host, url.database) if part)
+    return f"{url.get_backend_name()} at {place:.200}" if place else url.get_backend_name()
 
 
 def _reason(problem: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
     """Return what the database said, in one line, without SQL, bound values and whatever is secret in the URL."""
     if not isinstance(problem, sa.exc.DBAPIError):
-        return f"SQLAlchemy raised {type(problem).__name__}. Correct the declaration."
-    said = next((line.strip() for line in str(problem.orig).splitlines() if line.strip()), "")
+        return f"SQLAlchemy raised {type(problem).__name__}. Correct the declaration"
+    message = next((line.strip() for line in str(problem.orig).splitlines() if line.strip()), "")
     for secret in _secrets(url):
-        said = said.replace(secret, "***")
-    said = re.sub(r"://\S*@", "://***@", said)
-    if "statement timeout" in said or said == "interrupted":
+        message = message.replace(secret, "***")
+    message = re.sub(r"://\S*@", "://***@", message)
+    if "statement timeout" in message or message == "interrupted":
         return (
             f"a look took longer than {LOOK_SECONDS:.0f} s. Add an index on the column of time or of the watermark, or "
-            "declare a smaller query."
+            "declare a smaller query"
         )
-    return (
-        f"the database does not give the rows: {said or type(problem.orig).__name__:.300}. Mend it; nothing was read."
-    )
+    return _NO_ROWS.format(f"{message or type(problem.orig).__name__:.300}")
 
 
 def _secrets(url: sa.URL) -> list[str]:

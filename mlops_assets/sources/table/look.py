@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time as clock
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import chain, islice
 
-from mlops_assets.errors import DeclarationError, SourceUnavailableError
-from mlops_assets.lazy import pd, sa
+from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.lazy import pd
 from mlops_assets.sources.look import Look, Waiting
+from mlops_assets.sources.table.axis import Axis, extremes
 from mlops_assets.sources.table.connection import LOOK_SECONDS, reading
 from mlops_assets.sources.table.keys import Span, Value, key_span, span_key
-from mlops_assets.sources.table.marks import FIRST, NEWEST, extremes, marks, outside, within, without
+from mlops_assets.sources.table.marks import NEWEST, marks, rows_in_no_batch
 from mlops_assets.sources.table.periods import look_at_periods
 from mlops_assets.sources.table.source import Table
-from mlops_assets.sources.table.sql import Axis, Relation, relation
+from mlops_assets.sources.table.sql import relation
 
 MOST_NEW = 50
 """Batches into which new rows are divided at one look; the rows above them wait for the next one."""
@@ -22,65 +23,43 @@ MOST_NEW = 50
 _TOLERANCE = timedelta(days=1)
 
 
-def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
+def look(table: Table, seen: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches are ready; `seen` has the marks on record. SourceUnavailableError without an answer."""
-    now = pd.Timestamp(clock.time(), unit="s") if now is None else now
-    seen = seen or {}
-    require_time(table)
     with reading(table, LOOK_SECONDS) as connection:
-        rows = relation(connection, table)
+        by, low, high = extremes(relation(connection, table), table)
+        waiting = rows_in_no_batch(by, low, high)
+        if low is None or high is None:
+            return Look({}, tuple(waiting))
         if table.period is not None:
-            return look_at_periods(table, connection, rows, seen, now)
-        return _look_above(table, str(table.high_watermark), connection, rows, seen, now)
-
-
-def require_time(table: Table) -> None:
-    """Raise DeclarationError where rows are to be divided by period and no column says when they happened."""
-    if table.period is not None and table.time is None:
-        raise DeclarationError(
-            f"{table.title}: period={table.period!r} needs time, the column to divide the rows by: declare it here or "
-            "as the model's time."
-        )
+            ready, others = look_at_periods(table, by, (low, high), seen or {}, now)
+        else:
+            ready, others = _look_above(by, high, seen or {}, now, table.limits.max_rows)
+        return Look(ready, (*waiting, *others))
 
 
 def _look_above(
-    table: Table,
-    name: str,
-    connection: sa.Connection,
-    rows: Relation,
-    seen: Mapping[str, str],
-    now: pd.Timestamp,
-) -> Look:
-    by, low, high = extremes(connection, rows, name)
-    waiting = without(connection, rows, by)
-    if by.beyond or (isinstance(low, datetime) and not by.text and low < FIRST):
-        waiting.append(outside(connection, rows, by))
-    if high is None:
-        return Look({}, tuple(waiting))
-    known = {span: mark for span, mark in ((key_span(key), mark) for key, mark in seen.items()) if span is not None}
+    by: Axis, high: Value, seen: Mapping[str, str], now: pd.Timestamp, most: int
+) -> tuple[dict[str, str], Iterable[Waiting]]:
+    known = {span: mark for key, mark in seen.items() if (span := key_span(key)) is not None}
     if any(type(span[1]) is not type(high) for span in known):
         raise SourceUnavailableError(
-            f"column {name!r:.80} holds {'times' if isinstance(high, datetime) else 'numbers'}, and the "
-            "batches so far were divided by the other. Declare the column that they were divided by, or give the "
-            "model another name."
+            f"column {by.column!r:.80} holds {'times' if isinstance(high, datetime) else 'numbers'}, and the batches "
+            "so far were divided by the other. Declare the column that they were divided by, or give the model another "
+            "name"
         )
+    waiting = []
+    newest: Value | None = high
     top = (now + _TOLERANCE).floor("us").to_pydatetime()
     if isinstance(high, datetime) and high > top:
-        count = connection.scalar(
-            sa.select(sa.func.count()).select_from(rows.rows).where(by.expression > by.bound(top))
-        )
-        waiting.append(
-            Waiting(
-                f"rows with {name} in the future", f"{count:,} rows wait for their time; correct them if it is wrong"
-            )
-        )
-        high = _highest(connection, rows, by, (None, top))
-    new = [] if high is None else list(_new_spans(connection, rows, by, list(known), high, table.limits.max_rows))
+        count = by.rows.count(by.expression > by.bound(top))
+        reason = f"{count:,} rows wait for their time; correct them if it is wrong"
+        waiting.append(Waiting(f"rows with {by.column} in the future", reason))
+        newest = by.highest(by.within((None, top)))
+    new = [] if newest is None else _new_spans(by, list(known), newest, most)
     ordered = sorted({*known, *new}, key=_order)
-    old = {span for span in ordered[:-NEWEST] if known.get(span)}
-    asked = [span for span in ordered if span not in old]
-    there = {**{span: known[span] for span in old}, **marks(connection, rows, by, asked, None, period=False)}
-    return Look({span_key(span): there[span] for span in ordered if span in there}, tuple(waiting))
+    old = {span: known[span] for span in ordered[:-NEWEST] if known.get(span)}
+    marked = {**old, **marks(by, [span for span in ordered if span not in old])}
+    return {span_key(span): marked[span] for span in ordered if span in marked}, waiting
 
 
 def _order(span: Span) -> tuple[Value, bool, Value]:
@@ -88,19 +67,11 @@ def _order(span: Span) -> tuple[Value, bool, Value]:
     return high, low is not None, high if low is None else low
 
 
-def _new_spans(
-    connection: sa.Connection, rows: Relation, by: Axis, known: list[Span], high: Value, most: int
-) -> Iterator[Span]:
+def _new_spans(by: Axis, known: list[Span], high: Value, most: int) -> Iterator[Span]:
     """Yield spans of at most `most` rows each that have all rows which no known span has."""
     if isinstance(high, int):
         high = max(high, 0)  # a key says no number below 0; rows there are in the first batch
-    made = 0
-    for gap in _gaps(known, high):
-        for span in _divided(connection, rows, by, gap, most):
-            if made == MOST_NEW:
-                return
-            made += 1
-            yield span
+    return islice(chain.from_iterable(_divided(by, gap, most) for gap in _gaps(known, high)), MOST_NEW)
 
 
 def _gaps(known: list[Span], high: Value) -> Iterator[Span]:
@@ -114,31 +85,18 @@ def _gaps(known: list[Span], high: Value) -> Iterator[Span]:
         yield top, high
 
 
-def _divided(connection: sa.Connection, rows: Relation, by: Axis, gap: Span, most: int) -> Iterator[Span]:
+def _divided(by: Axis, gap: Span, most: int) -> Iterator[Span]:
     low, end = gap
-    while _highest(connection, rows, by, (low, end)) is not None:
-        beyond = connection.scalar(
-            sa.select(by.expression)
-            .select_from(rows.rows)
-            .where(within(by, (low, end), period=False))
-            .order_by(by.expression)
-            .offset(most)
-            .limit(1)
-        )
+    while by.highest(inside := by.within((low, end))) is not None:
+        values = by.rows.select(by.expression).where(inside).order_by(by.expression)
+        beyond = by.rows.connection.scalar(values.offset(most).limit(1))
         if beyond is None:
             yield low, end
             return
         first_left_out = by.value(beyond)
-        below = sa.and_(within(by, (low, end), period=False), by.expression < by.bound(first_left_out))
-        cut = connection.scalar(sa.select(sa.func.max(by.expression)).select_from(rows.rows).where(below))
+        cut = by.highest(inside, by.expression < by.bound(first_left_out))
         # Where more rows than a batch may have share one value, they are a batch that is refused with the reason.
-        high = first_left_out if cut is None else by.value(cut)
+        high = first_left_out if cut is None else cut
         high = max(high, 0) if isinstance(high, int) else high
         yield low, high
         low = high
-
-
-def _highest(connection: sa.Connection, rows: Relation, by: Axis, span: Span) -> Value | None:
-    inside = within(by, span, period=False)
-    highest = connection.scalar(sa.select(sa.func.max(by.expression)).select_from(rows.rows).where(inside))
-    return None if highest is None else by.value(highest)

@@ -7,12 +7,13 @@ from datetime import datetime
 from itertools import pairwise
 
 from mlops_assets.errors import SourceUnavailableError
-from mlops_assets.lazy import pd, sa
-from mlops_assets.sources.look import Look, Period
+from mlops_assets.lazy import pd
+from mlops_assets.sources.look import Period, Waiting
 from mlops_assets.sources.periods import period_end, period_key, period_start, ready_periods
-from mlops_assets.sources.table.marks import END, FIRST, NEWEST, extremes, marks, outside, without
+from mlops_assets.sources.table.axis import END, FIRST, Axis
+from mlops_assets.sources.table.keys import Value
+from mlops_assets.sources.table.marks import NEWEST, marks
 from mlops_assets.sources.table.source import Table
-from mlops_assets.sources.table.sql import Relation
 
 _LAST = datetime(2199, 12, 31)
 _PARTS = 100
@@ -20,62 +21,53 @@ _Moments = tuple[datetime, datetime]
 
 
 def look_at_periods(
-    table: Table, connection: sa.Connection, rows: Relation, seen: Mapping[str, str], now: pd.Timestamp
-) -> Look:
-    """Return all periods that are over, each with its mark; those that wait, and rows without a time that can be."""
-    name, period = str(table.time), table.period
+    table: Table, by: Axis, values: tuple[Value, Value], seen: Mapping[str, str], now: pd.Timestamp
+) -> tuple[dict[str, str], Iterable[Waiting]]:
+    """Return all periods that are over, each with its mark, and those that wait; `values`: the least and greatest."""
+    period = table.period
     assert period is not None  # else a batch is what is above a watermark
-    by, low, high = extremes(connection, rows, name)
-    waiting = without(connection, rows, by)
-    if low is None or high is None:
-        return Look({}, tuple(waiting))
+    low, high = values
     if not isinstance(low, datetime) or not isinstance(high, datetime):
         raise SourceUnavailableError(
-            f"column {name!r:.80} holds numbers; expected times, to divide the rows by period. Declare "
-            "another column, or a query that makes times of it."
+            f"column {by.column!r:.80} holds numbers; expected times, to divide the rows by period. Declare another "
+            "column, or a query that makes times of it"
         )
-    if by.beyond or low < FIRST or high >= END:
-        waiting.append(outside(connection, rows, by))
-    first, end = max(low, FIRST), min(high, _LAST)
-    known = {key: mark for key, mark in seen.items() if mark and is_period(key, period)}
-    ordered = sorted(known, key=lambda key: period_start(key, period))
-    asked, kept = ordered[-NEWEST:], ordered[:-NEWEST]
-    todo = [_span(key, period) for key in asked] + list(_between(ordered, first, end, period) if first <= end else ())
-    there = {key: known[key] for key in kept}
-    while todo:
-        spans, todo = todo, []
-        found = marks(connection, rows, by, spans, table.high_watermark, period=True)
-        for span in (span for span in spans if span in found):
-            key = _key(span, period)
-            if _span(key, period) == span:
-                there[key] = found[span]
+    first, last = max(low, FIRST), min(high, _LAST)
+    known = {key: span for key, mark in seen.items() if mark and (span := period_span(key, period)) is not None}
+    ordered = sorted(known, key=lambda key: known[key])
+    marked = {key: seen[key] for key in ordered[:-NEWEST]}
+    spans = [known[key] for key in ordered[-NEWEST:]]
+    if first <= last:
+        spans += _between(sorted(known.values()), first, last, period)
+    while spans:
+        parts: list[_Moments] = []
+        mark_of = marks(by, spans, table.high_watermark)
+        for span in (span for span in spans if span in mark_of):
+            key = period_key(pd.Timestamp(span[0]), period)
+            if period_span(key, period) == span:
+                marked[key] = mark_of[span]
             else:
-                todo += _parts(span, period)
-    ready, running = ready_periods(there, period, now)
-    return Look(ready, (*waiting, *running))
+                parts += _parts(span, period)
+        spans = parts
+    return ready_periods(marked, period, now)
 
 
-def is_period(key: str, period: Period) -> bool:
-    """Return whether a batch key is that of a period of this kind, written as we write it."""
+def period_span(key: str, period: Period) -> _Moments | None:
+    """Return the times of a period; None unless the batch key is that of a period of this kind, as we write it."""
     try:
-        return FIRST <= period_start(key, period) < END and _key(_span(key, period), period) == key
+        start, end = period_start(key, period), period_end(key, period)
+        if start < END and end > FIRST and period_key(start, period) == key:
+            return start.to_pydatetime(), end.to_pydatetime()
     except (ValueError, OverflowError, AttributeError):  # the last: pandas reads some texts as no time
-        return False
+        pass
+    return None
 
 
-def _span(key: str, period: Period) -> _Moments:
-    return period_start(key, period).to_pydatetime(), period_end(key, period).to_pydatetime()
-
-
-def _key(span: _Moments, period: Period) -> str:
-    return period_key(pd.Timestamp(span[0]), period)
-
-
-def _between(known: Iterable[str], first: datetime, last: datetime, period: Period) -> Iterator[_Moments]:
+def _between(known: Iterable[_Moments], first: datetime, last: datetime, period: Period) -> Iterator[_Moments]:
     """Yield the times of whole periods between the first and the last row that no known period has."""
-    start, _ = _span(period_key(pd.Timestamp(first), period), period)
-    _, end = _span(period_key(pd.Timestamp(last), period), period)
-    for low, high in [*(_span(key, period) for key in known), (end, end)]:
+    start = period_start(period_key(pd.Timestamp(first), period), period).to_pydatetime()
+    end = period_end(pd.Timestamp(last), period).to_pydatetime()
+    for low, high in [*known, (end, end)]:
         if start < min(low, end):
             yield start, min(low, end)
         start = max(start, high)
@@ -86,4 +78,4 @@ def _parts(span: _Moments, period: Period) -> list[_Moments]:
     low, high = pd.Timestamp(span[0]), pd.Timestamp(span[1])
     moments = [low + (high - low) * step / _PARTS for step in range(_PARTS)]
     cuts = sorted({period_start(period_key(moment, period), period) for moment in moments} | {high})
-    return [(one.to_pydatetime(), next_.to_pydatetime()) for one, next_ in pairwise(cuts)]
+    return list(pairwise(cut.to_pydatetime() for cut in cuts))

@@ -11,14 +11,12 @@ from uuid import UUID
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import np, pd, sa
-from mlops_assets.sources.periods import period_end, period_start
+from mlops_assets.sources.table.axis import axis
 from mlops_assets.sources.table.connection import reading
-from mlops_assets.sources.table.keys import Span, key_span
-from mlops_assets.sources.table.look import require_time
-from mlops_assets.sources.table.marks import within
-from mlops_assets.sources.table.periods import is_period
+from mlops_assets.sources.table.keys import key_span
+from mlops_assets.sources.table.periods import period_span
 from mlops_assets.sources.table.source import Table
-from mlops_assets.sources.table.sql import Relation, axis, relation
+from mlops_assets.sources.table.sql import Relation, relation
 from mlops_assets.sources.times import parse_times
 
 _PART = 20_000
@@ -30,90 +28,54 @@ def read(table: Table, key: str) -> pd.DataFrame:
     SourceError where there is no such batch, or it has no rows or too many; SourceUnavailableError where the database
     does not answer.
     """
-    require_time(table)
-    span = _span(table, key)
+    span = key_span(key) if table.period is None else period_span(key, table.period)
+    if span is None:
+        kind = f"a {table.period}" if table.period else f"'<from>--<to>' of {table.high_watermark!r:.80}"
+        raise SourceError(f"is not {kind}; expected a key that a look returned")
     with reading(table) as connection:
         rows = relation(connection, table)
-        by = axis(connection, _divided_by(table), times_as_text=isinstance(span[1], datetime))
-        inside = within(by, span, period=table.period is not None)
-        count = connection.scalar(sa.select(sa.func.count()).select_from(rows.rows).where(inside)) or 0
-        _refuse(table, key, count, len(rows.columns))
-        frame = _fetch(
-            table, key, connection, sa.select(*map(sa.column, rows.columns)).select_from(rows.rows).where(inside)
-        )
-    try:
-        return _in_order(_timed(frame, table, rows), table)
-    except SourceError as problem:
-        raise SourceError(f"{table.title}: batch {key!r:.120}: {problem}.") from None
+        by = axis(rows, table, times_as_text=isinstance(span[1], datetime))
+        inside = by.within(span)
+        _check(table, by.rows.count(inside), len(rows.columns))
+        frame = _fetch(table, rows, inside)
+    return _in_order(_timed(frame, table, rows), table)
 
 
-def _span(table: Table, key: str) -> Span:
-    if table.period is not None:
-        if is_period(key, table.period):
-            return period_start(key, table.period).to_pydatetime(), period_end(key, table.period).to_pydatetime()
-        raise SourceError(
-            f"{table.title}: batch {key!r:.120}: is not a {table.period}; expected a key that a look returned."
-        )
-    span = key_span(key)
-    if span is None:
-        raise SourceError(
-            f"{table.title}: batch {key!r:.120}: is not '<from>--<to>' of {table.high_watermark!r:.80}; expected a key "
-            "that a look returned."
-        )
-    return span
-
-
-def _divided_by(table: Table) -> str:
-    return str(table.time if table.period is not None else table.high_watermark)
-
-
-def _refuse(table: Table, key: str, rows: int, columns: int) -> None:
+def _check(table: Table, rows: int, columns: int) -> None:
     if not rows:
-        raise SourceError(
-            f"{table.title}: batch {key!r:.120}: has no rows any more. Put them back, or give up the batch."
-        )
-    for what, found, expected in table.limits.exceeded(rows, columns):
-        smaller = (
-            "Declare a shorter period"
-            if table.period
-            else "Rows of one value are never divided, nor is a batch that got late rows: declare another column"
-        )
-        advice = smaller if what == "rows" else "Select fewer in a query"
-        raise SourceError(
-            f"{table.title}: batch {key!r:.120}: {found}; {expected}. {advice}, or raise limits.max_{what}."
-        )
+        raise SourceError("has no rows any more. Put them back, or give up the batch")
+    whole = "Rows of one value are never divided, nor is a batch that got late rows: declare another column"
+    table.limits.check(rows, 0, "Declare a shorter period" if table.period else whole)
+    table.limits.check(0, columns, "Select fewer in a query")
 
 
-def _fetch(table: Table, key: str, connection: sa.Connection, asked: sa.Select[*tuple[Any, ...]]) -> pd.DataFrame:
-    found, size, count = [], 0.0, 0
-    names = [column.name for column in asked.selected_columns]
-    for part in _parts(table, key, connection, asked):
-        frame = pd.DataFrame.from_records([tuple(row) for row in part], columns=names, coerce_float=True)
+def _fetch(table: Table, rows: Relation, inside: sa.ColumnElement[bool]) -> pd.DataFrame:
+    frames, size, count = [], 0.0, 0
+    for part in _parts(rows, inside):
+        frame = pd.DataFrame.from_records([tuple(row) for row in part], columns=rows.columns, coerce_float=True)
         size, count = size + float(frame.memory_usage(deep=True).sum()) / 1e6, count + len(frame)
         if size > table.limits.max_mb or count > table.limits.max_rows:
-            most = f"{table.limits.max_rows:,} rows and {table.limits.max_mb:,.0f} MB"
             raise SourceError(
-                f"{table.title}: batch {key!r:.120}: takes more than {most}. Make the batches smaller, select fewer "
-                "columns in a query, or raise limits.max_mb or limits.max_rows."
+                f"takes more than {table.limits.max_rows:,} rows and {table.limits.max_mb:,.0f} MB. Make the batches "
+                "smaller, select fewer columns in a query, or raise limits.max_mb or limits.max_rows"
             )
-        found.append(frame)
-    _refuse(table, key, count, len(names))  # deleted since they were counted, where reads are of no one moment
-    whole = pd.concat(found, ignore_index=True)
+        frames.append(frame)
+    _check(table, count, len(rows.columns))  # deleted since they were counted, where reads are of no one moment
+    whole = pd.concat(frames, ignore_index=True)
     return whole.assign(**{str(name): _plain(whole[name]) for name in whole if whole[name].dtype == object})
 
 
-def _parts(
-    table: Table, key: str, connection: sa.Connection, asked: sa.Select[*tuple[Any, ...]]
-) -> Iterator[Sequence[sa.Row[Any]]]:
+def _parts(rows: Relation, inside: sa.ColumnElement[bool]) -> Iterator[Sequence[sa.Row[Any]]]:
     """Yield the rows, some at a time; SourceError where one holds what Python has no value for, such as 'infinity'."""
+    asked = rows.select(*map(sa.column, rows.columns)).where(inside)
     try:  # the first rows are fetched when it is executed
-        result = connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
+        result = rows.connection.execution_options(stream_results=True, yield_per=_PART).execute(asked)
         yield from result.partitions(_PART)
     except sa.exc.DataError as problem:
-        said = str(problem.orig).splitlines()[0]
+        reason = str(problem.orig).splitlines()[0]
         raise SourceError(
-            f"{table.title}: batch {key!r:.120}: holds a value that cannot be read: {said:.200}. Correct it there, or "
-            "declare a query that selects something else in its place."
+            f"holds a value that cannot be read: {reason:.200}. Correct it there, or declare a query that selects "
+            "something else in its place"
         ) from None
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mlops_assets.sources.built_in import READ_BY, BuiltIn
+from mlops_assets.sources.raised import named
 from mlops_assets.sources.table.query import single_select
 from mlops_assets.strict_model import WrongField
 
@@ -83,5 +84,6 @@ class Table(BuiltIn):
 
     def excess_rights(self) -> list[str]:
         """Return what the role may do beyond SELECT; `SourceUnavailableError` where the database does not answer."""
-        rights: list[str] = import_module(f"{READ_BY[self.kind]}.rights").more_than_select(self)
-        return rights
+        with named(self.title):
+            rights: list[str] = import_module(f"{READ_BY[self.kind]}.rights").more_than_select(self)
+            return rights

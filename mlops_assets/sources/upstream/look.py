@@ -27,7 +27,7 @@ _DIVIDED: dict[tuple[str, ...], _Divided] = {}
 """The periods of the newest materialisation of each asset that a sensor of this process loaded, and their marks."""
 
 
-def look(source: UpstreamAsset, seen: Mapping[str, str] | None, now: pd.Timestamp | None) -> Look:
+def look(source: UpstreamAsset, seen: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches an asset gives; their marks change with each materialisation.
 
     `seen` has the marks of the batches known so far. SourceUnavailableError where there is no such asset; nothing is
@@ -36,15 +36,15 @@ def look(source: UpstreamAsset, seen: Mapping[str, str] | None, now: pd.Timestam
     assets, seen = source.assets, seen or {}
     newest = assets.newest(source.key)
     defined = assets.is_defined(source.key)
-    if newest is None and not defined:
-        raise SourceUnavailableError(_unknown(source, assets))
     if newest is None:
+        if not defined:
+            raise SourceUnavailableError(_unknown(source.key, assets))
         return Look({}, (Waiting(source.key, "was never materialised"),))
     partitions = assets.partitions(source.key) if defined else None
     marks = assets.materialised(source.key)
     if partitions is not None or (marks and not defined):
         if source.period is not None:
-            raise DeclarationError(f"{source.title}: is partitioned, and each partition is a batch. Leave out period.")
+            raise DeclarationError("is partitioned, and each partition is a batch. Leave out period")
         ordered = (
             sorted(marks, key=natural_order) if partitions is None else [key for key in partitions if key in marks]
         )
@@ -68,13 +68,13 @@ def is_materialization(key: str) -> bool:
     return bool(_MATERIALIZATION.match(key))
 
 
-def _unknown(source: UpstreamAsset, assets: Assets) -> str:
+def _unknown(key: str, assets: Assets) -> str:
     others = sorted(assets.keys())
-    close = difflib.get_close_matches(source.key, others, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(key, others, n=1, cutoff=0.5)
     meant = f"; did you mean {close[0]!r}?" if close else ""
     return (
-        f"{source.title}: there is no such asset in this code location, and none was ever materialised in another"
-        f"{meant} (assets: {listed(others, 10)}). Correct the key, or declare the asset."
+        f"there is no such asset in this code location, and none was ever materialised in another{meant} (assets: "
+        f"{listed(others, 10)}). Correct the key, or declare the asset"
     )
 
 
@@ -90,10 +90,10 @@ def _look_at_partitions(marks: Mapping[str, str]) -> Look:
     return Look(ready, tuple(clashes))
 
 
-def _look_at_periods(source: UpstreamAsset, newest: Materialization, period: Period, now: pd.Timestamp | None) -> Look:
+def _look_at_periods(source: UpstreamAsset, newest: Materialization, period: Period, now: pd.Timestamp) -> Look:
     place = (source.key, period, str(source.time))
     known, marks = _DIVIDED.get(place, (None, {}))
     if known != newest:
-        marks = {key: data_version(rows) for key, rows in divided(source, load(source, None, None), period)}
+        marks = {key: data_version(rows) for key, rows in divided(source, load(source, None), period)}
         _DIVIDED[place] = newest, marks
     return Look(*ready_periods(marks, period, now))

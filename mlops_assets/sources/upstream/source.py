@@ -49,5 +49,5 @@ class UpstreamAsset(BuiltIn):
     def assets(self) -> Assets:
         """The assets of the project; SourceUnavailableError outside of a sensor or run of Dagster."""
         if self._assets is None:
-            raise SourceUnavailableError(f"{self.title}: only a sensor or a run of Dagster can read it.")
+            raise SourceUnavailableError("only a sensor or a run of Dagster can read it")
         return self._assets

@@ -20,7 +20,7 @@ def folder(tmp_path):
         file = tmp_path / f"{number}.csv"
         ROWS.assign(day=ROWS["day"] + pd.Timedelta(days=3 * number)).to_csv(file, index=False)
         file.with_name(f"{number}.csv.done").touch()
-    files._periods_in.cache_clear()
+    files.periods_of.cache_clear()
     return Folder(f"{tmp_path}/*", period="day", time="day")
 
 
@@ -43,10 +43,10 @@ def test_a_look_that_lasts_leaves_files_to_the_next_which_knows_the_others(folde
     monkeypatch.setattr(look, "LOOK_SECONDS", 1.5)
     with pytest.raises(SourceUnavailableError, match=r"1 of 3 files were divided by day in .* The next look goes on"):
         folder.look({})
-    assert files._periods_in.cache_info().currsize == 1
+    assert files.periods_of.cache_info().currsize == 1
     monkeypatch.setattr(look, "LOOK_SECONDS", 100)
     assert len(folder.look({}).ready) == 9
-    assert files._periods_in.cache_info().hits == 1
+    assert files.periods_of.cache_info().hits == 1
 
 
 @pytest.mark.parametrize("name", ["slow.csv", "slow.csv.gz", "slow.parquet"])
@@ -62,15 +62,13 @@ def test_a_file_that_takes_too_long_waits_and_holds_up_no_other(name, reads, fol
     (tmp_path / f"{name}.done").touch()
     Clock(monkeypatch, opening, "time")
     monkeypatch.setattr(look, "FILE_SECONDS", 20)
-    kept = opening.open_file
 
-    def hurried(path, root, limits, seconds=None):
-        return kept(path, root, limits, seconds if seconds is None or "slow" not in path else reads + 0.5)
+    def hurried(folder, file, seconds):
+        return opening.open_file(folder, file, reads + 0.5 if "slow" in file.path and seconds == 20 else seconds)
 
-    monkeypatch.setattr(opening, "open_file", hurried)
+    monkeypatch.setattr(files, "open_file", hurried)
     found = folder.look({})
     assert len(found.ready) == 9 and not any(key.startswith("2024-03-31") for key in found.ready)
     (waiting,) = found.waiting
     assert waiting.name == name and "to be divided. Split the file" in waiting.reason
-    monkeypatch.setattr(opening, "open_file", kept)
     assert len(folder.read("2024-01-01")) == 24  # a run reads without a deadline

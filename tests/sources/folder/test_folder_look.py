@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_divided_is_a_batch_of_its_own(tmp_path, content, 
 
 
 def test_a_batch_that_is_gone_says_so(tmp_path):
-    with pytest.raises(SourceError, match="batch 'a': no such file; it was there before"):
+    with pytest.raises(SourceError, match="batch 'a': there is no such file; it was there before"):
         Folder(str(tmp_path / "*.csv")).read("a")
 
 

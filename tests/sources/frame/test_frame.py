@@ -68,11 +68,21 @@ def test_one_bad_batch_holds_up_no_other():
     look = source.look()
     bad, good = look.ready
     assert (good, look.waiting[0].name) == ("good", "good")
-    with pytest.raises(SourceError, match=r"batch key '../x' is unsafe"):
+    with pytest.raises(SourceError, match=r"key '../x' is unsafe"):
         source.read(bad)
     assert len(source.read("good")) == 4
     with pytest.raises(SourceError, match="batch 'gone': the callable no longer gives it"):
         source.read("gone")
+
+
+def test_source_and_batch_begin_the_message_and_a_full_stop_ends_it():
+    source = Frame(lambda: iter([("one", WEEKS.assign(week="soon"))]), time="week")
+    with pytest.raises(SourceError) as raised:
+        source.read("one")
+    assert str(raised.value).startswith(f"{source.title}: batch 'one': column 'week' holds 'soon' in data row 1")
+    assert str(raised.value).endswith("Correct the values.")
+    with pytest.raises(DeclarationError, match=r"': period='day' needs time, the column .* the model's time\.$"):
+        Frame(weeks, period="day").look()
 
 
 @pytest.mark.parametrize("name", ["no.such:thing", "os.path", "nothing"])

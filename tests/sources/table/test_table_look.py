@@ -254,6 +254,15 @@ def test_rows_decades_apart_are_found_and_those_of_impossible_years_wait(orders)
     assert [(each.name, each.reason[:6]) for each in look.waiting] == [("rows outside 1700 to 2199", "2 rows")]
 
 
+def test_the_week_in_which_the_years_begin_is_read_by_the_key_that_a_look_gives(orders):
+    orders.add("orders", on("1700-01-01", "2024-03-01"))
+    source = Table("orders", url=orders.url, period="week", time="day")
+    ready = source.look(now=NOW).ready
+    assert list(ready) == ["1699-W53", "2024-W09"]
+    assert source.read("1699-W53")["id"].tolist() == [0]
+    assert source.look(ready, NOW).ready == ready
+
+
 def test_of_many_periods_the_newest_are_counted_and_new_ones_found_wherever_they_are(orders, monkeypatch):
     monkeypatch.setattr(table_periods, "NEWEST", 2)
     orders.add("orders", on("2024-01-01", "2024-01-05", "2024-03-01", "2024-03-02"))
