@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
 from mlops_assets.decisions.retraining.decide import decide_retraining
@@ -72,7 +73,7 @@ class Training:
     promoted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PolicyResult:
     """A replay under one rule. `losses` (n,) and `champions` (n,) are of the scored batches, each on its day.
 
@@ -100,7 +101,7 @@ class PolicyResult:
     @property
     def promotions(self) -> int:
         """The number of retrainings whose model became champion."""
-        return sum(each.promoted for each in self.trainings)
+        return sum(training.promoted for training in self.trainings)
 
 
 @dataclass(frozen=True)
@@ -140,23 +141,24 @@ def backtest(history: History, contenders: Sequence[Contender], start: int) -> B
     than 6 batches can be scored.
     """
     arrivals = history.arrivals
-    positions = [each for each in range(start + 1, len(arrivals)) if arrivals[each].came > arrivals[start].labelled]
+    positions = [batch for batch in range(start + 1, len(arrivals)) if arrivals[batch].came > arrivals[start].labelled]
     _enough(len(positions), len(arrivals), start)
-    fresh = {each: _ready(arrivals, arrivals[each].came - timedelta.resolution) - 1 for each in positions}
-    known = {each: _sound([history.loss(model, each) for model in range(start, fresh[each] + 1)]) for each in positions}
-    positions = [each for each in positions if known[each]]
-    _enough(len(positions), len(arrivals), start)
-    best = [min(range(len(known[each])), key=known[each].__getitem__) + start for each in positions]
-    oracle = _oracle(history, start, positions, known, best)
+    losses = {}
+    for batch in positions:
+        models = range(start, _ready(arrivals, arrivals[batch].came - timedelta.resolution))
+        losses[batch] = _finite([history.loss(model, batch) for model in models])
+    losses = {batch: of_models for batch, of_models in losses.items() if of_models}
+    _enough(len(losses), len(arrivals), start)
+    best = {batch: of_models.index(min(of_models)) + start for batch, of_models in losses.items()}
+    used = sorted({*best.values()} - {start})
+    fits = [Training(model, arrivals[model].name, (ORACLE,), True) for model in used]
+    oracle = _result(history, ORACLE, True, start, losses, best, fits)
     results = []
     for contender in contenders:
-        champions, trainings = _lived(history, contender, start, positions)
-        losses = tuple(known[each][model - start] for each, model in zip(positions, champions, strict=True))
-        seconds = sum(history.seconds(each.model) for each in trainings)
-        found = PolicyResult(contender.name, losses, champions, trainings, taken=contender.taken, seconds=seconds)
-        results.append(replace(found, regret=found.mean - oracle.mean))
-    scored = tuple(arrivals[each].name for each in positions)
-    return Backtest(scored, tuple(results), oracle, _ages(start, positions, known))
+        replay = _Replay(history, contender, start)
+        result = _result(history, contender.name, contender.taken, start, losses, replay.champions(), replay.trainings)
+        results.append(replace(result, regret=result.mean - oracle.mean))
+    return Backtest(tuple(arrivals[batch].name for batch in losses), tuple(results), oracle, _ages(start, losses))
 
 
 def useful_life(ages: Sequence[AgePoint], tolerance: float = 0.05) -> int | None:
@@ -164,7 +166,7 @@ def useful_life(ages: Sequence[AgePoint], tolerance: float = 0.05) -> int | None
 
     None if no age in the history is worse by so much.
     """
-    return next((each.age for each in ages if each.ratio > 1 + tolerance), None)
+    return next((point.age for point in ages if point.ratio > 1 + tolerance), None)
 
 
 def _enough(scored: int, batches: int, start: int) -> None:
@@ -178,138 +180,122 @@ def _enough(scored: int, batches: int, start: int) -> None:
 
 def _ready(arrivals: Sequence[Arrival], now: datetime) -> int:
     """Return how many batches, from the oldest on, have their labels at `now`."""
-    return next((each for each, arrival in enumerate(arrivals) if arrival.labelled > now), len(arrivals))
+    return next((batch for batch, arrival in enumerate(arrivals) if arrival.labelled > now), len(arrivals))
 
 
-def _sound(losses: list[float]) -> list[float]:
+def _finite(losses: Sequence[float]) -> list[float]:
     """Replace losses that are not finite by the worst finite one; return an empty list if no loss is finite."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     return [loss if math.isfinite(loss) else max(finite) for loss in losses] if finite else []
 
 
-def _oracle(
-    history: History, start: int, positions: Sequence[int], known: Mapping[int, Sequence[float]], best: Sequence[int]
+def _result(
+    history: History,
+    name: str,
+    taken: bool,
+    start: int,
+    losses: Mapping[int, Sequence[float]],
+    champions: Mapping[int, int],
+    trainings: Sequence[Training],
 ) -> PolicyResult:
-    losses = tuple(min(known[each]) for each in positions)
-    used = sorted(set(best) - {start})
-    trainings = tuple(Training(model, history.arrivals[model].name, (ORACLE,), True) for model in used)
-    seconds = sum(history.seconds(model) for model in used)
-    return PolicyResult(ORACLE, losses, tuple(best), trainings, taken=True, seconds=seconds)
-
-
-@dataclass
-class _Life:
-    """The state of a replay: the champion, since when, the newest batch the last training knew, and what was done."""
-
-    champion: int
-    office: datetime
-    answered: int
-    moments: list[datetime]
-    trainings: list[Training]
-
-
-def _lived(
-    history: History, contender: Contender, start: int, positions: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[Training, ...]]:
-    """Return the champion that scored each batch, and the retrainings."""
-    arrivals = history.arrivals
-    first = arrivals[start].labelled
-    life = _Life(start, first, start, [first], [])
-    champions = {}
-    for position in range(start + 1, len(arrivals)):
-        champions[position] = life.champion
-        if position + 1 < len(arrivals):
-            _decide_until(history, contender, life, position)
-    return tuple(champions[each] for each in positions), tuple(life.trainings)
-
-
-def _decide_until(history: History, contender: Contender, life: _Life, position: int) -> None:
-    """Take all decisions between a batch's arrival and the next one's."""
-    arrivals = history.arrivals
-    now, until = arrivals[position].came, arrivals[position + 1].came
-    if now < life.office:
-        return
-    ticks = contender.ticks[bisect_left(contender.ticks, now) : bisect_left(contender.ticks, until)]
-    fixed = {*ticks[:1], *ticks[-1:], *(each.labelled for each in arrivals if now < each.labelled < until)}
-    moment: datetime | None = now
-    while moment is not None and moment < until:
-        clock = moment if moment in ticks else None
-        evidence = _evidence(history, contender.rule, life, position, moment, clock)
-        decision = decide_retraining(contender.rule, evidence, moment)
-        if decision.fire:
-            _train(history, contender, life, evidence.batches - 1, moment, decision.triggers)
-        later = [*fixed, *([decision.again_at] if decision.again_at else [])]
-        moment = min((each for each in later if each > moment), default=None)
-
-
-def _train(
-    history: History, contender: Contender, life: _Life, model: int, now: datetime, triggers: tuple[str, ...]
-) -> None:
-    fitted = math.isfinite(history.loss(model, model))
-    promoted = fitted if contender.taken else history.better(model, life.champion)
-    life.trainings.append(Training(model, history.arrivals[model].name, triggers, promoted))
-    life.moments.append(now)
-    life.answered = model
-    if promoted:
-        life.champion, life.office = model, now
-
-
-def _evidence(
-    history: History, rule: Policy, life: _Life, position: int, now: datetime, clock: datetime | None
-) -> Evidence:
-    """Return what would have been on record; reports are those on the champion, made while it was in charge."""
-    arrivals, newest = history.arrivals, rule.confirm[1]
-    ready = _ready(arrivals, now)
-    unseen = range(life.answered + 1, ready)
-    came = [each for each in range(life.answered + 1, position + 1) if arrivals[each].came > life.office]
-    judged = [each for each in unseen if arrivals[each].labelled > life.office]
-    return Evidence(
-        champion=life.champion,
-        champion_trained=life.office,
-        drift=_alarms(history.drifted, life.champion, arrivals, came, newest if rule.on_drift else 0),
-        decay=_alarms(history.decayed, life.champion, arrivals, judged, newest if rule.on_decay else 0),
-        batches=ready,
-        new_batches=len(unseen),
-        new_rows=sum(arrivals[each].rows for each in unseen),
-        since_last=len(unseen),
-        trained_rows=max(history.trained_rows(life.champion), history.trained_rows(life.answered)),
-        trainable_rows=history.trained_rows(ready - 1),
-        data_version=str(ready - 1),
-        outcome="" if unseen else "trained on before",
-        last_training=life.moments[-1],
-        trainings=tuple(life.moments),
-        clock=clock,
+    return PolicyResult(
+        name=name,
+        losses=tuple(of_models[champions[batch] - start] for batch, of_models in losses.items()),
+        champions=tuple(champions[batch] for batch in losses),
+        trainings=tuple(trainings),
+        taken=taken,
+        seconds=sum(history.seconds(training.model) for training in trainings),
     )
 
 
-def _alarms(
-    ask: Callable[[int, int], bool | None],
-    champion: int,
-    arrivals: Sequence[Arrival],
-    batches: Sequence[int],
-    most: int,
-) -> Alarms:
-    """Return the newest verdicts, oldest first; no more than the rule looks at, since each costs a test."""
-    told: list[tuple[str, bool]] = []
-    for batch in reversed(batches):
-        if len(told) == most:
-            break
-        verdict = ask(champion, batch)
-        if verdict is not None:
-            told.insert(0, (arrivals[batch].name, verdict))
-    return Alarms(tuple(name for name, _ in told), tuple(flag for _, flag in told))
+class _Replay:
+    """The state of a replay: the champion, since when, the newest batch the last training knew, and what was done."""
+
+    def __init__(self, history: History, contender: Contender, start: int) -> None:
+        self.history, self.arrivals, self.contender = history, history.arrivals, contender
+        self.champion = self.answered = start
+        self.since = self.arrivals[start].labelled
+        self.moments = [self.since]
+        self.trainings: list[Training] = []
+
+    def champions(self) -> dict[int, int]:
+        """Replay all batches; return the champion that scores each."""
+        champions = {}
+        for batch in range(self.champion + 1, len(self.arrivals)):
+            champions[batch] = self.champion
+            if batch + 1 < len(self.arrivals):
+                self._decide_until_next(batch)
+        return champions
+
+    def _decide_until_next(self, batch: int) -> None:
+        """Take all decisions between a batch's arrival and the next one's."""
+        now, until = self.arrivals[batch].came, self.arrivals[batch + 1].came
+        if now < self.since:
+            return
+        ticks = self.contender.ticks
+        ticks = ticks[bisect_left(ticks, now) : bisect_left(ticks, until)]
+        fixed = [*ticks[:1], *ticks[-1:], *(arrival.labelled for arrival in self.arrivals)]
+        moment: datetime | None = now
+        while moment is not None and moment < until:
+            evidence = self._evidence(batch, moment, moment if moment in ticks else None)
+            decision = decide_retraining(self.contender.rule, evidence, moment)
+            if decision.fire:
+                self._train(evidence.batches - 1, moment, decision.triggers)
+            later = [*fixed, *([decision.again_at] if decision.again_at else [])]
+            moment = min((other for other in later if other > moment), default=None)
+
+    def _train(self, model: int, now: datetime, triggers: tuple[str, ...]) -> None:
+        fitted = math.isfinite(self.history.loss(model, model))
+        promoted = fitted if self.contender.taken else self.history.better(model, self.champion)
+        self.trainings.append(Training(model, self.arrivals[model].name, triggers, promoted))
+        self.moments.append(now)
+        self.answered = model
+        if promoted:
+            self.champion, self.since = model, now
+
+    def _evidence(self, batch: int, now: datetime, clock: datetime | None) -> Evidence:
+        """Return what would have been on record; reports are those on the champion, made while it was in charge."""
+        history, rule, arrivals = self.history, self.contender.rule, self.arrivals
+        ready = _ready(arrivals, now)
+        unseen = range(self.answered + 1, ready)
+        came = [new for new in range(self.answered + 1, batch + 1) if arrivals[new].came > self.since]
+        judged = [new for new in unseen if arrivals[new].labelled > self.since]
+        return Evidence(
+            champion=self.champion,
+            champion_trained=self.since,
+            drift=self._alarms(history.drifted, came) if rule.on_drift else Alarms(),
+            decay=self._alarms(history.decayed, judged) if rule.on_decay else Alarms(),
+            batches=ready,
+            new_batches=len(unseen),
+            new_rows=sum(arrivals[new].rows for new in unseen),
+            since_last=len(unseen),
+            trained_rows=max(history.trained_rows(self.champion), history.trained_rows(self.answered)),
+            trainable_rows=history.trained_rows(ready - 1),
+            data_version=str(ready - 1),
+            outcome="" if unseen else "trained on before",
+            last_training=self.moments[-1],
+            trainings=tuple(self.moments),
+            clock=clock,
+        )
+
+    def _alarms(self, verdict: Callable[[int, int], bool | None], batches: Sequence[int]) -> Alarms:
+        """Return the newest verdicts, oldest first; no more than the rule looks at, since each costs a test."""
+        verdicts = ((self.arrivals[batch].name, verdict(self.champion, batch)) for batch in reversed(batches))
+        known = ((name, flag) for name, flag in verdicts if flag is not None)
+        newest = list(islice(known, self.contender.rule.confirm[1]))[::-1]
+        return Alarms(tuple(name for name, _ in newest), tuple(flag for _, flag in newest))
 
 
-def _ages(start: int, positions: Sequence[int], known: Mapping[int, Sequence[float]]) -> tuple[AgePoint, ...]:
+def _ages(start: int, losses: Mapping[int, Sequence[float]]) -> tuple[AgePoint, ...]:
     """Return the age curve; ages of fewer than 3 pairs are left out."""
     pairs: dict[int, list[tuple[float, float]]] = {}
-    for position in positions:
-        for model, loss in enumerate(known[position], start):
-            pairs.setdefault(position - model, []).append((loss, known[position][-1]))
+    for batch, of_models in losses.items():
+        for model, loss in enumerate(of_models, start):
+            pairs.setdefault(batch - model, []).append((loss, of_models[-1]))
     points = []
-    for age, losses in sorted(pairs.items()):
-        fresh = sum(newest for _, newest in losses)
-        if len(losses) >= _FEWEST_PAIRS and fresh:
-            more = sum(loss for loss, _ in losses) - fresh
-            points.append(AgePoint(age, 1 + more / abs(fresh), len(losses)))
+    for age, of_age in sorted(pairs.items()):
+        fresh = sum(newest for _, newest in of_age)
+        if len(of_age) >= _FEWEST_PAIRS and fresh:
+            more = sum(loss for loss, _ in of_age) - fresh
+            points.append(AgePoint(age, 1 + more / abs(fresh), len(of_age)))
     return tuple(points)

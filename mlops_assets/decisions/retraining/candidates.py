@@ -14,9 +14,8 @@ EQUAL = 0.01
 """Mean losses that lie within this share of each other count as equal."""
 
 _EVERY = (1, 2, 3, 4, 6, 12)
-_OFF: dict[str, Any] = {
-    **{"on_drift": False, "on_decay": False, "min_new_rows": None, "growth": None, "max_age": None, "cron": None},
-}
+_OFF: dict[str, Any] = dict.fromkeys(("min_new_rows", "growth", "max_age", "cron"))
+_OFF |= {"on_drift": False, "on_decay": False}
 _CRONS = {"0 3 * * 1": 7.0, "0 3 1 * *": 31.0}
 _VOLUME_BATCHES = 3
 _TIMES = 2.0
@@ -46,7 +45,7 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
     crons = dict.fromkeys([*([declared["cron"]] if declared["cron"] else []), *_CRONS])
     timed = [cron for cron in crons if days is not None and days < _CRONS.get(cron, float("inf")) / 2]
     volume = declared["min_new_rows"] or _VOLUME_BATCHES * rows
-    known = [
+    return (
         Trial("never", _OFF),
         Trial("declared"),
         *clocks,
@@ -58,9 +57,8 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
         Trial("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
         Trial("growth", {**_OFF, "growth": declared["growth"] or _TIMES}),
         Trial("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
-        *(Trial(f"{each.name}, taken", each.changes, taken=True) for each in clocks),
-    ]
-    return tuple(known)
+        *(Trial(f"{clock.name}, taken", clock.changes, taken=True) for clock in clocks),
+    )
 
 
 def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) -> PolicyResult:
@@ -74,14 +72,14 @@ def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) 
     Rules that promote without a comparison cannot be declared and do not win. Raises `MlopsAssetsError` if no rule is
     left.
     """
-    may = [each for each in results if not each.taken]
-    if not may:
+    declarable = [result for result in results if not result.taken]
+    if not declarable:
         raise MlopsAssetsError(
             "none of the policies that were replayed can be declared: include some other than 'taken'"
         )
-    least = min(may, key=lambda each: (total(each, price), each.retrainings))
-    alike = [each for each in may if each.mean <= least.mean + equal * abs(least.mean)]
-    return min(alike, key=lambda each: (each.retrainings, total(each, price)))
+    least = min(declarable, key=lambda result: (total(result, price), result.retrainings))
+    alike = [result for result in declarable if result.mean <= least.mean + equal * abs(least.mean)]
+    return min(alike, key=lambda result: (result.retrainings, total(result, price)))
 
 
 def total(result: PolicyResult, price: float) -> float:
@@ -91,7 +89,7 @@ def total(result: PolicyResult, price: float) -> float:
 
 def default_price(results: Sequence[PolicyResult]) -> float:
     """Return a tenth of the best rule's loss on a batch: a retraining must pay 1% of the loss over ten batches."""
-    return _WORTH_A_BATCH * abs(min(each.mean for each in results if not each.taken))  # a gain's is negative
+    return _WORTH_A_BATCH * abs(min(result.mean for result in results if not result.taken))  # a gain's is negative
 
 
 def python_snippet(settings: Mapping[str, Any]) -> str:

@@ -15,9 +15,10 @@ _UNITS = {"min": "minutes", "h": "hours", "D": "days", "W": "weeks"}
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=6)
 _LONGEST_INTAKE = timedelta(minutes=15)
+_UNDECLARED = "not declared"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """A trigger asks for a training if it is `met`; a hold that is `met` delays the training.
 
@@ -32,7 +33,7 @@ class Condition:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrainingDecision:
     """The decision to fire or hold, the reason, and every condition."""
 
@@ -51,15 +52,10 @@ class RetrainingDecision:
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row for each condition, for people to read; the deciding conditions come first."""
-        said = {"trigger": "train", "hold": "wait"}
+        says = {"trigger": "train", "hold": "wait"}
         rows = [
-            {
-                "condition": each.name,
-                "says": said[each.role] if each.met else "",
-                "found": each.found,
-                "needed": each.needed,
-            }
-            for each in self.conditions
+            {"condition": one.name, "says": says[one.role] if one.met else "", "found": one.found, "needed": one.needed}
+            for one in self.conditions
         ]
         return sorted(rows, key=lambda row: not row["says"])
 
@@ -71,10 +67,10 @@ def confirmed(flags: Sequence[bool], k: int, n: int) -> bool:
 
 def duration(text: str) -> timedelta:
     """Return a declared duration, such as '12h' or '30D', as a timedelta."""
-    found = re.fullmatch(r"(\d+)(min|h|D|W)", text)
-    if found is None:
+    parts = re.fullmatch(r"(\d+)(min|h|D|W)", text)
+    if parts is None:
         raise ValueError(f"{text!r} is not a duration such as '12h' or '30D'")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
 def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> RetrainingDecision:
@@ -84,71 +80,81 @@ def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> Retr
     delays the repetition of a failed training. A cool-down does not delay the first training.
     """
     triggers = _triggers(policy, evidence, now)
-    asked = [each for each in triggers if each.met]
-    holds = _holds(policy, evidence, now, [each.name for each in asked])
-    against = [each for each in holds if each.met]
-    fire = bool(asked) and not against
-    reason = "; ".join(f"{each.name}: {each.found}" for each in asked) or "nothing asks for a training"
-    if asked and against:
-        reason += ". Held back by " + "; ".join(f"{each.name}: {each.found}" for each in against)
+    asking = [trigger for trigger in triggers if trigger.met]
+    holds = _holds(policy, evidence, now, again=any(trigger.name == "unfinished" for trigger in asking))
+    holding = [hold for hold in holds if hold.met]
+    reason = "; ".join(f"{trigger.name}: {trigger.found}" for trigger in asking) or "nothing asks for a training"
+    if asking and holding:
+        reason += ". Held back by " + "; ".join(f"{hold.name}: {hold.found}" for hold in holding)
     conditions = (*triggers, *holds)
     # What is under way matters only if a training is asked for; else each run would make a decision of its own.
-    weighed = conditions if asked else triggers
-    key = _digest([_identity(evidence), [(each.name, each.met) for each in weighed]])
-    later = [each.until for each in weighed if each.until is not None and each.until > now]
-    names = tuple(each.name for each in asked), tuple(each.name for each in against)
-    return RetrainingDecision(fire, reason, *names, conditions, key, min(later, default=None))
+    weighed = conditions if asking else triggers
+    identity = json.dumps([_identity(evidence), [(one.name, one.met) for one in weighed]], sort_keys=True, default=str)
+    return RetrainingDecision(
+        fire=bool(asking) and not holding,
+        reason=reason,
+        triggers=tuple(trigger.name for trigger in asking),
+        holds=tuple(hold.name for hold in holding),
+        conditions=conditions,
+        key=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        again_at=min((one.until for one in weighed if one.until is not None and one.until > now), default=None),
+    )
 
 
 def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Condition]:
     if evidence.champion is None:
-        found = counted(evidence.batches, "labelled batch", "labelled batches")
-        needed = counted(policy.first_after, "labelled batch", "labelled batches")
-        found += ", no champion"
-        found += ", a version waits for approval" if evidence.waits else ""
         enough = evidence.batches >= policy.first_after and not evidence.waits
-        known = [_trigger("first training", enough, found, needed)]
+        waits = ", a version waits for approval" if evidence.waits else ""
+        found = f"{_batches(evidence.batches, 'labelled batch')}, no champion{waits}"
+        first = [_trigger("first training", enough, found, _batches(policy.first_after, "labelled batch"))]
     else:
-        known = [
+        first = [
             _alarm("drift", policy.on_drift, evidence.drift, policy.confirm),
             _alarm("decay", policy.on_decay, evidence.decay, policy.confirm),
             _volume(policy, evidence),
             _age(policy, evidence, now),
             _growth(policy, evidence),
         ]
-    return [*known, _version(policy, evidence), _clock(evidence), _unfinished(evidence)]
+    clock, unfinished = evidence.clock, evidence.unfinished
+    due = f"due {clock:%Y-%m-%d %H:%M}" if clock else "no tick is due"
+    return [
+        *first,
+        _version(policy, evidence),
+        _trigger("schedule", clock is not None, due, "a tick of the declared cron"),
+        _trigger("unfinished", bool(unfinished), unfinished or "none", "a training that failed"),
+    ]
 
 
 def _trigger(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
-    return Condition("trigger", name, met, found, needed, until)
+    return Condition(role="trigger", name=name, met=met, found=found, needed=needed, until=until)
+
+
+def _batches(count: int, one: str = "batch") -> str:
+    return counted(count, one, f"{one}es")
 
 
 def _alarm(name: str, on: bool, alarms: Alarms, confirm: tuple[int, int]) -> Condition:
     k, n = confirm
     newest = list(zip(alarms.batches, alarms.flags, strict=True))[-n:]
-    raised = ", ".join(batch for batch, flag in newest if flag)
-    found = f"{sum(flag for _, flag in newest)} of the newest {counted(len(newest), 'batch', 'batches')}" + (
-        f" ({raised})" if raised else ""
-    )
-    needed = f"{k} of the newest {counted(n, 'batch', 'batches')}" if on else "not declared"
+    raised = [batch for batch, flag in newest if flag]
+    found = f"{len(raised)} of the newest {_batches(len(newest))}" + (f" ({', '.join(raised)})" if raised else "")
+    needed = f"{k} of the newest {_batches(n)}" if on else _UNDECLARED
     return _trigger(name, on and confirmed(alarms.flags, k, n), found, needed)
 
 
 def _volume(policy: Policy, evidence: Evidence) -> Condition:
-    most = policy.min_new_rows
-    met = most is not None and evidence.new_rows >= most
-    found = (
-        f"{counted(evidence.new_rows, 'labelled row', 'labelled rows')} in "
-        f"{counted(evidence.new_batches, 'batch', 'batches')} unknown to champion and last training"
-    )
-    return _trigger("volume", met, found, f"{most:,} rows" if most is not None else "not declared")
+    rows, least = evidence.new_rows, policy.min_new_rows
+    batches = f"{_batches(evidence.new_batches)} unknown to champion and last training"
+    found = f"{counted(rows, 'labelled row', 'labelled rows')} in {batches}"
+    needed = _UNDECLARED if least is None else f"{least:,} rows"
+    return _trigger("volume", least is not None and rows >= least, found, needed)
 
 
 def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     trained = evidence.champion_trained
     found = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
     if policy.max_age is None or trained is None:
-        return _trigger("age", False, found, "not declared")
+        return _trigger("age", False, found, _UNDECLARED)
     last = max(trained, evidence.last_training or trained)  # a training without promotion answers the trigger too
     if last > trained:
         found += f", last tried {last:%Y-%m-%d %H:%M}"
@@ -158,56 +164,41 @@ def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
 
 def _growth(policy: Policy, evidence: Evidence) -> Condition:
     """Fire when rows have grown `growth` times: at any scale, more rows make a better model without drift or decay."""
-    times, trained, there = policy.growth, evidence.trained_rows, evidence.trainable_rows
-    met = times is not None and trained > 0 and there >= times * trained
-    found = f"{there:,} labelled rows to train on, {trained:,} at the champion's training or the last one"
-    return _trigger("growth", met, found, "not declared" if times is None else f"{times:g} times as many")
+    times, before, rows = policy.growth, evidence.trained_rows, evidence.trainable_rows
+    found = f"{rows:,} labelled rows to train on, {before:,} at the champion's training or the last one"
+    needed = _UNDECLARED if times is None else f"{times:g} times as many"
+    return _trigger("growth", times is not None and before > 0 and rows >= times * before, found, needed)
 
 
 def _version(policy: Policy, evidence: Evidence) -> Condition:
     met = policy.on_new_version and evidence.never_trained and evidence.champion is not None
-    found = f"declaration {evidence.declaration_version} was " + (
-        "never trained" if evidence.never_trained else "trained"
-    )
-    return _trigger("new version", met, found, "never trained" if policy.on_new_version else "not declared")
+    found = f"declaration {evidence.declaration_version} was {'never ' if evidence.never_trained else ''}trained"
+    return _trigger("new version", met, found, "never trained" if policy.on_new_version else _UNDECLARED)
 
 
-def _clock(evidence: Evidence) -> Condition:
-    at = evidence.clock
-    found = f"due {at:%Y-%m-%d %H:%M}" if at else "not asked by the clock"
-    return _trigger("schedule", at is not None, found, "a tick of the declared cron")
-
-
-def _unfinished(evidence: Evidence) -> Condition:
-    return _trigger("unfinished", bool(evidence.unfinished), evidence.unfinished or "none", "a training that failed")
-
-
-def _holds(policy: Policy, evidence: Evidence, now: datetime, asked: list[str]) -> list[Condition]:
-    again = "unfinished" in asked
+def _holds(policy: Policy, evidence: Evidence, now: datetime, again: bool) -> list[Condition]:
+    outcome, under_way, away = evidence.outcome, evidence.under_way, evidence.registry_away
+    data = f"data version {evidence.data_version}: {outcome or 'not trained on yet'}"
     holds = [
-        _hold("no training set", bool(evidence.cannot_train), evidence.cannot_train or "there is one", "a set"),
         _hold(
-            "trained already",
-            bool(evidence.outcome),
-            f"data version {evidence.data_version}: {evidence.outcome or 'not trained on yet'}",
-            "data or declaration not trained on before",
+            "no training set", bool(evidence.cannot_train), evidence.cannot_train or "there is one", "a training set"
         ),
+        _hold("trained already", bool(outcome), data, "data or declaration not trained on before"),
         _nothing_new(evidence, again),
-        _hold("under way", bool(evidence.under_way), evidence.under_way or "no training", "no training"),
+        _hold("under way", bool(under_way), under_way or "no training", "no training"),
         *([] if evidence.clock else [_taking_in(evidence, now)]),  # the clock does not ask again
-        _hold(
-            "registry", bool(evidence.registry_away), evidence.registry_away or "asked only before a run", "an answer"
-        ),
+        _hold("registry", bool(away), away or "is asked only before a run", "an answer"),
         _given_up(policy, evidence),
         _retry_wait(evidence, now),
     ]
-    if evidence.champion is not None and not again:
-        holds.append(_cool_down(policy, evidence, now))
-    return holds if again else [*holds, _budget(policy, evidence, now)]
+    if again:
+        return holds
+    cool_down = [] if evidence.champion is None else [_cool_down(policy, evidence, now)]
+    return [*holds, *cool_down, _budget(policy, evidence, now)]
 
 
 def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
-    return Condition("hold", name, met, found, needed, until)
+    return Condition(role="hold", name=name, met=met, found=found, needed=needed, until=until)
 
 
 def _nothing_new(evidence: Evidence, again: bool) -> Condition:
@@ -224,8 +215,9 @@ def _taking_in(evidence: Evidence, now: datetime) -> Condition:
     since = evidence.intake_since
     until = since + _LONGEST_INTAKE if since and evidence.intake else None
     met = evidence.intake > 0 and (since is None or _within(_LONGEST_INTAKE, since, now))
-    found = f"{counted(evidence.intake, 'batch', 'batches')} under way or due"
-    return _hold("taking in", met, found, "none, or 15 minutes of waiting", until)
+    return _hold(
+        "taking in", met, f"{_batches(evidence.intake)} under way or due", "none, or 15 minutes of waiting", until
+    )
 
 
 def _given_up(policy: Policy, evidence: Evidence) -> Condition:
@@ -237,31 +229,32 @@ def _given_up(policy: Policy, evidence: Evidence) -> Condition:
 
 
 def _retry_wait(evidence: Evidence, now: datetime) -> Condition:
+    name, needed = "wait before retry", "1, 2, 4 ... minutes"
     count, last = max(evidence.failures, evidence.in_a_row), evidence.last_failure
     if not count or last is None:
-        return _hold("wait before retry", False, "no failed attempt", "1, 2, 4 ... minutes")
+        return _hold(name, False, "no failed attempt", needed)
     wait = min(_FIRST_WAIT * 2 ** min(count - 1, 20), _LONGEST_WAIT)
     found = f"the last attempt failed, the next is due {last + wait:%H:%M:%S}"
-    return _hold("wait before retry", _within(wait, last, now), found, "1, 2, 4 ... minutes", last + wait)
+    return _hold(name, _within(wait, last, now), found, needed, last + wait)
 
 
 def _cool_down(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
-    pause = policy.cool_down
+    pause, last = policy.cool_down, evidence.last_training
     if isinstance(pause, int):
-        found = f"{counted(evidence.since_last, 'batch', 'batches')} since the last training"
+        found = f"{_batches(evidence.since_last)} since the last training"
         return _hold("cool-down", evidence.since_last < pause, found, f"at least {pause}")
-    last = evidence.last_training
-    until = last + duration(pause) if last else None
-    found = f"last training {last:%Y-%m-%d %H:%M}" if last else "no training yet"
-    return _hold("cool-down", last is not None and _within(duration(pause), last, now), found, pause, until)
+    if last is None:
+        return _hold("cool-down", False, "no training yet", pause)
+    met = _within(duration(pause), last, now)
+    return _hold("cool-down", met, f"last training {last:%Y-%m-%d %H:%M}", pause, last + duration(pause))
 
 
 def _budget(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
-    within = sorted(each for each in evidence.trainings if each > now - duration(policy.period))
-    spent = len(within) >= policy.budget
-    until = within[len(within) - policy.budget] + duration(policy.period) if spent else None
+    period = duration(policy.period)
+    within = sorted(moment for moment in evidence.trainings if moment > now - period)
+    until = within[-policy.budget] + period if len(within) >= policy.budget else None
     found = f"{len(within)} trainings in {policy.period} that no person asked for"
-    return _hold("budget", spent, found, f"fewer than {policy.budget} in {policy.period}", until)
+    return _hold("budget", until is not None, found, f"fewer than {policy.budget} in {policy.period}", until)
 
 
 def _within(pause: timedelta, moment: datetime, now: datetime) -> bool:
@@ -278,7 +271,3 @@ def _identity(evidence: Evidence) -> list[Any]:
         *(evidence.failures, evidence.cannot_train, evidence.outcome, evidence.nothing_new),
         evidence.clock.isoformat() if evidence.clock else None,
     ]
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -46,7 +46,7 @@ class Alarms:
     flags: tuple[bool, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that a decision is made from. All moments have a time zone.
 

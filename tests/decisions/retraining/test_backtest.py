@@ -184,7 +184,7 @@ def test_too_short_a_past_says_what_is_there_and_what_is_needed():
 
 def lived(name: str, mean: float, retrainings: int, taken: bool = False) -> PolicyResult:
     some = replay(Simulated(jump), every(1)).results[0].trainings[:1]
-    return PolicyResult(name, (mean,) * 20, (0,) * 20, some * retrainings, taken=taken)
+    return PolicyResult(name=name, losses=(mean,) * 20, champions=(0,) * 20, trainings=some * retrainings, taken=taken)
 
 
 def test_the_winner_depends_on_the_price_and_ties_go_to_fewer_retrainings():
