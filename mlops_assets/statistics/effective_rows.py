@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 from mlops_assets.lazy import np
 from mlops_assets.statistics import students_t
+from mlops_assets.statistics.arrays import Booleans, Floats, Integers
 from mlops_assets.statistics.resampling import block_length
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Floats: TypeAlias = "NDArray[np.float64]"
-Integers: TypeAlias = "NDArray[np.int64]"
 
 FEWEST_BLOCKS = 10
 _ROWS_LOOKED_AT = 16_000
@@ -32,13 +26,18 @@ class Side:
     cells: Integers | None = None
     weights: Floats | None = None
 
-    def of(self, known: NDArray[np.bool_]) -> Side:
-        """Return the side with the rows where `known` is true."""
-        if known.all():
+    @property
+    def moments(self) -> Floats:
+        """The times (rows,), or the positions without times."""
+        return np.arange(self.rows, dtype=np.float64) if self.times is None else self.times
+
+    def of(self, selected: Booleans) -> Side:
+        """Return the side with the rows where `selected` is true."""
+        if selected.all():
             return self
-        weights = None if self.weights is None else self.weights[known] / max(self.weights[known].sum(), 1e-300)
-        moments = np.arange(self.rows, dtype=np.float64) if self.times is None else self.times
-        return Side(int(known.sum()), moments[known], None if self.cells is None else self.cells[known], weights)
+        cells = None if self.cells is None else self.cells[selected]
+        weights = None if self.weights is None else self.weights[selected] / max(self.weights[selected].sum(), 1e-300)
+        return Side(int(selected.sum()), self.moments[selected], cells, weights)
 
     def worth(self) -> float:
         """Return how many equally weighted rows are worth as much (Kish 1965)."""
@@ -61,9 +60,9 @@ class EffectiveRows:
 
 
 def effective_rows(
-    reference: Integers, batch: Integers, bins: int, sides: tuple[Side, Side], cumulative: bool
+    codes: tuple[Integers, Integers], bins: int, sides: tuple[Side, Side], cumulative: bool
 ) -> EffectiveRows:
-    """Return effective rows for shares of codes 0..bins-1 (rows,), or for the cumulative shares.
+    """Return effective rows for shares of both sides' codes 0..bins-1 (rows,), or for the cumulative shares.
 
     If neither side is autocorrelated (Politis & White's block length is 1), rows count in full. Else both sides are cut
     into blocks of the same duration: at least a block length, and at most as long as the batch. The correlation within
@@ -72,32 +71,30 @@ def effective_rows(
     length. A reference thinned by sampling works as well, if times are given. Without times the rows of both sides
     count as equally far apart, and the side with the greater autocorrelation decides.
     """
-    codes = (reference, batch)
-    plain = EffectiveRows(sides[0].worth(), sides[1].worth(), 0)
+    worth = (sides[0].worth(), sides[1].worth())
     cells = [np.zeros(side.rows, dtype=np.int64) if side.cells is None else side.cells for side in sides]
-    expected = _by_cell(reference, bins, cells)
+    expected = _by_cell(codes[0], bins, cells)
     means = expected @ np.arange(bins)
     lengths = [block_length((code - means[cell])[-_ROWS_LOOKED_AT:]) for code, cell in zip(codes, cells, strict=True)]
     if max(lengths) == 1 or bins < 2:
-        return plain
+        return EffectiveRows(*worth, 0)
     blocks = _blocks(sides, lengths)
-    found = [
+    correlations = [
         _correlation_within(code, expected, cell, block, cumulative)
         for code, cell, block in zip(codes, cells, blocks, strict=True)
     ]
-    measured = [each for each in found if each is not None]
+    measured = [correlation for correlation in correlations if correlation is not None]
     if not measured:  # rows are autocorrelated, and no block holds two of them to measure how much
-        return EffectiveRows(plain.reference, plain.batch, 1)
+        return EffectiveRows(*worth, 1)
     within = _combined(measured, timed=sides[0].times is not None)
     sizes = [np.bincount(block).astype(np.float64) for block in blocks]
     effects = [1.0 + within * (float(np.sum(size**2) / size.sum()) - 1.0) for size in sizes]
-    used = sum(int(np.count_nonzero(size)) for size in sizes)
-    return EffectiveRows(plain.reference / effects[0], plain.batch / effects[1], used)
+    return EffectiveRows(worth[0] / effects[0], worth[1] / effects[1], sum(map(len, sizes)))
 
 
 def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:
-    """Return the block that each row of each side belongs to."""
-    moments = [np.arange(side.rows, dtype=np.float64) if side.times is None else side.times for side in sides]
+    """Return the block that each row of each side belongs to, numbered without gaps."""
+    moments = [side.moments for side in sides]
     spans = [float(moment.max() - moment.min()) * len(moment) / max(len(moment) - 1, 1) for moment in moments]
     wanted = max(
         span * length / len(moment) if length > 1 else 0.0
@@ -110,46 +107,42 @@ def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:
     return [np.unique(number, return_inverse=True)[1].astype(np.int64) for number in numbers]
 
 
-@dataclass(frozen=True)
-class _Within:
-    """For one side: correlation of two rows of a block and variance, by share (bins,); blocks less one."""
-
-    correlation: Floats
-    variance: Floats
-    freedom: int
-
-
 def _correlation_within(
     codes: Integers, expected: Floats, cell: Integers, block: Integers, cumulative: bool
-) -> _Within | None:
+) -> tuple[Floats, Floats, int] | None:
+    """Return the correlation of two rows of a block and the variance, by share (bins,), and the blocks less one."""
     (cells, bins), count, rows = expected.shape, int(block.max()) + 1, len(codes)
-    table = np.bincount(block * bins + codes, minlength=count * bins).reshape(count, bins).astype(np.float64)
-    inside = np.bincount(block * cells + cell, minlength=count * cells).reshape(count, cells).astype(np.float64)
+    table = _table(block, codes, count, bins)
     sizes = table.sum(axis=1)
-    used, pairs = int(np.count_nonzero(sizes)), float(np.sum(sizes**2)) - rows
-    if used < 2 or pairs <= 0:
+    pairs = float(np.sum(sizes**2)) - rows
+    if count < 2 or pairs <= 0:
         return None
     if cumulative:
         table, expected = table.cumsum(axis=1)[:, :-1], expected.cumsum(axis=1)[:, :-1]
+    inside = _table(block, cell, count, cells)
     variance = inside.sum(axis=0) / rows @ (expected * (1.0 - expected))
     surplus = table - inside @ expected
     surplus -= np.outer(sizes, surplus.sum(axis=0) / rows)
-    square = (surplus**2).sum(axis=0) * used / (used - 1)
-    return _Within((square / np.maximum(variance, 1e-9) - rows) / pairs, variance, used - 1)
+    square = (surplus**2).sum(axis=0) * count / (count - 1)
+    return (square / np.maximum(variance, 1e-9) - rows) / pairs, variance, count - 1
 
 
-def _combined(found: list[_Within], timed: bool) -> float:
+def _combined(sides: list[tuple[Floats, Floats, int]], timed: bool) -> float:
     """Return the greatest correlation over the shares, at least 0."""
-    freedom = [each.freedom for each in found]
-    sides = np.array([each.correlation for each in found])
-    correlation = np.average(sides, axis=0, weights=freedom) if timed else sides.max(axis=0)
-    variance = np.average([each.variance for each in found], axis=0, weights=freedom)
+    correlations, variances, freedom = zip(*sides, strict=True)
+    correlation = np.average(correlations, axis=0, weights=freedom) if timed else np.max(correlations, axis=0)
+    variance = np.average(variances, axis=0, weights=freedom)
     # shares near 0 or 1 carry little of the difference, and their correlation is mostly noise
     return float(np.clip(correlation[variance >= 0.5 * variance.max()].max(), 0.0, 1.0))
 
 
 def _by_cell(codes: Integers, bins: int, cells: list[Integers]) -> Floats:
     """Return the shares of the reference's codes within each season cell (cells, bins)."""
-    count = max(int(cell.max()) for cell in cells) + 1
-    table = np.bincount(cells[0] * bins + codes, minlength=count * bins).reshape(count, bins)
-    return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1), dtype=np.float64)
+    table = _table(cells[0], codes, max(int(cell.max()) for cell in cells) + 1, bins)
+    return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1))
+
+
+def _table(rows: Integers, columns: Integers, height: int, width: int) -> Floats:
+    """Return how often each pair of numbers occurs (height, width)."""
+    pairs = np.bincount(rows * width + columns, minlength=height * width)
+    return pairs.reshape(height, width).astype(np.float64)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.lazy import np, pd
-from mlops_assets.statistics.resampling import Floats, counts, few_at_a_time
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_CELLS = 2_000_000
+from mlops_assets.statistics.arrays import Floats, Integers
+from mlops_assets.statistics.resampling import counts, draws
 
 
 @dataclass(frozen=True)
 class Groups:
     """The group (n,) of each row as a number, and how many rows (g,) each group has."""
 
-    number: NDArray[np.int64]
-    size: NDArray[np.int64]
+    number: Integers
+    size: Integers
 
     @classmethod
     def of(cls, groups: Any) -> Groups:
@@ -33,7 +29,7 @@ class Groups:
         """The number of groups of equal size that are worth as much (Kish 1965): few large ones outweigh many small."""
         return float(self.size.sum() ** 2 / np.sum(self.size.astype(np.float64) ** 2))
 
-    def take(self, rows: NDArray[np.int64]) -> Groups:
+    def take(self, rows: Integers) -> Groups:
         """Return the groups of these rows, by position."""
         return Groups.of(self.number[rows])
 
@@ -52,26 +48,17 @@ class Groups:
     def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
         """Return means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
         sums = [np.bincount(self.number, column, len(self.size)) for column in columns.T]
-        parts = []
-        for drawn in self._draws(resamples, seed):
-            rows = self.size[drawn].sum(axis=1)
-            parts.append(np.column_stack([of_column[drawn].sum(axis=1) / rows for of_column in sums]))
+        parts = [
+            np.column_stack([column_sums[drawn].sum(axis=1) for column_sums in sums])
+            / self.size[drawn].sum(axis=1, keepdims=True)
+            for drawn in self._drawn(resamples, seed)
+        ]
         return np.concatenate(parts)
 
     def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
         """Yield how often each row is in each resample, some resamples (m, n) at a time."""
-        for drawn in self._draws(resamples, seed):
-            for part in few_at_a_time(drawn, len(self.number)):
-                yield counts(part, len(self.size)).astype(np.float64)[:, self.number]
+        for drawn in self._drawn(resamples, seed):
+            yield counts(drawn, len(self.size)).astype(np.float64)[:, self.number]
 
-    def positions(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the row positions of each resample."""
-        for part in self.weights(resamples, seed):
-            for weights in part.astype(np.int64):
-                yield np.repeat(np.arange(len(weights)), weights)
-
-    def _draws(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-        draw, groups = np.random.default_rng(seed), len(self.size)
-        at_once = max(1, _CELLS // groups)
-        for first in range(0, resamples, at_once):
-            yield draw.integers(0, groups, size=(min(at_once, resamples - first), groups))
+    def _drawn(self, resamples: int, seed: int) -> Iterator[Integers]:
+        return draws(len(self.size), len(self.size), len(self.number), resamples, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops_assets.lazy import np
-from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.arrays import Floats
 
 
 def holm_adjusted(p: Floats) -> Floats:
@@ -12,5 +12,5 @@ def holm_adjusted(p: Floats) -> Floats:
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]
     steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else steps
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from mlops_assets.lazy import np, scipy
-from mlops_assets.statistics.resampling import Floats, block_length
+from mlops_assets.statistics.arrays import Floats
+from mlops_assets.statistics.resampling import block_length
 
 
-def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float, float]:
+def error_of_mean(series: Floats) -> tuple[float, float]:
     """Return the standard error of the mean of a series (n,) in order of time and its t statistic's degrees of freedom.
-
-    dependent: whether rows are autocorrelated beyond their neighbours; None: as `block_length` says.
 
     The largest applicable error of three. Always: that of independent rows. If the first autocorrelation r is more than
     noise: that of a first-order autoregression, sqrt((1 + r) / (1 - r)) times as much, r without its bias (Kendall
-    1954). If rows are `dependent`: the root of the long-run variance from B = 0.4 n^(2/3) equally weighted cosines,
+    1954). If `block_length` exceeds 1: the root of the long-run variance from B = 0.4 n^(2/3) equally weighted cosines,
     with B degrees of freedom (Lazarus, Lewis, Stock & Watson 2018, "HAR inference: recommendations for practice"). The
     cosines alone are too small for long memory in few rows, the autoregression for memory of another form.
 
@@ -25,16 +24,13 @@ def error_of_mean(series: Floats, dependent: bool | None = None) -> tuple[float,
     variance = float(np.sum(centred**2))
     if variance == 0.0:
         return 0.0, n - 1
-    error, freedom = float(np.sqrt(variance / (n - 1) / n)), float(n - 1)
+    error = float(np.sqrt(variance / (n - 1) / n))
     first = float(np.sum(centred[1:] * centred[:-1])) / variance
-    chained = error
     if first > 1 / np.sqrt(n):
         r = min(first + (1 + 3 * first) / n, 0.97)
-        chained = error * float(np.sqrt((1 + r) / (1 - r)))
-    if dependent is None:
-        dependent = block_length(series) > 1
-    if not dependent:
-        return chained, freedom
+        error *= float(np.sqrt((1 + r) / (1 - r)))
+    if block_length(series) == 1:
+        return error, float(n - 1)
     cosines = max(1, int(0.4 * n ** (2 / 3)))
     long_run = float(np.mean(scipy.fft.dct(centred, 2, norm="ortho")[1 : cosines + 1] ** 2))
-    return max(error, chained, float(np.sqrt(long_run / n))), float(cosines)
+    return max(error, float(np.sqrt(long_run / n))), float(cosines)

@@ -18,7 +18,7 @@ from support.deployment import DeployedModel, Deployment, checks, failed, why
 from support.rewind import RewoundDeployment
 from support.synthetic import rows
 
-FEW = "{} are needed, since labels that come first are not like those that come late"
+FEW = "{} are needed, since early labels differ from late labels"
 
 
 class LateModel(DeployedModel):

@@ -37,7 +37,7 @@ def test_a_batch_without_labels_has_an_estimate_and_later_what_came_of_it(model)
     assert said.startswith("insufficient labels: none of 120 rows has one yet. Estimated without labels: log_loss 0.")
     assert "by the probabilities of version 1, calibrated on 120 rows of its holdout" in said
     assert said.endswith(
-        "no past batch tells yet. It takes the same features to mean the same label as on the holdout: "
+        "no past batch has been compared yet. It takes the same features to mean the same label as on the holdout: "
         "concept drift is not seen"
     )
     before, report = model.shown("performance"), model.report("b3")

@@ -91,16 +91,16 @@ def test_one_year_of_months_does_not_tell_whether_demand_has_grown():
         *(before, now, names),
         times=(before["timestamp"], now["timestamp"]),
         season=["month", "hour"],
-        extra=[Pair("cnt", "target", before["cnt"], now["cnt"])],
+        extra=[Pair(name="cnt", kind="target", reference=before["cnt"], batch=now["cnt"])],
     )
     assert {entry.verdict for entry in found.features} == {"unknown"}
-    assert found.features[0].note.startswith("the reference holds one September, which does not tell how far one")
+    assert found.features[0].note.startswith("the reference holds one September; two are needed")
     unseen = drift(
         *(before[before["timestamp"].dt.month < 7], now, names),
         times=(before["timestamp"][before["timestamp"].dt.month < 7], now["timestamp"]),
         season=["month"],
     )
-    assert unseen.verdict == "unknown" and "that the reference never saw" in unseen.features[0].note
+    assert unseen.verdict == "unknown" and "that the reference lacks" in unseen.features[0].note
 
 
 @pytest.mark.slow

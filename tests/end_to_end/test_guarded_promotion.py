@@ -83,7 +83,7 @@ def test_fresh_model_replaces_one_that_it_is_no_worse_than(no_worse_by, champion
     assert model.train(alpha=8.0).success  # a little worse
     shown = model.shown("champion")
     assert (model.champion(), shown["improvement"] < 0) == (champion, True)
-    assert f"{no_worse_by:g}, and no more was asked for than not to be worse by that much" in shown["reason"]
+    assert f"the tolerated loss of {no_worse_by:g}" in shown["reason"]
 
 
 @pytest.mark.promise(1)

@@ -137,7 +137,7 @@ def test_the_judged_version_serves_as_a_measure_also_where_it_was_deleted(refitt
     assert refitted.shown("drift")["unknown"].startswith(why)
     assert f"; unknown: {why}" in report.all("drift")["b4"].reason
     assert refitted.take_in(refitted.land("b5", rows(5, 90))).success
-    why = "rows hang together over long stretches"  # of the hour there are two days now: b4 was scored since
+    why = "rows are autocorrelated over long stretches"  # of the hour there are two days now: b4 was scored since
     assert refitted.shown("drift")["unknown"].startswith(why)
     before, after = (report.all("performance")[each] for each in ("b4", "b5"))
     assert after.figures["holdout_accuracy"] == before.figures["holdout_accuracy"]

@@ -48,7 +48,14 @@ def test_a_season_that_the_holdout_holds_once_is_known_from_batches_scored_since
 
     def entry(reference: Reference):
         columns = (reference.scores["prediction"], said["prediction"])
-        pair = Pair("prediction", "prediction", *columns, (reference.score_times, now), "holdout")
+        pair = Pair(
+            name="prediction",
+            kind="prediction",
+            reference=columns[0],
+            batch=columns[1],
+            times=(reference.score_times, now),
+            where="holdout",
+        )
         two_days, X = pd.concat([of_day(day, rng)[1] for day in (1, 2)]), pd.DataFrame(index=range(2_880))
         times = (two_days, now)
         report = drift(X, X[:1_440], [], times=times, season=["hour"], extra=[pair])

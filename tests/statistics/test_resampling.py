@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.statistics.resampling import (
-    block_error,
-    block_length,
-    resampled_means,
-    resampled_rows,
-    resampled_weights,
-)
+from mlops_assets.statistics.resampling import Blocks, block_length
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 
@@ -30,18 +24,21 @@ def test_blocks_are_as_long_as_rows_hang_together():
 @pytest.mark.parametrize(("rows", "block"), [(23, 5), (20, 5), (20, 1), (7, 7)])
 def test_vectorised_means_and_weights_are_those_of_the_rows_drawn(rows, block):
     values = np.random.default_rng(0).normal(size=(rows, 2))
-    drawn = list(resampled_rows(rows, block, 40, seed=3))
-    means = resampled_means(values, block, 40, seed=3)
+    blocks = Blocks(rows, block)
+    starts = np.random.default_rng(3).integers(0, rows, size=(40, -(-rows // block)))
+    drawn = [(start[:, None] + np.arange(block)).ravel()[:rows] % rows for start in starts]
+    means = blocks.means(values, 40, seed=3)
     np.testing.assert_allclose(means, [values[index].mean(axis=0) for index in drawn])
-    weights = np.concatenate(list(resampled_weights(rows, block, 40, seed=3)))
+    weights = np.concatenate(list(blocks.weights(40, seed=3)))
     np.testing.assert_array_equal(weights, [np.bincount(index, minlength=rows) for index in drawn])
 
 
 def test_the_spread_of_the_block_bootstrap_is_known_without_drawing():
     values = autocorrelated(np.random.default_rng(1), 103, 0.7)
     for block in (1, 7, 10):
-        drawn = resampled_means(values[:, None], block, 20_000, seed=0)
-        assert block_error(values, block) == pytest.approx(drawn.std(), rel=0.03)
+        blocks = Blocks(len(values), block)
+        drawn = blocks.means(values[:, None], 20_000, seed=0)
+        assert blocks.spread_of_mean(values) == pytest.approx(drawn.std(), rel=0.03)
 
 
 def test_the_standard_error_is_that_of_many_repetitions():

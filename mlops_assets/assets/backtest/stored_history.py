@@ -133,7 +133,12 @@ class StoredHistory:
             together=False,
             extra=[
                 self._prediction_pair(model, batch),
-                Pair(declared.target, "target", frame[declared.target], about[declared.target]),
+                Pair(
+                    name=declared.target,
+                    kind="target",
+                    reference=frame[declared.target],
+                    batch=about[declared.target],
+                ),
             ],
             seed=declared.seed,
         )
@@ -146,7 +151,7 @@ class StoredHistory:
         held, scored = self._judged_on(model), self._rows(batch)
         before, now = (said.frame().iloc[:, -1] for said in (self._together(model, model), self._said(model, batch)))
         times = (held.time(self._model.time), scored.time(self._model.time)) if self._model.time else None
-        return Pair("prediction", "prediction", before, now, times)
+        return Pair(name="prediction", kind="prediction", reference=before, batch=now, times=times)
 
     def _decayed(self, model: int, batch: int) -> bool | None:
         """Return what the step `performance` finds; None for insufficient labels."""

@@ -102,15 +102,16 @@ def _judge(
     now = about[model.time] if model.time else None
     pairs = []
     if said is not None and reference.scores is not None:
-        scores = (reference.scores.iloc[:, -1], said.iloc[:, -1])  # the score where there is one
+        before, after = reference.scores.iloc[:, -1], said.iloc[:, -1]  # the score where there is one
         times = None if reference.score_times is None else (reference.score_times, now)
         where = "holdout, on which alone it predicted what it was not trained on,"
         if reference.batches:
             where = f"holdout, with {counted(reference.batches, 'batch', 'batches')} scored since,"
-        pairs.append(Pair("prediction", "prediction", *scores, times, where))
+        prediction = Pair(name="prediction", kind="prediction", reference=before, batch=after, times=times, where=where)
+        pairs.append(prediction)
     y = about[model.target]
     if y.notna().mean() >= model.label_share:  # early labels differ from late labels
-        pairs.append(Pair(model.target, "target", reference.rows[model.target], y))
+        pairs.append(Pair(name=model.target, kind="target", reference=reference.rows[model.target], batch=y))
     return drift(
         reference.rows,
         X,

@@ -10,7 +10,7 @@ from mlops_assets.decisions.drift.column_tests import FeatureDrift, Kind, Word, 
 from mlops_assets.decisions.drift.domain_classifier import together_entry
 from mlops_assets.decisions.drift.season import Matched, Season, matched
 from mlops_assets.lazy import np, pd, scipy
-from mlops_assets.statistics.effective_rows import Floats, Integers
+from mlops_assets.statistics.arrays import Floats, Integers
 
 _MOST_ROWS = 100_000
 _SMALL = 0.1
@@ -20,7 +20,7 @@ _LEAST_WEIGHT, _GREATEST_WEIGHT = 0.5, 4.0
 _RESERVE = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """Values other than a feature's that are tested like a feature, such as predictions.
 
@@ -36,14 +36,13 @@ class Pair:
     where: str = "reference"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DriftReport:
     """All entries, and one verdict: drift if any entry drifted, else unknown if any is unknown, else no drift.
 
     If only predictions, labels or all features together are unknown, the batch is not unknown. `share` is the share of
     entries that drifted. `p` is the least level at which the batch is an alarm: 1 without a sufficient effect, NaN
-    without a test. `level` is the level that applied. `matched` says how the reference is matched to the season of the
-    batch.
+    without a test. `matched` says how the reference is matched to the season of the batch.
     """
 
     features: tuple[FeatureDrift, ...]
@@ -51,28 +50,14 @@ class DriftReport:
     share: float
     rows_reference: int
     rows_batch: int
-    p: float = float("nan")
-    level: float = 0.01
-    matched: str = ""
+    p: float
+    matched: str
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each entry, drifted ones first, the greatest effect first; None for NaN."""
         order = {"drift": 0, "unknown": 1, "no drift": 2}
         features = sorted(self.features, key=lambda each: (order[each.verdict], -np.nan_to_num(each.effect)))
         return [{name: None if value != value else value for name, value in asdict(each).items()} for each in features]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values."""
-        return {
-            "verdict": self.verdict,
-            "p": None if self.p != self.p else self.p,
-            "level": self.level,
-            "share": self.share,
-            "rows_reference": self.rows_reference,
-            "rows_batch": self.rows_batch,
-            "matched": self.matched,
-            "features": self.table(),
-        }
 
 
 def drift(
@@ -81,7 +66,6 @@ def drift(
     features: Sequence[str],
     alpha: float = 0.01,
     min_effect: float = 0.02,
-    min_rows: int = 50,
     *,
     importance: Mapping[str, float] | None = None,
     times: tuple[Any, Any] | None = None,
@@ -103,27 +87,27 @@ def drift(
     row of (reference, batch), corrects this for a reference that is a sample. With `season` the reference is matched to
     the hours, weekdays or months of the batch. If it holds a season in one period only (one June), all entries are
     "unknown". At most 100,000 rows a side are used. A feature that is missing, of another type, all null or of fewer
-    than `min_rows` values is "unknown".
+    than 50 values is "unknown".
     """
-    used = (_positions(len(reference), seed), _positions(len(batch), seed))
-    rows = matched(used, times, season, min_rows)
+    counts = (len(reference), len(batch))
+    rows = matched((_positions(counts[0], seed), _positions(counts[1], seed)), times, season)
     names = list(dict.fromkeys(features))
+    weights: dict[str, float] = {}
     if rows.why_not:
         entries = [unknown(name, rows.why_not) for name in (*names, *(pair.name for pair in extra))]
-        return _decided(entries, {}, alpha, min_effect, (len(reference), len(batch)), rows.text)
-    weights: dict[str, float] = {}
+        return _decided(entries, weights, alpha, min_effect, counts, rows.text)
     entries = []
     for name in names:
-        found = _entries(name, reference.get(name), batch.get(name), rows, min_rows)
-        entries += found
-        weights |= {entry.feature: (importance or {}).get(name, _NAN) for entry in found}
+        of_feature = _entries(name, reference.get(name), batch.get(name), rows)
+        entries += of_feature
+        weights |= {entry.feature: (importance or {}).get(name, _NAN) for entry in of_feature}
     for pair in extra:
-        same = (len(pair.reference), len(pair.batch)) == (len(reference), len(batch)) and pair.times is None
-        entries += _pair_entries(pair, rows if same else _own_rows(pair, season, min_rows, seed), min_rows)
-    there = [name for name in names if name in reference.columns and name in batch.columns]
-    if together and len(there) > 1:
-        entries.append(together_entry(reference, batch, there, rows, importance or {}, seed))
-    return _decided(entries, weights, alpha, min_effect, (len(reference), len(batch)), rows.text)
+        same = (len(pair.reference), len(pair.batch)) == counts and pair.times is None
+        entries += _pair_entries(pair, rows if same else _own_rows(pair, season, seed))
+    shared = [name for name in names if name in reference.columns and name in batch.columns]
+    if together and len(shared) > 1:
+        entries.append(together_entry(reference, batch, shared, rows, importance or {}, seed))
+    return _decided(entries, weights, alpha, min_effect, counts, rows.text)
 
 
 def _positions(rows: int, seed: int) -> Integers:
@@ -133,30 +117,23 @@ def _positions(rows: int, seed: int) -> Integers:
     return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
 
 
-def _taken(column: pd.Series[Any], positions: Integers) -> pd.Series[Any]:
-    everything = len(positions) == len(column) and bool((np.diff(positions) > 0).all())
-    return column if everything else column.iloc[positions]
-
-
-def _entries(
-    name: str, old: pd.Series[Any] | None, new: pd.Series[Any] | None, rows: Matched, min_rows: int
-) -> list[FeatureDrift]:
+def _entries(name: str, old: pd.Series[Any] | None, new: pd.Series[Any] | None, rows: Matched) -> list[FeatureDrift]:
     if old is None or new is None:
         return [unknown(name, f"the {'reference' if old is None else 'batch'} has no such column")]
-    return column_entries(name, _taken(old, rows.positions[0]), _taken(new, rows.positions[1]), rows.sides, min_rows)
+    return column_entries(name, old.iloc[rows.positions[0]], new.iloc[rows.positions[1]], rows.sides)
 
 
-def _own_rows(pair: Pair, season: Sequence[Season], min_rows: int, seed: int) -> Matched:
+def _own_rows(pair: Pair, season: Sequence[Season], seed: int) -> Matched:
     used = (_positions(len(pair.reference), seed), _positions(len(pair.batch), seed))
-    return matched(used, pair.times, season if pair.times is not None else (), min_rows, pair.where)
+    return matched(used, pair.times, season if pair.times is not None else (), pair.where)
 
 
-def _pair_entries(pair: Pair, rows: Matched, min_rows: int) -> list[FeatureDrift]:
+def _pair_entries(pair: Pair, rows: Matched) -> list[FeatureDrift]:
     """Return the entries of the pair's distribution; a label that is still to come is not missing."""
     if rows.why_not:
         return [unknown(pair.name, rows.why_not, pair.kind)]
-    found = _entries(pair.name, pd.Series(pair.reference), pd.Series(pair.batch), rows, min_rows)
-    return [replace(entry, kind=pair.kind) for entry in found if entry.kind != "missing share"]
+    entries = _entries(pair.name, pd.Series(pair.reference), pd.Series(pair.batch), rows)
+    return [replace(entry, kind=pair.kind) for entry in entries if entry.kind != "missing share"]
 
 
 def _decided(
@@ -169,20 +146,25 @@ def _decided(
 ) -> DriftReport:
     tested = [index for index, entry in enumerate(entries) if not np.isnan(entry.p)]
     weights = _weights([importance.get(entries[index].feature, _NAN) for index in tested])
-    least = np.array([entries[index].p for index in tested])
-    adjusted = scipy.stats.false_discovery_control(np.minimum(least / weights, 1.0)) if tested else np.empty(0)
-    for index, p, weight in zip(tested, np.minimum(_RESERVE * adjusted, 1.0), weights, strict=True):
-        word: Word = "drift" if p < alpha and entries[index].effect >= min_effect else "no drift"
-        small = word == "drift" and entries[index].effect < _SMALL
+    p_values = np.array([entries[index].p for index in tested])
+    adjusted = scipy.stats.false_discovery_control(np.minimum(p_values / weights, 1.0)) if tested else p_values
+    for index, p, weight in zip(tested, np.minimum(_RESERVE * adjusted, 1.0).tolist(), weights.tolist(), strict=True):
+        verdict: Word = "drift" if p < alpha and entries[index].effect >= min_effect else "no drift"
+        small = verdict == "drift" and entries[index].effect < _SMALL
         note = "; ".join(filter(None, ["a small effect" if small else "", entries[index].note]))
-        entries[index] = replace(entries[index], p_adjusted=float(p), weight=float(weight), verdict=word, note=note)
+        entries[index] = replace(entries[index], p_adjusted=p, weight=weight, verdict=verdict, note=note)
     beside = ("together", "prediction", "target")
-    words = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in beside]
-    overall: Word = "drift" if "drift" in words else "unknown" if "unknown" in words or not words else "no drift"
-    share = words.count("drift") / len(words) if words else 0.0
-    enough = [entries[index].p_adjusted for index in tested if entries[index].effect >= min_effect]
-    least_level = min(enough, default=1.0 if tested else _NAN)
-    return DriftReport(tuple(entries), overall, share, *rows, least_level, alpha, text)
+    verdicts = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in beside]
+    sufficient = [entries[index].p_adjusted for index in tested if entries[index].effect >= min_effect]
+    return DriftReport(
+        features=tuple(entries),
+        verdict="drift" if "drift" in verdicts else "no drift" if set(verdicts) == {"no drift"} else "unknown",
+        share=verdicts.count("drift") / max(len(verdicts), 1),
+        rows_reference=rows[0],
+        rows_batch=rows[1],
+        p=min(sufficient, default=1.0 if tested else _NAN),
+        matched=text,
+    )
 
 
 def _weights(importance: Sequence[float]) -> Floats:

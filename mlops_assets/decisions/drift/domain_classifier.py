@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_assets.decisions.drift.column_tests import FeatureDrift, tested, unknown
+from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS, FeatureDrift, Sides, tested, unknown
 from mlops_assets.decisions.drift.season import Matched
 from mlops_assets.lazy import np, pd, scipy, sklearn
-from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, Floats, Side, effective_rows
+from mlops_assets.statistics.arrays import Booleans, Floats
+from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, effective_rows
 
 NAME = "all features together"
 
 _MOST_ROWS = 5_000
 _MOST_COLUMNS = 100
-_FEWEST_ROWS = 50
 _FEWEST_EFFECTIVE_ROWS = 20.0
 _MOST_CATEGORIES = 100
 _BINS = 16
@@ -39,11 +39,11 @@ def together_entry(
     masks = [_spread(side.rows) for side in rows.sides]
     sides = [side.of(mask) for side, mask in zip(rows.sides, masks, strict=True)]
     halves = [side.rows // 2 for side in sides]
-    if min(halves) < _FEWEST_ROWS or not columns:
-        return unknown(NAME, f"fewer than {2 * _FEWEST_ROWS} rows", "together")
+    if min(halves) < FEWEST_ROWS:
+        return unknown(NAME, f"a side has fewer than {2 * FEWEST_ROWS} rows", "together")
     frames = [frame.iloc[at[mask]] for frame, at, mask in zip((reference, batch), rows.positions, masks, strict=True)]
     parts = [_numbers(frames[0][name], frames[1][name]) for name in columns]
-    old, new = (np.column_stack([part[index] for part in parts]) for index in (0, 1))
+    old, new = (np.column_stack(part) for part in zip(*parts, strict=True))
     # a column without values in the rows of the fit cannot be binned
     filled = ~np.isnan(np.concatenate([old[: halves[0]], new[: halves[1]]])).all(axis=0)
     if not filled.any():
@@ -55,28 +55,27 @@ def together_entry(
     return _judged(scores[0], scores[1], (later[0], later[1]))
 
 
-def _spread(rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _spread(rows: int) -> Booleans:
     mask = np.zeros(rows, dtype=bool)
     mask[np.linspace(0, max(rows - 1, 0), min(rows, _MOST_ROWS)).astype(np.int64)] = True
     return mask
 
 
 def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
-    counts = np.ones(len(old)) / len(old) if weights is None else weights[: len(old)] / weights[: len(old)].sum()
+    weights = np.ones(len(old)) if weights is None else weights[: len(old)]
     # both sides have equal weight, however many rows they have
-    weight = np.concatenate([counts * len(new), np.ones(len(new))])
+    weight = np.concatenate([weights / weights.sum() * len(new), np.ones(len(new))])
     model = sklearn.ensemble.HistGradientBoostingClassifier(
         max_iter=30, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=seed
     )
     return model.fit(np.concatenate([old, new]), np.repeat([0, 1], [len(old), len(new)]), sample_weight=weight)
 
 
-def _judged(old: Floats, new: Floats, sides: tuple[Side, Side]) -> FeatureDrift:
+def _judged(old: Floats, new: Floats, sides: Sides) -> FeatureDrift:
     cuts = np.unique(np.quantile(old, np.arange(1, _BINS) / _BINS))
-    codes = [np.searchsorted(cuts, side, side="left") for side in (old, new)]
-    rows = effective_rows(codes[0], codes[1], len(cuts) + 1, sides, cumulative=True)
+    rows = effective_rows((np.searchsorted(cuts, old), np.searchsorted(cuts, new)), len(cuts) + 1, sides, True)
     if rows.blocks and (rows.blocks < FEWEST_BLOCKS or rows.batch < _FEWEST_EFFECTIVE_ROWS):
-        note = f"rows hang together: half of the batch is worth {rows.batch:,.0f} independent rows"
+        note = f"rows are autocorrelated: half of the batch is worth {rows.batch:,.0f} independent rows"
         return unknown(NAME, note, "together")
     order = np.argsort(old, kind="stable")
     weights = np.ones(len(old)) / len(old) if sides[0].weights is None else sides[0].weights[order]
@@ -94,11 +93,11 @@ def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:
         parts = [np.column_stack([side.dt.hour, side.dt.weekday]).astype(np.float64) for side in (old, new)]
         return parts[0], parts[1]
     if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
-        values = [side.to_numpy(dtype=np.float64, na_value=np.nan)[:, None] for side in (old, new)]
         limit = 1e300  # scikit-learn takes NaN, not infinity
-        return np.clip(values[0], -limit, limit), np.clip(values[1], -limit, limit)
-    texts = [side.astype(object).where(side.notna(), None).map(str, na_action="ignore") for side in (old, new)]
-    common = texts[0].value_counts().index[:_MOST_CATEGORIES]
-    codes = {text: float(code) for code, text in enumerate(common)}
-    known = [text.map(lambda value: codes.get(value, -1.0), na_action="ignore") for text in texts]
-    return known[0].to_numpy(dtype=np.float64)[:, None], known[1].to_numpy(dtype=np.float64)[:, None]
+        values = [side.to_numpy(dtype=np.float64, na_value=np.nan).clip(-limit, limit) for side in (old, new)]
+    else:
+        texts = [side.astype(object).where(side.notna(), None).map(str, na_action="ignore") for side in (old, new)]
+        codes = {text: code for code, text in enumerate(texts[0].value_counts().index[:_MOST_CATEGORIES])}
+        known = [text.map(lambda value: codes.get(value, -1), na_action="ignore") for text in texts]
+        values = [side.to_numpy(dtype=np.float64) for side in known]
+    return values[0][:, None], values[1][:, None]

@@ -6,13 +6,12 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS
 from mlops_assets.lazy import np, pd
-from mlops_assets.statistics.effective_rows import Floats, Integers, Side
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mlops_assets.statistics.arrays import Booleans, Floats, Integers
+from mlops_assets.statistics.effective_rows import Side
 
 Season = Literal["hour", "weekday", "month"]
 
@@ -36,11 +35,7 @@ class Matched:
 
 
 def matched(
-    rows: tuple[Integers, Integers],
-    times: tuple[Any, Any] | None,
-    season: Sequence[Season],
-    min_rows: int,
-    where: str = "reference",
+    rows: tuple[Integers, Integers], times: tuple[Any, Any] | None, season: Sequence[Season], where: str = "reference"
 ) -> Matched:
     """Return the rows at these positions: in order of `times` if given, and with a season matched to the batch's.
 
@@ -50,76 +45,92 @@ def matched(
     are more than half, there is no result. `where` is the name of the reference in texts.
     """
     if times is None:
-        why_not = f"the {where} keeps no times to match a season by: train again" if season else ""
+        why_not = f"the {where} has no times to match the season by: train again" if season else ""
         return Matched(rows, (Side(len(rows[0])), Side(len(rows[1]))), why_not=why_not)
-    stamps = [pd.Series(pd.to_datetime(side)).reset_index(drop=True) for side in times]
-    moments = [_moments(stamp)[row] for stamp, row in zip(stamps, rows, strict=True)]
-    order = [np.argsort(moment, kind="stable") for moment in moments]
-    positions = [row[sort] for row, sort in zip(rows, order, strict=True)]
-    moments = [moment[sort] for moment, sort in zip(moments, order, strict=True)]
-    if not season or not min(map(len, positions)):
-        return _as_they_are(positions, moments)
-    stamps = [stamp.iloc[position] for stamp, position in zip(stamps, positions, strict=True)]
-    cells = [_cells(stamp, season) for stamp in stamps]
-    never = ~np.isin(cells[1], cells[0][cells[0] >= 0])
-    once, alone = _seen_once(stamps[0], stamps[1], season, where)
-    shared = np.setdiff1d(cells[1][~never & ~once], [-1])
-    kept = [np.isin(cells[0], shared), ~never & ~once]
-    share = float(kept[1].mean())
-    text = f"{', '.join(season)}: {share:.1%} of the batch's rows, in {len(shared):,} cells that the {where} holds"
-    why_not = ""
-    if share < 0.5 or kept[1].sum() < min_rows:
-        unseen = (
-            f"{never.mean():.1%} of the batch's rows are of a season ({', '.join(season)}) that the {where} never saw"
-        )
-        why_not = alone if (once & ~never).sum() > never.sum() else unseen
-    codes = [np.searchsorted(shared, cell[keep]) for cell, keep in zip(cells, kept, strict=True)]
-    weights = _weights(codes[0], codes[1], len(shared))
+    reference, batch = (_in_order(side, row) for side, row in zip(times, rows, strict=True))
+    if season and len(reference.positions) and len(batch.positions):
+        return _of_same_season(reference, batch, season, where)
+    sides = (Side(len(reference.moments), reference.moments), Side(len(batch.moments), batch.moments))
+    return Matched((reference.positions, batch.positions), sides)
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Rows of one side in order of time: their times, their positions, and seconds since 1970."""
+
+    times: pd.Series[Any]
+    positions: Integers
+    moments: Floats
+
+
+def _in_order(times: Any, rows: Integers) -> _Ordered:
+    """Order rows by time; a row without a time takes the time of the row before it."""
+    stamps = pd.Series(pd.to_datetime(times)).reset_index(drop=True)
+    filled = pd.to_datetime(stamps, utc=True).ffill().bfill()
+    seconds = ((filled - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).fillna(0.0)
+    moments = np.asarray(seconds, dtype=np.float64)[rows]
+    order = np.argsort(moments, kind="stable")
+    return _Ordered(stamps.iloc[rows[order]], rows[order], moments[order])
+
+
+def _of_same_season(reference: _Ordered, batch: _Ordered, season: Sequence[Season], where: str) -> Matched:
+    cells = (_cells(reference.times, season), _cells(batch.times, season))
+    unseen = ~np.isin(cells[1], cells[0][cells[0] >= 0])
+    once, note = _seen_once(reference.times, batch.times, season, where)
+    usable = ~unseen & ~once
+    shared = np.setdiff1d(cells[1][usable], [-1])
+    selected = (np.isin(cells[0], shared), usable)
+    share, names, why_not = float(usable.mean()), ", ".join(season), ""
+    if share < 0.5 or usable.sum() < FEWEST_ROWS:
+        why_not = f"{unseen.mean():.1%} of the batch's rows are of a season ({names}) that the {where} lacks"
+        if (once & ~unseen).sum() > unseen.sum():
+            why_not = note
+    codes = [np.searchsorted(shared, cell[rows]) for cell, rows in zip(cells, selected, strict=True)]
+    moments, positions = reference.moments[selected[0]], reference.positions[selected[0]]
     sides = (
-        Side(len(codes[0]), moments[0][kept[0]], codes[0], weights),
-        Side(len(codes[1]), moments[1][kept[1]], codes[1]),
+        Side(len(codes[0]), moments, codes[0], _weights(codes[0], codes[1], len(shared))),
+        Side(len(codes[1]), batch.moments[usable], codes[1]),
     )
-    return Matched((positions[0][kept[0]], positions[1][kept[1]]), sides, text, why_not)
+    text = f"{names}: {share:.1%} of the batch's rows, in {len(shared):,} cells that the {where} holds"
+    return Matched((positions, batch.positions[usable]), sides, text, why_not)
 
 
 def _seen_once(
     reference: pd.Series[Any], batch: pd.Series[Any], season: Sequence[Season], where: str
-) -> tuple[NDArray[np.bool_], str]:
+) -> tuple[Booleans, str]:
     """Return the batch rows (rows,) of a season that the reference holds in one period only, and a sentence.
 
     A batch of June is one draw of all Junes. How Junes differ shows only in two or more of them, however many rows one
     has. Parts of the season have cycles: a year for months, a week, a day. A cycle longer than the batch must occur
     twice with the batch's value. One is enough if it is the batch's own: both sides are of the same June.
     """
-    once = np.zeros(len(batch), dtype=bool)
-    sentence = ""
+    once, sentence = np.zeros(len(batch), dtype=bool), ""
     span = batch.max() - batch.min()
-    for name in season:
-        if not _CYCLES[name] > span:
-            continue
-        value, cycle = _parts(reference, name)
-        own_value, own_cycle = _parts(batch, name)
-        for each in np.unique(own_value[own_value >= 0]):
-            periods, rows = np.unique(cycle[value == each], return_counts=True)
+    for name in [name for name in season if _CYCLES[name] > span]:
+        values, cycles = _parts(reference, name)
+        batch_values, batch_cycles = _parts(batch, name)
+        for value in np.unique(batch_values[batch_values >= 0]):
+            periods, rows = np.unique(cycles[values == value], return_counts=True)
             periods = periods[rows >= _LEAST_OF_A_PERIOD * rows.max(initial=0)]
-            of_it = own_value == each
-            if len(periods) == 1 and not (own_cycle[of_it] == periods[0]).all():
-                once |= of_it
-                sentence = sentence or _once(name, int(each), where)
+            of_value = batch_values == value
+            if len(periods) == 1 and not (batch_cycles[of_value] == periods[0]).all():
+                once |= of_value
+                one = _period_name(name, int(value))
+                sentence = sentence or (
+                    f"the {where} holds one {one}; two are needed to know how far one {one} is from another"
+                )
     return once, sentence
 
 
-def _once(name: Season, value: int, where: str) -> str:
-    if name == "month":
-        one = calendar.month_name[value + 1]
-    else:
-        one = calendar.day_name[value] if name == "weekday" else f"hour from {value:02d}:00"
-    return f"the {where} holds one {one}, which does not tell how far one {one} is from another: two are needed"
+def _period_name(name: Season, value: int) -> str:
+    if name == "hour":
+        return f"hour from {value:02d}:00"
+    return calendar.month_name[value + 1] if name == "month" else calendar.day_name[value]
 
 
-def _parts(stamp: pd.Series[Any], name: Season) -> tuple[Integers, Integers]:
-    """Return this part of the season of each row, from 0, and the number of its cycle; -1 for a row without a time."""
-    local = stamp.dt.tz_localize(None)
+def _parts(times: pd.Series[Any], name: Season) -> tuple[Integers, Integers]:
+    """Return this part of each row's season, in local time, from 0, and the number of its cycle; -1 without a time."""
+    local = times.dt.tz_localize(None)
     if name == "month":
         value, cycle = local.dt.month - 1, local.dt.year
     else:
@@ -128,30 +139,17 @@ def _parts(stamp: pd.Series[Any], name: Season) -> tuple[Integers, Integers]:
     return value.fillna(-1).to_numpy(dtype=np.int64), cycle.fillna(-1).to_numpy(dtype=np.int64)
 
 
-def _as_they_are(positions: list[Integers], moments: list[Floats]) -> Matched:
-    sides = [Side(len(moment), moment) for moment in moments]
-    return Matched((positions[0], positions[1]), (sides[0], sides[1]))
-
-
-def _moments(stamp: pd.Series[Any]) -> Floats:
-    """Return seconds since 1970; a row without a time takes the time of the row before it."""
-    filled = pd.to_datetime(stamp, utc=True).ffill().bfill()
-    seconds = (filled - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return np.asarray(seconds.fillna(0.0), dtype=np.float64)
-
-
-def _cells(stamp: pd.Series[Any], season: Sequence[Season]) -> Integers:
-    """Return the season cell of each row, in the local time of its stamp; -1 for a row without a time."""
-    parts = {"hour": stamp.dt.hour, "weekday": stamp.dt.weekday, "month": stamp.dt.month}
-    cell = np.zeros(len(stamp), dtype=np.int64)
+def _cells(times: pd.Series[Any], season: Sequence[Season]) -> Integers:
+    """Return the season cell of each row; -1 for a row without a time."""
+    cell = np.zeros(len(times), dtype=np.int64)
     for name in season:
-        cell = cell * 32 + parts[name].fillna(0).to_numpy(dtype=np.int64)
-    return np.where(stamp.isna().to_numpy(), -1, cell)
+        cell = cell * 32 + _parts(times, name)[0]
+    return np.where(times.isna().to_numpy(), -1, cell)
 
 
-def _weights(reference: Integers, batch: Integers, cells: int) -> NDArray[np.float64] | None:
+def _weights(reference: Integers, batch: Integers, cells: int) -> Floats | None:
     if not cells:
         return None
     shares = [np.bincount(code, minlength=cells) / len(code) for code in (reference, batch)]
     weights = (shares[1] / shares[0])[reference]
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
+    return np.asarray(weights / weights.sum())

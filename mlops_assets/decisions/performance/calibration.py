@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mlops_assets.lazy import np
-from mlops_assets.statistics.resampling import Floats
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mlops_assets.statistics.arrays import Booleans, Floats, Integers
 
 FEWEST_OF_A_CLASS = 10
 KNOTS_FROM = 200
@@ -33,8 +29,8 @@ class Calibration:
 
     def chances(self, probability: Floats) -> Floats:
         """Return calibrated probabilities (m, k) for predicted probabilities (m, k)."""
-        found = self._against_the_rest(probability)
-        return np.asarray(found / found.sum(axis=1, keepdims=True))
+        chances = self._against_the_rest(probability)
+        return np.asarray(chances / chances.sum(axis=1, keepdims=True))
 
     def influence(self, probability: Floats, moves: Floats) -> Floats:
         """Return how much each labelled row (n,), times n, moves a figure through the calibration of m other rows.
@@ -45,26 +41,21 @@ class Calibration:
         raw = self._against_the_rest(probability)
         total = raw.sum(axis=1, keepdims=True)
         by_chance = (moves - (raw / total * moves).sum(axis=1, keepdims=True)) / total / len(raw)
-        each = [of_class.influence(probability[:, k], by_chance[:, k]) for k, of_class in self.classes.items()]
-        return np.asarray(np.sum(each, axis=0))
+        influences = [fitted.influence(probability[:, k], by_chance[:, k]) for k, fitted in self.classes.items()]
+        return np.asarray(np.sum(influences, axis=0))
 
     def _against_the_rest(self, probability: Floats) -> Floats:
-        found = np.clip(probability, 1e-12, 1.0)
-        for column, of_class in self.classes.items():
-            found[:, column] = of_class.chance(probability[:, column])
-        return found
+        chances = np.clip(probability, 1e-12, 1.0)
+        for column, fitted in self.classes.items():
+            chances[:, column] = fitted.chance(probability[:, column])
+        return chances
 
 
-def calibration(probability: Floats, labels: NDArray[np.int64]) -> Calibration:
+def calibration(probability: Floats, labels: Integers) -> Calibration:
     """Fit on probabilities (n, k) and labels (n,), numbers of classes; classes of too few rows are left out."""
-    of = {column: labels == column for column in range(probability.shape[1])}
-    return Calibration(
-        {
-            column: _one_class(probability[:, column], true)
-            for column, true in of.items()
-            if _fewer(true) >= FEWEST_OF_A_CLASS
-        }
-    )
+    classes = {column: labels == column for column in range(probability.shape[1])}
+    enough = {column: true for column, true in classes.items() if _fewer(true) >= FEWEST_OF_A_CLASS}
+    return Calibration({column: _one_class(probability[:, column], true) for column, true in enough.items()})
 
 
 @dataclass(frozen=True)
@@ -85,36 +76,33 @@ class _OneClass:
         return np.asarray(len(self.scores) * self.scores @ (self.inverse @ slope))
 
 
-def _one_class(probability: Floats, came_true: NDArray[np.bool_]) -> _OneClass:
+def _one_class(probability: Floats, came_true: Booleans) -> _OneClass:
     """Fit by Newton's method; a slight pull towards the predicted probability keeps separated classes finite."""
-    enough = _fewer(came_true) >= KNOTS_FROM
-    log_odds = _terms(probability, np.empty(0))[:, 1:].sum(axis=1)
-    knots = np.asarray(np.unique(np.quantile(log_odds, _KNOTS)) if enough else np.empty(0), dtype=np.float64)
+    knots = np.empty(0)
+    if _fewer(came_true) >= KNOTS_FROM:
+        knots = np.unique(np.quantile(_terms(probability, knots)[:, 1:].sum(axis=1), _KNOTS))
     x = _terms(probability, knots)
-    as_said = np.zeros(x.shape[1])
-    as_said[1:3] = 1.0
-    coefficients = as_said
+    coefficients = as_predicted = np.r_[0.0, 1.0, 1.0, np.zeros(len(knots))]
     for _ in range(100):
         chance = _sigmoid(x @ coefficients)
         curvature = (x * (chance * (1.0 - chance))[:, None]).T @ x + _PULL * np.eye(x.shape[1])
-        step = np.linalg.solve(curvature, x.T @ (came_true - chance) - _PULL * (coefficients - as_said))
+        step = np.linalg.solve(curvature, x.T @ (came_true - chance) - _PULL * (coefficients - as_predicted))
         coefficients = coefficients + step * min(1.0, 2.0 / max(float(np.abs(x @ step).max()), 1e-12))
         if np.abs(x @ step).max() < 1e-8:
             break
-    chance = _sigmoid(x @ coefficients)
-    inverse = np.asarray(np.linalg.inv(curvature), dtype=np.float64)
-    return _OneClass(knots, coefficients, inverse, x * (came_true - chance)[:, None])
+    scores = x * (came_true - _sigmoid(x @ coefficients))[:, None]
+    return _OneClass(knots, coefficients, np.asarray(np.linalg.inv(curvature), dtype=np.float64), scores)
 
 
 def _terms(probability: Floats, knots: Floats) -> Floats:
     """Return 1, log p, -log(1 - p), whose last two sum to the log-odds, and the log-odds beyond each knot."""
     bounded = np.clip(probability, _SHARPEST, 1.0 - _SHARPEST)
-    said = [np.log(bounded), -np.log1p(-bounded)]
-    hinges = [np.maximum(said[0] + said[1] - knot, 0.0) for knot in knots]
-    return np.column_stack([np.ones(len(bounded)), *said, *hinges])
+    logs = [np.log(bounded), -np.log1p(-bounded)]
+    hinges = [np.maximum(logs[0] + logs[1] - knot, 0.0) for knot in knots]
+    return np.column_stack([np.ones(len(bounded)), *logs, *hinges])
 
 
-def _fewer(came_true: NDArray[np.bool_]) -> int:
+def _fewer(came_true: Booleans) -> int:
     true = int(came_true.sum())
     return min(true, len(came_true) - true)
 

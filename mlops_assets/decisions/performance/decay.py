@@ -9,20 +9,24 @@ from typing import Any, Literal
 
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics import students_t
-from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean
+
+_ALPHA = 0.01
+_FEWEST_ROWS = 30
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Range:
-    """A metric, and the bounds that hold it with 95% confidence."""
+    """A metric, and the bounds that hold it with 95% confidence; NaN if unknown."""
 
-    value: float
-    low: float
-    high: float
+    value: float = _NAN
+    low: float = _NAN
+    high: float = _NAN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decay:
     """The metric on the holdout and on the batch, and the verdict.
 
@@ -31,11 +35,11 @@ class Decay:
     """
 
     verdict: Literal["decay", "no decay", "insufficient labels"]
-    holdout: Range
-    batch: Range
-    ratio: float
+    holdout: Range = Range()
+    batch: Range = Range()
+    ratio: float = _NAN
     rows: int
-    p: float
+    p: float = _NAN
     reason: str
 
 
@@ -50,7 +54,7 @@ def insufficient_labels(labelled: int, rows: int, share: float | None = None) ->
         return None
     return (  # rounded down: else 79.6% would be shown as the required 80%
         f"insufficient labels: {labelled:,} of {rows:,} rows ({100 * labelled // rows}%) have one; "
-        f"{share:.0%} are needed, since labels that come first are not like those that come late"
+        f"{share:.0%} are needed, since early labels differ from late labels"
     )
 
 
@@ -59,14 +63,12 @@ def decay(
     batch_losses: Any,
     metric_name: str,
     from_mean: Callable[[Any], Any],
-    alpha: float = 0.01,
     tolerance: float = 0.1,
-    min_rows: int = 30,
     judged: str = "",
 ) -> Decay:
     """Compare row losses (lower is better) of two sets of rows, each in order of time.
 
-    `decay` means two things: the batch is worse at one-sided level `alpha`, and the metric is worse by at least the
+    `decay` means two things: the batch is worse at the one-sided level 1%, and the metric is worse by at least the
     share `tolerance` of its value on the holdout. With many rows, differences that do not matter are significant too.
     Losses that are not finite are decay: the model gave no usable prediction. `from_mean` turns mean losses into the
     metric. `judged` appears in the reason, for a loss that is not of the model's first metric.
@@ -76,26 +78,26 @@ def decay(
     too many alarms and a smaller one too few. False alarms at 1% are 0.6 to 1.6% (`benchmarks/decay_errors.py`, 2,000
     draws). They are 2% for a batch twice as large as a holdout of 500 autocorrelated rows.
     """
-    sides = [np.asarray(losses, dtype=np.float64) for losses in (holdout_losses, batch_losses)]
-    rows, nan = len(sides[1]), float("nan")
-    unknown = Range(nan, nan, nan)
+    holdout, batch = sides = [np.asarray(losses, dtype=np.float64) for losses in (holdout_losses, batch_losses)]
+    rows = len(batch)
     for what, losses in zip(("holdout", "batch"), sides, strict=True):
-        if len(losses) < min_rows:
-            reason = f"{len(losses)} labelled rows in the {what} are too few to judge; at least {min_rows} are needed"
-            return Decay("insufficient labels", unknown, unknown, nan, rows, nan, reason)
-    bad = [int(np.count_nonzero(~np.isfinite(losses))) for losses in sides]
-    if bad[1]:
-        reason = f"{bad[1]:,} of {rows:,} losses of the batch are not finite: no usable prediction"
-        return Decay("decay", unknown, unknown, nan, rows, nan, reason)
-    if bad[0]:
-        reason = f"{bad[0]:,} losses of the holdout are not finite: there is nothing to hold the batch against"
-        return Decay("insufficient labels", unknown, unknown, nan, rows, nan, reason)
+        if len(losses) < _FEWEST_ROWS:
+            reason = (
+                f"{len(losses)} labelled rows in the {what} are too few to judge; at least {_FEWEST_ROWS} are needed"
+            )
+            return Decay(verdict="insufficient labels", rows=rows, reason=reason)
+    bad_holdout, bad_batch = (int(np.count_nonzero(~np.isfinite(losses))) for losses in sides)
+    if bad_batch:
+        reason = f"{bad_batch:,} of {rows:,} losses of the batch are not finite: no usable prediction"
+        return Decay(verdict="decay", rows=rows, reason=reason)
+    if bad_holdout:
+        reason = f"{bad_holdout:,} losses of the holdout are not finite: there is nothing to compare the batch with"
+        return Decay(verdict="insufficient labels", rows=rows, reason=reason)
     errors = [error_of_mean(losses) for losses in sides]
-    holdout, batch = (_range(losses, *error, from_mean) for losses, error in zip(sides, errors, strict=True))
-    p = _p_worse(sides[0], sides[1], errors)
-    worse = bool(sides[1].mean() > sides[0].mean())
-    found = _judged(holdout, batch, worse, rows, p, metric_name, alpha, tolerance)
-    return replace(found, reason=f"{found.reason}. {judged}") if judged else found
+    ranges = [_range(losses, *error, from_mean) for losses, error in zip(sides, errors, strict=True)]
+    worse, p = bool(batch.mean() > holdout.mean()), _p_worse(holdout, batch, errors)
+    decision = _judged(ranges[0], ranges[1], worse, rows, p, metric_name, tolerance)
+    return replace(decision, reason=f"{decision.reason}. {judged}") if judged else decision
 
 
 def _p_worse(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
@@ -136,17 +138,14 @@ def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[An
     return Range(float(from_mean(mean)), low, high)
 
 
-def _judged(
-    holdout: Range, batch: Range, worse: bool, rows: int, p: float, metric: str, alpha: float, tolerance: float
-) -> Decay:
-    change = abs(batch.value - holdout.value) / abs(holdout.value) if holdout.value else float("inf")
-    change = change if batch.value != holdout.value else 0.0
-    verdict: Literal["decay", "no decay"] = "decay" if worse and p < alpha and change >= tolerance else "no decay"
-    way = "worse" if worse else "better"
+def _judged(holdout: Range, batch: Range, worse: bool, rows: int, p: float, metric: str, tolerance: float) -> Decay:
+    ratio = batch.value / holdout.value if holdout.value else _NAN
+    change = abs(batch.value - holdout.value)
+    share = change / abs(holdout.value) if holdout.value else math.inf if change else 0.0
     reason = (
         f"{metric} is {batch.value:.4g} on {rows:,} rows ({batch.low:.4g} to {batch.high:.4g}), {holdout.value:.4g} on "
-        f"the holdout ({holdout.low:.4g} to {holdout.high:.4g}): {change:.0%} {way}, p {p:.3g}; decay is "
-        f"{tolerance:.0%} worse with p below {alpha:g}"
+        f"the holdout ({holdout.low:.4g} to {holdout.high:.4g}): {share:.0%} {'worse' if worse else 'better'}, "
+        f"p {p:.3g}; decay is {tolerance:.0%} worse with p below {_ALPHA:g}"
     )
-    ratio = batch.value / holdout.value if holdout.value else float("nan")
-    return Decay(verdict, holdout, batch, ratio, rows, p, reason)
+    verdict: Literal["decay", "no decay"] = "decay" if worse and p < _ALPHA and share >= tolerance else "no decay"
+    return Decay(verdict=verdict, holdout=holdout, batch=batch, ratio=ratio, rows=rows, p=p, reason=reason)

@@ -5,30 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.decisions.performance.calibration import FEWEST_OF_A_CLASS, calibration
 from mlops_assets.lazy import np, scipy
 from mlops_assets.modelling.metrics import class_numbers
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
-from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.arrays import Floats, Integers
 from mlops_assets.statistics.standard_errors import error_of_mean
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FEWEST_ROWS = 30
 MOST_ROWS = 20_000
 OF_TWO_CLASSES = ("accuracy", "log_loss", "brier", "roc_auc", "f1")
 OF_MORE_CLASSES = ("accuracy", "log_loss", "brier")
 
+_CONFIDENCE = 0.95
 _SHARES = ("accuracy", "roc_auc", "f1")
 _TOO_OFTEN = 0.05
 _EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """The estimated metric on the `rows` of a batch, and bounds that hold its later value.
 
@@ -36,17 +34,12 @@ class Estimate:
     """
 
     metric: str
-    value: float
-    low: float
-    high: float
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
     rows: int
     calibrated_on: int
     note: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether there are figures."""
-        return not self.note
 
 
 def estimated_metric(names: Sequence[str], classes: int) -> str:
@@ -55,16 +48,14 @@ def estimated_metric(names: Sequence[str], classes: int) -> str:
     return next((name for name in names if name in possible), "log_loss")
 
 
-def estimate(
-    metric: str, holdout_labels: Any, holdout: Predictions, batch: Predictions, confidence: float = 0.95
-) -> Estimate:
+def estimate(metric: str, holdout_labels: Any, holdout: Predictions, batch: Predictions) -> Estimate:
     """Return the expected `metric` of a classifier on a batch (m rows, k classes) without its labels.
 
     Confidence-based performance estimation (CBPE, of NannyML; related: Guillory et al. 2021, Garg et al. 2022): the
     probabilities are calibrated on the holdout (n rows in order of time, at most the newest 20,000). The metric is
     expected over labels drawn from them.
 
-    The interval holds the later value of the metric with this confidence. It covers the chance in the labels, more of
+    The interval holds the later value of the metric with 95% confidence. It covers the chance in the labels, more of
     it if the holdout's residuals are autocorrelated. It also covers the error of the calibration, with a standard error
     for autocorrelated rows. All of this assumes that p(label | probability) is as it was on the holdout. Other shares
     of easy and hard rows are accounted for. A label that changes its meaning for the same features (concept drift) is
@@ -73,40 +64,42 @@ def estimate(
     Figures are NaN if nothing can be estimated; `note` says why.
     """
     note = _why_not(metric, len(holdout_labels), holdout, batch)
-    nothing = Estimate(metric, np.nan, np.nan, np.nan, len(batch.value), min(len(holdout_labels), MOST_ROWS), note)
+    calibrated_on = min(len(holdout_labels), MOST_ROWS)
+    estimated = Estimate(metric=metric, rows=len(batch.value), calibrated_on=calibrated_on, note=note)
     if note:
-        return nothing
+        return estimated
     labels = class_numbers(np.asarray(holdout_labels), holdout)[-MOST_ROWS:]
-    then, now = _Scored.of(holdout, -MOST_ROWS), _Scored.of(batch)
-    calibrated = calibration(then.probability, labels)
+    judged, unlabelled = _Scored.of(holdout, -MOST_ROWS), _Scored.of(batch)
+    calibrated = calibration(judged.probability, labels)
     if not calibrated.classes:
-        why = f"no class has {FEWEST_OF_A_CLASS} labelled rows in the holdout with as many of others beside it"
-        return replace(nothing, note=why)
-    expected, chances = _EXPECTED[metric], calibrated.chances(now.probability)
-    value, moves = expected(now, chances)
-    stretch, freedom = _hanging_together(_residuals(expected, then, calibrated.chances(then.probability), labels))
-    of_calibration, other_freedom = error_of_mean(calibrated.influence(now.probability, moves))
+        note = f"no class has {FEWEST_OF_A_CLASS} labelled rows in the holdout with as many of others beside it"
+        return replace(estimated, note=note)
+    expected, chances = _EXPECTED[metric], calibrated.chances(unlabelled.probability)
+    value, moves = expected(unlabelled, chances)
+    stretch, freedom = _stretch(_residuals(expected, judged, calibrated.chances(judged.probability), labels))
+    of_calibration, other_freedom = error_of_mean(calibrated.influence(unlabelled.probability, moves))
     error = math.hypot(stretch * _label_error(moves, chances), of_calibration)
-    low, high = _bounds(metric, value, error, min(freedom, other_freedom), confidence)
-    return Estimate(metric, value, low, high, now.rows, len(labels))
+    reach = students_t.quantile((1.0 + _CONFIDENCE) / 2.0, min(freedom, other_freedom)) * error
+    high = min(1.0, value + reach) if metric in _SHARES else value + reach
+    return replace(estimated, value=value, low=max(0.0, value - reach), high=high)
 
 
 def coverage(past: Sequence[tuple[float, float, float]]) -> str:
     """Say in how many past batches (low, high, realised) the interval held the realised metric."""
     if not past:
-        return "no past batch tells yet"
+        return "no past batch has been compared yet"
     advice = "" if relied_on(past) else ": not to be relied on"
     return f"its interval held the truth in {_held(past)} of {len(past)} past batches{advice}"
 
 
-def relied_on(past: Sequence[tuple[float, float, float]], confidence: float = 0.95) -> bool:
+def relied_on(past: Sequence[tuple[float, float, float]]) -> bool:
     """Return whether past intervals (low, high, realised) missed no more often than chance allows.
 
-    False if an interval with this confidence would miss so often in less than 5% of cases (exact binomial test): 2
+    False if an interval with 95% confidence would miss so often in less than 5% of cases (exact binomial test): 2
     misses in 7 batches, 3 in 16. A single miss is always accepted.
     """
     missed = len(past) - _held(past)
-    return missed < 2 or float(scipy.stats.binom.sf(missed - 1, len(past), 1.0 - confidence)) >= _TOO_OFTEN
+    return missed < 2 or float(scipy.stats.binom.sf(missed - 1, len(past), 1.0 - _CONFIDENCE)) >= _TOO_OFTEN
 
 
 def _held(past: Sequence[tuple[float, float, float]]) -> int:
@@ -118,12 +111,12 @@ class _Scored:
     """Rows with the probability (n, k) of each class and the number (n,) of the predicted class."""
 
     probability: Floats
-    predicted: NDArray[np.int64]
+    predicted: Integers
 
     @classmethod
-    def of(cls, said: Predictions, begin: int = 0) -> _Scored:
-        predicted = class_numbers(said.value, said)
-        return cls(np.asarray(said.probability, dtype=np.float64)[begin:], predicted[begin:])
+    def of(cls, predictions: Predictions, begin: int = 0) -> _Scored:
+        probability = np.asarray(predictions.probability, dtype=np.float64)
+        return cls(probability[begin:], class_numbers(predictions.value, predictions)[begin:])
 
     @property
     def rows(self) -> int:
@@ -143,9 +136,9 @@ def _log_loss(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
 
 
 def _brier(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
-    said, classes = scored.probability, chances.shape[1]
-    losses = (said**2).sum(axis=1, keepdims=True) - 2.0 * said + 1.0
-    return _of_rows(losses / 2.0 if classes == 2 else losses, chances)
+    p = scored.probability
+    losses = (p**2).sum(axis=1, keepdims=True) - 2.0 * p + 1.0
+    return _of_rows(losses / 2.0 if chances.shape[1] == 2 else losses, chances)
 
 
 def _of_rows(scores: Floats, chances: Floats) -> tuple[float, Floats]:
@@ -156,7 +149,7 @@ def _roc_auc(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
     """Compute over pairs of different rows; each label's move as in DeLong, DeLong & Clarke-Pearson (1988)."""
     level = np.unique(scored.probability[:, 1], return_inverse=True)[1]
     of_level = [np.bincount(level, chances[:, column]) for column in (0, 1)]
-    negatives, positives = (float(each.sum()) for each in of_level)
+    negatives, positives = (float(chance.sum()) for chance in of_level)
     below, above = (np.cumsum(of_level[0]) - of_level[0] / 2), positives - np.cumsum(of_level[1]) + of_level[1] / 2
     itself = float((chances[:, 0] * chances[:, 1]).sum())
     value = (float(of_level[1] @ below) - itself / 2) / (negatives * positives - itself)
@@ -166,10 +159,10 @@ def _roc_auc(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
 
 
 def _f1(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
-    said = (scored.predicted == 1).astype(np.float64)
-    total = float((said + chances[:, 1]).mean())
-    value = 2.0 * float((said * chances[:, 1]).mean()) / total if total else 0.0
-    as_positive = (2.0 * said - value) / total if total else np.zeros(scored.rows)
+    positive = (scored.predicted == 1).astype(np.float64)
+    total = float((positive + chances[:, 1]).mean())
+    value = 2.0 * float((positive * chances[:, 1]).mean()) / total if total else 0.0
+    as_positive = (2.0 * positive - value) / total if total else np.zeros(scored.rows)
     return value, np.column_stack([np.zeros(scored.rows), as_positive])
 
 
@@ -182,28 +175,23 @@ _EXPECTED: dict[str, _Expected] = {
 }
 
 
-def _residuals(expected: _Expected, scored: _Scored, chances: Floats, labels: NDArray[np.int64]) -> Floats:
+def _residuals(expected: _Expected, scored: _Scored, chances: Floats, labels: Integers) -> Floats:
     """Return how much each holdout row (n,) moves the metric away from its expected value."""
     truth = labels[:, None] == np.arange(chances.shape[1])
     return np.asarray(((truth - chances) * expected(scored, chances)[1]).sum(axis=1))
 
 
-def _hanging_together(residuals: Floats) -> tuple[float, float]:
+def _stretch(residuals: Floats) -> tuple[float, float]:
     """Return the error of the mean of these residuals over that of independent ones, and its degrees of freedom."""
     error, freedom = error_of_mean(residuals)
     alone = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
-    return (max(1.0, error / alone), freedom) if alone > 0 else (1.0, freedom)
+    return max(1.0, error / alone) if alone > 0 else 1.0, freedom
 
 
 def _label_error(moves: Floats, chances: Floats) -> float:
     """Return the standard error of the metric over labels drawn from the chances, row by row."""
     mean = (chances * moves).sum(axis=1, keepdims=True)
     return float(np.sqrt((chances * (moves - mean) ** 2).sum())) / len(moves)
-
-
-def _bounds(metric: str, value: float, error: float, freedom: float, confidence: float) -> tuple[float, float]:
-    reach = students_t.quantile((1.0 + confidence) / 2.0, freedom) * error
-    return max(0.0, value - reach), min(1.0, value + reach) if metric in _SHARES else value + reach
 
 
 def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions) -> str:

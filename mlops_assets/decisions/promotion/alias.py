@@ -1,11 +1,17 @@
 """Whether the alias moves, given the gates, the comparison, the state of the alias and a person's requests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.promotion.comparison import Verdict
 
 AliasState = Literal["none", "sound", "lost", "moved by hand"]
+
+_UNSOUND = {
+    "lost": "the champion alias is gone although a champion was promoted before",
+    "moved by hand": "the champion alias was moved outside of this pack",
+}
 
 
 class Named(Protocol):
@@ -16,16 +22,6 @@ class Named(Protocol):
 
     @property
     def digest(self) -> str: ...
-
-
-class Compared(Protocol):
-    """The comparison of challenger and champion."""
-
-    @property
-    def verdict(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -48,50 +44,37 @@ def alias_state(
     """
     if alias is None:
         return "lost" if champion is not None or had_champion else "none"
-    named = (alias.version, alias.digest)
-    expected = [(each.version, each.digest) for each in (champion, under_way) if each is not None]
-    return "sound" if named in expected else "moved by hand"
+    expected = [(record.version, record.digest) for record in (champion, under_way) if record is not None]
+    return "sound" if (alias.version, alias.digest) in expected else "moved by hand"
 
 
 def decide(
     gates: CheckOutcome,
     state: AliasState,
-    held: str,
-    comparison: Compared | None,
+    hold: str,
+    comparison: Verdict | None,
     cannot_compare: str = "",
     approve: str = "",
 ) -> Decision:
     """Decide on a challenger without a person.
 
-    gates: the outcome of all blocking gates together. held: who holds promotions and why, or "".
+    gates: the outcome of all blocking gates together. hold: who holds promotions and why, or "".
     comparison: None without a champion; `cannot_compare` says why there is no comparison although a champion exists.
     approve: the job by which a person approves, if approval is required; else "".
     """
     if not gates.passed:
         return Decision("keep", False, f"gates not passed: {gates.message}")
-    if state == "lost":
-        return Decision(
-            "keep",
-            False,
-            "the champion alias is gone although a champion was promoted before; promote or roll back by hand",
-        )
-    if state == "moved by hand":
-        return Decision(
-            "keep", False, "the champion alias was moved outside of this pack; promote or roll back by hand"
-        )
+    if state in _UNSOUND:
+        return Decision("keep", False, f"{_UNSOUND[state]}; promote or roll back by hand")
     if state == "none":
-        verdict = Decision("promote", True, "first model: all absolute gates passed")
+        decision = Decision("promote", True, "first model: all absolute gates passed")
     elif comparison is None:
         return Decision("inconclusive", False, cannot_compare)
     else:
-        verdict = Decision(_verdict(comparison.verdict), comparison.verdict == "promote", comparison.reason)
-    if verdict.moves and held:
-        return Decision(verdict.verdict, False, f"{verdict.reason}; but promotions are held by {held}")
-    if verdict.moves and approve:
-        waits = f"{verdict.reason}; waits for approval: launch the job {approve}"
-        return Decision(verdict.verdict, False, waits, waits=True)
-    return verdict
-
-
-def _verdict(text: str) -> Literal["promote", "keep", "inconclusive"]:
-    return "promote" if text == "promote" else "keep" if text == "keep" else "inconclusive"
+        decision = Decision(comparison.verdict, comparison.verdict == "promote", comparison.reason)
+    if decision.moves and hold:
+        return replace(decision, moves=False, reason=f"{decision.reason}; but promotions are held by {hold}")
+    if decision.moves and approve:
+        reason = f"{decision.reason}; waits for approval: launch the job {approve}"
+        return replace(decision, moves=False, reason=reason, waits=True)
+    return decision

@@ -21,9 +21,10 @@ from mlops_assets.statistics.holm import holm_adjusted
 
 MIN_SLICE_ROWS = 30
 _RESAMPLES_OF_SCORERS = 100
+_NAN = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guard:
     """Whether the challenger is worse than the champion in one respect.
 
@@ -34,11 +35,11 @@ class Guard:
 
     name: str
     rows: int
-    champion: float
-    challenger: float
-    effect: float
-    p: float
-    p_adjusted: float
+    champion: float = _NAN
+    challenger: float = _NAN
+    effect: float = _NAN
+    p: float = _NAN
+    p_adjusted: float = _NAN
     verdict: Literal["worse", "not worse", "too few rows"]
     note: str
 
@@ -68,24 +69,23 @@ def guards(
     """
     labels = np.asarray(y)
     champion, challenger = of_same_classes(champion, challenger)
-    everything = np.arange(len(labels))
-    asked = [(metric.name, metric, tolerance, everything) for metric, tolerance in metrics]
-    asked += [
+    respects = [(metric.name, metric, tolerance, np.arange(len(labels))) for metric, tolerance in metrics]
+    respects += [
         (f"{slice_metric.name} of {name}", slice_metric, slice_tolerance, np.asarray(rows))
         for name, rows in slices.items()
     ]
-    found = []
-    for name, metric, tolerance, rows in asked:
-        own = labels[rows], champion.take(rows), challenger.take(rows)
-        of_rows = None if groups is None else np.asarray(groups)[rows]
-        found.append(_guard(name, metric, tolerance, *own, resamples, seed, of_rows))
-    adjusted = holm_adjusted(np.array([each.p for each in found]))
-    return tuple(_judged(each, p, alpha) for each, p in zip(found, adjusted.tolist(), strict=True))
+    tested = []
+    for name, metric, tolerance, rows in respects:
+        values = labels[rows], champion.take(rows), challenger.take(rows)
+        row_groups = None if groups is None else np.asarray(groups)[rows]
+        tested.append(_guard(name, metric, tolerance, *values, resamples, seed, row_groups))
+    adjusted = holm_adjusted(np.array([guard.p for guard in tested]))
+    return tuple(_judged(guard, p, alpha) for guard, p in zip(tested, adjusted.tolist(), strict=True))
 
 
-def guarded(verdict: Verdict, found: Sequence[Guard]) -> Verdict:
+def guarded(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
     """Return the verdict with its evidence; a promotion becomes `keep` if a guard is worse, with the reason."""
-    worse = [f"{each.name} ({each.note})" for each in found if each.verdict == "worse"]
+    worse = [f"{guard.name} ({guard.note})" for guard in guards if guard.verdict == "worse"]
     if verdict.verdict != "promote" or not worse:
         return verdict
     listed = ", ".join(worse[:5]) + (f" and {len(worse) - 5} more" if len(worse) > 5 else "")
@@ -103,32 +103,34 @@ def _guard(
     seed: int,
     groups: Any,
 ) -> Guard:
-    nan = float("nan")
+    few = f"{len(y)} rows; at least {MIN_SLICE_ROWS} are needed"
+    guard = Guard(name=name, rows=len(y), verdict="too few rows", note=few)
     if len(y) < MIN_SLICE_ROWS:
-        note = f"{len(y)} rows; at least {MIN_SLICE_ROWS} are needed"
-        return Guard(name, len(y), nan, nan, nan, nan, nan, "too few rows", note)
+        return guard
     if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn: only the spread is used
         resamples = min(resamples, _RESAMPLES_OF_SCORERS)
-    found = paired_difference(y, champion, challenger, metric, resamples, seed, groups=groups)
-    before, after = (float(metric.function(y, said)) for said in (champion, challenger))
+    difference = paired_difference(y, champion, challenger, metric, resamples, seed, groups)
+    before, after = (float(metric.function(y, predictions)) for predictions in (champion, challenger))
+    guard = replace(guard, champion=before, challenger=after)
     if np.isfinite(before) and not np.isfinite(after):
-        return Guard(name, len(y), before, after, nan, 0.0, nan, "not worse", f"{before:.4g} became {after}")
-    if isinstance(found, NoDifference):
-        return Guard(name, len(y), before, after, nan, nan, nan, "too few rows", found.reason)
-    p = _worse_by_chance(found, tolerance)
+        return replace(guard, p=0.0, verdict="not worse", note=f"{before:.4g} became {after}")
+    if isinstance(difference, NoDifference):
+        return replace(guard, note=difference.reason)
     end = f", tolerated {tolerance:.4g}" if tolerance else ""
     note = f"{before:.4g} became {after:.4g} on {len(y):,} rows{end}"
-    return Guard(name, len(y), before, after, found.effect, p, nan, "not worse", note)
+    p = _worse_by_chance(difference, tolerance)
+    return replace(guard, effect=difference.effect, p=p, verdict="not worse", note=note)
 
 
-def _worse_by_chance(found: PairedDifference, tolerance: float) -> float:
+def _worse_by_chance(difference: PairedDifference, tolerance: float) -> float:
     """Return the probability of an effect this low if the challenger is worse by the tolerance at most."""
-    if found.se == 0.0:
-        return 0.0 if found.effect < -tolerance else 1.0
-    p = students_t.tail(-(found.effect + tolerance) / found.se, found.freedom)
-    if not found.paired > 0.0:
+    distance = -(difference.effect + tolerance)
+    if difference.se == 0.0:
+        return 0.0 if distance > 0 else 1.0
+    p = students_t.tail(distance / difference.se, difference.freedom)
+    if not difference.paired > 0.0:
         return p
-    return max(p, students_t.tail(-(found.effect + tolerance) / found.paired, found.paired_freedom))
+    return max(p, students_t.tail(distance / difference.paired, difference.paired_freedom))
 
 
 def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:

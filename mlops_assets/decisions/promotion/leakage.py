@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlops_assets.lazy import np, pd, scipy
-from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.arrays import Floats
 
+_MOST_AUC = 0.999
+_MOST_R2 = 0.9999
 _MOST_ROWS = 20_000
 _MIN_ROWS = 30
 _MOST_NAMED = 20
@@ -26,99 +28,90 @@ class Suspicion:
     limit: float
 
 
-def telling_features(X: pd.DataFrame, y: pd.Series, problem: str, max_auc: float, max_r2: float) -> list[Suspicion]:
+def telling_features(X: pd.DataFrame, y: pd.Series, problem: str) -> list[Suspicion]:
     """Return the features that reach a limit, the highest score first.
 
-    Regression: squared correlation of values, or of ranks, above `max_r2`. Binary: the area under the ROC curve of the
-    feature, in either direction, from `max_auc`. Multiclass: the share of neighbours, in the feature's order, that are
-    of one class, from `max_auc`. Text is replaced by the target's mean in each category, if categories have 20 rows on
+    Regression: squared correlation of values, or of ranks, above 0.9999. Binary: the area under the ROC curve of the
+    feature, in either direction, from 0.999. Multiclass: the share of neighbours, in the feature's order, that are of
+    one class, from 0.999. Text is replaced by the target's mean in each category, if categories have 20 rows on
     average. Whether a value is missing counts as a feature of its own. At most 20,000 rows are used. Regression also
     tests the remaining numbers together: a linear model of them (or of their logarithms: a product) has an R2 above
-    `max_r2` on rows that it was not fitted on. Only the columns that this model needs are named.
+    0.9999 on rows that it was not fitted on. Only the columns that this model needs are named.
     """
     labelled = y.notna().to_numpy()
     X, y = X[labelled].reset_index(drop=True), y[labelled].reset_index(drop=True)
     if len(y) > _MOST_ROWS:
         rows = np.random.default_rng(0).choice(len(y), _MOST_ROWS, replace=False)
         X, y = X.iloc[rows], y.iloc[rows]
-    target = (
-        y.to_numpy(dtype=np.float64) if problem == "regression" else pd.factorize(y, sort=True)[0].astype(np.float64)
-    )
-    found = []
+    regression = problem == "regression"
+    target = np.asarray(y if regression else pd.factorize(y, sort=True)[0], dtype=np.float64)
+    suspicions = []
     for position, name in enumerate(X.columns):
-        worst = max(
-            (_score(v, target[k], problem) for v, k in _views(X.iloc[:, position], target, problem)), default=None
-        )
-        if worst is None:
-            continue
-        score, measure = worst
-        limit = max_r2 if problem == "regression" else max_auc
-        if score > limit or (problem != "regression" and score == limit):
-            found.append(Suspicion(str(name), measure, float(score), limit))
-    if problem == "regression":
-        alone = {each.feature for each in found}
-        rest = X[[name for name in X.columns if str(name) not in alone]]
-        found += _telling_together(rest, target, max_r2)
-    return sorted(found, key=lambda each: -each.score)
+        views = _views(X.iloc[:, position], target, problem)
+        score, measure = max((_score(values, target[rows], problem) for values, rows in views), default=(0.0, ""))
+        if score > _MOST_R2 if regression else score >= _MOST_AUC:
+            suspicions.append(Suspicion(str(name), measure, float(score), _MOST_R2 if regression else _MOST_AUC))
+    if regression:
+        alone = {suspicion.feature for suspicion in suspicions}
+        suspicions += _telling_together(X[[name for name in X.columns if str(name) not in alone]], target)
+    return sorted(suspicions, key=lambda suspicion: -suspicion.score)
 
 
-def _telling_together(X: pd.DataFrame, target: Floats, max_r2: float) -> list[Suspicion]:
-    """Find numbers of `X` (n, columns) whose sum or product is the target (n,)."""
+def _telling_together(X: pd.DataFrame, target: Floats) -> list[Suspicion]:
+    """Return the numbers of `X` (n, columns) whose sum or product is the target (n,)."""
     kinds = pd.api.types
-    names = [name for name in X.columns if kinds.is_numeric_dtype(X[name]) or kinds.is_bool_dtype(X[name])]
-    values = X[names].to_numpy(dtype=np.float64, na_value=np.nan)
+    numeric = [name for name in X.columns if kinds.is_numeric_dtype(X[name]) or kinds.is_bool_dtype(X[name])]
+    values, names = X[numeric].to_numpy(dtype=np.float64, na_value=np.nan), np.array(numeric, dtype=object).astype(str)
     values = np.where(np.abs(values) <= _HUGE, values, np.nan)
     filled = np.isfinite(values).mean(axis=0) >= _LEAST_FILLED
     rows = np.isfinite(values[:, filled]).all(axis=1) & (np.abs(target) <= _HUGE)
-    names, values, target = [str(name) for name in np.array(names)[filled]], values[rows][:, filled], target[rows]
-    found = _needed(names, values, target, max_r2)
-    if found is None and len(target) and target.min() > 0:
+    names, values, target = names[filled], values[rows][:, filled], target[rows]
+    measure, needed = "r2 of their sum, together", _needed(names, values, target)
+    if needed is None and len(target) and target.min() > 0:
         positive = (values > 0).all(axis=0)
-        logs = np.log(values[:, positive])
-        found = _needed(list(np.array(names)[positive]), logs, np.log(target), max_r2)
         measure = "r2 of logarithms, together"
-    else:
-        measure = "r2 of their sum, together"
-    return [] if found is None else [Suspicion(" + ".join(found[0]), measure, found[1], max_r2)]
+        needed = _needed(names[positive], np.log(values[:, positive]), np.log(target))
+    return [] if needed is None else [Suspicion(" + ".join(needed[0]), measure, needed[1], _MOST_R2)]
 
 
-def _needed(names: list[str], values: Floats, target: Floats, max_r2: float) -> tuple[list[str], float] | None:
-    """Return the columns of `values` (n, columns) that a linear model needs to exceed `max_r2`, and its R2, or None.
+def _needed(names: np.ndarray, values: Floats, target: Floats) -> tuple[list[str], float] | None:
+    """Return the columns of `values` (n, columns) that a linear model needs to exceed the limit, and its R2, or None.
 
     The model is fitted on one half of the rows and judged on the other. Orthogonal matching pursuit (Pati, Rezaiifar &
     Krishnaprasad 1993) selects the columns; those that are not needed are then dropped.
     """
-    rows, varies = len(target), np.ptp(values, axis=0) > 0 if len(target) else np.zeros(len(names), dtype=bool)
+    rows = len(target)
+    varies = np.ptp(values, axis=0) > 0 if rows else np.zeros(len(names), dtype=bool)
     if rows < 2 * max(_MIN_ROWS, 2 * len(names)) or np.count_nonzero(varies) < 2 or np.ptp(target) == 0:
         return None
-    columns, goal = _standardised(values[:, varies]), _standardised(target[:, None])[:, 0]
-    names = [name for name, used in zip(names, varies, strict=True) if used]
+    names, columns, goal = names[varies], _standardised(values[:, varies]), _standardised(target[:, None])[:, 0]
     half = np.random.default_rng(0).permutation(rows) < rows // 2
-    whole = _r2(columns, goal, half)
-    if whole <= max_r2:
+    r2 = _r2(columns, goal, half)
+    if r2 <= _MOST_R2:
         return None
     chosen: list[int] = []
     left = goal
-    while not chosen or (len(chosen) < min(len(names), _MOST_NAMED) and _r2(columns[:, chosen], goal, half) <= max_r2):
+    most = min(len(names), _MOST_NAMED)
+    while not chosen or (len(chosen) < most and _r2(columns[:, chosen], goal, half) <= _MOST_R2):
         near = np.abs(left @ columns)
         near[chosen] = -1.0
         chosen.append(int(near.argmax()))
-        left = goal - columns[:, chosen] @ _weights(columns[:, chosen], goal)
+        left = goal - columns[:, chosen] @ _coefficients(columns[:, chosen], goal)
     for position in list(chosen):
-        others = [each for each in chosen if each != position]
-        if others and _r2(columns[:, others], goal, half) > max_r2:
+        others = [other for other in chosen if other != position]
+        if others and _r2(columns[:, others], goal, half) > _MOST_R2:
             chosen = others
-    return [names[position] for position in sorted(chosen)], whole
+    return names[sorted(chosen)].tolist(), r2
 
 
 def _r2(columns: Floats, goal: Floats, half: np.ndarray) -> float:
     unseen = goal[~half]
-    said = columns[~half] @ _weights(columns[half], goal[half])
+    residuals = unseen - columns[~half] @ _coefficients(columns[half], goal[half])
     spread = float(np.sum((unseen - unseen.mean()) ** 2))
-    return 1.0 - float(np.sum((unseen - said) ** 2)) / spread if spread else 0.0
+    return 1.0 - float(np.sum(residuals**2)) / spread if spread else 0.0
 
 
-def _weights(columns: Floats, goal: Floats) -> Floats:
+def _coefficients(columns: Floats, goal: Floats) -> Floats:
     """Solve least squares by the normal equations, in a tenth of the time of an SVD; columns may be collinear."""
     return np.asarray(np.linalg.lstsq(columns.T @ columns, columns.T @ goal, rcond=None)[0], dtype=np.float64)
 
@@ -142,32 +135,27 @@ def _views(values: pd.Series, target: Floats, problem: str) -> Iterator[tuple[Fl
 
 def _numbers(values: pd.Series, target: Floats, problem: str) -> Floats | None:
     if pd.api.types.is_datetime64_any_dtype(values):
-        moments: Floats = values.astype("int64").to_numpy().astype(np.float64)
-        return moments
+        return np.asarray(values.astype("int64"), dtype=np.float64)
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        numbers = values.to_numpy(dtype=np.float64)
-        bounded: Floats = np.clip(numbers, -1e300, 1e300)
-        return bounded
+        return np.clip(np.asarray(values, dtype=np.float64), -_HUGE, _HUGE)
     codes, categories = pd.factorize(values.astype(str))
     if len(categories) * _ROWS_A_CATEGORY > len(values):
         return None
     if problem == "multiclass":
-        return codes.astype(np.float64)
-    means = np.bincount(codes, target) / np.bincount(codes)
-    encoded: Floats = means[codes]
-    return encoded
+        return np.asarray(codes, dtype=np.float64)
+    return np.asarray((np.bincount(codes, target) / np.bincount(codes))[codes])
 
 
 def _score(values: Floats, target: Floats, problem: str) -> tuple[float, str]:
     if len(np.unique(values)) < 2 or len(np.unique(target)) < 2:
         return 0.0, "constant"
     if problem == "regression":
-        pairs = ((values, target), (_ranks(values), _ranks(target)))
-        return max(_correlation(a, b) ** 2 for a, b in pairs), "r2"
+        pairs = ((values, target), (scipy.stats.rankdata(values), scipy.stats.rankdata(target)))
+        return max(_correlation(*pair) ** 2 for pair in pairs), "r2"
     if problem == "binary":
         positive = target == target.max()
         n, k = len(target), int(positive.sum())
-        area = (_ranks(values)[positive].sum() - k * (k + 1) / 2) / (k * (n - k))
+        area = (scipy.stats.rankdata(values)[positive].sum() - k * (k + 1) / 2) / (k * (n - k))
         return float(max(area, 1 - area)), "AUC"
     shuffled = np.random.default_rng(0).permutation(len(values))
     ordered = target[shuffled][np.argsort(values[shuffled], kind="stable")]
@@ -175,13 +163,6 @@ def _score(values: Floats, target: Floats, problem: str) -> tuple[float, str]:
     return 1 - max(changes, 0) / (len(ordered) - 1), "neighbours of one class"
 
 
-def _ranks(values: Floats) -> Floats:
-    ranks: Floats = scipy.stats.rankdata(values)
-    return ranks
-
-
 def _correlation(a: Floats, b: Floats) -> float:
-    a, b = a / (np.abs(a).max() or 1.0), b / (np.abs(b).max() or 1.0)  # squares of great values overflow
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum() / scale) if scale else 0.0
+    a, b = _standardised(a), _standardised(b)
+    return float(np.mean(a * b))

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.lazy import np, pd
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Hashes: TypeAlias = "NDArray[np.uint64]"
 
 _LEAST_SHARE = 0.01
 _SIGMAS = 3.0
 _EXAMPLES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """`found` of `rows` holdout rows have a twin in train, the first ones at `positions`; `expected` by chance.
+    """Of `rows` holdout rows, `twins` equal a row in train, the first ones at `positions`; `expected` by chance.
 
     `sigma` is the standard deviation of the difference by chance.
     """
 
-    found: int
+    twins: int
     expected: float
     sigma: float
     rows: int
@@ -34,7 +29,7 @@ class Overlap:
     @property
     def suspicious(self) -> bool:
         """Whether the count exceeds the expected one by 1% of the holdout and by three standard deviations."""
-        return self.found - self.expected > max(_SIGMAS * self.sigma, _LEAST_SHARE * self.rows)
+        return self.twins - self.expected > max(_SIGMAS * self.sigma, _LEAST_SHARE * self.rows)
 
 
 def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
@@ -47,40 +42,36 @@ def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
     """
     n, m = len(train), len(holdout)
     hashes = _hashes(train, holdout)
-    ours, theirs = hashes[:n], hashes[n:]
-    twins = np.flatnonzero(np.isin(theirs, ours))
+    twins = np.flatnonzero(np.isin(hashes[n:], hashes[:n]))
     stretch = max(1, min(m, n // 2))
     more = n / max(n - stretch, 1)
-    expected = m * min(1.0, more * _share_elsewhere(ours, stretch))
+    expected = m * min(1.0, more * _share_elsewhere(hashes[:n], stretch))
     sigma = float(np.sqrt((expected + 1.0) * (1.0 + 2.0 * more * m / max(n, 1))))
-    return Overlap(len(twins), expected, sigma, m, tuple(int(each) for each in twins[:_EXAMPLES]))
+    positions = tuple(twins[:_EXAMPLES].tolist())
+    return Overlap(twins=len(twins), expected=expected, sigma=sigma, rows=m, positions=positions)
 
 
 def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
     """Check that no more holdout rows have a twin in train than chance explains; see `overlap`. A warning."""
-    found = overlap(train, holdout)
-    share, chance = found.found / max(found.rows, 1), found.expected / max(found.rows, 1)
-    said = f"{found.found:,} of {found.rows:,} holdout rows ({share:.1%}) equal a training row in features and target"
-    if found.suspicious:
-        message = (
-            f"{said}; expected at most {chance:.1%}, from the twins among the training rows. The holdout flatters the "
-            "model: look for rows that were delivered twice, and declare `key` so that they are found"
-        )
-    else:
-        message = f"{said}; up to {chance:.1%} is what twins among the training rows let expect"
-    examples = [{"holdout row": position} for position in found.positions]
-    figures = {"rows": found.found, "share": share, "expected_share": chance}
-    return CheckOutcome(
-        "no_overlap",
-        not found.suspicious,
-        message,
-        severity="warn",
-        blocking=False,
-        metadata={**figures, **({"examples": examples} if examples else {})},
+    result = overlap(train, holdout)
+    share, chance = result.twins / max(result.rows, 1), result.expected / max(result.rows, 1)
+    message = (
+        f"{result.twins:,} of {result.rows:,} holdout rows ({share:.1%}) equal a training row in features and target; "
+        f"{chance:.1%} are expected, from the twins among the training rows"
     )
+    if result.suspicious:
+        message += (
+            ". The holdout flatters the model: look for rows that were delivered twice, and declare `key` so that they "
+            "are found"
+        )
+    metadata: dict[str, Any] = {"rows": result.twins, "share": share, "expected_share": chance}
+    if result.positions:
+        metadata["examples"] = [{"holdout row": position} for position in result.positions]
+    passed = not result.suspicious
+    return CheckOutcome("no_overlap", passed, message, severity="warn", blocking=False, metadata=metadata)
 
 
-def _share_elsewhere(hashes: Hashes, stretch: int) -> float:
+def _share_elsewhere(hashes: np.ndarray, stretch: int) -> float:
     """Return the share of rows (n,) with a twin in another stretch of rows."""
     n = len(hashes)
     own = (n - 1 - np.arange(n)) // stretch
@@ -91,15 +82,13 @@ def _share_elsewhere(hashes: Hashes, stretch: int) -> float:
     return float(np.mean(everywhere > times[place])) if n else 0.0
 
 
-def _hashes(train: pd.DataFrame, holdout: pd.DataFrame) -> Hashes:
+def _hashes(train: pd.DataFrame, holdout: pd.DataFrame) -> np.ndarray:
     """Return one number for each row of both; numbers count by value, whatever their type, and all else as text."""
-    both = pd.concat([train, holdout[list(train.columns)]], ignore_index=True)
-    plain = pd.DataFrame(
-        {
-            position: both[name].to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 is 0.0
-            if pd.api.types.is_numeric_dtype(both[name]) or pd.api.types.is_bool_dtype(both[name])
-            else pd.factorize(both[name])[0]
-            for position, name in enumerate(both.columns)
-        }
-    )
-    return np.asarray(pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64)
+    rows = pd.concat([train, holdout[list(train.columns)]], ignore_index=True)
+    plain = {
+        position: column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 is 0.0
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+        else pd.factorize(column)[0]
+        for position, (_, column) in enumerate(rows.items())
+    }
+    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(plain), index=False))

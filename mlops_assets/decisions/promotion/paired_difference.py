@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from mlops_assets.decisions.promotion.paired_errors import paired_error
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.resampling import (
-    Floats,
-    block_error,
-    cautious_block,
-    resampled_means,
-    resampled_rows,
-    resampled_weights,
-    usable_block,
-)
+from mlops_assets.statistics.resampling import Blocks, cautious_block
 from mlops_assets.statistics.standard_errors import error_of_mean
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MIN_ROWS = 20
 MIN_GROUPS = 10
 _RESAMPLES_IN_A_LOOP = 500
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """Blocks of neighbouring rows, drawn from n `rows` in order of time; with a `length` of 1, single rows."""
-
-    rows: int
-    length: int
-
-    def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
-        return resampled_means(columns, self.length, resamples, seed)
-
-    def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
-        return resampled_weights(self.rows, self.length, resamples, seed)
-
-    def positions(self, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-        return resampled_rows(self.rows, self.length, resamples, seed)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairedDifference:
     """The improvement of the challenger in the metric's units, positive is better.
 
@@ -84,7 +57,6 @@ def paired_difference(
     metric: Metric,
     resamples: int,
     seed: int,
-    block: int | None = None,
     groups: Any = None,
 ) -> PairedDifference | NoDifference:
     """Return the difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
@@ -101,23 +73,29 @@ def paired_difference(
         if not np.isfinite(score):
             return NoDifference("keep", f"{metric.name} of the {who} is {score}: not comparable")
     sign = 1.0 if metric.greater_is_better else -1.0
-    found = _units(labels, champion, challenger, metric, block, groups)
-    if isinstance(found, NoDifference):
-        return found
-    units, missed, freedom = found
+    drawn_from = _units(labels, champion, challenger, metric, groups)
+    if isinstance(drawn_from, NoDifference):
+        return drawn_from
+    units, missed, freedom = drawn_from
     drawn = sign * _differences(labels, champion, challenger, metric, units, resamples, seed)
-    known = drawn[np.isfinite(drawn)]
-    if len(known) < 0.9 * len(drawn):
-        undefined = f"{len(drawn) - len(known)} of {len(drawn)} resamples"
+    defined = drawn[np.isfinite(drawn)]
+    if len(defined) < 0.9 * len(drawn):
+        undefined = f"{len(drawn) - len(defined)} of {len(drawn)} resamples"
         return NoDifference("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
-    effect = sign * (float(scores["challenger"]) - float(scores["champion"]))
-    se = float(known.std()) * missed
-    within = units if isinstance(units, Groups) else None
-    paired = paired_error(labels, champion, challenger, metric, within, block > 1 if block else None)
-    if isinstance(units, Groups):
-        return PairedDifference(effect, known, se, freedom, "groups", len(units.size), 0, *paired)
-    kind: Literal["rows", "blocks"] = "rows" if units.length == 1 else "blocks"
-    return PairedDifference(effect, known, se, freedom, kind, -(-rows // units.length), units.length, *paired)
+    own_groups = units if isinstance(units, Groups) else None
+    block = 0 if isinstance(units, Groups) else units.length
+    paired, paired_freedom = paired_error(labels, champion, challenger, metric, own_groups)
+    return PairedDifference(
+        effect=sign * (float(scores["challenger"]) - float(scores["champion"])),
+        drawn=defined,
+        se=float(defined.std()) * missed,
+        freedom=freedom,
+        unit="groups" if isinstance(units, Groups) else "rows" if block == 1 else "blocks",
+        units=len(units.size) if isinstance(units, Groups) else -(-rows // block),
+        block=block,
+        paired=paired,
+        paired_freedom=paired_freedom,
+    )
 
 
 def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Predictions, Predictions]:
@@ -133,36 +111,34 @@ def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Pre
 
 
 def _over(predictions: Predictions, known: np.ndarray, classes: np.ndarray) -> Predictions:
-    probability = predictions.probability
-    if probability is not None:
-        wider = np.zeros((len(probability), len(classes)))
-        wider[:, np.searchsorted(classes, known)] = probability
-        probability = wider
+    if predictions.probability is None:
+        return replace(predictions, classes=classes)
+    probability = np.zeros((len(predictions.probability), len(classes)))
+    probability[:, np.searchsorted(classes, known)] = predictions.probability
     return replace(predictions, probability=probability, classes=classes)
 
 
 def _units(
-    labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, block: int | None, groups: Any
+    labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, groups: Any
 ) -> tuple[Blocks | Groups, float, float] | NoDifference:
     """Return what to draw, the factor by which its bootstrap is too narrow, and its degrees of freedom."""
-    if groups is not None:
-        found = Groups.of(groups)
-        if len(found.size) < MIN_GROUPS:
-            few = f"{len(found.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
-            return NoDifference("inconclusive", few)
-        if found.effective < MIN_GROUPS / 2:
-            few = f"groups of unlike size are worth {found.effective:.1f} alike; at least {MIN_GROUPS / 2:g} are needed"
-            return NoDifference("inconclusive", few)
-        freedom = found.effective - 1
-        return found, float(np.sqrt(found.effective / freedom)), freedom
-    of_row = metric.influence or _stand_in
-    series = np.asarray(of_row(labels, challenger) - of_row(labels, champion), dtype=np.float64)
-    length = usable_block(block, len(labels)) if block else cautious_block(series)
-    if 2 * length > len(labels):
-        return NoDifference("inconclusive", f"{len(labels):,} rows are less than two blocks of {length:,}")
-    error, freedom = error_of_mean(series, dependent=block > 1 if block else None)
-    narrow = block_error(series, length)
-    return Blocks(len(labels), length), error / narrow if narrow else 1.0, freedom
+    if groups is None:
+        influence = metric.influence or _stand_in
+        series = np.asarray(influence(labels, challenger) - influence(labels, champion), dtype=np.float64)
+        blocks = Blocks(len(labels), cautious_block(series))
+        error, freedom = error_of_mean(series)
+        narrow = blocks.spread_of_mean(series)
+        return blocks, error / narrow if narrow else 1.0, freedom
+    units = Groups.of(groups)
+    few = ""
+    if len(units.size) < MIN_GROUPS:
+        few = f"{len(units.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
+    elif units.effective < MIN_GROUPS / 2:
+        few = (
+            f"groups of unequal size are worth {units.effective:.1f} equal ones; at least {MIN_GROUPS / 2:g} are needed"
+        )
+    freedom = units.effective - 1
+    return NoDifference("inconclusive", few) if few else (units, float(np.sqrt(units.effective / freedom)), freedom)
 
 
 def _differences(
@@ -176,20 +152,19 @@ def _differences(
 ) -> Floats:
     """Return the challenger's metric less the champion's (resamples,); NaN where it is not defined."""
     if metric.row_statistics is not None:
-        columns = [np.asarray(metric.row_statistics(labels, said), np.float64) for said in (champion, challenger)]
+        columns = [np.asarray(metric.row_statistics(labels, model), np.float64) for model in (champion, challenger)]
         means = units.means(np.hstack(columns), resamples, seed)
         # models may know different numbers of classes, and have so many columns
         before, after = (metric.from_means(part) for part in np.split(means, [columns[0].shape[1]], axis=1))
         return np.asarray(after - before, dtype=np.float64)
     if metric.reweighted is not None:
-        of_champion, of_challenger = (metric.reweighted(labels, said) for said in (champion, challenger))
+        of_champion, of_challenger = (metric.reweighted(labels, model) for model in (champion, challenger))
         return np.concatenate([of_challenger(part) - of_champion(part) for part in units.weights(resamples, seed)])
     score = metric.function
+    weights = itertools.chain.from_iterable(units.weights(min(resamples, _RESAMPLES_IN_A_LOOP), seed))
+    positions = (np.repeat(np.arange(len(labels)), weight.astype(np.int64)) for weight in weights)
     return np.array(
-        [
-            score(labels[index], challenger.take(index)) - score(labels[index], champion.take(index))
-            for index in units.positions(min(resamples, _RESAMPLES_IN_A_LOOP), seed)
-        ]
+        [score(labels[rows], challenger.take(rows)) - score(labels[rows], champion.take(rows)) for rows in positions]
     )
 
 
@@ -205,27 +180,29 @@ def _same_rows(rows: int, champion: Predictions, challenger: Predictions, groups
 
 def _unsound(labels: Any, champion: Predictions, challenger: Predictions) -> str:
     """Return why predictions or labels cannot be compared, or ""."""
-    for who, said in (("champion", champion), ("challenger", challenger)):
-        for what, values in (("predictions", said.value), ("probabilities", said.probability)):
-            bad = 0 if values is None else _not_finite(np.asarray(values))
-            if bad:
-                return f"{bad:,} of the {who}'s {what} are missing or infinite: not comparable"
-    bad = _not_finite(labels)
-    return f"{bad:,} labels are missing or infinite: not comparable" if bad else ""
+    parts = {
+        "of the champion's predictions": champion.value,
+        "of the champion's probabilities": champion.probability,
+        "of the challenger's predictions": challenger.value,
+        "of the challenger's probabilities": challenger.probability,
+        "labels": labels,
+    }
+    for what, values in parts.items():
+        if bad := 0 if values is None else _not_finite(np.asarray(values)):
+            return f"{bad:,} {what} are missing or infinite: not comparable"
+    return ""
 
 
 def _not_finite(values: Any) -> int:
     if values.dtype.kind in "fc":
         return int(np.count_nonzero(~np.isfinite(values)))
-    if values.dtype.kind != "O":
-        return 0
-    return int(np.count_nonzero([value is None or value != value for value in values.ravel()]))
+    return sum(value is None or value != value for value in values.ravel()) if values.dtype.kind == "O" else 0
 
 
-def _stand_in(labels: Any, said: Predictions) -> Any:
+def _stand_in(labels: Any, predictions: Predictions) -> Any:
     """Return row losses (n,) that show the rows' autocorrelation, for a metric without influence values."""
-    if said.classes is None:
-        return (labels - said.value) ** 2
-    if said.probability is None:
-        return np.asarray(labels != said.value, dtype=np.float64)
-    return np.sum(((np.asarray(said.classes) == labels[:, None]) - said.probability) ** 2, axis=1)
+    if predictions.classes is None:
+        return (labels - predictions.value) ** 2
+    if predictions.probability is None:
+        return np.asarray(labels != predictions.value, dtype=np.float64)
+    return np.sum(((np.asarray(predictions.classes) == labels[:, None]) - predictions.probability) ** 2, axis=1)

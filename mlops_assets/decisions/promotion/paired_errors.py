@@ -7,8 +7,9 @@ from typing import Any
 
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.resampling import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 _NEAR = 1e-6
@@ -16,26 +17,25 @@ _STEP = 1e-4
 
 
 def paired_error(
-    labels: Any, champion: Any, challenger: Any, metric: Metric, groups: Groups | None, dependent: bool | None
+    labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, groups: Groups | None
 ) -> tuple[float, float]:
     """Return the standard error of the difference in the metric's units and its degrees of freedom, NaN if not defined.
 
     For a metric f of the mean row loss, f(a) - f(b) over its standard error is the losses' paired t. If few rows carry
     the difference, such as the errors of high prices, a bootstrap of f has unequal spreads. The rows that make the
     difference great bring the bound on the other side too near. Other metrics use the influence of the rows. With
-    groups, the sums over each group are independent (Cameron, Gelbach & Miller 2008). `dependent` is as in
-    `error_of_mean`.
+    groups, the sums over each group are independent (Cameron, Gelbach & Miller 2008).
     """
     series = _series(labels, champion, challenger, metric)
     if series is None or not np.isfinite(series).all():
         return float("nan"), float(len(labels) - 1)
-    return error_of_mean(series, dependent) if groups is None else groups.error_of_mean(series)
+    return error_of_mean(series) if groups is None else groups.error_of_mean(series)
 
 
-def _series(labels: Any, champion: Any, challenger: Any, metric: Metric) -> Floats | None:
+def _series(labels: Any, champion: Predictions, challenger: Predictions, metric: Metric) -> Floats | None:
     """Return values of the rows (n,) whose mean has the same error as the difference of the metric, in its units."""
     if metric.row_loss is not None:
-        losses = [np.asarray(metric.row_loss(labels, said), dtype=np.float64) for said in (champion, challenger)]
+        losses = [np.asarray(metric.row_loss(labels, model), dtype=np.float64) for model in (champion, challenger)]
         return (losses[1] - losses[0]) * _slope(metric.from_mean, *(float(loss.mean()) for loss in losses))
     if metric.influence is None:
         return None

@@ -8,8 +8,8 @@ from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.resampling import Floats
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 

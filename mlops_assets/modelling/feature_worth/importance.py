@@ -10,8 +10,8 @@ from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.feature_worth.effects import Effect, effect
 from mlops_assets.modelling.metrics import Metric, suited
 from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.resampling import Floats
 
 
 def permutation_importance_table(

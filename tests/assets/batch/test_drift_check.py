@@ -23,11 +23,18 @@ def test_a_season_that_the_reference_holds_once_is_named_and_so_is_the_holdout()
     reference = pd.DataFrame({f"f{number}": rng.normal(size=8_760) for number in range(12)})
     times = (pd.date_range("2021-01-01", periods=8_760, freq="h"), pd.date_range("2022-06-01", periods=720, freq="h"))
     scores = (reference["f0"][-720:], reference["f1"][:720])
-    said = Pair("prediction", "prediction", *scores, (times[0][-720:], times[1]), "holdout")
+    said = Pair(
+        name="prediction",
+        kind="prediction",
+        reference=scores[0],
+        batch=scores[1],
+        times=(times[0][-720:], times[1]),
+        where="holdout",
+    )
     report = drift(
         reference, reference[:720], list(reference), times=times, season=["month"], together=False, extra=[said]
     )
-    why = "holds one June, which does not tell how far one June is from another: two are needed"
+    why = "holds one June; two are needed to know how far one June is from another"
     assert _drift_check(report).message == (
         f"unknown: 13 of 13 entries: the reference {why} (f0, f1, f2, f3, f4, f5, f6, f7, ...)"
     )
@@ -37,7 +44,7 @@ def test_a_season_that_the_reference_holds_once_is_named_and_so_is_the_holdout()
     found = drift(two_years, batch, ["f0"], times=both, season=["month"], extra=[said]).features[1]
     assert (found.verdict, found.note) == (
         "unknown",
-        "100.0% of the batch's rows are of a season (month) that the holdout never saw",
+        "100.0% of the batch's rows are of a season (month) that the holdout lacks",
     )
 
 
@@ -50,7 +57,7 @@ def test_a_drift_names_the_effects():
 def test_an_entry_of_which_nothing_can_be_said_is_named_beside_the_verdict_of_the_others():
     rng = np.random.default_rng(3)
     reference, batch = (pd.DataFrame({"a": rng.normal(size=400)}) for _ in range(2))
-    said = Pair("prediction", "prediction", reference["a"][:20], batch["a"], None, "holdout")
+    said = Pair(name="prediction", kind="prediction", reference=reference["a"][:20], batch=batch["a"], where="holdout")
     for rows, verdict in ((batch, "none of 1 entries drifted over 400 rows"), (batch + 2, "drift: 1 of 2 entries: a")):
         message = _drift_check(drift(reference, rows, ["a"], extra=[said])).message
         assert message.startswith(verdict)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,10 @@ def normal(rows):
 def mixed(rows, rainy=0.3):
     weather = np.where(DRAW.random(rows) < rainy, "rain", "sun")
     return pd.DataFrame({"weather": weather, "flag": DRAW.random(rows) < 0.5, "temp": DRAW.normal(size=rows)})
+
+
+def pair(name, kind, reference, batch, times=None):
+    return Pair(name=name, kind=kind, reference=reference, batch=batch, times=times)
 
 
 def entry(report, name):
@@ -63,7 +68,10 @@ def test_a_category_never_seen_is_counted():
     batch = mixed(1_000)
     batch.loc[DRAW.permutation(1_000)[:250], "weather"] = "snow"
     weather = entry(drift(mixed(100_000), batch, ["weather"]), "weather")
-    assert (weather.verdict, weather.note) == ("drift", "25.0% of the rows are of a category never seen")
+    assert (weather.verdict, weather.note) == (
+        "drift",
+        "25.0% of the rows are of a category that the reference lacks",
+    )
     assert weather.effect == pytest.approx(0.25, abs=0.03)
 
 
@@ -93,14 +101,14 @@ def test_what_cannot_be_compared_is_unknown_never_no_drift(change, note):
     unknown = [each for each in report.features if each.verdict == "unknown"]
     assert report.verdict == "unknown"
     assert note in unknown[-1].note
-    json.dumps(report.to_dict(), allow_nan=False)
+    json.dumps(report.table(), allow_nan=False)
 
 
 def test_texts_that_hardly_repeat_are_compared_by_their_length():
     names = [pd.DataFrame({"id": [f"{'x' * (row % 30)}{side}{row:04}" for row in range(900)]}) for side in "ab"]
     length = drift(names[0].sample(frac=1, random_state=0), names[1].sample(frac=1, random_state=1), ["id"]).features[0]
     assert (length.feature, length.kind, length.verdict, length.effect) == ("id (length)", "numeric", "no drift", 0.0)
-    assert length.note == "1,800 texts, each too rare to be compared: their lengths are"
+    assert length.note == "1,800 texts are too rare to be compared; their lengths are compared"
     longer = names[1].assign(id="more " + names[1]["id"])
     assert drift(names[0], longer, ["id"]).features[0].verdict == "drift"
 
@@ -137,17 +145,17 @@ def test_predictions_and_targets_are_tested_like_features():
         pd.date_range("2024-02-01", periods=400, freq="h"),
     )
     pairs = [
-        Pair("prediction", "prediction", DRAW.normal(size=2_000), DRAW.normal(1.0, size=500)),
-        Pair("target", "target", DRAW.normal(size=2_000), known),
-        Pair("of other rows", "prediction", DRAW.normal(size=300), DRAW.normal(size=400)),
-        Pair("of other seasons", "prediction", DRAW.normal(size=300), DRAW.normal(size=400), two_months),
+        pair("prediction", "prediction", DRAW.normal(size=2_000), DRAW.normal(1.0, size=500)),
+        pair("target", "target", DRAW.normal(size=2_000), known),
+        pair("of other rows", "prediction", DRAW.normal(size=300), DRAW.normal(size=400)),
+        pair("of other seasons", "prediction", DRAW.normal(size=300), DRAW.normal(size=400), two_months),
     ]
     months = tuple(pd.date_range("2024-03-01", periods=rows, freq="min") for rows in (2_000, 500))
     report = drift(reference, batch, NAMES, extra=pairs, season=["month"], times=months)
     assert (entry(report, "prediction").kind, entry(report, "prediction").verdict) == ("prediction", "drift")
     assert entry(report, "prediction").effect == pytest.approx(0.38, abs=0.06)
     # labels still to come are no missing share
-    assert [each.feature for each in report.features[20:24]] == [pair.name for pair in pairs]
+    assert [each.feature for each in report.features[20:24]] == [each.name for each in pairs]
     assert entry(report, "target").verdict == entry(report, "of other rows").verdict == "no drift"
     assert entry(report, "of other seasons").note.startswith("100.0% of the batch's rows are of a season (month)")
     calm = drift(reference, batch, NAMES, extra=pairs[1:], season=["month"], times=months)
@@ -171,7 +179,7 @@ def test_adjusted_p_is_twice_that_of_benjamini_and_hochberg():
     report = drift(normal(2_000), normal(1_000).assign(f0=lambda frame: frame["f0"] + 0.3), NAMES, min_effect=0.0)
     adjusted = 2 * stats.false_discovery_control([each.p for each in report.features])
     assert [each.p_adjusted for each in report.features] == pytest.approx(np.minimum(adjusted, 1.0))
-    assert (report.p, report.level) == (pytest.approx(adjusted.min()), 0.01)
+    assert report.p == pytest.approx(adjusted.min())
 
 
 def test_the_statistic_is_that_of_scipy():
@@ -204,9 +212,14 @@ def test_two_evaluations_are_equal_to_the_byte():
     times = tuple(pd.date_range("2024-01-01", periods=len(side), freq="h") for side in (reference, batch))
     found = [
         json.dumps(
-            drift_and_together(
-                reference, batch, ["weather", "flag", "temp"], times=times, season=("hour",), importance={"temp": 2.0}
-            ).to_dict(),
+            asdict(
+                drift_and_together(
+                    *(reference, batch, ["weather", "flag", "temp"]),
+                    times=times,
+                    season=("hour",),
+                    importance={"temp": 2.0},
+                )
+            ),
             allow_nan=False,
         )
         for _ in range(2)
@@ -260,4 +273,4 @@ def test_few_rows_of_many_moments_are_still_compared():
 def test_a_season_without_times_is_unknown():
     report = drift(normal(500), normal(500), NAMES, season=["month"])
     assert report.verdict == "unknown"
-    assert report.features[0].note == "the reference keeps no times to match a season by: train again"
+    assert report.features[0].note == "the reference has no times to match the season by: train again"

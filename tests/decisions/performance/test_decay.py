@@ -103,15 +103,15 @@ def chained(draw: np.random.Generator, rows: int, phi: float) -> np.ndarray:
             120,
             1_000,
             0.8,
-            "insufficient labels: 120 of 1,000 rows (12%) have one; 80% are needed, since labels that come first are "
-            "not like those that come late",
+            "insufficient labels: 120 of 1,000 rows (12%) have one; 80% are needed, since early labels differ from "
+            "late labels",
         ),
         (
             799,
             1_000,
             0.8,
-            "insufficient labels: 799 of 1,000 rows (79%) have one; 80% are needed, since labels that "
-            "come first are not like those that come late",
+            "insufficient labels: 799 of 1,000 rows (79%) have one; 80% are needed, since early "
+            "labels differ from late labels",
         ),
     ],
 )

@@ -163,7 +163,7 @@ def test_why_there_is_no_estimate_is_said():
     assert estimate("rmse", y, number, number).note == "only classifiers with probabilities can be estimated"
     holed = Predictions(said.value, np.full((100, 2), np.nan), said.classes)
     found = estimate("log_loss", y, said, holed)
-    assert (found.note, np.isnan(found.value), found.known) == ("some probabilities are not finite", True, False)
+    assert (found.note, np.isnan(found.value)) == ("some probabilities are not finite", True)
 
 
 def test_the_metric_is_the_first_that_can_be_estimated():
@@ -175,7 +175,7 @@ def test_the_metric_is_the_first_that_can_be_estimated():
 def test_past_coverage_in_words():
     past = [(0.1, 0.3, 0.2)] * 9 + [(0.1, 0.3, 0.4)]
     assert coverage(past) == "its interval held the truth in 9 of 10 past batches"
-    assert coverage([]) == "no past batch tells yet"
+    assert coverage([]) == "no past batch has been compared yet"
     past = [(0.1, 0.3, 0.2)] * 4 + [(0.1, 0.3, 0.4)] * 7
     assert coverage(past) == "its interval held the truth in 4 of 11 past batches: not to be relied on"
 
