@@ -92,10 +92,10 @@ def drift(
     counts = (len(reference), len(batch))
     rows = matched((_positions(counts[0], seed), _positions(counts[1], seed)), times, season)
     names = list(dict.fromkeys(features))
-    weights: dict[str, float] = {}
     if rows.why_not:
         entries = [unknown(name, rows.why_not) for name in (*names, *(pair.name for pair in extra))]
-        return _decided(entries, weights, alpha, min_effect, counts, rows.text)
+        return _report(entries, min_effect, counts, rows.text)
+    weights: dict[str, float] = {}
     entries = []
     for name in names:
         of_feature = _entries(name, reference.get(name), batch.get(name), rows)
@@ -107,7 +107,7 @@ def drift(
     shared = [name for name in names if name in reference.columns and name in batch.columns]
     if together and len(shared) > 1:
         entries.append(together_entry(reference, batch, shared, rows, importance or {}, seed))
-    return _decided(entries, weights, alpha, min_effect, counts, rows.text)
+    return _report(_corrected(entries, weights, alpha, min_effect), min_effect, counts, rows.text)
 
 
 def _positions(rows: int, seed: int) -> Integers:
@@ -136,32 +136,36 @@ def _pair_entries(pair: Pair, rows: Matched) -> list[FeatureDrift]:
     return [replace(entry, kind=pair.kind) for entry in entries if entry.kind != "missing share"]
 
 
-def _decided(
-    entries: list[FeatureDrift],
-    importance: Mapping[str, float],
-    alpha: float,
-    min_effect: float,
-    rows: tuple[int, int],
-    text: str,
-) -> DriftReport:
-    tested = [index for index, entry in enumerate(entries) if not np.isnan(entry.p)]
-    weights = _weights([importance.get(entries[index].feature, _NAN) for index in tested])
-    p_values = np.array([entries[index].p for index in tested])
-    adjusted = scipy.stats.false_discovery_control(np.minimum(p_values / weights, 1.0)) if tested else p_values
-    for index, p, weight in zip(tested, np.minimum(_RESERVE * adjusted, 1.0).tolist(), weights.tolist(), strict=True):
-        verdict: Word = "drift" if p < alpha and entries[index].effect >= min_effect else "no drift"
-        small = verdict == "drift" and entries[index].effect < _SMALL
-        note = "; ".join(filter(None, ["a small effect" if small else "", entries[index].note]))
-        entries[index] = replace(entries[index], p_adjusted=p, weight=weight, verdict=verdict, note=note)
+def _corrected(
+    entries: list[FeatureDrift], importance: Mapping[str, float], alpha: float, min_effect: float
+) -> list[FeatureDrift]:
+    """Return the entries with their verdicts, corrected for the number of tests."""
+    tested = [entry for entry in entries if not np.isnan(entry.p)]
+    weights = _weights([importance.get(entry.feature, _NAN) for entry in tested])
+    p_values = np.minimum(np.array([entry.p for entry in tested]) / weights, 1.0)
+    adjusted = np.minimum(_RESERVE * scipy.stats.false_discovery_control(p_values), 1.0) if tested else p_values
+    corrections = iter(zip(adjusted.tolist(), weights.tolist(), strict=True))
+    return [entry if np.isnan(entry.p) else _judged(entry, *next(corrections), alpha, min_effect) for entry in entries]
+
+
+def _judged(entry: FeatureDrift, p: float, weight: float, alpha: float, min_effect: float) -> FeatureDrift:
+    verdict: Word = "drift" if p < alpha and entry.effect >= min_effect else "no drift"
+    small = "a small effect" if verdict == "drift" and entry.effect < _SMALL else ""
+    note = "; ".join(filter(None, [small, entry.note]))
+    return replace(entry, p_adjusted=p, weight=weight, verdict=verdict, note=note)
+
+
+def _report(entries: list[FeatureDrift], min_effect: float, counts: tuple[int, int], text: str) -> DriftReport:
     beside = ("together", "prediction", "target")
     verdicts = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in beside]
-    sufficient = [entries[index].p_adjusted for index in tested if entries[index].effect >= min_effect]
+    tested = [entry for entry in entries if not np.isnan(entry.p)]
+    sufficient = [entry.p_adjusted for entry in tested if entry.effect >= min_effect]
     return DriftReport(
         features=tuple(entries),
         verdict="drift" if "drift" in verdicts else "no drift" if set(verdicts) == {"no drift"} else "unknown",
         share=verdicts.count("drift") / max(len(verdicts), 1),
-        rows_reference=rows[0],
-        rows_batch=rows[1],
+        rows_reference=counts[0],
+        rows_batch=counts[1],
         p=min(sufficient, default=1.0 if tested else _NAN),
         matched=text,
     )
@@ -169,9 +173,8 @@ def _decided(
 
 def _weights(importance: Sequence[float]) -> Floats:
     """Return weights of mean 1: importance over mean importance, within 0.5 to 4; 1 if it is unknown (NaN)."""
-    known = np.array(importance, dtype=np.float64)
-    relative = np.maximum(known, 0.0)
-    mean = np.nanmean(relative) if (relative > 0).any() else 0.0
-    weights = np.ones(len(known)) if mean == 0 else np.clip(relative / mean, _LEAST_WEIGHT, _GREATEST_WEIGHT)
-    weights = np.where(np.isnan(weights), 1.0, weights)
-    return weights / weights.mean() if len(weights) else weights
+    positive = np.maximum(np.array(importance, dtype=np.float64), 0.0)
+    if not (positive > 0).any():
+        return np.ones(len(positive))
+    weights = np.nan_to_num(np.clip(positive / np.nanmean(positive), _LEAST_WEIGHT, _GREATEST_WEIGHT), nan=1.0)
+    return np.asarray(weights / weights.mean())

@@ -133,14 +133,11 @@ def _greatest_difference(reference: Floats, ordered: tuple[Floats, Floats], weig
     reached = [np.arange(len(side) + 1) / len(side) for side in ordered]
     if weights is not None:
         reached[0] = np.concatenate([[0.0], np.cumsum(weights[np.argsort(reference, kind="stable")])])
-    short = 0 if len(ordered[0]) <= len(ordered[1]) else 1
-    at = ordered[short]
-    first = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
-    after = np.append(first[1:], len(at))
-    other, shares = ordered[1 - short], reached[1 - short]
-    before = np.abs(reached[short][first] - shares[np.searchsorted(other, at[first], side="left")])
-    since = np.abs(reached[short][after] - shares[np.searchsorted(other, at[first], side="right")])
-    return float(max(before.max(), since.max()))
+    steps, gaps = min(ordered, key=len), []
+    for end in ("left", "right"):
+        shares = [share[np.searchsorted(side, steps, end)] for share, side in zip(reached, ordered, strict=True)]
+        gaps.append(np.abs(shares[0] - shares[1]).max())
+    return float(max(gaps))
 
 
 def _categories(name: str, old: np.ndarray, new: np.ndarray, sides: Sides) -> FeatureDrift:

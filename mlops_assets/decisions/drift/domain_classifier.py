@@ -8,7 +8,7 @@ from typing import Any
 from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS, FeatureDrift, Sides, tested, unknown
 from mlops_assets.decisions.drift.season import Matched
 from mlops_assets.lazy import np, pd, scipy, sklearn
-from mlops_assets.statistics.arrays import Booleans, Floats
+from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, effective_rows
 
 NAME = "all features together"
@@ -36,7 +36,8 @@ def together_entry(
     effective number of scores.
     """
     columns = sorted(names, key=lambda name: -importance.get(name, 0.0))[:_MOST_COLUMNS]
-    masks = [_spread(side.rows) for side in rows.sides]
+    spread = [np.linspace(0, side.rows - 1, min(side.rows, _MOST_ROWS)).astype(np.int64) for side in rows.sides]
+    masks = [np.isin(np.arange(side.rows), positions) for side, positions in zip(rows.sides, spread, strict=True)]
     sides = [side.of(mask) for side, mask in zip(rows.sides, masks, strict=True)]
     halves = [side.rows // 2 for side in sides]
     if min(halves) < FEWEST_ROWS:
@@ -53,12 +54,6 @@ def together_entry(
     scores = [model.predict_proba(side[half:])[:, 1] for side, half in zip((old, new), halves, strict=True)]
     later = [side.of(np.arange(side.rows) >= half) for side, half in zip(sides, halves, strict=True)]
     return _judged(scores[0], scores[1], (later[0], later[1]))
-
-
-def _spread(rows: int) -> Booleans:
-    mask = np.zeros(rows, dtype=bool)
-    mask[np.linspace(0, max(rows - 1, 0), min(rows, _MOST_ROWS)).astype(np.int64)] = True
-    return mask
 
 
 def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:

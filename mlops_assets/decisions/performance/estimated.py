@@ -17,7 +17,6 @@ from mlops_assets.statistics.standard_errors import error_of_mean
 
 FEWEST_ROWS = 30
 MOST_ROWS = 20_000
-OF_TWO_CLASSES = ("accuracy", "log_loss", "brier", "roc_auc", "f1")
 OF_MORE_CLASSES = ("accuracy", "log_loss", "brier")
 
 _CONFIDENCE = 0.95
@@ -44,7 +43,7 @@ class Estimate:
 
 def estimated_metric(names: Sequence[str], classes: int) -> str:
     """Return the first of these metrics that can be estimated for so many classes, else log_loss."""
-    possible = OF_TWO_CLASSES if classes == 2 else OF_MORE_CLASSES
+    possible = tuple(_EXPECTED) if classes == 2 else OF_MORE_CLASSES
     return next((name for name in names if name in possible), "log_loss")
 
 
@@ -76,7 +75,7 @@ def estimate(metric: str, holdout_labels: Any, holdout: Predictions, batch: Pred
         return replace(estimated, note=note)
     expected, chances = _EXPECTED[metric], calibrated.chances(unlabelled.probability)
     value, moves = expected(unlabelled, chances)
-    stretch, freedom = _stretch(_residuals(expected, judged, calibrated.chances(judged.probability), labels))
+    stretch, freedom = _stretch(expected, judged, calibrated.chances(judged.probability), labels)
     of_calibration, other_freedom = error_of_mean(calibrated.influence(unlabelled.probability, moves))
     error = math.hypot(stretch * _label_error(moves, chances), of_calibration)
     reach = students_t.quantile((1.0 + _CONFIDENCE) / 2.0, min(freedom, other_freedom)) * error
@@ -118,10 +117,6 @@ class _Scored:
         probability = np.asarray(predictions.probability, dtype=np.float64)
         return cls(probability[begin:], class_numbers(predictions.value, predictions)[begin:])
 
-    @property
-    def rows(self) -> int:
-        return len(self.predicted)
-
 
 _Expected = Callable[[_Scored, Floats], tuple[float, Floats]]
 """From rows and their chances (n, k) to the metric, and how much each label would move it (n, k), times n."""
@@ -153,8 +148,8 @@ def _roc_auc(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
     below, above = (np.cumsum(of_level[0]) - of_level[0] / 2), positives - np.cumsum(of_level[1]) + of_level[1] / 2
     itself = float((chances[:, 0] * chances[:, 1]).sum())
     value = (float(of_level[1] @ below) - itself / 2) / (negatives * positives - itself)
-    as_negative = (above[level] / positives - value) * scored.rows / negatives
-    as_positive = (below[level] / negatives - value) * scored.rows / positives
+    as_negative = (above[level] / positives - value) * len(level) / negatives
+    as_positive = (below[level] / negatives - value) * len(level) / positives
     return value, np.column_stack([as_negative, as_positive])
 
 
@@ -162,8 +157,8 @@ def _f1(scored: _Scored, chances: Floats) -> tuple[float, Floats]:
     positive = (scored.predicted == 1).astype(np.float64)
     total = float((positive + chances[:, 1]).mean())
     value = 2.0 * float((positive * chances[:, 1]).mean()) / total if total else 0.0
-    as_positive = (2.0 * positive - value) / total if total else np.zeros(scored.rows)
-    return value, np.column_stack([np.zeros(scored.rows), as_positive])
+    as_positive = (2.0 * positive - value) / total if total else np.zeros(len(positive))
+    return value, np.column_stack([np.zeros(len(positive)), as_positive])
 
 
 _EXPECTED: dict[str, _Expected] = {
@@ -175,14 +170,13 @@ _EXPECTED: dict[str, _Expected] = {
 }
 
 
-def _residuals(expected: _Expected, scored: _Scored, chances: Floats, labels: Integers) -> Floats:
-    """Return how much each holdout row (n,) moves the metric away from its expected value."""
+def _stretch(expected: _Expected, scored: _Scored, chances: Floats, labels: Integers) -> tuple[float, float]:
+    """Return the error of the mean over that of independent rows, and its degrees of freedom.
+
+    The mean is of how much each holdout row moves the metric away from its expected value.
+    """
     truth = labels[:, None] == np.arange(chances.shape[1])
-    return np.asarray(((truth - chances) * expected(scored, chances)[1]).sum(axis=1))
-
-
-def _stretch(residuals: Floats) -> tuple[float, float]:
-    """Return the error of the mean of these residuals over that of independent ones, and its degrees of freedom."""
+    residuals = ((truth - chances) * expected(scored, chances)[1]).sum(axis=1)
     error, freedom = error_of_mean(residuals)
     alone = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
     return max(1.0, error / alone) if alone > 0 else 1.0, freedom
@@ -198,7 +192,7 @@ def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions)
     """Return why nothing can be estimated, or ""."""
     if holdout.classes is None or holdout.probability is None or batch.probability is None:
         return "only classifiers with probabilities can be estimated"
-    possible = OF_TWO_CLASSES if len(holdout.classes) == 2 else OF_MORE_CLASSES
+    possible = tuple(_EXPECTED) if len(holdout.classes) == 2 else OF_MORE_CLASSES
     if metric not in possible:
         return f"{metric} cannot be estimated for {len(holdout.classes)} classes, but {', '.join(possible)} can"
     if not (np.isfinite(holdout.probability).all() and np.isfinite(batch.probability).all()):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.promotion.comparison import Verdict
+from mlops_assets.decisions.promotion.comparison import Verdict, Word
 
 AliasState = Literal["none", "sound", "lost", "moved by hand"]
 
@@ -28,7 +28,7 @@ class Named(Protocol):
 class Decision:
     """The decision on a version, and whether the alias moves to it now or waits until a person approves."""
 
-    verdict: Literal["promote", "keep", "inconclusive"]
+    verdict: Word
     moves: bool
     reason: str
     waits: bool = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mlops_assets.decisions.promotion.paired_difference import PairedDifference, paired_difference
+from mlops_assets.decisions.promotion.paired_difference import NoDifference, PairedDifference, paired_difference
+from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
@@ -13,6 +14,8 @@ from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
 from mlops_assets.statistics.arrays import Floats
 from mlops_assets.text import number
+
+Word = Literal["promote", "keep", "inconclusive"]
 
 _POWER = 0.8
 _ABOUT_ZERO = 0.1
@@ -32,7 +35,7 @@ class Verdict:
     Figures are NaN if the models cannot be compared.
     """
 
-    verdict: Literal["promote", "keep", "inconclusive"]
+    verdict: Word
     effect: float = _NAN
     low: float = _NAN
     high: float = _NAN
@@ -52,8 +55,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields but the bootstrap sample, as plain values; None for NaN."""
-        values = {name: value for name, value in vars(self).items() if name != "differences"}
-        return {name: None if value != value else value for name, value in values.items()}
+        return {name: None if value != value else value for name, value in vars(self).items() if name != "differences"}
 
 
 def compare(
@@ -85,19 +87,20 @@ def compare(
     that of Student's t with the standard error of `error_of_mean`, which is reliable with few blocks. If few rows carry
     the difference (errors of high prices, heavy tails), the bootstrap's near bound is too near: it promotes 6.0 to 8.3%
     of equal models in place of 5%. So both bounds lie at least as far out as the bounds of a paired t-test
-    (`paired_error`). benchmarks/gate_errors.py prints the error rates. Few rows on which one model errs seldom but
+    (`paired_difference`). benchmarks/gate_errors.py prints the error rates. Few rows on which one model errs seldom but
     badly still mislead the comparison. Example: lognormal losses (sigma 1) against constant losses of the same mean
     promote 11% in place of 5% at 200 rows, 7% at 1,000. Scorers of sklearn use at most 500 resamples.
     Raises `TrainingError` if lengths differ or `no_worse_by` is negative.
     """
     if no_worse_by is not None and not no_worse_by >= 0:
         raise TrainingError(f"no_worse_by is {no_worse_by}; expected 0 or more, in the units of {metric.name}.")
-    rows = len(np.asarray(y))
-    difference = paired_difference(y, champion, challenger, metric, resamples, seed, groups)
-    if isinstance(difference, PairedDifference):
-        return _judged(difference, metric.name, rows, min_gain, no_worse_by, alpha, seed)
-    verdict, reason = difference.verdict, difference.reason
-    return Verdict(verdict=verdict, rows=rows, metric=metric.name, confidence=1 - alpha, seed=seed, reason=reason)
+    difference = paired_difference(Rivals.of(y, champion, challenger, groups), metric, resamples, seed)
+    verdict = Verdict(
+        verdict="inconclusive", rows=len(y), metric=metric.name, confidence=1 - alpha, seed=seed, reason=""
+    )
+    if isinstance(difference, NoDifference):
+        return replace(verdict, verdict=difference.verdict, reason=difference.reason)
+    return _judged(verdict, difference, min_gain, no_worse_by, alpha)
 
 
 def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: int) -> int | None:
@@ -115,46 +118,24 @@ def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: in
 
 
 def _judged(
-    difference: PairedDifference,
-    metric: str,
-    rows: int,
-    min_gain: float,
-    no_worse_by: float | None,
-    alpha: float,
-    seed: int,
+    verdict: Verdict, difference: PairedDifference, min_gain: float, no_worse_by: float | None, alpha: float
 ) -> Verdict:
     effect, differences = difference.effect, _widened(difference, alpha)
     least = min_gain if no_worse_by is None else -no_worse_by
     low, high, p = _bounds(difference, differences, least, alpha)
-    verdict: Literal["promote", "keep", "inconclusive"]
-    verdict = "promote" if low > least else "keep" if high <= least else "inconclusive"
-    se = max(difference.se, np.nan_to_num(difference.paired))
-    unsettled = verdict == "inconclusive"
-    more = more_rows(effect - least, se, difference.freedom, alpha, rows) if unsettled else None
-    return Verdict(
-        verdict=verdict,
-        effect=effect,
-        low=low,
-        high=high,
-        p=p,
-        rows=rows,
-        block=difference.block,
-        metric=metric,
-        confidence=1 - alpha,
-        resamples=len(differences),
-        seed=seed,
-        reason=(
-            f"{metric} {'improves' if effect > 0 else 'worsens' if effect < 0 else 'changes'} by "
-            f"{number(abs(effect))}; the improvement lies between {number(low)} and {number(high)} "
-            f"({1 - alpha:.0%} confidence each side, {_drawn(difference, rows)}): "
-            f"{_end(verdict, min_gain, no_worse_by, more)}"
-        ),
-        differences=differences,
-        unit=difference.unit,
-        units=difference.units,
-        se=se,
-        more_rows=more,
+    word: Word = "promote" if low > least else "keep" if high <= least else "inconclusive"
+    se, more = max(difference.se, np.nan_to_num(difference.paired)), None
+    if word == "inconclusive":
+        more = more_rows(effect - least, se, difference.freedom, alpha, verdict.rows)
+    reason = (
+        f"{verdict.metric} {'improves' if effect > 0 else 'worsens' if effect < 0 else 'changes'} by "
+        f"{number(abs(effect))}; the improvement lies between {number(low)} and {number(high)} "
+        f"({1 - alpha:.0%} confidence each side, {_drawn(difference, verdict.rows)}): "
+        f"{_end(word, min_gain, no_worse_by, more)}"
     )
+    verdict = replace(verdict, block=difference.block, unit=difference.unit, units=difference.units)
+    verdict = replace(verdict, differences=differences, resamples=len(differences), se=se, more_rows=more)
+    return replace(verdict, verdict=word, effect=effect, low=low, high=high, p=p, reason=reason)
 
 
 def _bounds(

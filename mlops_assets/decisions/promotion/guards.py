@@ -7,12 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlops_assets.decisions.promotion.comparison import Verdict
-from mlops_assets.decisions.promotion.paired_difference import (
-    NoDifference,
-    PairedDifference,
-    of_same_classes,
-    paired_difference,
-)
+from mlops_assets.decisions.promotion.paired_difference import NoDifference, PairedDifference, paired_difference
+from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
@@ -67,18 +63,11 @@ def guards(
     slice of fewer than 30 rows, or one that cannot be compared, is "too few rows"; its note says why. A metric that is
     undefined for the challenger only is worse, with p 0.
     """
-    labels = np.asarray(y)
-    champion, challenger = of_same_classes(champion, challenger)
-    respects = [(metric.name, metric, tolerance, np.arange(len(labels))) for metric, tolerance in metrics]
-    respects += [
-        (f"{slice_metric.name} of {name}", slice_metric, slice_tolerance, np.asarray(rows))
-        for name, rows in slices.items()
-    ]
-    tested = []
-    for name, metric, tolerance, rows in respects:
-        values = labels[rows], champion.take(rows), challenger.take(rows)
-        row_groups = None if groups is None else np.asarray(groups)[rows]
-        tested.append(_guard(name, metric, tolerance, *values, resamples, seed, row_groups))
+    rivals = Rivals.of(y, champion, challenger, groups)
+    tested = [_guard(metric.name, metric, tolerance, rivals, resamples, seed) for metric, tolerance in metrics]
+    for name, rows in slices.items():
+        of_slice, label = rivals.take(np.asarray(rows)), f"{slice_metric.name} of {name}"
+        tested.append(_guard(label, slice_metric, slice_tolerance, of_slice, resamples, seed))
     adjusted = holm_adjusted(np.array([guard.p for guard in tested]))
     return tuple(_judged(guard, p, alpha) for guard, p in zip(tested, adjusted.tolist(), strict=True))
 
@@ -92,32 +81,23 @@ def guarded(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
     return replace(verdict, verdict="keep", reason=f"got worse: {listed}. Otherwise: {verdict.reason}")
 
 
-def _guard(
-    name: str,
-    metric: Metric,
-    tolerance: float,
-    y: Any,
-    champion: Predictions,
-    challenger: Predictions,
-    resamples: int,
-    seed: int,
-    groups: Any,
-) -> Guard:
-    few = f"{len(y)} rows; at least {MIN_SLICE_ROWS} are needed"
-    guard = Guard(name=name, rows=len(y), verdict="too few rows", note=few)
-    if len(y) < MIN_SLICE_ROWS:
+def _guard(name: str, metric: Metric, tolerance: float, rivals: Rivals, resamples: int, seed: int) -> Guard:
+    rows = len(rivals.labels)
+    few = f"{rows} rows; at least {MIN_SLICE_ROWS} are needed"
+    guard = Guard(name=name, rows=rows, verdict="too few rows", note=few)
+    if rows < MIN_SLICE_ROWS:
         return guard
     if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn: only the spread is used
         resamples = min(resamples, _RESAMPLES_OF_SCORERS)
-    difference = paired_difference(y, champion, challenger, metric, resamples, seed, groups)
-    before, after = (float(metric.function(y, predictions)) for predictions in (champion, challenger))
+    difference = paired_difference(rivals, metric, resamples, seed)
+    before, after = (float(score) for score in rivals.apply(metric.function))
     guard = replace(guard, champion=before, challenger=after)
     if np.isfinite(before) and not np.isfinite(after):
         return replace(guard, p=0.0, verdict="not worse", note=f"{before:.4g} became {after}")
     if isinstance(difference, NoDifference):
         return replace(guard, note=difference.reason)
     end = f", tolerated {tolerance:.4g}" if tolerance else ""
-    note = f"{before:.4g} became {after:.4g} on {len(y):,} rows{end}"
+    note = f"{before:.4g} became {after:.4g} on {rows:,} rows{end}"
     p = _worse_by_chance(difference, tolerance)
     return replace(guard, effect=difference.effect, p=p, verdict="not worse", note=note)
 
@@ -134,8 +114,7 @@ def _worse_by_chance(difference: PairedDifference, tolerance: float) -> float:
 
 
 def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:
-    if guard.verdict == "too few rows":
+    guard = replace(guard, p_adjusted=p_adjusted)
+    if not p_adjusted < alpha:  # NaN for too few rows
         return guard
-    if not p_adjusted < alpha:
-        return replace(guard, p_adjusted=p_adjusted)
-    return replace(guard, p_adjusted=p_adjusted, verdict="worse", note=f"{guard.note}, p {p_adjusted:.2g}")
+    return replace(guard, verdict="worse", note=f"{guard.note}, p {p_adjusted:.2g}")

@@ -7,29 +7,24 @@ from typing import Any
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.lazy import np, pd
+from mlops_assets.statistics.arrays import Integers
 
 _LEAST_SHARE = 0.01
 _SIGMAS = 3.0
 _EXAMPLES = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Overlap:
-    """Of `rows` holdout rows, `twins` equal a row in train, the first ones at `positions`; `expected` by chance.
+    """The positions of `twins` among `rows` holdout rows: they equal a row in train; `expected` twins by chance.
 
-    `sigma` is the standard deviation of the difference by chance.
+    `suspicious`: the count exceeds the expected one by 1% of the holdout and by three standard deviations.
     """
 
-    twins: int
+    twins: Integers
     expected: float
-    sigma: float
     rows: int
-    positions: tuple[int, ...]
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether the count exceeds the expected one by 1% of the holdout and by three standard deviations."""
-        return self.twins - self.expected > max(_SIGMAS * self.sigma, _LEAST_SHARE * self.rows)
+    suspicious: bool
 
 
 def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
@@ -47,26 +42,26 @@ def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
     more = n / max(n - stretch, 1)
     expected = m * min(1.0, more * _share_elsewhere(hashes[:n], stretch))
     sigma = float(np.sqrt((expected + 1.0) * (1.0 + 2.0 * more * m / max(n, 1))))
-    positions = tuple(twins[:_EXAMPLES].tolist())
-    return Overlap(twins=len(twins), expected=expected, sigma=sigma, rows=m, positions=positions)
+    suspicious = len(twins) - expected > max(_SIGMAS * sigma, _LEAST_SHARE * m)
+    return Overlap(twins, expected, m, suspicious)
 
 
 def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
     """Check that no more holdout rows have a twin in train than chance explains; see `overlap`. A warning."""
     result = overlap(train, holdout)
-    share, chance = result.twins / max(result.rows, 1), result.expected / max(result.rows, 1)
+    twins, rows = len(result.twins), max(result.rows, 1)
     message = (
-        f"{result.twins:,} of {result.rows:,} holdout rows ({share:.1%}) equal a training row in features and target; "
-        f"{chance:.1%} are expected, from the twins among the training rows"
+        f"{twins:,} of {result.rows:,} holdout rows ({twins / rows:.1%}) equal a training row in features and target; "
+        f"{result.expected / rows:.1%} are expected, from the twins among the training rows"
     )
     if result.suspicious:
         message += (
             ". The holdout flatters the model: look for rows that were delivered twice, and declare `key` so that they "
             "are found"
         )
-    metadata: dict[str, Any] = {"rows": result.twins, "share": share, "expected_share": chance}
-    if result.positions:
-        metadata["examples"] = [{"holdout row": position} for position in result.positions]
+    metadata: dict[str, Any] = {"rows": twins, "share": twins / rows, "expected_share": result.expected / rows}
+    if twins:
+        metadata["examples"] = [{"holdout row": position} for position in result.twins[:_EXAMPLES].tolist()]
     passed = not result.suspicious
     return CheckOutcome("no_overlap", passed, message, severity="warn", blocking=False, metadata=metadata)
 

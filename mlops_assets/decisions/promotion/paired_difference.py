@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
-from mlops_assets.decisions.promotion.paired_errors import paired_error
-from mlops_assets.errors import TrainingError
+from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
@@ -19,6 +19,8 @@ from mlops_assets.statistics.standard_errors import error_of_mean
 MIN_ROWS = 20
 MIN_GROUPS = 10
 _RESAMPLES_IN_A_LOOP = 500
+_NEAR = 1e-6
+_STEP = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class PairedDifference:
 
     `drawn` (resamples,) is its bootstrap sample, unscaled. `se` is its standard error, corrected for what the bootstrap
     misses; `freedom` is the degrees of freedom of effect / se. `units` counts what is drawn: rows, blocks of `block`
-    rows, or groups. `paired` and `paired_freedom` are those of a paired t-test on the rows (`paired_error`), NaN for a
+    rows, or groups. `paired` and `paired_freedom` are those of a paired t-test on the rows (`_paired_error`), NaN for a
     metric that has none.
     """
 
@@ -50,153 +52,80 @@ class NoDifference:
     reason: str
 
 
-def paired_difference(
-    y: Any,
-    champion: Predictions,
-    challenger: Predictions,
-    metric: Metric,
-    resamples: int,
-    seed: int,
-    groups: Any = None,
-) -> PairedDifference | NoDifference:
+def paired_difference(rivals: Rivals, metric: Metric, resamples: int, seed: int) -> PairedDifference | NoDifference:
     """Return the difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
-    labels = np.asarray(y)
-    rows = len(labels)
-    _same_rows(rows, champion, challenger, groups)
-    champion, challenger = of_same_classes(champion, challenger)
+    rows = len(rivals.labels)
     if rows < MIN_ROWS:
         return NoDifference("inconclusive", f"{rows} rows are too few to compare on; at least {MIN_ROWS} are needed")
-    if unsound := _unsound(labels, champion, challenger):
+    if unsound := rivals.unsound():
         return NoDifference("keep", unsound)
-    scores = {"champion": metric.function(labels, champion), "challenger": metric.function(labels, challenger)}
-    for who, score in scores.items():
+    before, after = (float(score) for score in rivals.apply(metric.function))
+    for who, score in (("champion", before), ("challenger", after)):
         if not np.isfinite(score):
             return NoDifference("keep", f"{metric.name} of the {who} is {score}: not comparable")
-    sign = 1.0 if metric.greater_is_better else -1.0
-    drawn_from = _units(labels, champion, challenger, metric, groups)
+    drawn_from = _units(rivals, metric)
     if isinstance(drawn_from, NoDifference):
         return drawn_from
     units, missed, freedom = drawn_from
-    drawn = sign * _differences(labels, champion, challenger, metric, units, resamples, seed)
+    sign = 1.0 if metric.greater_is_better else -1.0
+    drawn = sign * _differences(rivals, metric, units, resamples, seed)
     defined = drawn[np.isfinite(drawn)]
     if len(defined) < 0.9 * len(drawn):
         undefined = f"{len(drawn) - len(defined)} of {len(drawn)} resamples"
         return NoDifference("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
-    own_groups = units if isinstance(units, Groups) else None
+    groups = units if isinstance(units, Groups) else None
     block = 0 if isinstance(units, Groups) else units.length
-    paired, paired_freedom = paired_error(labels, champion, challenger, metric, own_groups)
+    paired, paired_freedom = _paired_error(rivals, metric, groups)
     return PairedDifference(
-        effect=sign * (float(scores["challenger"]) - float(scores["champion"])),
+        effect=sign * (after - before),
         drawn=defined,
         se=float(defined.std()) * missed,
         freedom=freedom,
-        unit="groups" if isinstance(units, Groups) else "rows" if block == 1 else "blocks",
-        units=len(units.size) if isinstance(units, Groups) else -(-rows // block),
+        unit="groups" if groups else "rows" if block == 1 else "blocks",
+        units=len(groups.size) if groups else -(-rows // block),
         block=block,
         paired=paired,
         paired_freedom=paired_freedom,
     )
 
 
-def of_same_classes(champion: Predictions, challenger: Predictions) -> tuple[Predictions, Predictions]:
-    """Return the predictions over the classes that either model knows: two classes change what several metrics mean.
-
-    A class that a model does not know has probability 0.
-    """
-    before, after = champion.classes, challenger.classes
-    if before is None or after is None or np.array_equal(before, after):
-        return champion, challenger
-    union = np.union1d(before, after)
-    return _over(champion, before, union), _over(challenger, after, union)
-
-
-def _over(predictions: Predictions, known: np.ndarray, classes: np.ndarray) -> Predictions:
-    if predictions.probability is None:
-        return replace(predictions, classes=classes)
-    probability = np.zeros((len(predictions.probability), len(classes)))
-    probability[:, np.searchsorted(classes, known)] = predictions.probability
-    return replace(predictions, probability=probability, classes=classes)
-
-
-def _units(
-    labels: Any, champion: Predictions, challenger: Predictions, metric: Metric, groups: Any
-) -> tuple[Blocks | Groups, float, float] | NoDifference:
+def _units(rivals: Rivals, metric: Metric) -> tuple[Blocks | Groups, float, float] | NoDifference:
     """Return what to draw, the factor by which its bootstrap is too narrow, and its degrees of freedom."""
-    if groups is None:
-        influence = metric.influence or _stand_in
-        series = np.asarray(influence(labels, challenger) - influence(labels, champion), dtype=np.float64)
-        blocks = Blocks(len(labels), cautious_block(series))
+    if rivals.groups is None:
+        before, after = rivals.apply(metric.influence or _stand_in)
+        series = np.asarray(after - before, dtype=np.float64)
+        blocks = Blocks(len(series), cautious_block(series))
         error, freedom = error_of_mean(series)
         narrow = blocks.spread_of_mean(series)
         return blocks, error / narrow if narrow else 1.0, freedom
-    units = Groups.of(groups)
+    groups = Groups.of(rivals.groups)
     few = ""
-    if len(units.size) < MIN_GROUPS:
-        few = f"{len(units.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
-    elif units.effective < MIN_GROUPS / 2:
-        few = (
-            f"groups of unequal size are worth {units.effective:.1f} equal ones; at least {MIN_GROUPS / 2:g} are needed"
-        )
-    freedom = units.effective - 1
-    return NoDifference("inconclusive", few) if few else (units, float(np.sqrt(units.effective / freedom)), freedom)
+    if len(groups.size) < MIN_GROUPS:
+        few = f"{len(groups.size)} groups are too few to compare on; at least {MIN_GROUPS} are needed"
+    elif groups.effective < MIN_GROUPS / 2:
+        worth = f"groups of unequal size are worth {groups.effective:.1f} equal ones"
+        few = f"{worth}; at least {MIN_GROUPS / 2:g} are needed"
+    freedom = groups.effective - 1
+    return NoDifference("inconclusive", few) if few else (groups, float(np.sqrt(groups.effective / freedom)), freedom)
 
 
-def _differences(
-    labels: Any,
-    champion: Predictions,
-    challenger: Predictions,
-    metric: Metric,
-    units: Blocks | Groups,
-    resamples: int,
-    seed: int,
-) -> Floats:
+def _differences(rivals: Rivals, metric: Metric, units: Blocks | Groups, resamples: int, seed: int) -> Floats:
     """Return the challenger's metric less the champion's (resamples,); NaN where it is not defined."""
     if metric.row_statistics is not None:
-        columns = [np.asarray(metric.row_statistics(labels, model), np.float64) for model in (champion, challenger)]
+        columns = [np.asarray(statistics, np.float64) for statistics in rivals.apply(metric.row_statistics)]
         means = units.means(np.hstack(columns), resamples, seed)
         # models may know different numbers of classes, and have so many columns
         before, after = (metric.from_means(part) for part in np.split(means, [columns[0].shape[1]], axis=1))
         return np.asarray(after - before, dtype=np.float64)
     if metric.reweighted is not None:
-        of_champion, of_challenger = (metric.reweighted(labels, model) for model in (champion, challenger))
+        of_champion, of_challenger = rivals.apply(metric.reweighted)
         return np.concatenate([of_challenger(part) - of_champion(part) for part in units.weights(resamples, seed)])
-    score = metric.function
-    weights = itertools.chain.from_iterable(units.weights(min(resamples, _RESAMPLES_IN_A_LOOP), seed))
-    positions = (np.repeat(np.arange(len(labels)), weight.astype(np.int64)) for weight in weights)
-    return np.array(
-        [score(labels[rows], challenger.take(rows)) - score(labels[rows], champion.take(rows)) for rows in positions]
-    )
-
-
-def _same_rows(rows: int, champion: Predictions, challenger: Predictions, groups: Any) -> None:
-    if not rows == len(champion.value) == len(challenger.value):
-        raise TrainingError(
-            f"the comparison needs predictions for the same rows: {rows:,} labels, {len(champion.value):,} of the "
-            f"champion, {len(challenger.value):,} of the challenger. Score the same holdout with both."
-        )
-    if groups is not None and len(groups) != rows:
-        raise TrainingError(f"groups have {len(groups):,} rows, the labels {rows:,}; expected the same rows.")
-
-
-def _unsound(labels: Any, champion: Predictions, challenger: Predictions) -> str:
-    """Return why predictions or labels cannot be compared, or ""."""
-    parts = {
-        "of the champion's predictions": champion.value,
-        "of the champion's probabilities": champion.probability,
-        "of the challenger's predictions": challenger.value,
-        "of the challenger's probabilities": challenger.probability,
-        "labels": labels,
-    }
-    for what, values in parts.items():
-        if bad := 0 if values is None else _not_finite(np.asarray(values)):
-            return f"{bad:,} {what} are missing or infinite: not comparable"
-    return ""
-
-
-def _not_finite(values: Any) -> int:
-    if values.dtype.kind in "fc":
-        return int(np.count_nonzero(~np.isfinite(values)))
-    return sum(value is None or value != value for value in values.ravel()) if values.dtype.kind == "O" else 0
+    differences = []
+    for weights in chain.from_iterable(units.weights(min(resamples, _RESAMPLES_IN_A_LOOP), seed)):
+        rows = np.repeat(np.arange(len(weights)), weights.astype(np.int64))
+        before, after = rivals.take(rows).apply(metric.function)
+        differences.append(after - before)
+    return np.array(differences)
 
 
 def _stand_in(labels: Any, predictions: Predictions) -> Any:
@@ -206,3 +135,38 @@ def _stand_in(labels: Any, predictions: Predictions) -> Any:
     if predictions.probability is None:
         return np.asarray(labels != predictions.value, dtype=np.float64)
     return np.sum(((np.asarray(predictions.classes) == labels[:, None]) - predictions.probability) ** 2, axis=1)
+
+
+def _paired_error(rivals: Rivals, metric: Metric, groups: Groups | None) -> tuple[float, float]:
+    """Return the standard error of the difference in the metric's units and its degrees of freedom, NaN if not defined.
+
+    For a metric f of the mean row loss, f(a) - f(b) over its standard error is the losses' paired t. If few rows carry
+    the difference, such as the errors of high prices, a bootstrap of f has unequal spreads. The rows that make the
+    difference great bring the bound on the other side too near. Other metrics use the influence of the rows. With
+    groups, the sums over each group are independent (Cameron, Gelbach & Miller 2008).
+    """
+    series = _series(rivals, metric)
+    if series is None or not np.isfinite(series).all():
+        return float("nan"), float(len(rivals.labels) - 1)
+    return error_of_mean(series) if groups is None else groups.error_of_mean(series)
+
+
+def _series(rivals: Rivals, metric: Metric) -> Floats | None:
+    """Return values of the rows (n,) whose mean has the same error as the difference of the metric, in its units."""
+    if metric.row_loss is not None:
+        before, after = (np.asarray(losses, dtype=np.float64) for losses in rivals.apply(metric.row_loss))
+        return (after - before) * _slope(metric.from_mean, float(before.mean()), float(after.mean()))
+    if metric.influence is None:
+        return None
+    before, after = rivals.apply(metric.influence)
+    return np.asarray(after - before, dtype=np.float64)
+
+
+def _slope(from_mean: Callable[[Any], Any], one: float, other: float) -> float:
+    """Return how much the metric changes per unit of the mean loss between the two."""
+    if abs(one - other) <= _NEAR * max(abs(one), abs(other)):
+        one, other = one * (1 + _STEP), one * (1 - _STEP)
+    if one == other:
+        return 1.0
+    values = from_mean(np.array([one, other]))
+    return abs(float(values[0] - values[1]) / (one - other))

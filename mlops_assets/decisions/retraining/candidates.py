@@ -41,7 +41,8 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
     "Every k batches" is `min_new_rows=1` with `cool_down=k`. Its budget is raised if batches come so fast that the
     declared budget would delay it.
     """
-    clocks = [Trial(_every(k), _clock(declared, k, days)) for k in _EVERY if k < batches]
+    steps = {k: "every batch" if k == 1 else f"every {k} batches" for k in _EVERY if k < batches}
+    clocks = [Trial(name, _clock(declared, k, days)) for k, name in steps.items()]
     crons = dict.fromkeys([*([declared["cron"]] if declared["cron"] else []), *_CRONS])
     timed = [cron for cron in crons if days is not None and days < _CRONS.get(cron, float("inf")) / 2]
     volume = declared["min_new_rows"] or _VOLUME_BATCHES * rows
@@ -74,9 +75,7 @@ def winner(results: Sequence[PolicyResult], price: float, equal: float = EQUAL) 
     """
     declarable = [result for result in results if not result.taken]
     if not declarable:
-        raise MlopsAssetsError(
-            "none of the policies that were replayed can be declared: include some other than 'taken'"
-        )
+        raise MlopsAssetsError("no policy that was replayed can be declared: include one that is not 'taken'")
     least = min(declarable, key=lambda result: (total(result, price), result.retrainings))
     alike = [result for result in declarable if result.mean <= least.mean + equal * abs(least.mean)]
     return min(alike, key=lambda result: (result.retrainings, total(result, price)))
@@ -103,10 +102,6 @@ def yaml_snippet(settings: Mapping[str, Any]) -> str:
     if not settings:
         return "retraining: {}"
     return "\n".join(["retraining:", *(f"  {name}: {json.dumps(value)}" for name, value in settings.items())])
-
-
-def _every(k: int) -> str:
-    return "every batch" if k == 1 else f"every {k} batches"
 
 
 def _clock(declared: Mapping[str, Any], k: int, days: float | None) -> dict[str, Any]:
