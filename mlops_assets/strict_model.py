@@ -13,10 +13,14 @@ from mlops_assets.text import shown
 _EXPECTED = "Input should be "
 
 
+FieldPath = tuple[str | int, ...]
+"""Names of fields and positions in lists that lead to a value of a declaration."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong: the path of fields that leads to it, and what is wrong with it."""
 
-    path: tuple[str | int, ...]
+    path: FieldPath
     text: str
 
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from dagster.components.resolved.scopes import LoadContextScope
@@ -13,8 +14,8 @@ from pydantic import BaseModel, RootModel
 from mlops_assets.components.templates import POST_PROCESSING, TEMPLATE, refuse_code_in_templates
 from mlops_assets.errors import DeclarationError, MlopsAssetsError
 from mlops_assets.lazy import jinja2
-from mlops_assets.strict_model import DeclaredWrongly, Problem, title
-from mlops_assets.text import shown
+from mlops_assets.strict_model import DeclaredWrongly, FieldPath, Problem, title
+from mlops_assets.text import reason, shown
 
 MOST_VALUES = 500_000
 """The most values in one component: YAML anchors that refer to anchors turn a few lines into billions of values."""
@@ -24,7 +25,6 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 _DOTTED = re.compile(r"[\w.]+:[\w.]+")
 _NUMBERS = frozenset(("params", "space"))
-_Path = tuple[str | int, ...]
 
 
 def attributes_of(kind: str, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> dict[str, Any]:
@@ -35,13 +35,17 @@ def attributes_of(kind: str, attributes: BaseModel | None, context: dg.Component
     that reaches code: Dagster fills those in later, without a sandbox.
     """
     values = attributes.root if isinstance(attributes, RootModel) else {}
-    filled: dict[str, Any] = _Filling(title(kind, values), _scope(context)).filled(values)
-    written = getattr(context.component_decl, "component_file_model", None)
-    refuse_code_in_templates(kind, values, getattr(written, "post_processing", None))
-    for fields in [filled, *_mappings(filled.get("segments"))]:
-        suite = fields.get("expectations")
+    loading: Any = LoadContextScope
+    scope = {**context.resolution_context.scope, "context": loading(context)}
+    filled: dict[str, Any] = _Filling(title(kind, values), scope).filled(values)
+    file = getattr(context.component_decl, "component_file_model", None)
+    refuse_code_in_templates(kind, values, getattr(file, "post_processing", None))
+    lines, segments = _lines(context), filled.get("segments")
+    folder = Path(lines.position.filename).parent if lines else Path()
+    for fields in [filled, *(segments if isinstance(segments, list) else [])]:
+        suite = fields.get("expectations") if isinstance(fields, dict) else None
         if isinstance(suite, str) and not _DOTTED.fullmatch(suite):
-            fields["expectations"] = str(_folder(context) / suite)
+            fields["expectations"] = str(folder / suite)
     return filled
 
 
@@ -49,8 +53,20 @@ def by_line(error: MlopsAssetsError, context: dg.ComponentLoadContext | None) ->
     """Return the error of a component with the file and line of each problem; without them for one in Python."""
     if not isinstance(error, DeclaredWrongly):
         return DeclarationError(_place(context, ())[1] + str(error))
-    told = [(*_place(context, problem.path), f"{error.title}: {problem.text}") for problem in error.problems]
-    return DeclarationError("\n".join(place + text for _, place, text in sorted(told, key=lambda each: each[0])))
+    messages = [(*_place(context, problem.path), f"{error.title}: {problem.text}") for problem in error.problems]
+    return DeclarationError("\n".join(place + text for _, place, text in sorted(messages, key=itemgetter(0))))
+
+
+class DeclaredInYaml(dg.Component):
+    """A component whose attributes its own declaration checks; errors name the lines of problems."""
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Return the component that a defs.yaml declares."""
+        try:
+            return cls(**attributes_of(cls.__name__, attributes, context))
+        except MlopsAssetsError as error:
+            raise by_line(error, context) from None
 
 
 class _Filling:
@@ -59,7 +75,7 @@ class _Filling:
     def __init__(self, title: str, scope: Mapping[str, Any]) -> None:
         self._title, self._scope, self._count = title, scope, 0
 
-    def filled(self, value: Any, path: _Path = ()) -> Any:
+    def filled(self, value: Any, path: FieldPath = ()) -> Any:
         """Return the value with each of its templates filled in."""
         self._count += 1
         if self._count > MOST_VALUES:
@@ -67,15 +83,15 @@ class _Filling:
         if isinstance(value, Mapping):
             for key in value:
                 if not isinstance(key, str):
-                    raise self._wrong((*path, key), f"the key {shown(key)} is no text: write it in quotes")
-            return {key: self.filled(each, (*path, key)) for key, each in value.items()}
+                    raise self._wrong((*path, key), f"the key {shown(key)} is not text: write it in quotes")
+            return {key: self.filled(part, (*path, key)) for key, part in value.items()}
         if isinstance(value, list):
-            return [self.filled(each, (*path, number)) for number, each in enumerate(value)]
+            return [self.filled(part, (*path, number)) for number, part in enumerate(value)]
         if isinstance(value, str) and _NUMBER.fullmatch(value) and not _NUMBERS.isdisjoint(path):
             return float(value)
         return self._from_template(value, path) if isinstance(value, str) and TEMPLATE.search(value) else value
 
-    def _from_template(self, text: str, path: _Path) -> Any:
+    def _from_template(self, text: str, path: FieldPath) -> Any:
         """Fill in a template as Dagster does, but in a sandbox: without underscore attributes it cannot reach code."""
 
         class Sandbox(jinja2.sandbox.SandboxedEnvironment, jinja2.nativetypes.NativeEnvironment):
@@ -85,32 +101,17 @@ class _Filling:
         try:
             filled = Sandbox().from_string(text).render(**self._scope)
         except Exception as error:  # a template may raise anything
-            reason = " ".join(str(error).split())[:300]
-            raise self._wrong(path, f"{where}: template {shown(text)}: {type(error).__name__}: {reason}") from None
+            raise self._wrong(path, f"{where}: template {shown(text)}: {reason(error)}") from None
         if filled is None or isinstance(filled, jinja2.Undefined):
             known = ", ".join(sorted(self._scope))
             raise self._wrong(path, f"{where}: template {shown(text)} gives nothing (known: {known})")
         return filled
 
-    def _wrong(self, path: _Path, text: str) -> DeclaredWrongly:
+    def _wrong(self, path: FieldPath, text: str) -> DeclaredWrongly:
         return DeclaredWrongly(self._title, [Problem(path, text)])
 
 
-def _scope(context: dg.ComponentLoadContext) -> dict[str, Any]:
-    loading: Any = LoadContextScope
-    return {**context.resolution_context.scope, "context": loading(context)}
-
-
-def _mappings(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _folder(context: dg.ComponentLoadContext) -> Path:
-    tree = _lines(context)
-    return Path() if tree is None else Path(tree.position.filename).parent
-
-
-def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, str]:
+def _place(context: dg.ComponentLoadContext | None, path: FieldPath) -> tuple[int, str]:
     """Return the line of the attribute at a path, or of the nearest attribute around it; and `file:line: `."""
     tree = None if context is None else _lines(context)
     if context is None or tree is None:
@@ -124,6 +125,6 @@ def _place(context: dg.ComponentLoadContext | None, path: _Path) -> tuple[int, s
 
 def _lines(context: dg.ComponentLoadContext) -> SourcePositionTree | None:
     """Return the position of each value in its file; while definitions are built, only the component's decl has it."""
-    written = getattr(context.component_decl, "source_tree", None)
-    found = context.resolution_context.source_position_tree or getattr(written, "source_position_tree", None)
-    return found if isinstance(found, SourcePositionTree) else None
+    file = getattr(context.component_decl, "source_tree", None)
+    tree = context.resolution_context.source_position_tree or getattr(file, "source_position_tree", None)
+    return tree if isinstance(tree, SourcePositionTree) else None

@@ -1,19 +1,17 @@
 """`Deployment`: sensors, schedules and resources for all models of a code location, from a few lines of YAML."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field, RootModel
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import BaseModel, Field
 
-from mlops_assets.components.defs_yaml import attributes_of, by_line
+from mlops_assets.components.defs_yaml import DeclaredInYaml, by_line
 from mlops_assets.components.scaffolding import DeploymentScaffolder
-from mlops_assets.components.schema import fields_schema, mapping
+from mlops_assets.components.schema import attributes_class, fields_schema, mapping
 from mlops_assets.components.tree import models_beside
-from mlops_assets.errors import DeclarationError, MlopsAssetsError
+from mlops_assets.errors import DeclarationError
 from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
@@ -42,6 +40,15 @@ class Sensors(Declared):
     retraining: SensorRule = Field(SensorRule(), description="Decides when a new challenger is trained.")
     registry_watch: SensorRule = Field(SensorRule(), description="Tells when a champion is gone or was moved by hand.")
     alerts: SensorRule = Field(SensorRule(every=60), description="Tells people what they should know.")
+
+
+_SENSORS = {
+    "new_data": new_data_sensor,
+    "retraining": retraining_sensor,
+    "registry_watch": registry_watch_sensor,
+    "alerts": alerts_sensor,
+}
+"""Each field of `Sensors`, and the function that makes its sensor."""
 
 
 class StorageRule(Declared):
@@ -92,16 +99,8 @@ class Schedules(Declared):
     running: bool = Field(True, description="Whether they run without being switched on in the UI.")
 
 
-class DeploymentAttributes(RootModel[dict[str, Any]]):
-    """The attributes of a Deployment as written; its declaration reports what is wrong with them."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> JsonSchemaValue:
-        return {"title": "Deployment", **mapping(fields_schema(Deployment))}
-
-
 @dg.scaffold_with(DeploymentScaffolder)
-class Deployment(Declared, dg.Component):
+class Deployment(Declared, DeclaredInYaml):
     """What the models of a code location share: resources, four sensors, and a schedule for each cron they declare.
 
     A code location has one. It finds the models of the whole defs folder, in YAML and in Python. Everything has a
@@ -128,26 +127,27 @@ class Deployment(Declared, dg.Component):
             raise by_line(error, context) from None
         return dg.Definitions(
             resources=resources,
-            sensors=list(self._sensors()),
+            sensors=[self._sensor(name) for name in _SENSORS],
             schedules=retraining_schedules(models, running=self.schedules.running),
         )
 
     def resources(self, project: Path) -> dict[str, Any]:
         """Return the resources that the pack's assets and sensors require."""
         home = (project / Path(self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops").expanduser()).resolve()
-        named = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
-        root = str(project / Path(named).expanduser())
-        database = _database(self.storage.database) or f"sqlite:///{home / 'records.db'}"
+        folder = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
+        root = str(project / Path(folder).expanduser())
+        database = _address("storage.database", self.storage.database, "MLOPS_ASSETS_DATABASE", home / "records.db")
         mlflow = self.mlflow
+        tracking = _address("mlflow.tracking_uri", mlflow.tracking_uri, "MLFLOW_TRACKING_URI", home / "mlflow.db")
+        artifacts = mlflow.artifact_root or str(home / "mlartifacts")
+        ui_url = mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000"
         return {
             "mlops_storage": Storage(root=root, database=database),
             "mlops_batches": BatchFiles(root=root, database=database),
             "mlflow_registry": MlflowRegistry(
-                tracking_uri=_address(mlflow.tracking_uri) or f"sqlite:///{home / 'mlflow.db'}",
-                artifact_root=_place(mlflow.artifact_root, project) or str(home / "mlartifacts"),
-                ui_url=without_credentials(
-                    mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000"
-                ),
+                tracking_uri=tracking,
+                artifact_root=artifacts if ":" in artifacts else str(project / Path(artifacts).expanduser()),
+                ui_url=without_credentials(ui_url),
                 timeout_seconds=mlflow.timeout_seconds,
                 retries=mlflow.retries,
             ),
@@ -160,49 +160,25 @@ class Deployment(Declared, dg.Component):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        return DeploymentAttributes
-
-    @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "Deployment":
-        """Return the component that a defs.yaml declares; errors name the lines of problems."""
-        try:  # not in a function that both components share: Dagster prints each frame of an error
-            return cls(**attributes_of(cls.__name__, attributes, context))
-        except MlopsAssetsError as error:
-            raise by_line(error, context) from None
+        return attributes_class(lambda: {"title": "Deployment", **mapping(fields_schema(cls))})
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         return dg.ComponentTypeSpec(tags=["mlops"], produces=["sensor", "schedule", "resource"])
 
-    def _sensors(self) -> Iterator[dg.SensorDefinition]:
-        makers = (new_data_sensor, retraining_sensor, registry_watch_sensor, alerts_sensor)
-        for maker, name in zip(makers, Sensors.model_fields, strict=True):
-            rule: SensorRule = getattr(self.sensors, name)
-            status = dg.DefaultSensorStatus.RUNNING if rule.running else dg.DefaultSensorStatus.STOPPED
-            yield maker(minimum_interval_seconds=rule.every, default_status=status)
+    def _sensor(self, name: str) -> dg.SensorDefinition:
+        rule: SensorRule = getattr(self.sensors, name)
+        status = dg.DefaultSensorStatus.RUNNING if rule.running else dg.DefaultSensorStatus.STOPPED
+        return _SENSORS[name](minimum_interval_seconds=rule.every, default_status=status)
 
 
-def _address(declared: str | None) -> str:
-    """Return the address of MLflow as Dagster may show it: an address with credentials by its environment variable."""
+def _address(field: str, declared: str | None, variable: str, default: Path) -> str:
+    """Return an address as Dagster may show it, with credentials by its environment variable; else an SQLite file."""
     if declared and without_credentials(declared) != declared:
         raise DeclarationError(
-            f"mlflow.tracking_uri holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
-            "shows it: set the environment variable MLFLOW_TRACKING_URI, or write `$NAME` for another one"
+            f"{field} holds credentials ({without_credentials(declared)[:80]} without them), and Dagster shows it: set "
+            f"the environment variable {variable}, or write `$NAME` for another one"
         )
-    found = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return declared or (found if without_credentials(found) == found else "$MLFLOW_TRACKING_URI")
-
-
-def _database(declared: str | None) -> str:
-    """Return the database of records as Dagster may show it: a URL with credentials by its environment variable."""
-    if declared and without_credentials(declared) != declared:
-        raise DeclarationError(
-            f"storage.database holds credentials ({without_credentials(declared)[:80]} without them), and Dagster "
-            "shows it: set the environment variable MLOPS_ASSETS_DATABASE, or write `$NAME` for another one"
-        )
-    return declared or ("$MLOPS_ASSETS_DATABASE" if os.environ.get("MLOPS_ASSETS_DATABASE") else "")
-
-
-def _place(named: str | None, project: Path) -> str | None:
-    """Return a folder with its absolute path, a URI unchanged."""
-    return named if named is None or ":" in named else str(project / Path(named).expanduser())
+    address = os.environ.get(variable, "")
+    shown = address if without_credentials(address) == address else f"${variable}"
+    return declared or shown or f"sqlite:///{default}"

@@ -20,19 +20,19 @@ from mlops_assets.assets.shared.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_
 from mlops_assets.assets.training.challenger import challenger_asset
 from mlops_assets.assets.training.evaluation import evaluation_asset
 from mlops_assets.assets.training.training_set import training_set_asset
-from mlops_assets.components.defs_yaml import attributes_of, by_line
+from mlops_assets.components.defs_yaml import DeclaredInYaml, by_line
 from mlops_assets.components.scaffolding import ModelScaffolder
-from mlops_assets.components.schema import ModelAttributes
+from mlops_assets.components.schema import SEGMENTS, ModelAttributes
 from mlops_assets.components.tree import refuse_second_of_a_name
 from mlops_assets.declaration import Declaration
-from mlops_assets.declaration.segments import segment_fields
-from mlops_assets.errors import DeclarationError, ExpectationsError, MlopsAssetsError
+from mlops_assets.declaration.segments import models_of_segments
+from mlops_assets.errors import DeclarationError, ExpectationsError
 from mlops_assets.strict_model import DeclaredWrongly, Problem, title
 from mlops_assets.text import shown
 
 
 @dg.scaffold_with(ModelScaffolder)
-class ModelPipeline(Declaration, dg.Component):
+class ModelPipeline(Declaration, DeclaredInYaml):
     """A model, declared once: its whole production loop as assets, checks and jobs.
 
     In Python, call `ModelPipeline(...).build_defs()`; in YAML, the same fields are attributes of this component. With
@@ -40,17 +40,12 @@ class ModelPipeline(Declaration, dg.Component):
     Names of scikit-learn or Great Expectations are resolved inside the steps: a declaration imports neither.
     """
 
-    segments: list[dict[str, Any]] | None = Field(
-        None,
-        description="Many models from one declaration: each segment has a `name`, usually a `where`, and any other "
-        "field to replace that of all; its model is called <name>_<segment>.",
-    )
+    segments: list[dict[str, Any]] | None = Field(None, description=SEGMENTS)
     _models: tuple["ModelPipeline", ...] = PrivateAttr(())
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
-        segments = segment_fields(type(self).__name__, fields)
-        self._models = tuple(segment.declared_as(type(self)) for segment in segments)
+        self._models = tuple(models_of_segments(type(self), fields))
 
     @property
     def models(self) -> Sequence["ModelPipeline"]:
@@ -72,20 +67,15 @@ class ModelPipeline(Declaration, dg.Component):
         return ModelAttributes
 
     @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "ModelPipeline":
-        """Return the component that a defs.yaml declares; errors name the lines of problems."""
-        try:  # not in a function that both components share: Dagster prints each frame of an error
-            return cls(**attributes_of(cls.__name__, attributes, context))
-        except MlopsAssetsError as error:
-            raise by_line(error, context) from None
-
-    @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         return dg.ComponentTypeSpec(tags=["mlops"], produces=["asset", "asset_check", "job"])
 
     def _definitions(self) -> dg.Definitions:
+        suite = self.suite_path()
         try:
-            _refuse_missing_folder(self)
+            if suite is not None and not suite.parent.is_dir():  # a missing suite is written there
+                folder = shown(str(suite.parent))
+                raise ExpectationsError(f"{suite}: there is no folder {folder}. Make it, or correct the path.")
             return self._built()
         except ExpectationsError as error:
             problem = Problem(("expectations",), f"expectations: {str(error).removeprefix('expectations: ')}")
@@ -125,13 +115,4 @@ class ModelPipeline(Declaration, dg.Component):
                 "training": f"Trains a challenger of {self.name} now, judges it and, on evidence, makes it champion; "
                 "`params` in the launchpad replace declared and searched ones.",
             }[what],
-        )
-
-
-def _refuse_missing_folder(model: Declaration) -> None:
-    """Raise `ExpectationsError` if the suite has no folder; a missing suite is written there from the first batches."""
-    suite = model.suite_path()
-    if suite is not None and not suite.parent.is_dir():
-        raise ExpectationsError(
-            f"{suite}: there is no folder {shown(str(suite.parent))}. Make it, or correct the path."
         )

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from mlops_assets.declaration import Declaration
 
 _WIDTH = 110
-_REST = "The rest as it is when left out; take away the `# ` before what you change."
 _SEARCH = {"space": {"learning_rate": [0.03, 0.1, 0.3], "max_leaf_nodes": [15, 31, 63]}, "method": "random"}
 _KINDS = (
     "Where batches come from: a new file is a new batch. Other kinds: {folder: ..., period: month}, "
@@ -26,14 +25,18 @@ class ModelScaffolder(dg.Scaffolder[Any]):
     def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
         name = re.sub(r"[^a-z0-9]+", "_", request.target_path.name.lower()).strip("_") or "model"
         name = name if name[0].isalpha() else f"model_{name}"
-        write(request, model_yaml(request.type_name, name[:60]), _PYTHON.format(name=name[:60]))
+        python = _PYTHON.format(
+            imports="Folder, ModelPipeline", kind="ModelPipeline", fields=_FIELDS.format(name=name[:60])
+        )
+        write(request, model_yaml(request.type_name, name[:60]), python)
 
 
 class DeploymentScaffolder(dg.Scaffolder[Any]):
     """Writes a deployment with all defaults, in comments."""
 
     def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
-        write(request, _DEPLOYMENT.format(type=request.type_name), _DEPLOYMENT_PYTHON)
+        python = _PYTHON.format(imports="Deployment", kind="Deployment", fields="")
+        write(request, _DEPLOYMENT.format(type=request.type_name), python)
 
 
 def model_yaml(type_name: str, name: str) -> str:
@@ -49,11 +52,11 @@ def model_yaml(type_name: str, name: str) -> str:
         "expectations": "expectations.yaml",
     }
     fields = {field: info.description or "" for field, info in Declaration.model_fields.items()}
-    lines = [f"# The model {name}. `dg check defs` tells what is wrong here, with its line.", f"type: {type_name}"]
+    lines = [f"# The model {name}. `dg check defs` says what is wrong here, and in which line.", f"type: {type_name}"]
     lines.append("attributes:")
     for field, value in filled.items():
         lines += [*_comment(_KINDS if field == "source" else fields[field], "  "), f"  {field}: {flow(value)}"]
-    lines += ["", *_comment(_REST, "  ")]
+    lines += ["", *_comment("The rest as it is when left out; take away the `# ` before what you change.", "  ")]
     for field, info in Declaration.model_fields.items():
         if field not in filled:
             default = {"search": _SEARCH, "outcomes": {"folder": f"data/{name}_outcomes/*.csv"}}.get(field)
@@ -98,12 +101,15 @@ def _comment(text: str, indent: str) -> list[str]:
 
 
 _PYTHON = """import dagster as dg
-from mlops_assets import Folder, ModelPipeline
+from mlops_assets import {imports}
 
 
 @dg.component_instance
-def load(context: dg.ComponentLoadContext) -> ModelPipeline:
-    return ModelPipeline(
+def load(context: dg.ComponentLoadContext) -> {kind}:
+    return {kind}({fields})
+"""
+
+_FIELDS = """
         name="{name}",
         source=Folder("data/{name}/*.csv"),
         target="target",
@@ -111,17 +117,7 @@ def load(context: dg.ComponentLoadContext) -> ModelPipeline:
         time="timestamp",
         key=["id"],
         metrics=["rmse", "mae"],
-    )
-"""
-
-_DEPLOYMENT_PYTHON = """import dagster as dg
-from mlops_assets import Deployment
-
-
-@dg.component_instance
-def load(context: dg.ComponentLoadContext) -> Deployment:
-    return Deployment()
-"""
+    """
 
 _DEPLOYMENT = """# Sensors, schedules and resources for all models of this code location; it has one such component.
 # Everything has a default that works. Take away the `# ` before what you change.

@@ -1,6 +1,6 @@
 """The JSON schema of the pack's components, with which `dg check yaml` checks and editors complete a defs.yaml."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,18 +15,21 @@ _SOURCE = (
     "Its kind comes first: folder, frame, table (or query), asset, or type, the dotted name of a class of your own "
     "with its options; a text alone is the glob of a folder."
 )
-_SEGMENTS = (
-    "Many models from one file: each segment has a name, usually a `where`, and any other field in place of that of "
-    "all; mappings are merged. Its model is called <name>_<segment>."
+SEGMENTS = (
+    "Many models from one declaration: each segment has a name, usually a `where`, and any other field, which replaces "
+    "the shared one; mappings are merged. Its model is called <name>_<segment>."
 )
 
 
-class ModelAttributes(RootModel[dict[str, Any]]):
-    """The attributes of a ModelPipeline as written; its declaration reports what is wrong with them."""
+def attributes_class(schema: Callable[[], JsonSchemaValue]) -> type[BaseModel]:
+    """Return the class of a component's attributes as written; its declaration reports what is wrong with them."""
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> JsonSchemaValue:
-        return model_schema()
+    class Attributes(RootModel[dict[str, Any]]):
+        @classmethod
+        def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> JsonSchemaValue:
+            return schema()
+
+    return Attributes
 
 
 @cache
@@ -39,15 +42,13 @@ def model_schema() -> dict[str, Any]:
     for name in ("features", "expectations"):
         fields[name] = {"type": ["string", "null"], "default": None, "description": fields[name]["description"]}
     fields["expectations"] |= {"type": ["string", "array", "null"], "items": {"type": "object"}}
-    segment = {
-        **fields,
-        "name": {"type": "string", "description": "The second part of the model's name: <name>_<segment>."},
-    }
-    segments = {"type": "array", "minItems": 1, "items": mapping(segment, ["name"]), "description": _SEGMENTS}
-    return {
-        "title": "ModelPipeline",
-        **mapping({**fields, "segments": segments}, ["name", "source", "target", "estimator"]),
-    }
+    suffix = {"type": "string", "description": "The second part of the model's name: <name>_<segment>."}
+    segment = mapping({**fields, "name": suffix}, ["name"])
+    fields["segments"] = {"type": "array", "minItems": 1, "items": segment, "description": SEGMENTS}
+    return {"title": "ModelPipeline", **mapping(fields, ["name", "source", "target", "estimator"])}
+
+
+ModelAttributes = attributes_class(model_schema)
 
 
 def fields_schema(declared: type[BaseModel]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _plain(field: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(plain.get(key), Mapping):
             plain[key] = _plain(plain[key], defs)
     if "properties" in plain:
-        plain["properties"] = {name: _or_template(_plain(each, defs)) for name, each in plain["properties"].items()}
+        plain["properties"] = {name: _or_template(_plain(part, defs)) for name, part in plain["properties"].items()}
     if "const" in plain:
         plain["enum"] = [plain.pop("const")]
     kinds = [_plain(kind, defs) for kind in field.get("anyOf", ())]
@@ -96,28 +97,22 @@ def _or_template(field: dict[str, Any]) -> dict[str, Any]:
     kinds = field.get("type", ())
     if "string" in ([kinds] if isinstance(kinds, str) else kinds) and "enum" not in field:
         return field
-    told: dict[str, Any] = {key: field.pop(key) for key in ("description", "default") if key in field}
-    return {**told, "if": _TEMPLATE, "else": field}
+    about: dict[str, Any] = {key: field.pop(key) for key in ("description", "default") if key in field}
+    return {**about, "if": _TEMPLATE, "else": field}
 
 
 @cache
 def _source() -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for kind, source in KINDS.items():
-        own = fields_schema(source)
-        fields |= {name: own[name] for name in own if name not in fields and name != source.first_field()}
-        fields[kind] = {**own[source.first_field()]}
-    fields["asset"] |= {"type": ["string", "array"], "items": {"type": "string"}}
-    first = {kind: fields.pop(kind) for kind in KINDS}
-    own = {"type": "string", "description": "Dotted name of a class of your own; what stands beside it are its fields."}
-    ours = {
-        **first,
-        **fields,
-    }  # these rules do not apply to a user's class, which may have a field of the same name
-    told = {name: {"description": field["description"]} for name, field in ours.items()}
+    options = {kind: fields_schema(source) for kind, source in KINDS.items()}
+    built_in = {kind: options[kind].pop(source.first_field()) for kind, source in KINDS.items()}
+    built_in["asset"] |= {"type": ["string", "array"], "items": {"type": "string"}}
+    for own_options in reversed(options.values()):  # of equal names the first counts
+        built_in |= own_options
+    own = {"type": "string", "description": "Dotted name of a class of your own; the keys beside it are its fields."}
+    about = {name: {"description": field["description"]} for name, field in built_in.items()}
     return {
         "type": ["object", "string", "null"],
-        "properties": {"type": own, **told},
-        "if": {"required": ["type"]},
-        "else": {"additionalProperties": False, "properties": ours},
+        "properties": {"type": own, **about},
+        "if": {"required": ["type"]},  # a user's class may have a field of the same name as a built-in source
+        "else": {"additionalProperties": False, "properties": built_in},
     }

@@ -1,7 +1,6 @@
 """`segments`: many models from one declaration, each with its own fields merged over the shared ones."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,77 +12,53 @@ _Model = TypeVar("_Model", bound=Declared)
 _SOURCES = ("source", "outcomes")
 
 
-@dataclass(frozen=True)
-class Segment:
-    """One segment: the fields of its model, and its position in the declaration."""
+def models_of_segments(kind: type[_Model], declared: Mapping[str, Any]) -> Iterator[_Model]:
+    """Yield the model of each declared segment; nested mappings are merged deeply.
 
-    position: int
-    name: str
-    title: str
-    own: frozenset[str]
-    fields: Mapping[str, Any]
-
-    def declared_as(self, kind: type[_Model]) -> _Model:
-        """Return the model of the segment; `DeclarationError` names the segment and what is wrong with it."""
-        try:
-            return kind(**self.fields)
-        except DeclaredWrongly as error:
-            problems = [
-                Problem(
-                    ("segments", self.position, *problem.path) if self._own(problem) else problem.path,
-                    f"segment {shown(self.name)}: {problem.text}",
-                )
-                for problem in error.problems
-            ]
-            raise DeclaredWrongly(self.title, problems) from None
-
-    def _own(self, problem: Problem) -> bool:
-        return not problem.path or problem.path[0] in self.own
-
-
-def segment_fields(kind: str, declared: Mapping[str, Any]) -> list[Segment]:
-    """Return the declared segments, each with all fields of its model; nested mappings are merged deeply.
-
-    Raises `DeclarationError` for an empty list, and for a segment without its own name.
+    Raises `DeclarationError` for an empty list, for a segment without its own name, and for all that is wrong with a
+    segment.
     """
     segments = declared.get("segments")
     if segments is None:
-        return []
-    named = title(kind, declared)
+        return
+    called = title(kind.__name__, declared)
+    problems = _wrong_names(segments)
     if not segments:
-        raise DeclaredWrongly(named, [Problem(("segments",), "segments: is empty; leave it out for a single model")])
-    common = {name: value for name, value in declared.items() if name != "segments"}
-    if problems := _wrong_names(segments):
-        raise DeclaredWrongly(named, problems)
-    return [
-        Segment(
-            position=position,
-            name=segment["name"],
-            title=named,
-            own=frozenset(segment),
-            fields={
-                **_with_own_suite(_merged(common, segment), segment),
-                "name": f"{declared['name']}_{segment['name']}",
-            },
-        )
-        for position, segment in enumerate(segments)
-    ]
+        problems = [Problem(("segments",), "segments: is empty; leave it out for a single model")]
+    if problems:
+        raise DeclaredWrongly(called, problems)
+    shared = {name: value for name, value in declared.items() if name != "segments"}
+    for position, segment in enumerate(segments):
+        fields = _with_own_suite(_merged(shared, segment), segment)
+        try:
+            yield kind(**{**fields, "name": f"{declared['name']}_{segment['name']}"})
+        except DeclaredWrongly as error:
+            raise DeclaredWrongly(
+                called, [_of_segment(problem, position, segment) for problem in error.problems]
+            ) from None
+
+
+def _of_segment(problem: Problem, position: int, segment: Mapping[str, Any]) -> Problem:
+    """Return a problem with the name of its segment, and with its place in the segment if it is a field there."""
+    own = not problem.path or problem.path[0] in segment
+    path = ("segments", position, *problem.path) if own else problem.path
+    return Problem(path, f"segment {shown(segment['name'])}: {problem.text}")
 
 
 def _wrong_names(segments: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    found: dict[str, int] = {}
+    positions: dict[str, int] = {}
     problems = []
     for position, segment in enumerate(segments):
         name, at = segment.get("name"), f"segments: the {position + 1}. "
         if not isinstance(name, str) or not name:
             problems.append(Problem(("segments", position), f"{at}has no name; expected a text such as 'north'"))
-        elif name in found:
-            text = f"{at}is called {shown(name)}, as is the {found[name] + 1}.; give each a name of its own"
+        elif name in positions:
+            text = f"{at}is called {shown(name)}, as is the {positions[name] + 1}.; give each a name of its own"
             problems.append(Problem(("segments", position, "name"), text))
         elif "segments" in segment:
             problems.append(Problem(("segments", position, "segments"), f"{at}has segments of its own; list them all"))
         else:
-            found[name] = position
+            positions[name] = position
     return problems
 
 
@@ -96,24 +71,18 @@ def _with_own_suite(fields: dict[str, Any], segment: Mapping[str, Any]) -> dict[
     return {**fields, "expectations": str(path.with_name(f"{path.stem}_{segment['name']}{path.suffix}"))}
 
 
-def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(common)
+def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**shared, **own}
     for name, value in own.items():
-        merged[name] = value
-        before = common.get(name) if name in _SOURCES else _written(common.get(name))
-        if isinstance(before, Mapping) and isinstance(value, Mapping) and not _other_kind(name, before, value):
-            merged[name] = _merged(before, value)
+        before = shared.get(name)
+        if isinstance(before, Declared) and name not in _SOURCES:
+            before = {field: getattr(before, field) for field in before.model_fields_set}
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[name] = value if name in _SOURCES and _other_kind(before, value) else _merged(before, value)
     return merged
 
 
-def _written(value: Any) -> Any:
-    """Return a part of a declaration as a mapping of its declared fields."""
-    return {name: getattr(value, name) for name in value.model_fields_set} if isinstance(value, Declared) else value
-
-
-def _other_kind(name: str, before: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    """Return whether a source of another kind replaces the source: then no field of the old one remains."""
-    if name not in _SOURCES:
-        return False
-    own = [kind for kind in ("type", *KINDS, "query") if kind in value]
-    return bool(own) and (own[0] not in before or (own[0] == "type" and value["type"] != before["type"]))
+def _other_kind(before: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Return whether a source is of another kind than the source before: then it keeps no field of that source."""
+    kind = next((kind for kind in ("type", *KINDS, "query") if kind in source), None)
+    return kind is not None and (kind not in before or (kind == "type" and source["type"] != before["type"]))

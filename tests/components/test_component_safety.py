@@ -93,7 +93,7 @@ def test_values_by_the_billion_are_refused_at_once():
 def test_keys_that_are_no_texts_are_refused(project):
     project.write("shop/defs.yaml", f"{HEAD}  estimator: sklearn.linear_model.Ridge\n  gates:\n    1: 2\n")
     line, said = project.told_at("shop")
-    assert (line, said) == ("1: 2", "ModelPipeline 'shop': the key 1 is no text: write it in quotes")
+    assert (line, said) == ("1: 2", "ModelPipeline 'shop': the key 1 is not text: write it in quotes")
 
 
 @pytest.mark.promise(6)
@@ -151,13 +151,13 @@ def test_template_that_reaches_for_code_is_refused(template, project):
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("{{ lipsum.__globals__['os'].system('touch owned') }}", "getitem is not taken here"),
+        ("{{ lipsum.__globals__['os'].system('touch owned') }}", "getitem is not allowed here"),
         ("{{ lipsum.__globals__.os.system('touch owned') }}", "the attribute __globals__ leads to code"),
         ("{{ cycler('a') }}", "cycler is a function of the template engine"),
-        ("{{ ''|attr('__class__') }}", "filter is not taken here"),
-        ("{{ (''.__class__ and lipsum()) or 'x' }}", "or is not taken here"),
+        ("{{ ''|attr('__class__') }}", "filter is not allowed here"),
+        ("{{ (''.__class__ and lipsum()) or 'x' }}", "or is not allowed here"),
         ("{{ env.get.gi_frame }}", "the attribute gi_frame leads to code"),
-        ("{% for x in [1] %}{{ x }}{% endfor %}", "for is not taken here"),
+        ("{% for x in [1] %}{{ x }}{% endfor %}", "for is not allowed here"),
         ("{{ env.", "it cannot be read"),
     ],
 )

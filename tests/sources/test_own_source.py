@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets import Folder, Look, ModelPipeline, Source, Table, Waiting
-from mlops_assets.declaration.segments import segment_fields
+from mlops_assets.declaration.segments import models_of_segments
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources.reading import look, read
@@ -196,5 +196,5 @@ def test_the_digest_of_the_four_kinds_is_what_it_was():
 def test_a_segment_has_other_options_or_another_source(own, expected):
     source = {"type": "test_own_source.Bucket", "prefix": "all/", "depth": 2}
     declared = {"name": "shop", "source": source, "segments": [{"name": "north", "source": own}]}
-    (segment,) = segment_fields("ModelPipeline", declared)
-    assert segment.fields["source"] == expected
+    (fields,) = models_of_segments(dict, declared)
+    assert fields["source"] == expected
