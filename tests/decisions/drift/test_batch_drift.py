@@ -9,6 +9,8 @@ from scipy import stats
 
 from mlops_assets.decisions.drift.batch_drift import Pair
 from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
+from mlops_assets.decisions.drift.domain_classifier import together_entry
+from mlops_assets.decisions.drift.season import matched
 
 drift = partial(drift_and_together, together=False)
 DRAW = np.random.default_rng(0)
@@ -274,3 +276,46 @@ def test_a_season_without_times_is_unknown():
     report = drift(normal(500), normal(500), NAMES, season=["month"])
     assert report.verdict == "unknown"
     assert report.features[0].note == "the reference has no times to match the season by: train again"
+
+
+def test_whole_numbers_among_others_in_a_column_of_objects_are_numbers():
+    reference = pd.DataFrame({"x": DRAW.normal(size=500)})
+    some_whole = [number if row % 5 else int(number) for row, number in enumerate(reference["x"])]
+    found = drift(reference, pd.DataFrame({"x": pd.Series(some_whole, dtype=object)}), ["x"]).features[0]
+    assert (found.kind, found.verdict) == ("numeric", "no drift")
+
+
+def test_of_more_than_a_hundred_features_together_the_important_ones_are_looked_at():
+    names = [f"f{number:03}" for number in range(101)]
+    reference, batch = (pd.DataFrame(DRAW.normal(size=(400, 101)).round(1), columns=names) for _ in range(2))
+    batch["f100"] += 2
+    rows = matched((np.arange(400), np.arange(400)), None, (), 50)
+    found = [together_entry(reference, batch, names, rows, known, 0) for known in ({}, {"f100": 1.0})]
+    assert found[0].p > 0.01 and found[1].p < 1e-9
+
+
+def test_features_together_show_another_time_of_the_day():
+    days = pd.to_timedelta(DRAW.integers(0, 300, 1_000), unit="D") + pd.Timestamp("2024-01-01")
+    early = pd.DataFrame({"x": DRAW.normal(size=1_000), "at": days + pd.to_timedelta("9h")})
+    late = early.assign(at=early["at"] + pd.to_timedelta("7h"))
+    found = [drift(early, batch, ["x", "at"], together=True) for batch in (early, late)]
+    assert [entry(each, "all features together").verdict for each in found] == ["no drift", "drift"]
+
+
+def test_a_missing_text_is_not_the_text_none():
+    draw = np.random.default_rng(2)
+    rows = [draw.random(side) < 0.5 for side in (2_000, 500)]
+    frames = [pd.DataFrame({"x": draw.normal(size=len(side)), "text": np.where(side, "None", "a")}) for side in rows]
+    missing = frames[1].assign(text=frames[1]["text"].where(~rows[1], None))
+    together = [drift(frames[0], batch, ["x", "text"], together=True) for batch in (frames[1], missing)]
+    assert [entry(each, "all features together").verdict for each in together] == ["no drift", "drift"]
+
+
+def test_a_batch_is_known_where_only_all_features_together_are_not():
+    frames = [pd.DataFrame(DRAW.normal(size=(300, 2)), columns=["a", "b"]) for _ in range(2)]
+    for frame in frames:
+        frame[:160] = np.nan
+    report = drift(*frames, ["a", "b"], together=True)
+    together = entry(report, "all features together")
+    assert (together.verdict, together.kind) == ("unknown", "together")
+    assert report.verdict == "no drift"

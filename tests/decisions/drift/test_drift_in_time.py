@@ -249,3 +249,12 @@ def test_rows_that_hang_together_and_cannot_be_measured_are_unknown():
     report = drift(pd.DataFrame({"x": reference}), pd.DataFrame({"x": batch}), ["x"], times=times)
     assert report.features[0].verdict == "unknown"
     assert report.features[0].note.startswith("rows are autocorrelated over long stretches: 1 blocks")
+
+
+@pytest.mark.parametrize("season", [("hour", "month"), ("month", "hour")])
+def test_a_month_seen_once_is_unknown_whichever_part_of_the_season_comes_first(season):
+    draw = np.random.default_rng(12)
+    reference, batch = (pd.DataFrame({"x": draw.normal(size=rows)}) for rows in (24 * 366, 24 * 14))
+    report = drift(reference, batch, ["x"], times=(hours(24 * 366), hours(24 * 14, 24 * 380)), season=season)
+    assert report.verdict == "unknown"
+    assert report.features[0].note.startswith("the reference holds one January")

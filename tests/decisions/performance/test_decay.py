@@ -122,3 +122,14 @@ def test_labels_that_are_too_few_for_the_batch_are_told_with_their_share(labelle
 def test_enough_labels_are_enough():
     assert insufficient_labels(800, 1_000, 0.8) is None
     assert insufficient_labels(1, 1_000) is None
+
+
+def test_the_ratio_is_of_the_batch_to_the_holdout_in_any_unit():
+    for unit in (0.1, 1.0, 30.0):
+        assert decay(unit * HOLDOUT, 2 * unit * HOLDOUT, "mse", lambda mean: mean).ratio == pytest.approx(2.0)
+
+
+def test_where_nothing_can_be_judged_no_figure_is_given():
+    found = decay(HOLDOUT, np.full(50, np.nan), "mae", lambda mean: mean)
+    bounds = [getattr(side, name) for side in (found.holdout, found.batch) for name in ("value", "low", "high")]
+    assert np.isnan([*bounds, found.ratio, found.p]).all() and found.rows == 50

@@ -218,3 +218,29 @@ def test_two_evaluations_are_equal_to_the_byte():
     assert json.dumps(asdict(estimate("roc_auc", y, said, said))) == json.dumps(
         asdict(estimate("roc_auc", y, said, said))
     )
+
+
+def of_few_leaves(draw: np.random.Generator, rows: int):
+    """Labels, and a model with four different probabilities, as a small tree has."""
+    positive = draw.choice([0.1, 0.3, 0.4, 0.8], size=rows, p=[0.4, 0.3, 0.2, 0.1])
+    y = (draw.random(rows) < positive).astype(int)
+    return y, Predictions((positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), np.array([0, 1]))
+
+
+def test_the_area_under_the_curve_does_not_depend_on_which_class_is_the_second():
+    draw = np.random.default_rng(8)
+    (y, known), (_, new) = of_few_leaves(draw, 1_000), of_few_leaves(draw, 300)
+    turned = [Predictions(1 - each.value, each.probability[:, ::-1], each.classes) for each in (known, new)]
+    one, other = estimate("roc_auc", y, known, new), estimate("roc_auc", 1 - y, *turned)
+    assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-6)
+
+
+def test_rows_of_the_holdout_that_repeat_widen_the_interval():
+    draw = np.random.default_rng(9)
+    (y, known), (_, new) = two_classes(draw, 500), two_classes(draw, 300)
+    stretched = known.take(np.repeat(np.arange(500), 5))
+    for name in ("accuracy", "log_loss"):
+        once, often = estimate(name, y, known, new), estimate(name, np.repeat(y, 5), stretched, new)
+        assert often.value == pytest.approx(once.value, abs=0.02)
+        # rows that were five times as many and independent would give a narrower interval, never a wider one
+        assert often.high - often.low > 1.3 * (once.high - once.low), name

@@ -113,3 +113,7 @@ def test_where_approval_is_required_a_promotion_waits_and_says_for_which_job():
 def test_only_what_would_move_the_alias_waits_for_approval(gates, state, held, comparison):
     decision = decide(gates, state, held, comparison, approve="bikes_approve")
     assert not decision.waits and "waits for approval" not in decision.reason
+
+
+def test_without_any_record_there_never_was_a_champion():
+    assert alias_state(None, None) == "none"

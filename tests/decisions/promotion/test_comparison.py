@@ -8,6 +8,7 @@ import pytest
 
 from mlops_assets.decisions.promotion import paired_difference
 from mlops_assets.decisions.promotion.comparison import compare, more_rows
+from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
@@ -276,3 +277,37 @@ def test_groups_of_which_one_holds_nearly_all_rows_tell_nothing():
     groups = np.where(np.arange(1_000) < 950, -1, np.arange(1_000))
     found = compare(np.zeros(1_000), off_by(errors[0]), off_by(errors[1]), metric("mae"), groups=groups)
     assert found.reason == "groups of unequal size are worth 1.1 equal ones; at least 5 are needed"
+
+
+def difference(y, champion, challenger, name, groups=None):
+    rivals = Rivals.of(y, champion, challenger, groups)
+    return paired_difference.paired_difference(rivals, metric(name), 1_000, 0)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "f1"])
+def test_the_error_over_rows_is_near_that_of_the_bootstrap(name):
+    y, model = classified(np.random.default_rng(8), 2_000)
+    found = difference(y, model(), model(), name)
+    assert found.paired == pytest.approx(found.se, rel=0.1)
+
+
+def test_errors_have_the_units_of_the_metric_also_where_both_models_err_alike():
+    draw = np.random.default_rng(9)
+    errors = draw.normal(size=300)
+    other = draw.permutation(errors)
+    one, ten = (difference(np.zeros(300), off_by(size * errors), off_by(size * other), "rmse") for size in (1, 10))
+    assert ten.paired == pytest.approx(10 * one.paired)
+
+
+def test_rows_that_repeat_within_a_group_are_no_more_evidence():
+    errors = np.abs(np.random.default_rng(11).normal(size=(2, 100)))
+    found = difference(
+        np.zeros(500), *(off_by(np.repeat(each, 5)) for each in errors), "mae", np.repeat(np.arange(100), 5)
+    )
+    assert found.paired == pytest.approx(np.std(errors[1] - errors[0], ddof=1) / 10)
+
+
+def test_a_metric_that_is_not_defined_keeps_the_champion():
+    alike = Predictions(np.zeros(100), np.full((100, 2), 0.5), np.array([0, 1]))
+    verdict = compare(np.zeros(100), alike, alike, metric("roc_auc"))
+    assert (verdict.verdict, verdict.reason[:27]) == ("keep", "roc_auc of the champion is ")

@@ -19,7 +19,9 @@ NAN, INF = float("nan"), float("inf")
 DRAW = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize(("same", "rows", "passed"), [(True, 9, True), (False, 9, False), (True, 0, False)])
+@pytest.mark.parametrize(
+    ("same", "rows", "passed"), [(True, 9, True), (True, 1, True), (False, 9, False), (True, 0, False)]
+)
 def test_loads_back(same, rows, passed):
     assert loads_back(same, rows).passed is passed
 
@@ -72,6 +74,7 @@ def test_the_baselines_that_are_required_must_be_beaten_strictly():
     )
     assert not beats_baseline(2.0, scores, ["dummy"], "r2", True).passed
     assert beats_baseline(2.1, scores, ["dummy"], "r2", True).passed
+    assert not beats_baseline(2.0, scores, ["dummy"], "rmse", False).passed
     assert beats_baseline(1.5, scores, ["last"], "rmse", False).message == "baseline 'last' has no rmse"
 
 
@@ -150,3 +153,36 @@ def test_a_copy_of_the_target_is_found(target, problem, leak):
 )
 def test_only_latency_by_itself_is_of_the_moment(outcomes, expected):
     assert only_of_the_moment(outcomes) is expected
+
+
+def test_each_gate_has_its_name_and_shows_what_it_measured():
+    measured = [
+        loads_back(True, 9),
+        latency(9.0, INF, 10.0),
+        size(2_500_000, 500.0),
+        beats_baseline(1.5, {"dummy": 2.0, "last": NAN}, ["dummy"], "rmse", False),
+        quality({"r2": 0.5, "rmse": NAN}, {}, {}),
+        agrees(0.6, 0.5, 3.0, 90),
+    ]
+    assert {each.name: each.metadata for each in measured} == {
+        "loads_back": {"rows": 9},
+        "latency": {"per_row_ms": 9.0, "per_1000_rows_ms": None},
+        "size": {"megabytes": 2.5},
+        "beats_baseline": {
+            "scores": [{"who": "challenger", "rmse": 1.5}, {"who": "dummy", "rmse": 2.0}, {"who": "last", "rmse": None}]
+        },
+        "quality": {"r2": 0.5, "rmse": None},
+        "agrees": {"apart": 0.6, "limit": 0.5, "rows": 90},
+    }
+    assert loads_back(True, 0).metadata == {"rows": 0}
+
+
+def test_all_gates_together_show_each():
+    together = all_pass(["a"], [CheckOutcome("a", True, "fine"), CheckOutcome("b", False, "poor")])
+    assert together.name == "all_gates"
+    assert together.metadata == {
+        "gates": [
+            {"gate": "a", "passed": True, "result": "fine"},
+            {"gate": "b", "passed": False, "result": "poor"},
+        ]
+    }

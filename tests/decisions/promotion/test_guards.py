@@ -74,6 +74,7 @@ def test_a_metric_that_only_the_challenger_has_not_is_worse():
     challenger = Predictions(np.full(100, -2.0))
     only = guards(y, champion, challenger, [(metric("neg_mean_squared_log_error"), 0.0)], {}, RMSE)[0]
     assert (only.verdict, only.p_adjusted) == ("worse", 0.0)
+    assert np.isfinite(only.champion) and np.isnan(only.challenger)
 
 
 def test_guards_over_equal_models_seldom_stop_one():
@@ -84,3 +85,25 @@ def test_guards_over_equal_models_seldom_stop_one():
         found = guards(y, champion, challenger, [(MAE, 0.0)], slices, RMSE, resamples=200)
         stopped += any(each.verdict == "worse" for each in found)
     assert stopped / 200 <= 0.05 + 2 * (0.05 * 0.95 / 200) ** 0.5
+
+
+def test_the_same_model_is_not_worse_than_itself():
+    y, champion, _ = pair(np.random.default_rng(6), rows=100)
+    same = guards(y, champion, champion, [(MAE, 0.0)], {"first": np.arange(50)}, RMSE)
+    assert [(each.verdict, each.effect, each.p_adjusted) for each in same] == [("not worse", 0.0, 1.0)] * 2
+
+
+def test_a_constant_loss_is_worse_by_more_than_is_tolerated_or_not():
+    y, champion, challenger = np.zeros(100), Predictions(np.full(100, 1.0)), Predictions(np.full(100, 1.2))
+    strict, lenient = (guards(y, champion, challenger, [(MAE, by)], {}, RMSE)[0] for by in (0.1, 0.3))
+    assert (strict.verdict, lenient.verdict) == ("worse", "not worse")
+
+
+def test_a_scorer_of_sklearn_guards_too():
+    y, champion, challenger = pair(np.random.default_rng(7), rows=300, better=2.0)
+    scorer = metric("neg_median_absolute_error")
+    (worse,) = guards(y, champion, challenger, [(scorer, 0.0)], {}, RMSE)
+    (better,) = guards(y, challenger, champion, [(scorer, 0.0)], {}, RMSE)
+    assert (worse.verdict, better.verdict) == ("worse", "not worse")
+    assert worse.champion == pytest.approx(-np.median(np.abs(champion.value)))
+    assert worse.challenger == pytest.approx(-np.median(np.abs(challenger.value)))

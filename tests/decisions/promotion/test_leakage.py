@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from mlops_assets.decisions.promotion.gates import leakage
 from mlops_assets.decisions.promotion.leakage import telling_features
@@ -72,3 +73,16 @@ def test_casual_and_registered_add_up_to_all_rentals():
     assert [each.feature for each in suspicions(X, y)] == ["casual + registered"]
     assert [each.feature for each in suspicions(X[:700], y[:700])] == ["casual + registered"]
     assert suspicions(X.drop(columns="casual"), y) == []
+
+
+def test_the_score_of_a_binary_target_is_the_area_under_the_curve():
+    y = pd.Series(DRAW.random(ROWS) < 0.2)
+    hint = 5 * y + DRAW.normal(size=ROWS)
+    (found,) = telling_features(X.assign(hint=hint), y, "binary")
+    assert (found.feature, found.measure) == ("hint", "AUC")
+    assert found.score == pytest.approx(roc_auc_score(y, hint), rel=1e-9)
+
+
+def test_two_looks_at_the_same_rows_find_the_same():
+    target = X["b"] + X["e"] + DRAW.normal(0, 0.005, ROWS)
+    assert suspicions(X, target) == suspicions(X, target)

@@ -70,3 +70,17 @@ def test_few_rows_are_no_evidence():
     holdout.iloc[:2] = train.iloc[:2].to_numpy()
     assert no_overlap(train, holdout).passed
     assert len(overlap(train[:1], holdout).twins) == 1
+
+
+def test_at_most_five_copies_are_shown_with_the_shares():
+    train = continuous(500)
+    holdout = pd.concat([continuous(93), train[:7]])
+    assert no_overlap(train, holdout).metadata == {
+        "rows": 7,
+        "share": 0.07,
+        "expected_share": 0.0,
+        "examples": [{"holdout row": position} for position in range(93, 98)],
+    }
+    assert no_overlap(train, train[:1]).message.startswith("1 of 1 holdout rows (100.0%)")
+    nothing = no_overlap(train, train[:0])
+    assert nothing.passed and nothing.metadata == {"rows": 0, "share": 0.0, "expected_share": 0.0}

@@ -106,7 +106,7 @@ def test_the_oracle_takes_the_best_model_that_was_there_and_regret_is_measured_a
     found = replay(Simulated(jump), rule("never"), every(1, taken=True))
     # only the batch of the jump itself cannot be foreseen
     assert found.oracle.mean == pytest.approx((24 * 1 + 2) / 25)
-    assert found.oracle.retrainings == 1 and found.oracle.trainings[0].after == "b15"
+    assert found.oracle.retrainings == found.oracle.promotions == 1 and found.oracle.trainings[0].after == "b15"
     never, always = found.results
     assert never.regret == pytest.approx(14 / 25) and always.regret == pytest.approx(0)
     assert always.retrainings == always.promotions == 24
@@ -145,6 +145,7 @@ def test_a_cron_asks_at_its_ticks_and_age_when_it_is_due():
     found = replay(Simulated(jump), weekly, rule("age", max_age="10D"))
     assert [each.after for each in found.results[0].trainings] == ["b07", "b14", "b21", "b28"]
     assert [each.triggers for each in found.results[0].trainings] == [("schedule",)] * 4
+    assert [each.promoted for each in found.results[0].trainings] == [False, False, True, False]
     assert [each.after for each in found.results[1].trainings] == ["b14", "b24"]
 
 
@@ -228,12 +229,21 @@ def test_every_trial_is_a_retraining_and_its_snippets_give_it_back(declared):
 def test_trials_suit_the_past():
     base = Retraining().model_dump()
     monthly = {each.name: each for each in trials(base, batches=17, rows=500, days=30.4)}
+    few = {each.name: each for each in trials(base, batches=3, rows=500, days=None)}
+    assert list(few) == [
+        *("never", "declared", "every batch", "every 2 batches", "drift", "drift at once", "decay", "decay at once"),
+        *("volume", "growth", "drift or decay", "every batch, taken", "every 2 batches, taken"),
+    ]
+    every_second = few["every 2 batches"].changes
+    assert {name: value for name, value in every_second.items() if value} == {"min_new_rows": 1, "cool_down": 2}
+    assert [name for name, each in few.items() if each.taken] == list(few)[-2:]
     assert "every 12 batches" in monthly and not any(name.startswith("cron") for name in monthly)
     assert monthly["volume"].changes["min_new_rows"] == 1_500
     hourly = {each.name: each for each in trials(base, batches=5, rows=0, days=1 / 24)}
     assert {"cron 0 3 * * 1", "cron 0 3 1 * *"} <= set(hourly) and "every 6 batches" not in hourly
     # 720 batches in the 30 days that the budget is counted over
     assert hourly["every batch"].changes["budget"] == 722
+    assert "cron 0 3 * * 1" not in {each.name for each in trials(base, batches=17, rows=500, days=3.5)}
     timeless = {each.name for each in trials({**base, "cron": "0 3 * * 1"}, 17, 500, None)}
     assert not any(name.startswith("cron") for name in timeless)
 
@@ -255,3 +265,10 @@ def test_every_batch_of_an_hourly_stream_is_not_held_back_by_the_budget():
     declared = Retraining(on_drift=False, on_decay=False, min_new_rows=1)
     found = replay(Hourly(jump), Contender("raised", changed), Contender("declared", declared))
     assert [each.retrainings for each in found.results] == [24, 9]  # the first training is the tenth of the budget
+
+
+def test_a_training_that_did_not_help_has_answered_the_alarms_it_knew():
+    # the models of b16 and b18 are no better than the champion
+    stuck = Simulated(jump, losses=((16, 16, 2.0), (18, 18, 2.0)))
+    (life,) = replay(stuck, rule("drift", on_drift=True, confirm=(2, 2))).results
+    assert [(each.after, each.promoted) for each in life.trainings] == [("b16", False), ("b18", False), ("b20", True)]

@@ -219,3 +219,16 @@ def test_durations():
     ]
     with pytest.raises(ValueError, match="'soon' is not a duration"):
         duration("soon")
+
+
+def test_the_table_says_what_asks_for_a_training_and_what_waits():
+    spoken = {row["condition"]: row["says"] for row in decide(replace(ASKED, under_way="run 7")).table()}
+    assert {name: says for name, says in spoken.items() if says} == {"decay": "train", "under way": "wait"}
+    assert list(spoken)[:2] == ["decay", "under way"]
+
+
+def test_a_training_that_waits_for_batches_is_asked_for_again_when_the_wait_is_over():
+    waiting = replace(ASKED, intake=2, intake_since=NOW - timedelta(minutes=14))
+    assert decide(waiting).again_at == NOW + timedelta(minutes=1)
+    failed = replace(CALM, unfinished="run 1 failed", failures=2, last_failure=NOW - timedelta(seconds=90))
+    assert decide(failed).again_at == NOW + timedelta(seconds=30)
