@@ -84,7 +84,9 @@ def stored(model: Declaration, home: Path) -> Storage:
         storage.write_frame(model.name, "features", batch, columns, features)
         start, end = (getattr(frame[model.time], end)().isoformat() for end in ("min", "max"))
         labelled = int(frame[model.target].notna().sum())
-        record = BatchRecord(batch, "accepted", "", rows, len(frame), labelled, start, end)
+        record = BatchRecord(
+            batch, "accepted", "", version=rows, rows=len(frame), labelled=labelled, start=start, end=end
+        )
         ledger.put(replace(record, features=columns, features_code=model.features_version))
         history = pd.concat([history, frame], ignore_index=True) if model.lookback else history
     return storage

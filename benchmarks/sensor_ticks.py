@@ -57,16 +57,27 @@ def lived(model: ModelPipeline, storage: Storage, folder: Path, batches: int) ->
                 batch,
                 "accepted",
                 "run",
-                f"v{number}",
-                100,
-                100,
+                version=f"v{number}",
+                rows=100,
+                labelled=100,
                 mark=marks[batch],
                 features="f",
                 features_code=model.features_version,
             )
         )
         for kind, verdict in (("predictions", "scored"), ("drift", "no drift"), ("performance", "no decay")):
-            reports.put(kind, BatchReport(batch, f"v{number}-f", 1, verdict, "", "run", AT))  # type: ignore[arg-type]
+            reports.put(
+                kind,
+                BatchReport(
+                    batch=batch,
+                    identity=f"v{number}-f",
+                    model_version=1,
+                    verdict=verdict,
+                    reason="",
+                    run_id="run",
+                    at=AT,
+                ),
+            )  # type: ignore[arg-type]
     infos = tuple(BatchInfo(f"b{number:04}", f"v{number}-f", 100, 100) for number in range(batches))
     manifest = Manifest(train=infos[:-1], holdout=infos[-1:])
     storage.write_document(name, TRAINING_SET, manifest.version, manifest.to_dict())
@@ -94,7 +105,16 @@ def lived(model: ModelPipeline, storage: Storage, folder: Path, batches: int) ->
     )
     promotions.finish(1)
     TrainingLedger(storage, name).put(
-        TrainingRecord(manifest.version, model.training_version, "judged", "run", AT, 1, "promote", "first")
+        TrainingRecord(
+            data_version=manifest.version,
+            declaration_version=model.training_version,
+            status="judged",
+            run_id="run",
+            at=AT,
+            version=1,
+            verdict="promote",
+            reason="first",
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """The outcome of one check: its name, whether it passed, and the evidence in plain values."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 
@@ -16,6 +16,7 @@ class CheckOutcome:
     name: str
     passed: bool
     message: str
+    _: KW_ONLY
     severity: Literal["error", "warn"] = "error"
     blocking: bool = True
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -23,7 +23,7 @@ WAYS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A module or file that holds definitions; imports begin in `folder`, `why` says where the target was named."""
 
@@ -61,11 +61,13 @@ def target_of(module: str | None, python_file: Path | None, directory: Path | No
     if module and python_file:
         raise MlopsAssetsError("both -m and -f are given: name the code location by one of them")
     if module:
-        return Target("python_module", module, folder, module, "-m")
+        return Target(kind="python_module", name=module, folder=folder, location_name=module, why="-m")
     if python_file:
         if not python_file.is_file():
             raise MlopsAssetsError(f"there is no file {python_file}, which -f names")
-        return Target("python_file", str(python_file.resolve()), folder, python_file.name, "-f")
+        return Target(
+            kind="python_file", name=str(python_file.resolve()), folder=folder, location_name=python_file.name, why="-f"
+        )
     found = _of_project(folder) or _of_workspace(folder) or _of_file(folder)
     if found is None:
         raise MlopsAssetsError(f"there is no code location in {folder}: {WAYS}")
@@ -80,7 +82,9 @@ def _of_project(folder: Path) -> Target | None:
             os.chdir(parent)  # relative paths of data are relative to this folder
             named = project.get("code_location_name") or parent.name
             name = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
-            return Target("python_module", name, parent, named, f"[tool.dg.project] of {path}")
+            return Target(
+                kind="python_module", name=name, folder=parent, location_name=named, why=f"[tool.dg.project] of {path}"
+            )
     return None
 
 
@@ -116,17 +120,33 @@ def _of_entry(entry: Mapping[str, Any], path: Path) -> Target:
     if kind == "python_file":
         file = path.parent / (about.get("relative_path", "") if about else value)
         folder = path.parent / (about.get("working_directory") or ".")
-        return Target(kind, str(file), folder, about.get("location_name") or file.name, str(path))
+        return Target(
+            kind=kind,
+            name=str(file),
+            folder=folder,
+            location_name=about.get("location_name") or file.name,
+            why=str(path),
+        )
     if kind in ("python_module", "python_package"):
         module = about.get("module_name") or about.get("package_name") or str(value)
         folder = path.parent / (about.get("working_directory") or ".")
-        return Target("python_module", module, folder, about.get("location_name") or module, str(path))
+        return Target(
+            kind="python_module",
+            name=module,
+            folder=folder,
+            location_name=about.get("location_name") or module,
+            why=str(path),
+        )
     raise MlopsAssetsError(f"{path} names a {kind}, which is not loaded here: name its module or file by -m or -f")
 
 
 def _of_file(folder: Path) -> Target | None:
     path = folder / "definitions.py"
-    return Target("python_file", str(path), folder, path.name, "in this folder") if path.is_file() else None
+    return (
+        Target(kind="python_file", name=str(path), folder=folder, location_name=path.name, why="in this folder")
+        if path.is_file()
+        else None
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The decisions on a model, gathered from Dagster's events and the pack's records."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
@@ -32,6 +32,7 @@ class OnRecord:
     at: datetime
     kind: Kind
     decision: str
+    _: KW_ONLY
     about: str
     reason: str
     by: str = _PACK
@@ -71,12 +72,14 @@ def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
                 each.at,
                 "verdict",
                 _decision(told),
-                f"version {told['judged_version']}",
-                str(told.get("reason", "")),
-                str(told.get("decided_by", _PACK)),
-                each.run_id,
-                {name: known[name] for name in (*_NUMBERS, *_COMPARED) if isinstance(known.get(name), int | float)},
-                {name: told[name] for name in ("comparison", "guards", "gates", "refit") if told.get(name)},
+                about=f"version {told['judged_version']}",
+                reason=str(told.get("reason", "")),
+                by=str(told.get("decided_by", _PACK)),
+                run_id=each.run_id,
+                numbers={
+                    name: known[name] for name in (*_NUMBERS, *_COMPARED) if isinstance(known.get(name), int | float)
+                },
+                evidence={name: told[name] for name in ("comparison", "guards", "gates", "refit") if told.get(name)},
             )
 
 
@@ -98,7 +101,9 @@ def _trainings(records: ModelRecords, verdicts: list[OnRecord]) -> Iterator[OnRe
             each.status, each.verdict
         )
         reason = each.reason or f"registered by run {each.run_id[:8]}, which ended before it was judged"
-        yield OnRecord(datetime.fromisoformat(each.at), "verdict", verdict, about, reason, run_id=each.run_id)
+        yield OnRecord(
+            datetime.fromisoformat(each.at), "verdict", verdict, about=about, reason=reason, run_id=each.run_id
+        )
 
 
 def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
@@ -110,8 +115,8 @@ def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
                 each.at,
                 "retraining",
                 str(told["decision"]),
-                f"champion version {told['champion_version']}" if "champion_version" in told else "no champion",
-                str(told["reason"]),
+                about=f"champion version {told['champion_version']}" if "champion_version" in told else "no champion",
+                reason=str(told["reason"]),
                 run_id=each.run_id,
                 numbers={name: told[name] for name in ("new_rows", "attempt") if name in told},
                 evidence={"conditions": told.get("evidence") or []},
@@ -126,8 +131,8 @@ def _alarms(records: ModelRecords, reports: ReportKind, alarm: Literal["drift", 
                 datetime.fromisoformat(each.at),
                 alarm,
                 f"{alarm} alarm",
-                f"batch {batch}, version {each.model_version}",
-                each.reason,
+                about=f"batch {batch}, version {each.model_version}",
+                reason=each.reason,
                 run_id=each.run_id,
                 numbers=each.figures,
             )
@@ -139,11 +144,18 @@ def _batches(records: ModelRecords) -> Iterator[OnRecord]:
     for batch, each in ledger.records().items():
         if each.status != "accepted":
             reason = "; ".join(each.reasons)
-            yield OnRecord(ledger.written(batch), "batch", each.status, f"batch {batch}", reason, run_id=each.run_id)
+            yield OnRecord(
+                ledger.written(batch), "batch", each.status, about=f"batch {batch}", reason=reason, run_id=each.run_id
+            )
         if each.excluded is not None:
             excluded = each.excluded
             yield OnRecord(
-                ledger.excluded_at(batch), "batch", "excluded", f"batch {batch}", excluded.reason, excluded.by
+                ledger.excluded_at(batch),
+                "batch",
+                "excluded",
+                about=f"batch {batch}",
+                reason=excluded.reason,
+                by=excluded.by,
             )
 
 
@@ -152,4 +164,6 @@ def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
     for each in records:
         told = each.metadata
         about = f"alias: {told.get('alias', 'unknown')}"
-        yield OnRecord(each.at, "registry", str(told.get("state", "failed")), about, told["description"], "unknown")
+        yield OnRecord(
+            each.at, "registry", str(told.get("state", "failed")), about=about, reason=told["description"], by="unknown"
+        )

@@ -25,7 +25,7 @@ _EXPERIMENTS = "SELECT experiment_id, artifact_location FROM experiments WHERE n
 _MODEL = "/{}/artifacts/model"  # below the experiment's location, formatted with the run's id
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """The runs and versions of one model that name another folder than the declared one.
 
@@ -95,7 +95,15 @@ def _moves(store: sqlite3.Connection, registry: MlflowRegistry, models: Iterable
             if before is not None:
                 mended = {run: f"{location}/{run}/artifacts" for run, _ in runs}
                 behind = tuple(folder for run, uri in runs if (folder := _left_behind(uri, mended[run])))
-                yield Move(model, str(experiment), before, location, mended, versions, behind)
+                yield Move(
+                    model=model,
+                    experiment=str(experiment),
+                    before=before,
+                    location=location,
+                    runs=mended,
+                    versions=versions,
+                    left_behind=behind,
+                )
 
 
 def _left_behind(uri: str, new: str) -> Path | None:

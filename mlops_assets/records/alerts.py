@@ -10,7 +10,7 @@ from mlops_assets.resources.alerts import Alert
 from mlops_assets.resources.storage import Storage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlertRecord:
     """An alert that was sent: its keys, the services that have it, and whether these are all services."""
 
@@ -46,7 +46,9 @@ class AlertLedger:
     def put(self, alert: Alert, reached: tuple[str, ...], complete: bool) -> None:
         """Record which services have an alert, and whether these are all services."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._alerts.put(_key(alert), AlertRecord(alert.keys, alert.title(), reached, complete, at))
+        self._alerts.put(
+            _key(alert), AlertRecord(keys=alert.keys, title=alert.title(), reached=reached, complete=complete, at=at)
+        )
 
     def _get(self, alert: Alert) -> AlertRecord | None:
         return self._alerts.get(_key(alert))

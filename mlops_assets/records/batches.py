@@ -1,7 +1,7 @@
 """What became of each batch of a model: accepted or rejected, which version, with which features."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -41,6 +41,7 @@ class BatchRecord:
     batch: str
     status: Literal["accepted", "rejected", "duplicate"]
     run_id: str
+    _: KW_ONLY
     version: str | None = None
     rows: int = 0
     labelled: int = 0

@@ -8,9 +8,9 @@ from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.column_kinds import Kinds
 from mlops_assets.records.outcomes import OutcomesRecord
 from mlops_assets.records.promotions import Promotion
-from mlops_assets.records.references import Importance
+from mlops_assets.records.references import RecordedImportance
 from mlops_assets.records.reports import BatchReport, ReportKind
-from mlops_assets.records.requests import Hold, Waiting
+from mlops_assets.records.requests import Hold, WaitingVersion
 from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.records.typed import Damaged, Records
 from mlops_assets.records.versions import Registration
@@ -18,7 +18,7 @@ from mlops_assets.resources.storage import Storage
 
 _RECORDS: tuple[type[Any], ...] = (
     *(Promotion, BatchRecord, Labelled, Excluded, OutcomesRecord, Kinds),
-    *(Registration, TrainingRecord, Importance, Hold, Waiting, AlertRecord),
+    *(Registration, TrainingRecord, RecordedImportance, Hold, WaitingVersion, AlertRecord),
 )
 
 

@@ -1,6 +1,6 @@
 """What became of each batch of outcomes: labels that come later than their rows."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar, Literal
 
 from mlops_assets.records.typed import Records
@@ -24,6 +24,7 @@ class OutcomesRecord:
     batch: str
     status: Literal["accepted", "rejected"]
     run_id: str
+    _: KW_ONLY
     version: str | None = None
     rows: int = 0
     mark: str = ""

@@ -17,7 +17,7 @@ _MOST_ROWS = 20_000
 _TIME = "time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
     """At most 20,000 training rows in order of time: features and target in `rows`, `times` where rows have one.
 
@@ -35,7 +35,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Importance:
+class RecordedImportance:
     """The permutation importance of each feature of a version."""
 
     KIND: ClassVar[str] = "importance"
@@ -45,7 +45,7 @@ class Importance:
 
 def record_importance(records: ModelRecords, version: ModelVersion, values: Mapping[str, float]) -> None:
     """Record the permutation importance of the features of a version."""
-    _importances(records).put(version.digest, Importance(dict(values)))
+    _importances(records).put(version.digest, RecordedImportance(dict(values)))
 
 
 def recorded_importance(records: ModelRecords, version: ModelVersion) -> Mapping[str, float] | None:
@@ -54,8 +54,8 @@ def recorded_importance(records: ModelRecords, version: ModelVersion) -> Mapping
     return None if found is None else found.values
 
 
-def _importances(records: ModelRecords) -> Records[Importance]:
-    return records.of(Importance)
+def _importances(records: ModelRecords) -> Records[RecordedImportance]:
+    return records.of(RecordedImportance)
 
 
 def store_reference(
@@ -90,7 +90,13 @@ def read_reference(records: ModelRecords, champion: ModelVersion) -> Reference:
     scores = _optional(records, "scores", champion.digest)
     score_times = scores.pop(_TIME) if scores is not None and _TIME in scores else None
     importance = recorded_importance(records, champion)
-    return Reference(rows, None if times is None else times[_TIME], scores, score_times, importance)
+    return Reference(
+        rows=rows,
+        times=None if times is None else times[_TIME],
+        scores=scores,
+        score_times=score_times,
+        importance=importance,
+    )
 
 
 def keep_scores(

@@ -10,7 +10,7 @@ from mlops_assets.resources.storage import Storage
 ReportKind = Literal["predictions", "drift", "performance"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchReport:
     """The last report of one kind on a batch.
 

@@ -24,7 +24,7 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingVersion:
     """The version that waits for a person's approval, and the champion it was judged against (None: no champion)."""
 
     KIND: ClassVar[str] = "approvals"
@@ -43,7 +43,7 @@ class Requests:
 
     def __init__(self, storage: Storage, model: str) -> None:
         self._holds = Records(storage, model, Hold)
-        self._waiting = Records(storage, model, Waiting)
+        self._waiting = Records(storage, model, WaitingVersion)
 
     def hold(self) -> Hold | None:
         """Return the hold on promotions; raise `DamagedRecordError` if it cannot be read, so that the hold stays."""
@@ -53,10 +53,10 @@ class Requests:
         """Hold promotions, or release them (None)."""
         self._holds.remove(_KEY) if hold is None else self._holds.put(_KEY, hold)
 
-    def waiting(self) -> Waiting | None:
+    def waiting(self) -> WaitingVersion | None:
         """Return the version that waits for approval."""
         return self._waiting.get(_KEY)
 
-    def put_waiting(self, waiting: Waiting | None) -> None:
+    def put_waiting(self, waiting: WaitingVersion | None) -> None:
         """Let a version wait in place of any other, or let no version wait (None)."""
         self._waiting.remove(_KEY) if waiting is None else self._waiting.put(_KEY, waiting)

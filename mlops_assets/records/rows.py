@@ -1,6 +1,6 @@
 """Labelled rows of a manifest, read from the stored batches."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
 from mlops_assets.declaration import Declaration
@@ -27,6 +27,7 @@ class Rows:
     X: "pd.DataFrame"
     y: "pd.Series"
     batch: "np.ndarray"
+    _: KW_ONLY
     about: "pd.DataFrame"
     known_later: int = 0
 
@@ -35,7 +36,7 @@ class Rows:
         return self.about[name] if name else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Columns:
     """The columns that are read from the stored rows of a model."""
 
@@ -180,7 +181,13 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
 
 def _columns(model: Declaration) -> _Columns:
     about = dict.fromkeys([*(name for name in (model.time, model.group) if name), *model.key, *model.slices])
-    return _Columns(model.target, model.time, model.known_at, model.outcomes is not None, tuple(about))
+    return _Columns(
+        target=model.target,
+        time=model.time,
+        known_at=model.known_at,
+        outcomes=model.outcomes is not None,
+        about=tuple(about),
+    )
 
 
 def _recorded(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
@@ -246,7 +253,7 @@ def _rows(
         X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
     X, about = X.reset_index(drop=True), about.reset_index(drop=True)
     y = about.pop(columns.target)  # booleans with gaps have dtype object; the rows without a label are gone by now
-    return Rows(X, y.infer_objects(), ordinal, about, int(labelled.sum() - known.sum()))
+    return Rows(X, y.infer_objects(), ordinal, about=about, known_later=int(labelled.sum() - known.sum()))
 
 
 def _plain(moment: "pd.Timestamp") -> "pd.Timestamp":

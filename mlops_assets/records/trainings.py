@@ -10,7 +10,7 @@ from mlops_assets.resources.storage import Storage
 Status = Literal["fitted", "slow", "refused", "judged"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
     """One training of a model, identified by a data version and a declaration version.
 

@@ -144,5 +144,15 @@ def _versions_in_source(records: ModelRecords, batch: str) -> list[str]:
 def _record(batch: "BatchInfo") -> BatchRecord:
     rows, features, *labels = batch.version.split("-")
     start, end = (moment.isoformat() if moment is not None else None for moment in (batch.start, batch.end))
-    found = BatchRecord(batch.key, "accepted", "", rows, batch.rows, batch.labelled, start, end, features=features)
+    found = BatchRecord(
+        batch.key,
+        "accepted",
+        "",
+        version=rows,
+        rows=batch.rows,
+        labelled=batch.labelled,
+        start=start,
+        end=end,
+        features=features,
+    )
     return replace(found, labels=labels[0] if labels else None)

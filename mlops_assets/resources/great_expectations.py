@@ -185,9 +185,9 @@ def _judged(expectation: Expectation, passed: bool, message: str, figures: dict[
         expectation.check_name,
         passed,
         message,
-        expectation.severity,
-        expectation.blocking,
-        {**about, **({"notes": _plain_value(notes)} if notes else {}), **figures},
+        severity=expectation.severity,
+        blocking=expectation.blocking,
+        metadata={**about, **({"notes": _plain_value(notes)} if notes else {}), **figures},
     )
 
 

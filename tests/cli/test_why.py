@@ -89,8 +89,28 @@ def test_a_retraining_decision_is_told_with_every_condition(copied: Lived):
 def test_a_training_that_never_came_to_a_verdict_is_told(copied: Lived):
     at = "2099-01-01T00:00:00+00:00"
     ledger = TrainingLedger(copied.model.storage, "rentals")
-    ledger.put(TrainingRecord("d1", "v1", "refused", "run1", at, 7, "keep", "latency: 90 ms for a row"))
-    ledger.put(TrainingRecord("d2", "v1", "fitted", "run2run2", "2098-01-01T00:00:00+00:00", 8))
+    ledger.put(
+        TrainingRecord(
+            data_version="d1",
+            declaration_version="v1",
+            status="refused",
+            run_id="run1",
+            at=at,
+            version=7,
+            verdict="keep",
+            reason="latency: 90 ms for a row",
+        )
+    )
+    ledger.put(
+        TrainingRecord(
+            data_version="d2",
+            declaration_version="v1",
+            status="fitted",
+            run_id="run2run2",
+            at="2098-01-01T00:00:00+00:00",
+            version=8,
+        )
+    )
     refused, fitted = told(copied, "--last", "2")["decisions"]
     assert (refused["decision"], refused["about"]) == ("refused", "version 7")
     assert refused["reason"] == "latency: 90 ms for a row" and refused["run_id"] == "run1"
@@ -133,7 +153,18 @@ def test_a_person_reads_who_decided_what_and_why(lived: Lived):
 def test_text_of_a_batch_is_shown_as_it_is(copied: Lived):
     ledger = TrainingLedger(copied.model.storage, "rentals")
     reason = "column '[red]x[/red]' \x1b[31m is new"
-    ledger.put(TrainingRecord("d", "v", "refused", "run", "2099-01-01T00:00:00+00:00", 9, "keep", reason))
+    ledger.put(
+        TrainingRecord(
+            data_version="d",
+            declaration_version="v",
+            status="refused",
+            run_id="run",
+            at="2099-01-01T00:00:00+00:00",
+            version=9,
+            verdict="keep",
+            reason=reason,
+        )
+    )
     out = copied.run("why", "rentals", "--last", "1").out
     assert "[red]x[/red]" in out and "\x1b" not in out
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.requests import Requests, Waiting
+from mlops_assets.records.requests import Requests, WaitingVersion
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.records.versions import OwnVersions
 from support.deployment import DeployedModel, Deployment, why
@@ -94,7 +94,9 @@ def test_what_waits_is_judged_against_the_champion_of_the_day(model):
     assert (model.champion(), waiting(model)) == (4, [])
 
     digest = OwnVersions(model.records, model.registry).version(2).digest
-    Requests(model.storage, model.name).put_waiting(Waiting(2, digest, 1))  # as a crash before it was cleared leaves it
+    Requests(model.storage, model.name).put_waiting(
+        WaitingVersion(2, digest, 1)
+    )  # as a crash before it was cleared leaves it
     said = why(approve(model))
     assert "version 2 is not made champion: " in said
     assert (model.champion(), waiting(model)) == (4, [])

@@ -67,7 +67,9 @@ def meanwhile(monkeypatch, model, writer, batch):
         path = write(self, owner, kind, key, version, frame)
         if (owner, kind, key) == (model.name, "dataset", writer):
             write(self, owner, kind, batch, version, frame)
-            BatchLedger(self, owner).put(BatchRecord(batch, "accepted", "other", version, len(frame), len(frame)))
+            BatchLedger(self, owner).put(
+                BatchRecord(batch, "accepted", "other", version=version, rows=len(frame), labelled=len(frame))
+            )
         return path
 
     monkeypatch.setattr(Storage, "write_frame", interleaved)

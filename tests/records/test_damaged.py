@@ -16,7 +16,9 @@ from mlops_assets.resources.storage import Storage
 from support.ledger_rows import put_value, spoil, value_of
 
 AT = "2024-05-01T10:00:00+00:00"
-BATCH = BatchRecord("may", "accepted", "run", "v1", 10, 10, "2024-05-01T00:00:00", mark="m", features="f")
+BATCH = BatchRecord(
+    "may", "accepted", "run", version="v1", rows=10, labelled=10, start="2024-05-01T00:00:00", mark="m", features="f"
+)
 CUT = ["", "{", '{"batch": "may", "sta', "[" * 100_000]
 MISSHAPED = [None, [], {}, "may", 7, {"batch": "may"}]
 
@@ -28,8 +30,31 @@ def storage(tmp_path):
     ledger, trainings, reports = BatchLedger(made, "tides"), TrainingLedger(made, "tides"), BatchReports(made, "tides")
     for name in ("april", "may"):
         ledger.put(BatchRecord(**{**asdict(BATCH), "batch": name}))
-        trainings.put(TrainingRecord(name, "decl", "judged", "run", AT, 1, "promote", "better"))
-        reports.put("drift", BatchReport(name, "v1-f", 1, "drift", "p", "run", AT, {"p": float("nan")}))
+        trainings.put(
+            TrainingRecord(
+                data_version=name,
+                declaration_version="decl",
+                status="judged",
+                run_id="run",
+                at=AT,
+                version=1,
+                verdict="promote",
+                reason="better",
+            )
+        )
+        reports.put(
+            "drift",
+            BatchReport(
+                batch=name,
+                identity="v1-f",
+                model_version=1,
+                verdict="drift",
+                reason="p",
+                run_id="run",
+                at=AT,
+                figures={"p": float("nan")},
+            ),
+        )
     return made
 
 

@@ -58,7 +58,7 @@ def put_rows(storage: Storage, late: ModelPipeline, batch: str, frame: pd.DataFr
     storage.write_frame(late.name, "dataset", batch, version, frame)
     ledger, (start, end) = BatchLedger(storage, late.name), (frame["day"].min(), frame["day"].max())
     times = {"start": start.isoformat(), "end": end.isoformat()}
-    ledger.put(BatchRecord(batch, "accepted", "run", version, len(frame), **times))
+    ledger.put(BatchRecord(batch, "accepted", "run", version=version, rows=len(frame), **times))
     refresh_labels(ModelRecords(late, storage), [batch])
     features = frame[["x"]]
     storage.write_frame(late.name, "features", batch, data_version(features), features)
@@ -70,7 +70,7 @@ def put_outcomes(storage: Storage, late: ModelPipeline, batch: str, frame: pd.Da
     labels = tidy(frame, Schema({}), late.key, late.target, late.known_at)
     version = data_version(labels)
     storage.write_frame(late.name, "outcomes", batch, version, labels)
-    OutcomesLedger(storage, late.name).put(OutcomesRecord(batch, "accepted", "run", version, len(labels)))
+    OutcomesLedger(storage, late.name).put(OutcomesRecord(batch, "accepted", "run", version=version, rows=len(labels)))
     refresh_labels(ModelRecords(late, storage))
 
 

@@ -31,7 +31,9 @@ def of_day(number: int, rng: np.random.Generator, shift: float = 0.0) -> tuple[p
 
 
 def kept(load: ModelPipeline, storage: Storage, number: int, said: tuple[pd.DataFrame, pd.Series]) -> BatchRecord:
-    record = BatchRecord(f"b{number}", "accepted", "run", f"v{number}", 1_440, 1_440, features="f", mark="m")
+    record = BatchRecord(
+        f"b{number}", "accepted", "run", version=f"v{number}", rows=1_440, labelled=1_440, features="f", mark="m"
+    )
     keep_scores(ModelRecords(load, storage), CHAMPION, record, *said)
     return record
 
@@ -40,7 +42,7 @@ def kept(load: ModelPipeline, storage: Storage, number: int, said: tuple[pd.Data
 def test_a_season_that_the_holdout_holds_once_is_known_from_batches_scored_since(load, tmp_path, shift, verdict):
     rng, storage = np.random.default_rng(4), Storage(root=str(tmp_path))
     scores, times = of_day(4, rng)
-    alone = Reference(pd.DataFrame(), None, scores, times, None)
+    alone = Reference(rows=pd.DataFrame(), times=None, scores=scores, score_times=times, importance=None)
     said, now = of_day(9, rng, shift)
     calm = [kept(load, storage, day, of_day(day, rng)) for day in (2, 5, 6, 7, 8, 10)]
     since = with_scored_since(alone, ModelRecords(load, storage), CHAMPION, calm, now.min())
@@ -67,7 +69,8 @@ def test_a_season_that_the_holdout_holds_once_is_known_from_batches_scored_since
 
 def test_what_another_champion_or_other_rows_said_is_not_taken(load, tmp_path):
     rng, storage = np.random.default_rng(5), Storage(root=str(tmp_path))
-    alone = Reference(pd.DataFrame(), None, *of_day(4, rng), None)
+    scores, times = of_day(4, rng)
+    alone = Reference(rows=pd.DataFrame(), times=None, scores=scores, score_times=times, importance=None)
     record, begin = kept(load, storage, 5, of_day(5, rng)), pd.Timestamp("2024-03-09")
     assert with_scored_since(alone, ModelRecords(load, storage), CHAMPION, [record], begin).batches == 1
     for champion, each in ((replace(CHAMPION, digest="b" * 64), record), (CHAMPION, replace(record, version="w"))):

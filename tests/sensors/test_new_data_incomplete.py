@@ -38,7 +38,7 @@ def ticks(tmp_path):
 @pytest.fixture
 def clock(ticks, monkeypatch):
     """The clock of the sensor and of runs; `clock.forward(seconds)` sets it on."""
-    init = requests_module.Tick.__init__
+    init = requests_module.NewDataTick.__init__
 
     def made(tick, *given):
         init(tick, *given)
@@ -48,7 +48,7 @@ def clock(ticks, monkeypatch):
         def forward(self, seconds):
             ticks.ahead += seconds
 
-    monkeypatch.setattr(requests_module.Tick, "__init__", made)
+    monkeypatch.setattr(requests_module.NewDataTick, "__init__", made)
     return Clock()
 
 
@@ -64,7 +64,15 @@ def taken_in(ticks, *names, model="bikes", **record):
 
 
 def report(ticks, kind, batch, identity, version=7):
-    made = BatchReport(batch, identity, version, "scored", "", "run", "2024-01-01T00:00:00+00:00")
+    made = BatchReport(
+        batch=batch,
+        identity=identity,
+        model_version=version,
+        verdict="scored",
+        reason="",
+        run_id="run",
+        at="2024-01-01T00:00:00+00:00",
+    )
     BatchReports(ticks.storage, "bikes").put(kind, made)
 
 

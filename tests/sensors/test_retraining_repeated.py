@@ -90,7 +90,14 @@ def test_a_training_with_parameters_of_a_person_that_died_asks_for_none_by_the_s
     for number in (1, 2, 3):
         ticks.batch(number)
     version, _ = ticks.train()
-    own = TrainingRecord(version, "0123456789abcdef", "fitted", "run", datetime.now(UTC).isoformat(), 2)
+    own = TrainingRecord(
+        data_version=version,
+        declaration_version="0123456789abcdef",
+        status="fitted",
+        run_id="run",
+        at=datetime.now(UTC).isoformat(),
+        version=2,
+    )
     TrainingLedger(ticks.storage, "bike").put(own)
     ticks.batch(4, drift=False, decay=False)
     assert ticks.tick().run_requests == []

@@ -119,8 +119,9 @@ def test_a_training_that_could_not_learn_from_what_asked_for_it_has_not_answered
     ticks.storage.write_document("bike", "training_set", starved.version, starved.to_dict())
     status, version = ("judged", 2) if what.startswith("fitted") else ("refused", None)
     at = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    known = starved.version, declared("bike").training_version
-    TrainingLedger(ticks.storage, "bike").put(TrainingRecord(*known, status, "run", at, version, "keep", "no gain"))
+    known = {"data_version": starved.version, "declaration_version": declared("bike").training_version}
+    record = TrainingRecord(**known, status=status, run_id="run", at=at, version=version, verdict="keep", reason="no")
+    TrainingLedger(ticks.storage, "bike").put(record)
     ticks.batch(6, drift=False, decay=False)
     (request,) = ticks.tick().run_requests
     assert request.tags["mlops_assets/trigger"] == "decay"
@@ -132,7 +133,7 @@ def test_the_rows_of_the_champion_are_nothing_new_whatever_is_held_out(ticks):
         ticks.batch(number)
     ticks.train()
     model, idle = declared("bike"), Runs({}, {})
-    again = BatchRecord("b3", "accepted", "run", "v3", 100, 100, mark="m")
+    again = BatchRecord("b3", "accepted", "run", version="v3", rows=100, labelled=100, mark="m")
     BatchLedger(ticks.storage, "bike").put_features(again, "other features", model.features_version)
     evidence = evidence_of(ModelRecords(model, ticks.storage), idle)
     assert (evidence.nothing_new, evidence.outcome) == (True, "")

@@ -93,7 +93,7 @@ class AlertsWorld:
         return [(alert["kind"], alert["subject"]) for alert in sent]
 
     def reject(self, batch, mark="m1", model="bikes", run_id="run"):
-        record = BatchRecord(batch, "rejected", run_id, None, reasons=("no rows",), mark=mark)
+        record = BatchRecord(batch, "rejected", run_id, version=None, reasons=("no rows",), mark=mark)
         BatchLedger(self.storage, model).put(record)
 
     def report(self, *verdicts, kind="drift", version=4):
@@ -101,9 +101,24 @@ class AlertsWorld:
         ledger, reports = BatchLedger(self.storage, "bikes"), BatchReports(self.storage, "bikes")
         start = len(ledger.all())
         for number, verdict in enumerate(verdicts, start):
-            ledger.put(BatchRecord(f"b{number}", "accepted", "run", "v1", 10, 10, features="f", features_code="c"))
+            ledger.put(
+                BatchRecord(
+                    f"b{number}", "accepted", "run", version="v1", rows=10, labelled=10, features="f", features_code="c"
+                )
+            )
             at = (NOW + timedelta(seconds=number)).isoformat()
-            reports.put(kind, BatchReport(f"b{number}", "v1-f", version, verdict, f"p of b{number}", "run", at))
+            reports.put(
+                kind,
+                BatchReport(
+                    batch=f"b{number}",
+                    identity="v1-f",
+                    model_version=version,
+                    verdict=verdict,
+                    reason=f"p of b{number}",
+                    run_id="run",
+                    at=at,
+                ),
+            )
 
     def crown(self, version=4):
         version = ModelVersion(
@@ -114,7 +129,14 @@ class AlertsWorld:
     def judge(self, version, verdict, status="judged", at=None, data=None, model="bikes", run_id="run"):
         at = at or NOW + timedelta(seconds=version)
         record = TrainingRecord(
-            data or f"data{version}", "decl", status, run_id, at.isoformat(), version, verdict, "why"
+            data_version=data or f"data{version}",
+            declaration_version="decl",
+            status=status,
+            run_id=run_id,
+            at=at.isoformat(),
+            version=version,
+            verdict=verdict,
+            reason="why",
         )
         TrainingLedger(self.storage, model).put(record)
 

@@ -69,12 +69,18 @@ class Ticks:
     def batch(self, number, drift=None, decay=None, labelled=100, model="bike"):
         """A batch that was taken in; with what was found of it where it came after a champion."""
         name = f"b{number}"
-        record = BatchRecord(name, "accepted", "run", f"v{number}", 100, labelled, mark="m")
+        record = BatchRecord(name, "accepted", "run", version=f"v{number}", rows=100, labelled=labelled, mark="m")
         BatchLedger(self.storage, model).put_features(record, "f", declared(model).features_version)
         for kind, alarm, word in (("drift", drift, "drift"), ("performance", decay, "decay")):
             if alarm is not None:
                 report = BatchReport(
-                    name, f"v{number}-f", 1, word if alarm else f"no {word}", "", "run", "2024-01-01T00:00:00+00:00"
+                    batch=name,
+                    identity=f"v{number}-f",
+                    model_version=1,
+                    verdict=word if alarm else f"no {word}",
+                    reason="",
+                    run_id="run",
+                    at="2024-01-01T00:00:00+00:00",
                 )
                 BatchReports(self.storage, model).put(kind, report)
 
@@ -84,22 +90,30 @@ class Ticks:
         manifest = split(ModelRecords(model, self.storage), None)
         self.storage.write_document("bike", "training_set", manifest.version, manifest.to_dict())
         at = datetime.now(UTC) - timedelta(days=days_ago)
-        known = manifest.version, model.training_version
-        record = TrainingRecord(*known, status, run_id, at.isoformat(), version, verdict, "better", "decay")
+        versions = {"data_version": manifest.version, "declaration_version": model.training_version}
+        record = TrainingRecord(
+            **versions,
+            status=status,
+            run_id=run_id,
+            at=at.isoformat(),
+            version=version,
+            verdict=verdict,
+            reason="better",
+            trigger="decay",
+        )
         TrainingLedger(self.storage, "bike").put(record)
         if verdict == "promote":
-            tags = {"data_version": known[0], "declaration_version": known[1]}
             made = ModelVersion(
                 model="bike",
                 version=version,
                 digest="digest",
                 run_id="mlrun",
-                tags=tags,
+                tags=versions,
                 created=int(at.timestamp() * 1000),
                 source="source",
             )
             promote(self.storage, made, by="mlops_assets", reason="better")
-        return known
+        return tuple(versions.values())
 
     def run(self, request, status):
         """The run that a request asks for, with this status."""

@@ -95,7 +95,15 @@ class Ticks:
         ledger.put(made)
         if made.status == "accepted" and features:
             for kind in ("predictions", "drift", "performance"):
-                report = BatchReport(batch, made.identity, champion, "scored", "", "run", "2024-01-01T00:00:00+00:00")
+                report = BatchReport(
+                    batch=batch,
+                    identity=made.identity,
+                    model_version=champion,
+                    verdict="scored",
+                    reason="",
+                    run_id="run",
+                    at="2024-01-01T00:00:00+00:00",
+                )
                 BatchReports(self.storage, model).put(kind, report)
         return made
 

@@ -146,7 +146,9 @@ def _reject(
     mark = _mark(context, ledger.get(batch))
     # Use the sensor's own value if a sensor asked: with a newer one the sensor would request the batch for ever.
     judges = context.run.tags.get(JUDGED_BY) or judged_by(records.model, learnt_anew(records))
-    record = BatchRecord(batch, "rejected", context.run_id, version, rows, reasons=tuple(refused), mark=mark)
+    record = BatchRecord(
+        batch, "rejected", context.run_id, version=version, rows=rows, reasons=tuple(refused), mark=mark
+    )
     ledger.put(replace(record, judged_by=judges))
     # Checks show the newest batch only; the observation stays with the asset's events.
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
@@ -171,7 +173,9 @@ def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, cont
         return False
     reason = f"the same rows as batch {other!r}, taken in before: counted once"
     mark = _mark(context, ledger.get(batch))
-    ledger.put(BatchRecord(batch, "duplicate", context.run_id, version, rows, reasons=(reason,), mark=mark))
+    ledger.put(
+        BatchRecord(batch, "duplicate", context.run_id, version=version, rows=rows, reasons=(reason,), mark=mark)
+    )
     context.log.info(f"batch {batch!r} is left out: {reason}")
     shown = metadata({"duplicate_of": other, "left_out_because": reason, "rows": rows})
     context.log_event(
@@ -194,7 +198,16 @@ def _accept(
     start, end = _span(model, frame)
     ledger = records.batches
     before = ledger.get(batch)
-    record = BatchRecord(batch, "accepted", context.run_id, version, len(frame), _labelled(model, frame), start, end)
+    record = BatchRecord(
+        batch,
+        "accepted",
+        context.run_id,
+        version=version,
+        rows=len(frame),
+        labelled=_labelled(model, frame),
+        start=start,
+        end=end,
+    )
     record = replace(record, mark=_mark(context, before))
     if before is not None and before.version == version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)

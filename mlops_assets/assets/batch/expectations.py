@@ -223,4 +223,11 @@ def _folded(name: str, outcomes: list[CheckOutcome]) -> CheckOutcome:
         {"expectation": outcome.name, "passed": outcome.passed, "severity": outcome.severity, "result": outcome.message}
         for outcome in outcomes
     ]
-    return CheckOutcome(name, not failed, message, "error" if stops or not failed else "warn", True, {"table": rows})
+    return CheckOutcome(
+        name,
+        not failed,
+        message,
+        severity="error" if stops or not failed else "warn",
+        blocking=True,
+        metadata={"table": rows},
+    )

@@ -9,7 +9,7 @@ from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.errors import SupersededError
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion, PromotionLedger, former_champions
-from mlops_assets.records.requests import Hold, Waiting
+from mlops_assets.records.requests import Hold, WaitingVersion
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
@@ -22,7 +22,7 @@ class Before:
     promotions: Sequence[Promotion]
     state: AliasState
     hold: Hold | None
-    waiting: Waiting | None
+    waiting: WaitingVersion | None
 
     @property
     def champion(self) -> ModelVersion | None:

@@ -105,7 +105,11 @@ def _has_champion(champion: ModelVersion | None, decision: Decision) -> CheckOut
     if champion is not None:
         return CheckOutcome(HAS_CHAMPION, True, f"version {champion.version} is in force", blocking=False)
     return CheckOutcome(
-        HAS_CHAMPION, False, f"no batch is scored: {decision.reason}", "warn" if decision.waits else "error", False
+        HAS_CHAMPION,
+        False,
+        f"no batch is scored: {decision.reason}",
+        severity="warn" if decision.waits else "error",
+        blocking=False,
     )
 
 

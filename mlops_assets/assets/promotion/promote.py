@@ -17,7 +17,7 @@ from mlops_assets.decisions.promotion.gates import only_of_the_moment
 from mlops_assets.errors import SupersededError
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import evidence_digest
-from mlops_assets.records.requests import Waiting
+from mlops_assets.records.requests import WaitingVersion
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
@@ -107,7 +107,7 @@ def _record_waiting(judged: Judgement, before: Before, records: ModelRecords) ->
     version, requests = judged.version, records.requests
     if judged.decision.waits:
         against = None if before.champion is None else before.champion.version
-        requests.put_waiting(Waiting(version.version, version.digest, against))
+        requests.put_waiting(WaitingVersion(version.version, version.digest, against))
         return
     waiting, champion = requests.waiting(), records.champion
     if waiting is None:

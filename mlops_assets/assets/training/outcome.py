@@ -42,11 +42,11 @@ def note_unfit_data(
     """Record that a training set failed a blocking check: nothing is fitted on it."""
     if refused := reasons(outcomes):
         record = TrainingRecord(
-            data_version,
-            records.model.training_version,
-            "refused",
-            context.run_id,
-            _now(),
+            data_version=data_version,
+            declaration_version=records.model.training_version,
+            status="refused",
+            run_id=context.run_id,
+            at=_now(),
             verdict="keep",
             reason="; ".join(refused),
             trigger=context.run.tags.get(TRIGGER, ""),
@@ -75,15 +75,15 @@ def _note(
     reason: str = "",
 ) -> None:
     record = TrainingRecord(
-        version.data_version,
-        version.declaration_version,
-        status,
-        context.run_id,
-        _now(),
-        version.version,
-        verdict,
-        reason,
-        context.run.tags.get(TRIGGER, ""),
+        data_version=version.data_version,
+        declaration_version=version.declaration_version,
+        status=status,
+        run_id=context.run_id,
+        at=_now(),
+        version=version.version,
+        verdict=verdict,
+        reason=reason,
+        trigger=context.run.tags.get(TRIGGER, ""),
     )
     records.trainings.put(record)
 

@@ -1,6 +1,6 @@
 """A finding of the doctor: what was seen, why it matters, how to mend it."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 Severity = Literal["fault", "advice", "fine"]
@@ -17,6 +17,7 @@ class Finding:
     name: str
     severity: Severity
     found: str
+    _: KW_ONLY
     why: str = ""
     mend: str = ""
 
@@ -28,9 +29,9 @@ def fine(name: str, found: str) -> Finding:
 
 def fault(name: str, found: str, why: str, mend: str) -> Finding:
     """Return a finding that must be mended."""
-    return Finding(name, "fault", found, why, mend)
+    return Finding(name, "fault", found, why=why, mend=mend)
 
 
 def advice(name: str, found: str, why: str, mend: str = "") -> Finding:
     """Return a finding that is worth knowing."""
-    return Finding(name, "advice", found, why, mend)
+    return Finding(name, "advice", found, why=why, mend=mend)

@@ -13,8 +13,8 @@ MOST_TRIED = 200
 Tried = dict[str, tuple[str, float]]
 
 
-@dataclass(frozen=True)
-class Memory:
+@dataclass(frozen=True, kw_only=True)
+class SourceMemory:
     """The memory of one source that one tick leaves for the next.
 
     `seen` and `rest`: the source's own memory; `tried`: batches that wait for their next attempt, with their need and
@@ -29,7 +29,7 @@ class Memory:
     gone: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Memory":
+    def from_json(cls, value: Mapping[str, Any]) -> "SourceMemory":
         """Return the memory that `to_json` returned; unknown fields of an earlier release are dropped."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
         tried = {batch: (str(need), float(due)) for batch, (need, due) in known.pop("tried", {}).items()}
@@ -41,14 +41,16 @@ class Memory:
 
 
 def known_of(
-    memory: Memory, marks: Mapping[str, str], tried: Tried, asked: Callable[[], Iterable[str]] = tuple
+    memory: SourceMemory, marks: Mapping[str, str], tried: Tried, asked: Callable[[], Iterable[str]] = tuple
 ) -> Known:
     """Return what a source may recall; `marks` holds the marks of the batches that were taken in."""
     waits = {batch: need.split(" ")[0] for batch, (need, _) in tried.items()}
     return Known(marks=marks, tried=waits, asked=asked, seen=memory.seen, rest=memory.rest)
 
 
-def seen_now(source: Source, found: Look, memory: Memory, marks: Mapping[str, str], tried: Tried) -> dict[str, Any]:
+def seen_now(
+    source: Source, found: Look, memory: SourceMemory, marks: Mapping[str, str], tried: Tried
+) -> dict[str, Any]:
     """Return `seen` and `rest` of the next memory."""
     seen, rest = source.keep(found, known_of(memory, marks, tried))
     return {"seen": seen, "rest": rest}

@@ -12,7 +12,7 @@ from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODE
 from mlops_assets.declaration import Declaration
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
-from mlops_assets.sensors.new_data.cursor import MOST_TRIED, Memory, Tried
+from mlops_assets.sensors.new_data.cursor import MOST_TRIED, SourceMemory, Tried
 from mlops_assets.sensors.new_data.work_list import Wanted
 from mlops_assets.sensors.registry_probe import why_no_answer
 from mlops_assets.sensors.runs import runs_under_way
@@ -43,7 +43,7 @@ class Probe:
 
 
 @dataclass
-class Tick:
+class NewDataTick:
     """One tick of the sensor, and the requests and events gathered so far."""
 
     context: dg.SensorEvaluationContext
@@ -62,7 +62,7 @@ class Tick:
 
 
 def request_runs(
-    model: Declaration, kind: Kind, wanted: Iterable[Wanted], memory: Memory, tick: Tick
+    model: Declaration, kind: Kind, wanted: Iterable[Wanted], memory: SourceMemory, tick: NewDataTick
 ) -> tuple[Tried, str]:
     """Request runs of the first batches that are due; return `tried` and `after` of the next memory.
 

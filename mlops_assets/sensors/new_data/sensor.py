@@ -15,8 +15,8 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
-from mlops_assets.sensors.new_data.cursor import Memory, known_of, seen_now
-from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, Probe, Tick, request_runs
+from mlops_assets.sensors.new_data.cursor import SourceMemory, known_of, seen_now
+from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, NewDataTick, Probe, request_runs
 from mlops_assets.sensors.new_data.vanished import report_vanished
 from mlops_assets.sensors.new_data.work_list import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.one_process import in_one_process
@@ -50,13 +50,13 @@ def new_data_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        tick = Tick(context, Probe(mlflow_registry))
+        tick = NewDataTick(context, Probe(mlflow_registry))
 
         def take_in(records: ModelRecords, before: dict[str, Any] | None) -> dict[str, Any]:
             memories = dict(before or {})
             for what, look_at in (("batches", _batches), ("outcomes", _outcomes)):
                 try:
-                    memories[what] = look_at(records, Memory.from_json(memories.get(what, {})), tick).to_json()
+                    memories[what] = look_at(records, SourceMemory.from_json(memories.get(what, {})), tick).to_json()
                 except Exception as error:  # a fault of the batches must not stop the outcomes
                     context.log.error(f"{records.name}: {what}: {type(error).__name__}: {error}")
             return memories
@@ -75,7 +75,7 @@ def new_data_sensor(
     return sensor
 
 
-def _batches(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
+def _batches(records: ModelRecords, memory: SourceMemory, tick: NewDataTick) -> SourceMemory:
     model, known = records.model, batches_on_record(records)
     listed = _look(model.source, model, batches(model.name), memory, known.marks, tick)
     wanted = wanted_batches(model, listed or Look({}, (), {}), known)  # stored batches go on without their source
@@ -84,28 +84,30 @@ def _batches(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
         return replace(memory, tried=tried, after=after)
     events, gone = report_vanished(model, vanished(model, listed, known), memory.gone)
     tick.events += events
-    return Memory(**seen_now(model.source, listed, memory, known.marks, tried), tried=tried, after=after, gone=gone)
+    return SourceMemory(
+        **seen_now(model.source, listed, memory, known.marks, tried), tried=tried, after=after, gone=gone
+    )
 
 
-def _outcomes(records: ModelRecords, memory: Memory, tick: Tick) -> Memory:
+def _outcomes(records: ModelRecords, memory: SourceMemory, tick: NewDataTick) -> SourceMemory:
     model = records.model
     if model.outcomes is None:
-        return Memory()
+        return SourceMemory()
     marks = records.outcomes.marks()
     listed = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
     if listed is None:
         return memory
     tried, after = request_runs(model, "outcomes", wanted_outcomes(listed, marks), memory, tick)
-    return Memory(**seen_now(model.outcomes, listed, memory, marks, tried), tried=tried, after=after)
+    return SourceMemory(**seen_now(model.outcomes, listed, memory, marks, tried), tried=tried, after=after)
 
 
 def _look(
     source: Source,
     model: Declaration,
     partitions: dg.DynamicPartitionsDefinition,
-    memory: Memory,
+    memory: SourceMemory,
     marks: Mapping[str, str],
-    tick: Tick,
+    tick: NewDataTick,
 ) -> Look | None:
     """Return the look at a source; None if the source cannot be listed. An error is logged."""
     asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))

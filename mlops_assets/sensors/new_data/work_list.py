@@ -1,7 +1,7 @@
 """The batches of a model that need a run: new, changed or incomplete batches, and outcomes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cache, partial
 
 from mlops_assets.assets.batch.completeness import outstanding
@@ -30,13 +30,14 @@ class Wanted:
 
     batch: str
     assets: tuple[str, ...]
+    _: KW_ONLY
     mark: str
     need: str
     registry: bool
     judges: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batches:
     """All records of a model's batches; those in `unseen` are newer than the champion's training set and holdout."""
 
@@ -64,13 +65,13 @@ def batches_on_record(records: ModelRecords) -> Batches:
         champion = None
     batches = records.batches.records()
     return Batches(
-        batches,
-        reports.all("predictions"),
-        reports.all("drift"),
-        reports.all("performance"),
-        "" if champion is None else f"v{champion.version}",
-        frozenset() if champion is None else _unseen(records, champion, batches),
-        learnt_anew(records),
+        records=batches,
+        predictions=reports.all("predictions"),
+        drift=reports.all("drift"),
+        performance=reports.all("performance"),
+        champion="" if champion is None else f"v{champion.version}",
+        unseen=frozenset() if champion is None else _unseen(records, champion, batches),
+        learnt_anew=learnt_anew(records),
     )
 
 
@@ -89,10 +90,10 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
         there = known.records.get(batch)
         if there is None or there.mark != mark or _misjudged(there, alike):
             need = _need(mark, model.features_version, known.champion)
-            yield Wanted(batch, BATCH_ASSETS, mark, need, registry=False, judges=judges())
+            yield Wanted(batch, BATCH_ASSETS, mark=mark, need=need, registry=False, judges=judges())
         elif there.status == "rejected" and there.judged_by not in ("", judges()):
             need = _need(mark, model.features_version, known.champion, judges())
-            yield Wanted(batch, BATCH_ASSETS, mark, need, registry=False, judges=judges())
+            yield Wanted(batch, BATCH_ASSETS, mark=mark, need=need, registry=False, judges=judges())
         else:
             yield from _incomplete(model, there, known, from_source=True)
     waiting = {*found.seen, *(each.name for each in found.waiting)}
@@ -105,7 +106,7 @@ def wanted_outcomes(found: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
     """Yield the batches of outcomes that are new or have changed, in the order of their source."""
     for batch, mark in found.ready.items():
         if marks.get(batch) != mark:
-            yield Wanted(batch, ("outcomes",), mark, mark, registry=False)
+            yield Wanted(batch, ("outcomes",), mark=mark, need=mark, registry=False)
 
 
 def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | None:
@@ -129,7 +130,7 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
         left = left[1:]
     labels = record.labels if left == ("performance",) else None
     need = _need(record.mark, model.features_version, known.champion, labels)
-    yield Wanted(record.batch, left, record.mark, need, registry=left[0] != "dataset")
+    yield Wanted(record.batch, left, mark=record.mark, need=need, registry=left[0] != "dataset")
 
 
 def _unseen(records: ModelRecords, champion: Promotion, batches: Mapping[str, BatchRecord]) -> frozenset[str]:

@@ -30,8 +30,8 @@ MOST_SECONDS = 15.0
 """After this time a tick leaves the other models to the next tick: Dagster ends a tick after 60 seconds."""
 
 
-@dataclass(frozen=True)
-class Memory:
+@dataclass(frozen=True, kw_only=True)
+class DecisionMemory:
     """The memory of a model that a tick leaves for the next: the state, the decision and its time, the next look."""
 
     state: str = ""
@@ -41,7 +41,7 @@ class Memory:
     intake_since: str = ""
 
     @classmethod
-    def of(cls, value: Mapping[str, str]) -> "Memory":
+    def of(cls, value: Mapping[str, str]) -> "DecisionMemory":
         """Return the memory from the cursor; unknown fields of another release are dropped."""
         return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
 
@@ -73,10 +73,10 @@ def retraining_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        tick = Tick(context, mlflow_registry)
+        tick = RetrainingTick(context, mlflow_registry)
 
         def decide(records: ModelRecords, before: dict[str, str] | None) -> dict[str, str]:
-            return asdict(tick.decide(records, Memory.of(before or {})))
+            return asdict(tick.decide(records, DecisionMemory.of(before or {})))
 
         cursor = each_model(context, mlops_storage, context.cursor, decide, seconds=MOST_SECONDS)
         return dg.SensorResult(in_one_process(tick.requests, context), cursor=cursor, asset_events=tick.events)
@@ -84,7 +84,7 @@ def retraining_sensor(
     return sensor
 
 
-class Tick:
+class RetrainingTick:
     """One tick: the runs of all models, read once, and the requests and events for Dagster."""
 
     def __init__(self, context: dg.SensorEvaluationContext, registry: MlflowRegistry) -> None:
@@ -95,7 +95,7 @@ class Tick:
         self.requests: list[dg.RunRequest] = []
         self.events: list[dg.AssetObservation] = []
 
-    def decide(self, records: ModelRecords, memory: Memory) -> Memory:
+    def decide(self, records: ModelRecords, memory: DecisionMemory) -> DecisionMemory:
         """Decide on a model if anything has changed, record a new decision, and request a run if it fires."""
         model, state = records.model, _state(records, self._runs)
         if state == memory.state and not memory.due(self._now):
@@ -114,12 +114,12 @@ class Tick:
             self._context.log.info(f"{model.name}: {decision.verdict}: {decision.reason}")
         if decision.fire:
             self.requests.append(training_request(instance, model.name, decision, evidence))
-        return Memory(
-            "" if decision.fire or evidence.registry_away else state,  # looked at again until the run is seen
-            decision.key,
-            self._now.isoformat(),
-            decision.again_at.isoformat() if decision.again_at else "",
-            (memory.intake_since or self._now.isoformat()) if "taking in" in decision.holds else "",
+        return DecisionMemory(
+            state="" if decision.fire or evidence.registry_away else state,  # looked at again until the run is seen
+            key=decision.key,
+            at=self._now.isoformat(),
+            again_at=decision.again_at.isoformat() if decision.again_at else "",
+            intake_since=(memory.intake_since or self._now.isoformat()) if "taking in" in decision.holds else "",
         )
 
     def _no_answer(self, model: Declaration) -> str:

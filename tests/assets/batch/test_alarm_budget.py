@@ -28,11 +28,27 @@ def arrived(storage: Storage, batches: int, apart: timedelta, alarms: int = 0, t
     ledger, reports = BatchLedger(storage, "shop"), BatchReports(storage, "shop")
     for number in range(batches):
         at = datetime(2024, 1, 1) + number * apart
-        record = BatchRecord(f"b{number:04d}", "accepted", "r", "v", 10, 10, at.isoformat() if timed else None)
+        record = BatchRecord(
+            f"b{number:04d}",
+            "accepted",
+            "r",
+            version="v",
+            rows=10,
+            labelled=10,
+            start=at.isoformat() if timed else None,
+        )
         ledger.put(record)
         word = "drift" if number >= batches - 1 - alarms else "no drift"
         for kind, verdict in (("predictions", "scored"), ("drift", word)):
-            report = BatchReport(record.batch, "v", 1, verdict, "", "r", f"{at.isoformat()}+00:00")
+            report = BatchReport(
+                batch=record.batch,
+                identity="v",
+                model_version=1,
+                verdict=verdict,
+                reason="",
+                run_id="r",
+                at=f"{at.isoformat()}+00:00",
+            )
             reports.put(kind, report)
     return record
 

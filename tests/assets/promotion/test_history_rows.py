@@ -18,8 +18,25 @@ def test_a_version_that_a_gate_refused_is_not_called_not_judged():
         ModelVersion(model="tides", version=number, digest="d", run_id="run", tags=tags)
         for number, tags in ((3, {}), (2, {}), (1, promoted))
     ]
-    refused = TrainingRecord("d2", "decl", "refused", "run", AT, 2, "keep", "latency: 90 ms for a row")
-    rows = history_rows(versions, [TrainingRecord("d3", "decl", "fitted", "run", AT, 3), refused])
+    refused = TrainingRecord(
+        data_version="d2",
+        declaration_version="decl",
+        status="refused",
+        run_id="run",
+        at=AT,
+        version=2,
+        verdict="keep",
+        reason="latency: 90 ms for a row",
+    )
+    rows = history_rows(
+        versions,
+        [
+            TrainingRecord(
+                data_version="d3", declaration_version="decl", status="fitted", run_id="run", at=AT, version=3
+            ),
+            refused,
+        ],
+    )
     assert [(row["version"], row["verdict"], row["reason"]) for row in rows] == [
         (3, "not judged", ""),
         (2, "refused", "latency: 90 ms for a row"),
