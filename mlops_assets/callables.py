@@ -34,40 +34,36 @@ def refuse_standard_library(dotted: str, field: str) -> None:
         raise DeclarationError(_refusal(dotted, "is of Python's standard library", field))
 
 
-def refuse_foreign(found: Any, dotted: str, field: str) -> None:
+def refuse_foreign(value: Any, dotted: str, field: str) -> None:
     """Raise `DeclarationError` if a callable is neither the project's own nor what the field expects.
 
     A callable belongs where it is defined: `own_module.subprocess.call` belongs to the standard library.
     A package is the project's if it is in no installation folder, or was installed from a file, folder or repository.
     An estimator may be a class with fit and predict, a metric a function of (y_true, ...) of any installed package.
     """
-    home = home_of(found)
+    home, kind = home_of(value), "class" if inspect.isclass(value) else "function"
     if home == "the standard library":
-        raise DeclarationError(_refusal(dotted, f"is a {_kind(found)} of Python's standard library", field))
-    if field == "estimator" and inspect.isclass(found):
-        if not (hasattr(found, "fit") and hasattr(found, "predict")):
+        raise DeclarationError(_refusal(dotted, f"is a {kind} of Python's standard library", field))
+    if field == "estimator" and kind == "class":
+        if not (hasattr(value, "fit") and hasattr(value, "predict")):
             raise DeclarationError(_refusal(dotted, "is a class without fit and predict", field))
-    elif home == "an installed package" and not (field == "metric" and _takes_labels(found)):
+    elif home == "an installed package" and not (field == "metric" and _takes_labels(value)):
         advice = " Call it in a function of your own, and name that."
-        raise DeclarationError(_refusal(dotted, f"is a {_kind(found)} of an installed package", field) + advice)
+        raise DeclarationError(_refusal(dotted, f"is a {kind} of an installed package", field) + advice)
 
 
-def home_of(found: Any) -> Home:
+def home_of(value: Any) -> Home:
     """Return where a callable is defined."""
-    while isinstance(found, partial):
-        found = found.func
-    module = getattr(found, "__module__", None)
+    while isinstance(value, partial):
+        value = value.func
+    module = getattr(value, "__module__", None)
     if not isinstance(module, str):  # the method of a builtin type has no module
-        module = type(getattr(found, "__self__", found)).__module__
+        module = type(getattr(value, "__self__", value)).__module__
     return _home_of_package(module.partition(".")[0])
 
 
 def _refusal(dotted: str, what: str, field: str) -> str:
     return f"{shown(dotted)} {what}; expected {EXPECTED[field]}."
-
-
-def _kind(found: Any) -> str:
-    return "class" if inspect.isclass(found) else "function"
 
 
 def _takes_labels(function: Callable[..., Any]) -> bool:
@@ -99,20 +95,19 @@ def _home_of_package(package: str) -> Home:
 
 def _folder(spec: ModuleSpec) -> Path | None:
     """Return the folder that holds a top-level package or module."""
-    within = list(spec.submodule_search_locations or ())
-    place = within[0] if within else spec.origin
+    place = next(iter(spec.submodule_search_locations or ()), spec.origin)
     return Path(place).parent if place else None
 
 
 @cache
 def _standard_folders() -> frozenset[Path]:
-    paths = sysconfig.get_paths()
-    found = {Path(paths[name]) for name in ("stdlib", "platstdlib")}
-    return frozenset(found | {folder / "lib-dynload" for folder in found})
+    folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    return frozenset(folders | {folder / "lib-dynload" for folder in folders})
 
 
 @cache
 def _installed_from_source(folder: Path) -> frozenset[str]:
     """Return the top-level packages in a folder that were installed from a file, folder or repository, not an index."""
-    own = (each for each in distributions(path=[str(folder)]) if each.read_text("direct_url.json"))
-    return frozenset(Path(file.parts[0]).stem for each in own for file in each.files or () if file.parts)
+    packages = (package for package in distributions(path=[str(folder)]) if package.read_text("direct_url.json"))
+    files = (file for package in packages for file in package.files or () if file.parts)
+    return frozenset(Path(file.parts[0]).stem for file in files)

@@ -27,6 +27,6 @@ class CheckOutcome:
         return self.blocking and self.severity == "error" and not self.passed
 
 
-def reasons(outcomes: "Iterable[CheckOutcome]") -> list[str]:
+def reasons(outcomes: Iterable[CheckOutcome]) -> list[str]:
     """Return the messages of the blocking outcomes, in their order."""
     return [f"{outcome.name}: {outcome.message}" for outcome in outcomes if outcome.stops]

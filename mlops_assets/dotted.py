@@ -16,17 +16,18 @@ def resolve(dotted: str) -> Any:
 
     Raise `DeclarationError` that names the missing part and the nearest existing name.
     """
-    path = _parts(dotted)
-    found = _import(path[0], dotted)
-    for position, part in enumerate(path[1:], start=1):
-        if hasattr(found, part):
-            found = getattr(found, part)
-            continue
-        parent = ".".join(path[:position])
-        if not inspect.ismodule(found) or not _is_module(f"{parent}.{part}"):
-            raise DeclarationError(f"{shown(dotted)}: {parent} has no {part!r}. {did_you_mean(part, _names(found))}")
-        found = _import(f"{parent}.{part}", dotted)
-    return found
+    parent, *parts = _parts(dotted)
+    value = _import(parent, dotted)
+    for part in parts:
+        name = f"{parent}.{part}"
+        if hasattr(value, part):
+            value = getattr(value, part)
+        elif inspect.ismodule(value) and _is_module(name):
+            value = _import(name, dotted)
+        else:
+            raise DeclarationError(f"{shown(dotted)}: {parent} has no {part!r}. {did_you_mean(part, _names(value))}")
+        parent = name
+    return value
 
 
 def called(dotted: str, field: str) -> Any:
@@ -35,18 +36,18 @@ def called(dotted: str, field: str) -> Any:
     Nothing of the standard library is imported. Raise `DeclarationError` for anything else.
     """
     refuse_standard_library(dotted, field)
-    found = resolve(dotted)
-    if not callable(found):
-        raise DeclarationError(f"{shown(dotted)} is a {type(found).__name__}; expected {EXPECTED[field]}.")
-    refuse_foreign(found, dotted, field)
-    return found
+    value = resolve(dotted)
+    if not callable(value):
+        raise DeclarationError(f"{shown(dotted)} is a {type(value).__name__}; expected {EXPECTED[field]}.")
+    refuse_foreign(value, dotted, field)
+    return value
 
 
 def refuse_unknown_package(dotted: str) -> None:
     """Raise `DeclarationError` if the name is not dotted or its package is not installed; nothing is imported."""
     package = _parts(dotted)[0]
     if not _is_module(package):
-        raise DeclarationError(f"{shown(dotted)}: no module {package!r}. Install it, or correct the name.")
+        raise DeclarationError(f"{shown(dotted)}: {_no_module(package)}")
 
 
 def _parts(dotted: str) -> list[str]:
@@ -59,14 +60,15 @@ def _parts(dotted: str) -> list[str]:
 def _import(module: str, dotted: str) -> Any:
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
-            raise DeclarationError(
-                f"{shown(dotted)}: no module {module!r}. Install it, or correct the name."
-            ) from error
-        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
     except Exception as error:  # an import runs the module's own code
-        raise DeclarationError(f"{shown(dotted)}: importing {module} failed: {reason(error)}.") from error
+        fault = f"importing {module} failed: {reason(error)}."
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            fault = _no_module(module)
+        raise DeclarationError(f"{shown(dotted)}: {fault}") from error
+
+
+def _no_module(name: str) -> str:
+    return f"there is no module {name!r}. Install it, or correct the name."
 
 
 def _is_module(name: str) -> bool:
@@ -76,6 +78,6 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def _names(found: Any) -> list[str]:
-    modules = [info.name for info in pkgutil.iter_modules(getattr(found, "__path__", []))]
-    return [name for name in [*dir(found), *modules] if not name.startswith("_")]
+def _names(value: Any) -> list[str]:
+    modules = [info.name for info in pkgutil.iter_modules(getattr(value, "__path__", []))]
+    return [name for name in [*dir(value), *modules] if not name.startswith("_")]

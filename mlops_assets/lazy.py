@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     import jinja2.nativetypes
     import jinja2.nodes
     import jinja2.sandbox
-    import joblib as joblib
+    import joblib
     import matplotlib as matplotlib
     import matplotlib.backends.backend_agg
     import matplotlib.dates
     import matplotlib.figure
     import matplotlib.layout_engine
     import numpy as np
-    import optuna as optuna
+    import optuna
     import pandas as pd
     import pyarrow as pa
-    import scipy as scipy
-    import sklearn as sklearn
+    import scipy
+    import sklearn
     import sqlalchemy as sa
-    import threadpoolctl as threadpoolctl
+    import threadpoolctl
 
 __all__ = ["jinja2", "joblib", "matplotlib", "np", "optuna", "pa", "pd", "sa", "scipy", "sklearn", "threadpoolctl"]
 
@@ -41,26 +41,17 @@ class LazyModule(ModuleType):
         """Import the module and return its attribute or its submodule of that name."""
         module = sys.modules.get(self.__name__) or import_module(self.__name__)
         try:
-            found = getattr(module, name)
+            value = getattr(module, name)
         except AttributeError:
             submodule = f"{self.__name__}.{name}"
             if name.startswith("_") or not hasattr(module, "__path__") or find_spec(submodule) is None:
                 raise
-            found = import_module(submodule)
+            value = import_module(submodule)
         # A package may not have imported its own submodules yet, as matplotlib.backends has not.
-        is_package = isinstance(found, ModuleType) and hasattr(found, "__path__")
-        return LazyModule(found.__name__) if is_package else found
+        is_package = isinstance(value, ModuleType) and hasattr(value, "__path__")
+        return LazyModule(value.__name__) if is_package else value
 
 
 if not TYPE_CHECKING:
-    jinja2 = LazyModule("jinja2")
-    joblib = LazyModule("joblib")
-    matplotlib = LazyModule("matplotlib")
-    np = LazyModule("numpy")
-    optuna = LazyModule("optuna")
-    pa = LazyModule("pyarrow")
-    pd = LazyModule("pandas")
-    scipy = LazyModule("scipy")
-    sa = LazyModule("sqlalchemy")
-    sklearn = LazyModule("sklearn")
-    threadpoolctl = LazyModule("threadpoolctl")
+    _PACKAGES = {"np": "numpy", "pa": "pyarrow", "pd": "pandas", "sa": "sqlalchemy"}
+    globals().update({name: LazyModule(_PACKAGES.get(name, name)) for name in __all__})

@@ -49,7 +49,7 @@ class Declared(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise DeclaredWrongly(self._title(type(self).__name__, values), _problems(type(self), error)) from None
+            raise DeclaredWrongly(self._title(type(self).__name__, values), self._problems(error)) from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -57,12 +57,24 @@ class Declared(BaseModel):
         """Raise `WrongField` if a key of a mapping is not a string: fields are passed by name."""
         for name in value if isinstance(value, Mapping) else ():
             if not isinstance(name, str):
-                raise WrongField(str(info.field_name), f"{info.field_name}: the name {shown(name)} is no text")
+                raise WrongField(str(info.field_name), f"{info.field_name}: the name {shown(name)} is not text")
         return value
 
     @classmethod
     def _title(cls, kind: str, values: Mapping[str, Any]) -> str:
         return title(kind, values)
+
+    @classmethod
+    def _problems(cls, error: ValidationError) -> list[Problem]:
+        fields, errors = list(cls.model_fields), error.errors()
+        unknown = [str(fault["loc"][0]) for fault in errors if fault["type"] == "extra_forbidden"]
+        by_field: dict[Any, list[Problem]] = {}
+        for fault in errors:
+            if fault["type"] == "missing" and difflib.get_close_matches(str(fault["loc"][0]), unknown, n=1):
+                continue  # the field is misspelt, which is reported already
+            # pydantic reports an error for each kind that a field may have; they become one.
+            by_field.setdefault(fault["loc"][:1] or len(by_field), []).extend(_problems(fault, fields))
+        return [problem for problems in by_field.values() for problem in _as_one(problems)]
 
 
 def without_address(text: str) -> str:
@@ -76,27 +88,17 @@ def title(kind: str, values: Mapping[str, Any]) -> str:
     return kind + (f" {shown(name)}" if isinstance(name, str) else "")
 
 
-def _problems(declared: type[BaseModel], error: ValidationError) -> list[Problem]:
-    found = error.errors()
-    fields = list(declared.model_fields)
-    unknown = [str(problem["loc"][0]) for problem in found if problem["type"] == "extra_forbidden"]
-    told: dict[Any, list[Problem]] = {}
-    for problem in found:
-        if problem["type"] == "missing" and difflib.get_close_matches(str(problem["loc"][0]), unknown, n=1):
-            continue  # the field is misspelt, which is reported already
-        # pydantic reports an error for each kind that a field may have; they become one.
-        told.setdefault(problem["loc"][:1] or len(told), []).extend(_told(problem, fields))
-    return [each for group in told.values() for each in _as_one(group)]
-
-
-def _told(problem: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
-    raised = problem.get("ctx", {}).get("error")
-    loc = problem["loc"]  # after a field comes an index of its list, or else a kind that it may have
+def _problems(fault: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
+    """Return pydantic's error as problems: several where the error of an enclosed part has several."""
+    raised = fault.get("ctx", {}).get("error")
+    loc = fault["loc"]  # after a field comes an index of its list, or else a kind that it may have
     path = tuple(loc[:2] if len(loc) > 1 and isinstance(loc[1], int) else loc[:1])
     where = str(path[0]) if path else ""
-    if problem["type"] == "extra_forbidden":
-        return [Problem(path, f"has no field {shown(where)}{_meant(where, fields)}")]
-    if problem["type"] == "missing":
+    if fault["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(where, fields, n=1)
+        advice = f"; did you mean {close[0]!r}?" if close else f" (fields: {', '.join(fields)})"
+        return [Problem(path, f"has no field {shown(where)}{advice}")]
+    if fault["type"] == "missing":
         return [Problem(path, f"field {where!r} is required")]
     if isinstance(raised, DeclaredWrongly):
         return [Problem((*path, *inner.path), f"{where}: {inner.text}") for inner in raised.problems]
@@ -104,8 +106,9 @@ def _told(problem: Mapping[str, Any], fields: Sequence[str]) -> list[Problem]:
         return [Problem((raised.field,), str(raised))]
     if isinstance(raised, DeclarationError):
         return [Problem(path, f"{where}: {raised}")]
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return [Problem(path, f"{where}: {message} (got {_got(problem['input'])})" if where else message)]
+    message, value = str(fault["msg"]).removeprefix("Value error, "), fault["input"]
+    got = f"a {type(value).__name__}" if isinstance(value, Mapping) else without_address(shown(value))
+    return [Problem(path, f"{where}: {message} (got {got})" if where else message)]
 
 
 def _as_one(problems: Sequence[Problem]) -> Iterable[Problem]:
@@ -116,13 +119,3 @@ def _as_one(problems: Sequence[Problem]) -> Iterable[Problem]:
     kinds = dict.fromkeys(problem.text.removeprefix(head).rpartition(" (got ")[0] for problem in problems)
     got = problems[0].text.rpartition(" (got ")[2]
     return [Problem(problems[0].path, f"{head}{' or '.join(kinds)} (got {got}")]
-
-
-def _meant(name: str, fields: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, fields, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (fields: {', '.join(fields)})"
-
-
-def _got(value: Any) -> str:
-    """Return how a message shows a value: a mapping by its type, other values without an address."""
-    return f"a {type(value).__name__}" if isinstance(value, Mapping) else without_address(shown(value))

@@ -73,11 +73,9 @@ def number(value: float, digits: int = 4) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence with the nearest known name, or with the known names if none is near."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
+    if near := difflib.get_close_matches(name, names, n=1):
         return f"Did you mean {near[0]!r}?"
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"Known: {listed or 'none'}."
+    return f"Known: {', '.join([*names[:20], *(['...'] if len(names) > 20 else [])]) or 'none'}."
 
 
 def reason(error: BaseException) -> str:

@@ -38,8 +38,8 @@ class Sensors(Declared):
 
     new_data: SensorRule = Field(SensorRule(), description="Takes in batches that are new or have changed.")
     retraining: SensorRule = Field(SensorRule(), description="Decides when a new challenger is trained.")
-    registry_watch: SensorRule = Field(SensorRule(), description="Tells when a champion is gone or was moved by hand.")
-    alerts: SensorRule = Field(SensorRule(every=60), description="Tells people what they should know.")
+    registry_watch: SensorRule = Field(SensorRule(), description="Reports a champion that is gone or moved by hand.")
+    alerts: SensorRule = Field(SensorRule(every=60), description="Sends alerts to people.")
 
 
 _SENSORS = {
@@ -114,7 +114,7 @@ class Deployment(Declared, DeclaredInYaml):
     )
     storage: StorageRule = Field(StorageRule(), description="Where batches and records are kept.")
     mlflow: MlflowRule = Field(MlflowRule(), description="Where MLflow is.")
-    alerts: AlertsRule = Field(AlertsRule(), description="How people are told.")
+    alerts: AlertsRule = Field(AlertsRule(), description="How alerts reach people.")
     sensors: Sensors = Field(Sensors(), description="The sensors, each one for all models.")
     schedules: Schedules = Field(Schedules(), description="The schedules, one for each cron that models declare.")
 

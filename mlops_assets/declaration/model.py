@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlops_assets.callables import refuse_standard_library
-from mlops_assets.declaration.options import Drift, Gates, Retraining, Search, duration_text
+from mlops_assets.declaration.options import Drift, Duration, Gates, Retraining, Search, duration_text
 from mlops_assets.declaration.versions import digest_of_features, digest_of_training
 from mlops_assets.dotted import called, refuse_unknown_package
 from mlops_assets.errors import DeclarationError
@@ -50,7 +50,7 @@ class Declaration(Declared):
         None, description="Column whose rows belong together, such as a customer: compared by groups, never a feature."
     )
     where: dict[str, _Value | list[_Value]] = Field(
-        {}, description="Column to a value, or a list of them: only rows that have these are the model's."
+        {}, description="Column to a value, or to a list of values: the model has only the rows with these values."
     )
     drop: list[str] = Field([], description="Columns that are never features, such as parts of the target.")
     optional: list[str] = Field(
@@ -68,23 +68,23 @@ class Declaration(Declared):
         description="(batch, history) -> DataFrame with a row for each row of the batch, same index; a function, or "
         "its name as 'package.module:function', imported when it is declared.",
     )
-    lookback: str | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
-    search: Search | None = Field(None, description="Without one the estimator is fitted with `params` as they are.")
+    lookback: Duration | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
+    search: Search | None = Field(None, description="A search of `params`, which are used as they are without it.")
     window: int | str | None = Field(None, description="Newest batches, or duration ('180D'), to train on; else all.")
     holdout: int | float | str | None = Field(
         None,
-        description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration. Without "
-        "one at most a fifth of the rows within `window`, and half of the batches that are new to the champion.",
+        description="Newest labelled batches kept for judging: a count, a share of the rows, or a duration. By "
+        "default at most a fifth of the rows within `window`, and half of the batches that are new to the champion.",
     )
     metrics: list[str] = Field(
         [],
-        description="The first one decides; the others are reported. Each is one of ours, a scorer of scikit-learn, or "
-        "a function or scorer of yours as 'package.module:name'.",
+        description="The first metric decides; the others are reported. A metric is one of the pack, a scorer of "
+        "scikit-learn, or a function or scorer of yours as 'package.module:name'.",
     )
     slices: list[str] = Field([], description="Columns by whose values metrics are also reported.")
     gates: Gates = Field(default_factory=lambda: Gates(), description="What a challenger must pass.")
     drift: Drift = Field(default_factory=lambda: Drift(), description="When a batch counts as drifted.")
-    retraining: Retraining = Field(default_factory=lambda: Retraining(), description="What retrains by itself.")
+    retraining: Retraining = Field(default_factory=lambda: Retraining(), description="When trainings start.")
     ablation: bool = Field(
         False, description="Refit without each feature, and with each alone, when a challenger is evaluated."
     )
@@ -120,10 +120,9 @@ class Declaration(Declared):
     @model_validator(mode="before")
     @classmethod
     def _source_knows_time(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "source" not in values:
-            return values
-        with suppress(ValueError):  # the validator of the field itself reports the error
-            return {**values, "source": source_of(values["source"]).with_time(values.get("time"))}
+        if isinstance(values, dict) and "source" in values:
+            with suppress(ValueError):  # the validator of the field itself reports the error
+                return {**values, "source": source_of(values["source"]).with_time(values.get("time"))}
         return values
 
     @field_validator("source", "outcomes", mode="before")
@@ -152,17 +151,16 @@ class Declaration(Declared):
     @field_validator("owners")
     @classmethod
     def _owners_are_people_or_teams(cls, owners: list[str]) -> list[str]:
-        for owner in owners:
-            if not _OWNER.fullmatch(owner):
-                raise ValueError("each must be an e-mail address, or a team such as 'team:mobility'")
+        if not all(map(_OWNER.fullmatch, owners)):
+            raise ValueError("each must be an e-mail address, or a team such as 'team:mobility'")
         return owners
 
     @field_validator("metrics", "gates")
     @classmethod
     def _own_metrics_are_there(cls, value: Any, info: ValidationInfo) -> Any:
         """Import the user's own metrics now, as functions are."""
-        named = [*value.minimum, *value.maximum, *value.guards] if isinstance(value, Gates) else value
-        for name in filter(is_own, named):
+        names = [*value.minimum, *value.maximum, *value.guards] if isinstance(value, Gates) else value
+        for name in filter(is_own, names):
             try:
                 own_metric(name)
             except DeclarationError as error:
@@ -172,9 +170,8 @@ class Declaration(Declared):
     @field_validator("where")
     @classmethod
     def _where_has_values(cls, where: dict[str, Any]) -> dict[str, Any]:
-        for column, values in where.items():
-            if values == []:
-                raise ValueError(f"{column!r} has no values; give one, or a list of them")
+        if empty := [column for column, values in where.items() if values == []]:
+            raise ValueError(f"{empty[0]!r} has no values; give one, or a list of them")
         return where
 
     @field_validator("name")
@@ -183,11 +180,6 @@ class Declaration(Declared):
         if not _NAME.fullmatch(name):
             raise ValueError("must be lower-case letters, digits and _, start with a letter, and have at most 60")
         return name
-
-    @field_validator("lookback")
-    @classmethod
-    def _lookback_is_a_duration(cls, lookback: str | None) -> str | None:
-        return None if lookback is None else duration_text(lookback)
 
     @field_validator("window", "holdout")
     @classmethod
@@ -208,7 +200,7 @@ class Declaration(Declared):
         raise ValueError("must be a probability between 0 and 1, or 'tuned'")
 
     @model_validator(mode="after")
-    def _fields_fit_together(self) -> "Declaration":
+    def _fields_fit_together(self) -> Self:
         if self.lookback and not (self.features and self.time):
             raise WrongField(
                 "lookback", "lookback needs `features` (which gets the history) and `time` (which bounds it)"
@@ -240,12 +232,11 @@ class Declaration(Declared):
         return self
 
     def _optional_columns_are_not_needed(self) -> None:
-        roles: dict[str, list[str | None]] = {"target": [self.target], "key": [*self.key], "time": [self.time]}
-        roles |= {"group": [self.group], "known_at": [self.known_at], "where": [*self.where]}
-        for role, columns in roles.items():
-            for column in self.optional:
-                if column in columns:
-                    raise WrongField("optional", f"column {column!r} is declared as {role}: it cannot be optional")
+        roles = {self.target: "target", self.time: "time", self.group: "group", self.known_at: "known_at"}
+        roles |= {**dict.fromkeys(self.where, "where"), **dict.fromkeys(self.key, "key")}
+        if needed := [column for column in self.optional if column in roles]:
+            role = roles[needed[0]]
+            raise WrongField("optional", f"column {needed[0]!r} is declared as {role}: it cannot be optional")
 
     @property
     def training_version(self) -> str:
@@ -260,9 +251,8 @@ class Declaration(Declared):
     @property
     def not_features(self) -> list[str]:
         """Columns of the dataset that are not features unless the user's function returns them."""
-        times = [name for name in (self.time, self.known_at) if name]
-        group = [self.group] if self.group else []
-        return [self.target, *self.key, *group, *self.drop, *times]
+        columns = (self.target, *self.key, self.group, *self.drop, self.time, self.known_at)
+        return [name for name in columns if name]
 
     def suite_path(self) -> Path | None:
         """Return the suite file, or None if expectations are objects, come from a function, or are not declared."""

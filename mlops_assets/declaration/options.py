@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mlops_assets.strict_model import Declared, WrongField
 
@@ -17,6 +17,9 @@ def duration_text(text: str) -> str:
     if not _DURATION.fullmatch(text):
         raise ValueError("must be a duration such as '12h', '30D' or '26W'")
     return text
+
+
+Duration = Annotated[str, AfterValidator(duration_text)]
 
 
 class Search(Declared):
@@ -71,9 +74,9 @@ class Gates(Declared):
         return guards
 
     @model_validator(mode="after")
-    def _one_aim(self) -> "Gates":
+    def _one_aim(self) -> Self:
         if self.no_worse_by is not None and self.min_gain > 0:
-            text = "min_gain asks for a better model, no_worse_by for one that is no worse: declare one"
+            text = "min_gain asks for a better model, no_worse_by for one that is not worse: declare one of them"
             raise WrongField("no_worse_by", text)
         return self
 
@@ -89,17 +92,12 @@ class Drift(Declared):
         "years of training rows for months.",
     )
     false_alarms: float = Field(1.0, gt=0, description="Most false alarms to be expected in `period`.")
-    period: str = Field("90D", description="The time over which `false_alarms` is counted.")
+    period: Duration = Field("90D", description="The time over which `false_alarms` is counted.")
     together: bool = Field(True, description="Also ask whether a classifier tells the batch from the training rows.")
-
-    @field_validator("period")
-    @classmethod
-    def _period_is_a_duration(cls, period: str) -> str:
-        return duration_text(period)
 
 
 class Retraining(Declared):
-    """When a new challenger is trained without anybody asking. Whatever fires, each decision is recorded."""
+    """When a new challenger is trained without a request. Every decision is recorded."""
 
     on_drift: bool = Field(True, description="Features drifted in enough of the champion's newest batches.")
     on_decay: bool = Field(True, description="The champion decayed in enough of its newest batches.")
@@ -110,23 +108,18 @@ class Retraining(Declared):
     growth: float | None = Field(
         2.0,
         gt=1,
-        description="How many times the rows that champion and last training were fitted on there must be to train on; "
-        "None switches it off.",
+        description="Train when the rows to train on are this many times the rows that champion and last training were "
+        "fitted on; None switches it off.",
     )
-    max_age: str | None = Field(None, description="Age of the champion since its training, such as '30D'.")
+    max_age: Duration | None = Field(None, description="Age of the champion since its training, such as '30D'.")
     on_new_version: bool = Field(True, description="The declaration, or the code of a function in it, has changed.")
-    cron: str | None = Field(None, description="When the clock asks for one, such as '0 3 * * 1'.")
+    cron: str | None = Field(None, description="Cron schedule of trainings, such as '0 3 * * 1'.")
     timezone: str = Field("UTC", description="Time zone of `cron`.")
     first_after: int = Field(2, ge=2, description="Labelled batches that the first training waits for.")
     cool_down: int | str = Field(1, description="Batches, or duration ('12h'), that must come between two trainings.")
-    budget: int = Field(10, ge=1, description="Most trainings in `period` that need no person.")
-    period: str = Field("30D", description="The time over which `budget` is counted.")
+    budget: int = Field(10, ge=1, description="Most trainings in `period` that no person asked for.")
+    period: Duration = Field("30D", description="The time over which `budget` is counted.")
     attempts: int = Field(3, ge=1, description="How often a failed training is tried on the same data.")
-
-    @field_validator("max_age", "period")
-    @classmethod
-    def _durations(cls, duration: str | None) -> str | None:
-        return None if duration is None else duration_text(duration)
 
     @field_validator("cool_down")
     @classmethod

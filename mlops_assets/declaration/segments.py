@@ -15,18 +15,16 @@ _SOURCES = ("source", "outcomes")
 def models_of_segments(kind: type[_Model], declared: Mapping[str, Any]) -> Iterator[_Model]:
     """Yield the model of each declared segment; nested mappings are merged deeply.
 
-    Raises `DeclarationError` for an empty list, for a segment without its own name, and for all that is wrong with a
-    segment.
+    Raises `DeclarationError` for an empty list, and for a segment without its own name or with wrong fields.
     """
     segments = declared.get("segments")
     if segments is None:
         return
-    called = title(kind.__name__, declared)
-    problems = _wrong_names(segments)
+    model = title(kind.__name__, declared)
     if not segments:
-        problems = [Problem(("segments",), "segments: is empty; leave it out for a single model")]
-    if problems:
-        raise DeclaredWrongly(called, problems)
+        raise DeclaredWrongly(model, [Problem(("segments",), "segments: is empty; leave it out for a single model")])
+    if problems := _wrong_names(segments):
+        raise DeclaredWrongly(model, problems)
     shared = {name: value for name, value in declared.items() if name != "segments"}
     for position, segment in enumerate(segments):
         fields = _with_own_suite(_merged(shared, segment), segment)
@@ -34,7 +32,7 @@ def models_of_segments(kind: type[_Model], declared: Mapping[str, Any]) -> Itera
             yield kind(**{**fields, "name": f"{declared['name']}_{segment['name']}"})
         except DeclaredWrongly as error:
             raise DeclaredWrongly(
-                called, [_of_segment(problem, position, segment) for problem in error.problems]
+                model, [_of_segment(problem, position, segment) for problem in error.problems]
             ) from None
 
 

@@ -52,7 +52,7 @@ def project(tmp_path, monkeypatch) -> Project:
         case(
             {"estimator": "nowhere.Model"},
             "estimator: nowhere.Model",
-            "estimator: 'nowhere.Model': no module 'nowhere'.",
+            "estimator: 'nowhere.Model': there is no module 'nowhere'.",
         ),
         case(
             {"estimator": "Ridge"},
@@ -68,7 +68,9 @@ def project(tmp_path, monkeypatch) -> Project:
             {"features": "yaml:nothing"}, "features: yaml:nothing", "features: 'yaml:nothing': yaml has no 'nothing'."
         ),
         case(
-            {"features": "nowhere:f"}, "features: nowhere:f", "features: 'nowhere:f': no module 'nowhere'. Install it"
+            {"features": "nowhere:f"},
+            "features: nowhere:f",
+            "features: 'nowhere:f': there is no module 'nowhere'. Install it",
         ),
         case({"features": "numpy:pi"}, "features: numpy:pi", "features: 'numpy:pi' is a float; expected a function"),
         case({"features": "lags"}, "features: lags", "features: expected a function, or its name such as"),
@@ -121,7 +123,11 @@ def project(tmp_path, monkeypatch) -> Project:
             {"outcomes": {"folder": "late/*.csv"}}, "outcomes:", "outcomes needs `key`, the columns by which labels are"
         ),
         case({"outcomes": 7, "key": ["id"]}, "outcomes: 7", f"outcomes: expected a source, got int; write {SOURCES}"),
-        case({"metrics": ["nowhere:cost"]}, "metrics:", "metrics: 'nowhere:cost': no module 'nowhere'. Install it, or"),
+        case(
+            {"metrics": ["nowhere:cost"]},
+            "metrics:",
+            "metrics: 'nowhere:cost': there is no module 'nowhere'. Install it, or",
+        ),
         case(
             {"metrics": ["numpy:pi"]},
             "metrics:",
@@ -230,7 +236,7 @@ def test_parts_that_are_declared_alone_name_themselves():
 
 
 def test_names_of_fields_that_are_no_texts_are_told():
-    with pytest.raises(MlopsAssetsError, match=r"^ModelPipeline 'shop': gates: the name 1 is no text$"):
+    with pytest.raises(MlopsAssetsError, match=r"^ModelPipeline 'shop': gates: the name 1 is not text$"):
         ModelPipeline(**{**GOOD, "gates": {1: 2}})
 
 
@@ -296,7 +302,10 @@ def test_unknown_component_and_unknown_public_name_say_what_there_is(project):
     "change, says",
     [
         ({"metric": ["rmse"]}, "has no field 'metric'; did you mean 'metrics'?"),
-        ({"features": "nowhere:f"}, "features: 'nowhere:f': no module 'nowhere'. Install it, or correct the name."),
+        (
+            {"features": "nowhere:f"},
+            "features: 'nowhere:f': there is no module 'nowhere'. Install it, or correct the name.",
+        ),
         ({"retraining": {"cron": "at 3"}}, "retraining: cron: must be a cron string of five fields"),
     ],
 )
