@@ -81,9 +81,8 @@ class _Filling:
         if self._count > MOST_VALUES:
             raise self._wrong((), f"holds more than {MOST_VALUES:,} values; do anchors refer to anchors?")
         if isinstance(value, Mapping):
-            for key in value:
-                if not isinstance(key, str):
-                    raise self._wrong((*path, key), f"the key {shown(key)} is not text: write it in quotes")
+            if other := [key for key in value if not isinstance(key, str)]:
+                raise self._wrong((*path, other[0]), f"the key {shown(other[0])} is not text: write it in quotes")
             return {key: self.filled(part, (*path, key)) for key, part in value.items()}
         if isinstance(value, list):
             return [self.filled(part, (*path, number)) for number, part in enumerate(value)]
@@ -113,8 +112,7 @@ class _Filling:
 
 def _place(context: dg.ComponentLoadContext | None, path: FieldPath) -> tuple[int, str]:
     """Return the line of the attribute at a path, or of the nearest attribute around it; and `file:line: `."""
-    tree = None if context is None else _lines(context)
-    if context is None or tree is None:
+    if context is None or (tree := _lines(context)) is None:
         return 0, ""
     whole = path if path[:1] == (POST_PROCESSING,) else ("attributes", *path)
     position, _ = tree.lookup_closest_and_path(list(whole), None)

@@ -69,11 +69,9 @@ def model_yaml(type_name: str, name: str) -> str:
 def commented(field: str, description: str, value: Any) -> Iterator[str]:
     """Yield a field in comments: its description, and its value on one line or, for a part, one line for each field."""
     yield from _comment(description, "  ")
-    if not isinstance(value, BaseModel):
-        yield f"  # {field}: {flow(value)}"
-        return
-    yield f"  # {field}:"
-    for name, info in type(value).model_fields.items():
+    parts = type(value).model_fields if isinstance(value, BaseModel) else {}
+    yield f"  # {field}:" if parts else f"  # {field}: {flow(value)}"
+    for name, info in parts.items():
         yield from _comment(info.description or "", "  #   ")
         yield f"  #   {name}: {flow(getattr(value, name))}"
 

@@ -28,8 +28,8 @@ def refuse_second_of_a_name(names: Iterable[str], context: dg.ComponentLoadConte
 def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) -> Sequence[Declaration]:
     """Return the models that the other components and modules of the defs folder build, at any depth.
 
-    Each is built once: Dagster keeps what is built. Raise `DeclarationError` if one of them has one of `resources`,
-    if two have a model of the same name, or for a second component of this kind.
+    Dagster builds a component once. Raise `DeclarationError` if one of them has one of `resources`, if two have a model
+    of the same name, or for a second component of this kind.
     """
     own, root = context.component_decl, context.component_tree.find_root_decl()
     for decl in root.iterate_all_component_decls():
@@ -41,13 +41,12 @@ def models_beside(context: dg.ComponentLoadContext, resources: Iterable[str]) ->
     places: dict[str, Any] = {}
     for decl in _beside(root, own):
         built = context.build_defs(decl.loc)
-        for key in resources:
-            if key in (built.resources or {}):
-                raise DeclarationError(
-                    f"resource {key!r} is defined twice: in {_place(decl.loc, context)}, and by the component in "
-                    f"{_place(own.loc, context)}. Remove it there; or remove the component, and define all of its "
-                    f"resources there: {', '.join(resources)}."
-                )
+        if twice := [key for key in resources if key in (built.resources or {})]:
+            raise DeclarationError(
+                f"resource {twice[0]!r} is defined twice: in {_place(decl.loc, context)}, and by the component in "
+                f"{_place(own.loc, context)}. Remove it there; or remove the component, and define all of its "
+                f"resources there: {', '.join(resources)}."
+            )
         for name in _models_in(built):
             if name in places:
                 raise DeclarationError(_twice(name, places[name], decl.loc, context))
@@ -68,8 +67,7 @@ def _beside(decl: ComponentDecl[Any], own: ComponentDecl[Any]) -> Iterator[Compo
 
 
 def _models_in(built: dg.Definitions) -> list[str]:
-    assets = (asset for asset in built.assets or () if isinstance(asset, dg.AssetsDefinition))
-    specs = (spec for asset in assets for spec in asset.specs)
+    specs = (spec for asset in built.assets or () if isinstance(asset, dg.AssetsDefinition) for spec in asset.specs)
     return [name for spec in specs if (name := spec.metadata.get(MODEL)) and spec.key == asset_key(name, "dataset")]
 
 
