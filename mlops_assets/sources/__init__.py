@@ -3,9 +3,9 @@
 from mlops_assets.sources.folder.source import Folder
 from mlops_assets.sources.frame.source import Frame
 from mlops_assets.sources.limits import Limits
-from mlops_assets.sources.look import Look, Waiting
+from mlops_assets.sources.look import Look, Period, Waiting
 from mlops_assets.sources.source import Source
 from mlops_assets.sources.table.source import Table
 from mlops_assets.sources.upstream.source import UpstreamAsset
 
-__all__ = ["Folder", "Frame", "Limits", "Look", "Source", "Table", "UpstreamAsset", "Waiting"]
+__all__ = ["Folder", "Frame", "Limits", "Look", "Period", "Source", "Table", "UpstreamAsset", "Waiting"]

@@ -26,7 +26,8 @@ class BuiltIn(Source):
     """A source of the pack, whose rows may be divided by period."""
 
     kind: ClassVar[str]
-    each: ClassVar[str]
+    batch_rule: ClassVar[str]
+    """What a batch is, where no period is declared."""
 
     period: Period | None = Field(default=None, description="A batch is all rows of such a period.")
 
@@ -61,7 +62,7 @@ class BuiltIn(Source):
     def describe(self) -> str:
         """Return one sentence on what a batch is."""
         if self.period is None:
-            return f"{self.title}: {self.each}."
+            return f"{self.title}: {self.batch_rule}."
         return f"{self.title}: all rows of one {self.period} of {self.time!r} are a batch."
 
     @property

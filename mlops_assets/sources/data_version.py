@@ -26,7 +26,7 @@ def data_version(frame: pd.DataFrame) -> str:
 def _hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Return a number for each row; cells that cannot be hashed, such as lists, count by their text."""
     try:
-        if not any(_says_its_address(column) for _, column in frame.items()):
+        if not any(_shows_addresses(column) for _, column in frame.items()):
             return pd.util.hash_pandas_object(frame, index=False).to_numpy()
     except Exception:  # cells are objects of any library; such a batch is rejected later, with its row
         pass
@@ -37,10 +37,7 @@ def _hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     return pd.util.hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
 
 
-def _says_its_address(column: pd.Series) -> bool:
-    """Return whether some cells have a text that differs each time that they are made."""
-    return column.dtype == object and any(_has_no_text(kind) for kind in set(map(type, column)))
-
-
-def _has_no_text(kind: Any) -> bool:
-    return kind.__repr__ is object.__repr__
+def _shows_addresses(column: pd.Series) -> bool:
+    """Return whether the text of some cells is their address, which differs each time that they are made."""
+    kinds: set[Any] = set(map(type, column)) if column.dtype == object else set()
+    return any(kind.__repr__ is object.__repr__ for kind in kinds)

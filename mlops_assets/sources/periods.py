@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -31,36 +30,23 @@ def period_keys(times: pd.Series, period: Period) -> np.ndarray[Any, Any]:
     return np.array([period_key(pd.Timestamp(day), period) for day in days], dtype=object)[codes]
 
 
-def period_start(key: str, period: Period) -> pd.Timestamp:
-    """Return the first moment of a period, from its key."""
-    if period == "week":
-        return pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1)
-    return pd.Period(key.replace("-Q", "Q"), freq=_FREQUENCY[period]).start_time
-
-
-def period_end(moment: str | pd.Timestamp, period: Period) -> pd.Timestamp:
-    """Return the first moment after a period, given its key or any moment in it."""
-    key = moment if isinstance(moment, str) else period_key(moment, period)
-    return pd.Period(period_start(key, period), freq=_FREQUENCY[period]).end_time.ceil("D")
+def period_span(key: str, period: Period) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the first moment of a period and the first after it, from its key."""
+    monday = pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1) if period == "week" else None
+    whole = pd.Period(monday or key.replace("-Q", "Q"), freq=_FREQUENCY[period])
+    return whole.start_time, whole.end_time.ceil("D")
 
 
 def ready_periods(
-    marks: Mapping[str, str], period: Period, now: pd.Timestamp | None
+    marks: Mapping[str, str], period: Period, now: pd.Timestamp
 ) -> tuple[dict[str, str], tuple[Waiting, ...]]:
-    """Return the marks of the periods that are over, in order of time, and those that wait; `now` is in UTC."""
-    over, running = periods_over(marks, period, pd.Timestamp(time.time(), unit="s") if now is None else now)
-    return {key: marks[key] for key in over}, tuple(Waiting(key, RUNNING) for key in running)
-
-
-def periods_over(keys: Collection[str], period: Period, now: pd.Timestamp) -> tuple[list[str], list[str]]:
-    """Return the periods that are over and those that are not, each in order of time.
+    """Return the marks of the periods that are over, in order of time, and those that wait; `now` is in UTC.
 
     A period is over when a row of a later period exists or its end has passed. A period that begins more than a
     day from now shows a wrong timestamp: it counts as over, so that a check can reject it, and as no evidence
     that another one is.
     """
-    ordered = sorted(keys)
-    future = [key for key in ordered if period_start(key, period) > now + _FUTURE_TOLERANCE]
-    present = ordered[: len(ordered) - len(future)]
-    running = [key for key in present[-1:] if period_end(key, period) > now]
-    return [key for key in ordered if key not in running], running
+    ordered = sorted(marks)
+    present = [key for key in ordered if period_span(key, period)[0] <= now + _FUTURE_TOLERANCE]
+    running = [key for key in present[-1:] if period_span(key, period)[1] > now]
+    return {key: marks[key] for key in ordered if key not in running}, tuple(Waiting(key, RUNNING) for key in running)

@@ -1,11 +1,14 @@
 """Errors of sources: named by source and batch, and what a user's code raised in one line that may be shown."""
 
+import difflib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
+
+_LISTED = 20
 
 
 @contextmanager
@@ -17,6 +20,16 @@ def named(name: str) -> Iterator[None]:
         kinds = (DeclarationError, SourceUnavailableError, SourceError)
         kind = next(kind for kind in kinds if isinstance(problem, kind))
         raise kind(f"{name}: {str(problem).removesuffix('.')}.") from None
+
+
+def alternatives(name: str, names: Iterable[str], what: str) -> str:
+    """Return the end of a message that there is no such name: the nearest name, whatever its case, and all names."""
+    known = sorted(names)
+    lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    meant = f"; did you mean {lower[close[0]]!r:.80}?" if close else ""
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"{meant} ({what}: {', '.join(f'{other:.80}' for other in known[:_LISTED]) or 'none'}{more})"
 
 
 def masked(text: str) -> str:

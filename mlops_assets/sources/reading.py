@@ -8,12 +8,11 @@ from typing import Any
 
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Look, Source, Waiting
 from mlops_assets.sources.built_in import BuiltIn
 from mlops_assets.sources.keys import SAFE, is_safe
-from mlops_assets.sources.look import Look, Waiting
 from mlops_assets.sources.raised import named, what_raised
 from mlops_assets.sources.rows import checked, require_safe
-from mlops_assets.sources.source import Source
 from mlops_assets.text import shown
 
 
@@ -34,10 +33,7 @@ def look(source: Source, seen: Mapping[str, str]) -> Look:
 
 
 def read(source: Source, key: str) -> pd.DataFrame:
-    """Return all rows of a batch.
-
-    SourceError where the batch is at fault, SourceUnavailableError where its source is and it should be tried again.
-    """
+    """Return all rows of a batch; what it raises is as `Source.read` says."""
     if isinstance(source, BuiltIn):
         return source.read(key)
     frame = _called(source, "read", key)

@@ -7,10 +7,9 @@ from typing import Any
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Period, Source
 from mlops_assets.sources.keys import SAFE, is_safe
-from mlops_assets.sources.look import Period
 from mlops_assets.sources.periods import period_keys
-from mlops_assets.sources.source import Source
 from mlops_assets.sources.times import parse_times
 
 _SMALLER = "Make the batches smaller"

@@ -131,7 +131,7 @@ class Source(Declared):
     @classmethod
     def first_field(cls) -> str:
         """Return the field that may be given by position: the first that the class adds to those of all sources."""
-        return next((name for name in cls.model_fields if name not in SHARED), "time")
+        return next((name for name in cls.model_fields if name not in _SHARED), "time")
 
     @classmethod
     def _title(cls, kind: str, values: Mapping[str, Any]) -> str:
@@ -139,8 +139,7 @@ class Source(Declared):
         return kind if first is None else f"{kind} {without_address(repr(first))[:120]}"
 
 
-SHARED = ("time", "limits", "period")
-"""The fields that sources have in common."""
+_SHARED = ("time", "limits", "period")
 
 
 def _code(kind: type[Source]) -> list[str]:

@@ -9,12 +9,8 @@ from typing import Any
 from mlops_assets.callables import refuse_standard_library
 from mlops_assets.dotted import resolve
 from mlops_assets.errors import DeclarationError
+from mlops_assets.sources import Folder, Frame, Source, Table, UpstreamAsset
 from mlops_assets.sources.built_in import BuiltIn
-from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.frame.source import Frame
-from mlops_assets.sources.source import Source
-from mlops_assets.sources.table.source import Table
-from mlops_assets.sources.upstream.source import UpstreamAsset
 from mlops_assets.strict_model import DeclaredWrongly, Problem
 
 KINDS: dict[str, type[BuiltIn]] = {source.kind: source for source in (Folder, Frame, Table, UpstreamAsset)}
@@ -42,12 +38,12 @@ def source_of(value: Any) -> Source:
         own = hasattr(value, "look") or hasattr(value, "read")
         advice = "derive its class from mlops_assets.Source" if own else f"write {_FORMS}"
         raise _WrongSource(f"expected a source, got {type(value).__name__}; {advice}.")
-    kind = kind_of(value)
+    kind = _kind_of(value)
     options = {str(name): option for name, option in value.items() if name != kind}
-    return own_class(value["type"])(**options) if kind == "type" else KINDS[kind](value.get(kind), **options)
+    return _own_class(value["type"])(**options) if kind == "type" else KINDS[kind](value.get(kind), **options)
 
 
-def kind_of(written: Mapping[str, Any]) -> str:
+def _kind_of(written: Mapping[str, Any]) -> str:
     """Return the key that says of which kind a written source is; a query alone is a table's.
 
     A `type` decides: fields of a class of one's own may have any name.
@@ -58,24 +54,19 @@ def kind_of(written: Mapping[str, Any]) -> str:
     if not kinds and "query" in written:
         return "table"
     if not kinds:
-        found = ", ".join(repr(name) for name in written) or "nothing"
-        raise _WrongSource(f"its kind is missing (found: {found}); expected {_FORMS}.")
+        names = ", ".join(map(repr, written)) or "nothing"
+        raise _WrongSource(f"its kind is missing (found: {names}); expected {_FORMS}.")
     return kinds[0]
 
 
-def own_class(dotted: Any) -> type[Source]:
-    """Return the class that a dotted name stands for; `DeclarationError` where it does not derive from `Source`."""
-    if not isinstance(dotted, str):
-        raise DeclaredWrongly(
-            "source", [Problem(("type",), f"type: expected the dotted name of a class, got {dotted!r:.80}")]
-        )
+def _own_class(dotted: Any) -> type[Source]:
     try:
+        if not isinstance(dotted, str):
+            raise DeclarationError(f"expected the dotted name of a class, got {dotted!r:.80}")
         refuse_standard_library(dotted, "source")
-        found = resolve(dotted)
-        if not (isinstance(found, type) and issubclass(found, Source)):
-            raise DeclarationError(
-                f"{dotted!r:.80} does not derive from mlops_assets.Source; expected a class that does."
-            )
+        kind = resolve(dotted)
+        if isinstance(kind, type) and issubclass(kind, Source):
+            return kind
+        raise DeclarationError(f"{dotted!r:.80} does not derive from mlops_assets.Source; expected a class that does.")
     except DeclarationError as error:
         raise DeclaredWrongly("source", [Problem(("type",), f"type: {error}")]) from None
-    return found

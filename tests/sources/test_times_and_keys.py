@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.errors import SourceError
+from mlops_assets.sources import Waiting
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.keys import is_safe, natural_order, safe_key
-from mlops_assets.sources.periods import period_end, period_key, periods_over
+from mlops_assets.sources.periods import period_key, period_span, ready_periods
 from mlops_assets.sources.times import parse_times
 
 LATE = pd.Timestamp("2010-12-31 23:59")
@@ -46,18 +47,22 @@ def test_natural_order_counts():
 )
 def test_periods(period, key, end):
     assert period_key(LATE, period) == key
-    assert period_end(key, period) == period_end(LATE, period) == pd.Timestamp(end)
+    start, after = period_span(key, period)
+    assert start <= LATE < after == pd.Timestamp(end)
+    assert period_key(start, period) == key
 
 
 def test_a_period_is_over_when_a_later_one_began_or_its_end_has_passed():
-    keys = {"2011-01", "2011-02"}
-    assert periods_over(keys, "month", pd.Timestamp("2011-02-28")) == (["2011-01"], ["2011-02"])
-    assert periods_over(keys, "month", pd.Timestamp("2011-03-01")) == (["2011-01", "2011-02"], [])
+    marks = {"2011-02": "b", "2011-01": "a"}
+    waiting = (Waiting("2011-02", "period not over"),)
+    assert ready_periods(marks, "month", pd.Timestamp("2011-02-28")) == ({"2011-01": "a"}, waiting)
+    ready, waiting = ready_periods(marks, "month", pd.Timestamp("2011-03-01"))
+    assert (list(ready.items()), waiting) == ([("2011-01", "a"), ("2011-02", "b")], ())
 
 
 def test_a_row_in_the_far_future_ends_no_other_period():
-    over, running = periods_over({"2011-02", "2099-01"}, "month", pd.Timestamp("2011-02-10"))
-    assert (over, running) == (["2099-01"], ["2011-02"])
+    ready, waiting = ready_periods({"2011-02": "a", "2099-01": "b"}, "month", pd.Timestamp("2011-02-10"))
+    assert (ready, [period.name for period in waiting]) == ({"2099-01": "b"}, ["2011-02"])
 
 
 def test_data_version_follows_content_and_order_only():

@@ -17,9 +17,8 @@ from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Folder, Limits
 from mlops_assets.sources.folder.csv_records import LONGEST, RecordCounter
-from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.limits import Limits
 
 _CHUNK = 1 << 20
 _OTHER_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -75,8 +74,8 @@ def infer_types(text: pd.DataFrame, folder: Folder) -> pd.DataFrame:
 def require_column(columns: Iterable[str], column: str) -> None:
     """Raise SourceError unless the column is there."""
     if column not in columns:
-        there = f"{list(columns)[:8]!r:.200}"
-        raise SourceError(f"has no column {column!r:.80}; found {there}. Correct the header, or the name declared")
+        names = f"{list(columns)[:8]!r:.200}"
+        raise SourceError(f"has no column {column!r:.80}; found {names}. Correct the header, or the name declared")
 
 
 def _scan(stream: BinaryIO, folder: Folder) -> _Scan:

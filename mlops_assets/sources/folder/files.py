@@ -7,12 +7,11 @@ from functools import lru_cache
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Folder, Period, Waiting
 from mlops_assets.sources.folder.csv_files import read_csv_column
 from mlops_assets.sources.folder.listing import File, list_files
 from mlops_assets.sources.folder.opening import open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet_column
-from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.look import Period, Waiting
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.times import parse_times
 

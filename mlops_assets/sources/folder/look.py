@@ -7,12 +7,11 @@ from collections.abc import Mapping
 
 from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Folder, Look, Period, Waiting
 from mlops_assets.sources.folder.files import files_of, periods_of
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.opening import SlowFileError
-from mlops_assets.sources.folder.source import Folder
 from mlops_assets.sources.keys import short_digest
-from mlops_assets.sources.look import Look, Period, Waiting
 from mlops_assets.sources.periods import ready_periods
 
 LOOK_SECONDS = 8.0
@@ -33,13 +32,9 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> L
         files, waiting = files_of(folder)
     except OSError as problem:
         return Look({}, (Waiting(folder.path, f"the folder cannot be listed: {problem.strerror}"),), listed=False)
-    stable = []
-    for file in files:
-        reason = _unstable(folder, file, seen, now)
-        if reason:
-            waiting.append(Waiting(file.shown, reason))
-        else:
-            stable.append(file)
+    reasons = {file: _unstable(folder, file, seen, now) for file in files}
+    stable = [file for file, reason in reasons.items() if not reason]
+    waiting += [Waiting(file.shown, reason) for file, reason in reasons.items() if reason]
     marks = {file.key: file.mark for file in files}
     if folder.period is None:
         return Look({file.key: file.mark for file in stable}, tuple(waiting), marks)

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
+from mlops_assets.sources import Folder, Limits
 from mlops_assets.sources.folder.listing import SUFFIXES, File, fixed_root, is_inside
-from mlops_assets.sources.folder.source import Folder
 from mlops_assets.sources.keys import SAFE
-from mlops_assets.sources.limits import Limits
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -40,17 +39,14 @@ class _Bounded(io.BufferedReader):
         self.slow = SlowFileError(f"takes longer than {seconds:.0f} s to be divided. Split the file")
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as any file does; SlowFileError when it is too late."""
         self._in_time()
         return super().read(size)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Read as `read` does."""
         self._in_time()
         return super().read1(size)
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read as `read` does."""
         self._in_time()
         return super().readinto(buffer)
 

@@ -6,10 +6,9 @@ from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pa, pd
+from mlops_assets.sources import Folder, Limits
 from mlops_assets.sources.folder.csv_files import refuse_repeated, require_column
 from mlops_assets.sources.folder.parquet_pages import unpacked_size
-from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.limits import Limits
 
 
 def read_parquet(stream: BinaryIO, folder: Folder) -> pd.DataFrame:

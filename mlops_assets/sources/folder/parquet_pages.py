@@ -45,16 +45,16 @@ def _of_column(stream: BinaryIO, start: int, end: int, most: float) -> int:
 
 def _fields(stream: BinaryIO, depth: int) -> dict[int, int]:
     """Return the integers of a struct by the number of their field; what else it holds is skipped."""
-    found: dict[int, int] = {}
+    integers: dict[int, int] = {}
     number = 0
     while head := _byte(stream):
         kind = head & 0x0F
         number = number + (head >> 4) if head >> 4 else _integer(stream)
         if kind in _INTEGERS:
-            found[number] = _integer(stream)
+            integers[number] = _integer(stream)
         else:
             _skip(stream, kind, depth)
-    return found
+    return integers
 
 
 def _skip(stream: BinaryIO, kind: int, depth: int) -> None:
@@ -79,10 +79,10 @@ def _skip(stream: BinaryIO, kind: int, depth: int) -> None:
 
 
 def _byte(stream: BinaryIO) -> int:
-    found = stream.read(1)
-    if not found:
+    byte = stream.read(1)
+    if not byte:
         raise ValueError("the header of a page is cut")
-    return found[0]
+    return byte[0]
 
 
 def _varint(stream: BinaryIO) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Folder, Period
 from mlops_assets.sources.folder.csv_files import infer_types, read_csv, read_csv_text, require_column
 from mlops_assets.sources.folder.files import files_of, periods_of, whole_times
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.opening import open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet, read_table, to_pandas
-from mlops_assets.sources.folder.source import Folder
-from mlops_assets.sources.look import Period
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.raised import named
 from mlops_assets.sources.times import parse_times

@@ -22,7 +22,7 @@ class Folder(BuiltIn):
     """
 
     kind: ClassVar[str] = "folder"
-    each: ClassVar[str] = "each file is a batch"
+    batch_rule: ClassVar[str] = "each file is a batch"
 
     path: str = Field(description="Glob of the files, such as 'data/bike/*.csv'; relative to the working directory.")
     encoding: str = Field(

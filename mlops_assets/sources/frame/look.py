@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlops_assets.lazy import pd
+from mlops_assets.sources import Frame, Look, Waiting
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.frame.batches import batches_of
-from mlops_assets.sources.frame.source import Frame
-from mlops_assets.sources.look import Look, Waiting
 from mlops_assets.sources.periods import ready_periods
 
 

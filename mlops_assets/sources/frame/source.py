@@ -19,7 +19,7 @@ class Frame(BuiltIn):
     """
 
     kind: ClassVar[str] = "frame"
-    each: ClassVar[str] = "each frame that it yields is a batch"
+    batch_rule: ClassVar[str] = "each frame that it yields is a batch"
 
     load: Callable[[], Any] | str = Field(
         description="The callable, or its dotted name ('package.module:function'), imported when it is first needed."

@@ -84,7 +84,7 @@ class Axis:
         return None if raw is None else self.value(raw)
 
 
-def axis(rows: Relation, table: Table, times_as_text: bool) -> Axis:
+def axis_of(rows: Relation, table: Table, times_as_text: bool) -> Axis:
     """Return the column that divides a table; as milliseconds where it holds times as text, as on SQLite."""
     name = str(table.time if table.period is not None else table.high_watermark)
     text = times_as_text and rows.connection.dialect.name == "sqlite"
@@ -98,19 +98,19 @@ def axis(rows: Relation, table: Table, times_as_text: bool) -> Axis:
 
 def extremes(rows: Relation, table: Table) -> tuple[Axis, Value | None, Value | None]:
     """Return the column that divides a table, its least and its greatest value; None where it has none."""
-    by = axis(rows, table, times_as_text=False)
+    axis = axis_of(rows, table, times_as_text=False)
     try:
-        low, high = _least_and_greatest(by)
+        low, high = _least_and_greatest(axis)
     except sa.exc.DataError:
-        by = replace(by, beyond=True)
-        low, high = _least_and_greatest(by, by.in_years())
+        axis = replace(axis, beyond=True)
+        low, high = _least_and_greatest(axis, axis.in_years())
     if isinstance(high, str) and rows.connection.dialect.name == "sqlite":
-        by = axis(rows, table, times_as_text=True)
-        low, high = _least_and_greatest(by)
-    return by, None if low is None else by.value(low), None if high is None else by.value(high)
+        axis = axis_of(rows, table, times_as_text=True)
+        low, high = _least_and_greatest(axis)
+    return axis, None if low is None else axis.value(low), None if high is None else axis.value(high)
 
 
-def _least_and_greatest(by: Axis, *conditions: sa.ColumnElement[bool]) -> tuple[Any, Any]:
-    values = by.rows.select(sa.func.min(by.expression), sa.func.max(by.expression)).where(*conditions)
-    least, greatest = by.rows.connection.execute(values).one()
+def _least_and_greatest(axis: Axis, *conditions: sa.ColumnElement[bool]) -> tuple[Any, Any]:
+    values = axis.rows.select(sa.func.min(axis.expression), sa.func.max(axis.expression)).where(*conditions)
+    least, greatest = axis.rows.connection.execute(values).one()
     return least, greatest

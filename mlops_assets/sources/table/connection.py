@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 from mlops_assets.errors import SourceUnavailableError
 from mlops_assets.lazy import sa
+from mlops_assets.sources.raised import masked
 from mlops_assets.sources.table.source import Table
 
 LOOK_SECONDS = 8.0
@@ -32,7 +33,9 @@ def reading(table: Table, seconds: float | None = None) -> Iterator[sa.Connectio
         with engine.connect() as connection:  # closing it rolls back
             if connection.dialect.name == "postgresql":
                 _one_statement(connection, table)
-            _read_only(connection, seconds)
+            _read_only(connection)
+            if seconds is not None:
+                _end_after(connection, seconds)
             yield connection
     except sa.exc.SQLAlchemyError as problem:
         raise SourceUnavailableError(f"{_place(url)}: {_reason(problem, url)}") from None
@@ -116,27 +119,28 @@ def _engine(url: sa.URL) -> sa.Engine:
         raise SourceUnavailableError("SQLAlchemy refuses the options of the url. Correct them") from None
 
 
-def _read_only(connection: sa.Connection, seconds: float | None) -> None:
-    """Let the database hold that nothing is written, give times in UTC, and end what takes too long."""
-    ends = None if seconds is None else time.monotonic() + seconds
+def _read_only(connection: sa.Connection) -> None:
+    """Let the database hold that nothing is written, and give times in UTC."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
-        if ends is not None:
-            _end_statements(connection, ends)
     elif connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
-        driver = connection.connection.driver_connection
-        if ends is not None and driver is not None:
-            driver.set_progress_handler(lambda: int(time.monotonic() > ends), 100_000)
 
 
-def _end_statements(connection: sa.Connection, ends: float) -> None:
-    def left(_: Any, cursor: Any, *__: Any) -> None:
+def _end_after(connection: sa.Connection, seconds: float) -> None:
+    """Let the database end what takes too long."""
+    ends = time.monotonic() + seconds
+
+    def limit(_: Any, cursor: Any, *__: Any) -> None:
         milliseconds = max(int(1_000 * (ends - time.monotonic())), 1)
         cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
 
-    sa.event.listen(connection, "before_cursor_execute", left)
+    if connection.dialect.name == "postgresql":
+        sa.event.listen(connection, "before_cursor_execute", limit)
+    elif connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: int(time.monotonic() > ends), 100_000)
 
 
 def _place(url: sa.URL) -> str:
@@ -152,7 +156,7 @@ def _reason(problem: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
     message = next((line.strip() for line in str(problem.orig).splitlines() if line.strip()), "")
     for secret in _secrets(url):
         message = message.replace(secret, "***")
-    message = re.sub(r"://\S*@", "://***@", message)
+    message = masked(message)
     if "statement timeout" in message or message == "interrupted":
         return (
             f"a look took longer than {LOOK_SECONDS:.0f} s. Add an index on the column of time or of the watermark, or "

@@ -18,47 +18,48 @@ NEWEST = 500
 _CHUNK = 200
 
 
-def rows_in_no_batch(by: Axis, low: Value | None, high: Value | None) -> list[Waiting]:
+def rows_in_no_batch(axis: Axis, low: Value | None, high: Value | None) -> list[Waiting]:
     """Return how many rows have no value to be divided by, or a time outside of the years that rows are divided by."""
     waiting = []
-    if count := by.rows.count(by.expression.is_(None)):
-        what = "time that can be read" if by.text else "value"
-        reason = f"{count:,} rows have no {what} in column {by.column!r:.80}; fill it in"
-        waiting.append(Waiting(f"rows without {by.column}", reason))
+    if count := axis.rows.count(axis.expression.is_(None)):
+        what = "time that can be read" if axis.text else "value"
+        reason = f"{count:,} rows have no {what} in column {axis.column!r:.80}; fill it in"
+        waiting.append(Waiting(f"rows without {axis.column}", reason))
     # The first batch above a watermark has texts of all years, and later rows wait for their time.
-    early = isinstance(low, datetime) and low < FIRST and (by.by_period or not by.text)
-    late = isinstance(high, datetime) and high >= END and by.by_period
-    if by.beyond or early or late:
-        count = by.rows.count(sa.not_(by.in_years()))
-        reason = f"{count:,} rows lie outside these years in {by.column!r:.80}; correct them"
+    early = isinstance(low, datetime) and low < FIRST and (axis.by_period or not axis.text)
+    late = isinstance(high, datetime) and high >= END and axis.by_period
+    if axis.beyond or early or late:
+        count = axis.rows.count(sa.not_(axis.in_years()))
+        reason = f"{count:,} rows lie outside these years in {axis.column!r:.80}; correct them"
         waiting.append(Waiting(f"rows outside {FIRST.year} to {END.year - 1}", reason))
     return waiting
 
 
-def marks(by: Axis, spans: Sequence[Span], sharper: str | None = None) -> Mapping[Span, str]:
+def marks(axis: Axis, spans: Sequence[Span], sharper: str | None = None) -> Mapping[Span, str]:
     """Return the mark of each span that has rows. `sharper` is another column whose extremes count."""
-    columns = [by.expression, *([sa.column(sharper)] if sharper else [])]
+    columns = [axis.expression, *([sa.column(sharper)] if sharper else [])]
     ordered = sorted(spans, key=lambda span: span[1])
     marked: dict[Span, str] = {}
     for start in range(0, len(ordered), _CHUNK):
         chunk = ordered[start : start + _CHUNK]
         labels = [column.label(f"column_{number}") for number, column in enumerate(columns)]
-        around = by.within((chunk[0][0], chunk[-1][1]))
-        part, *divided = by.rows.select(_part(by, chunk, 0).label("part"), *labels).where(around).subquery("parts").c
-        values = [function(column) for column in divided for function in (sa.func.min, sa.func.max)]
+        around = axis.within((chunk[0][0], chunk[-1][1]))
+        divided = axis.rows.select(_part(axis, chunk, 0).label("part"), *labels).where(around)
+        part, *copies = divided.subquery("parts").c
+        values = [function(column) for column in copies for function in (sa.func.min, sa.func.max)]
         counted = sa.select(part, sa.func.count(), *values).where(part.is_not(None)).group_by(part)
-        for number, *extremes in by.rows.connection.execute(counted):
+        for number, *extremes in axis.rows.connection.execute(counted):
             marked[chunk[number]] = _mark(extremes)
     return marked
 
 
-def _part(by: Axis, spans: Sequence[Span], first: int) -> sa.ColumnElement[Any]:
+def _part(axis: Axis, spans: Sequence[Span], first: int) -> sa.ColumnElement[Any]:
     """Return which span a row is in, NULL for none: halved, so that each row takes a few comparisons."""
     if len(spans) == 1:
-        return sa.case((by.within(spans[0]), sa.literal_column(str(first))))
+        return sa.case((axis.within(spans[0]), sa.literal_column(str(first))))
     half = len(spans) // 2
-    lower = by.within((None, spans[half - 1][1]))
-    return sa.case((lower, _part(by, spans[:half], first)), else_=_part(by, spans[half:], first + half))
+    lower = axis.within((None, spans[half - 1][1]))
+    return sa.case((lower, _part(axis, spans[:half], first)), else_=_part(axis, spans[half:], first + half))
 
 
 def _mark(values: Sequence[Any]) -> str:

@@ -11,32 +11,28 @@ from uuid import UUID
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import np, pd, sa
-from mlops_assets.sources.table.axis import axis
+from mlops_assets.sources.table.axis import axis_of
 from mlops_assets.sources.table.connection import reading
 from mlops_assets.sources.table.keys import key_span
-from mlops_assets.sources.table.periods import period_span
+from mlops_assets.sources.table.periods import moments_of
 from mlops_assets.sources.table.source import Table
-from mlops_assets.sources.table.sql import Relation, relation
+from mlops_assets.sources.table.sql import Relation, relation_of
 from mlops_assets.sources.times import parse_times
 
 _PART = 20_000
 
 
 def read(table: Table, key: str) -> pd.DataFrame:
-    """Return all rows of a batch in order of time, else of the watermark.
-
-    SourceError where there is no such batch, or it has no rows or too many; SourceUnavailableError where the database
-    does not answer.
-    """
-    span = key_span(key) if table.period is None else period_span(key, table.period)
+    """Return all rows of a batch in order of time, else of the watermark."""
+    span = key_span(key) if table.period is None else moments_of(key, table.period)
     if span is None:
         kind = f"a {table.period}" if table.period else f"'<from>--<to>' of {table.high_watermark!r:.80}"
         raise SourceError(f"is not {kind}; expected a key that a look returned")
     with reading(table) as connection:
-        rows = relation(connection, table)
-        by = axis(rows, table, times_as_text=isinstance(span[1], datetime))
-        inside = by.within(span)
-        _check(table, by.rows.count(inside), len(rows.columns))
+        rows = relation_of(connection, table)
+        axis = axis_of(rows, table, times_as_text=isinstance(span[1], datetime))
+        inside = axis.within(span)
+        _check(table, rows.count(inside), len(rows.columns))
         frame = _fetch(table, rows, inside)
     return _in_order(_timed(frame, table, rows), table)
 
@@ -108,6 +104,6 @@ def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
 
 def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return the rows in order of time; where times are equal, in an order that the same rows always have."""
-    by = table.time if table.time in frame.columns else table.high_watermark
-    order = np.lexsort((pd.util.hash_pandas_object(frame, index=False).to_numpy(), frame[by].to_numpy()))
+    column = table.time if table.time in frame.columns else table.high_watermark
+    order = np.lexsort((pd.util.hash_pandas_object(frame, index=False).to_numpy(), frame[column].to_numpy()))
     return frame.iloc[order].reset_index(drop=True)

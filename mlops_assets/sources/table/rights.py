@@ -33,13 +33,10 @@ _RIGHTS = sa.text(
 
 
 def more_than_select(table: Table) -> list[str]:
-    """Return what the role may do beyond SELECT, on the table or for a query on any relation of PostgreSQL.
-
-    Raises `SourceUnavailableError`, without a password, where the database does not answer.
-    """
+    """Return what the role may do beyond SELECT, on the table or for a query on any relation of PostgreSQL."""
     schema, _, name = (table.name or "").rpartition(".")
     with reading(table, LOOK_SECONDS) as connection:
         if connection.dialect.name != "postgresql":
             return []
-        found = [str(row[0]) for row in connection.execute(_RIGHTS, {"schema": schema, "name": name})]
-    return found[:1] if "is a superuser" in found else found
+        rights = [str(row[0]) for row in connection.execute(_RIGHTS, {"schema": schema, "name": name})]
+    return rights[:1] if "is a superuser" in rights else rights

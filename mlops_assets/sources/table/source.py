@@ -10,12 +10,6 @@ from mlops_assets.sources.raised import named
 from mlops_assets.sources.table.query import single_select
 from mlops_assets.strict_model import WrongField
 
-_BOTH_WAYS = (
-    "declare period='day' (or week, month, quarter, year; with time=, the column to divide the rows by), where a batch "
-    "is all rows of a period; or high_watermark='id', a column of integers or times that only grows, where a batch is "
-    "all rows that came since the last one"
-)
-
 
 class Table(BuiltIn):
     """The rows of a table, a view or one SELECT, by SQLAlchemy; read only, in a transaction that is rolled back.
@@ -64,7 +58,11 @@ class Table(BuiltIn):
         if not self.url.get_secret_value().strip():
             raise WrongField("url", "url is empty; expected one such as '$WAREHOUSE_URL'")
         if self.period is None and self.high_watermark is None:
-            raise ValueError(f"it is not declared what a batch is: {_BOTH_WAYS}")
+            raise ValueError(
+                "it is not declared what a batch is: declare period='day' (or week, month, quarter, year; with time=, "
+                "the column to divide the rows by), where a batch is all rows of a period; or high_watermark='id', a "
+                "column of integers or times that only grows, where a batch is all rows that came since the last one"
+            )
         return self
 
     @property
@@ -73,7 +71,7 @@ class Table(BuiltIn):
         return f"Table {self.name!r:.80}" if self.name is not None else f"Table query {self.query!r:.60}"
 
     @property
-    def each(self) -> str:  # type: ignore[override]
+    def batch_rule(self) -> str:  # type: ignore[override]
         """What a batch is without a period."""
         return f"all rows whose {self.high_watermark!r} is above the batch before are a batch"
 

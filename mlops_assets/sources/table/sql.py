@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_assets.errors import SourceUnavailableError
 from mlops_assets.lazy import sa
+from mlops_assets.sources.raised import alternatives
 from mlops_assets.sources.table.source import Table
-
-_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,14 @@ class Relation:
         return int(self.scalar(sa.func.count(), condition))
 
 
-def relation(connection: sa.Connection, table: Table) -> Relation:
+def relation_of(connection: sa.Connection, table: Table) -> Relation:
     """Return the table or query; SourceUnavailableError names what there is where it or a column is missing."""
     rows = _declared_query(connection, table) if table.query is not None else _declared_table(connection, table)
     time = table.time if table.period is not None else None
     for field, name in (("time", time), ("high_watermark", table.high_watermark)):
         if name is not None and name not in rows.columns:
             raise SourceUnavailableError(
-                f"{field}: there is no column {name!r:.80}{_meant(name, rows.columns, 'columns')}"
+                f"{field}: there is no column {name!r:.80}{alternatives(name, rows.columns, 'columns')}"
             )
     return rows
 
@@ -52,11 +50,11 @@ def _declared_table(connection: sa.Connection, table: Table) -> Relation:
     schema, _, name = str(table.name).rpartition(".")
     if schema and schema not in inspector.get_schema_names():
         raise SourceUnavailableError(
-            f"there is no schema {schema!r:.80}{_meant(schema, inspector.get_schema_names(), 'schemas')}"
+            f"there is no schema {schema!r:.80}{alternatives(schema, inspector.get_schema_names(), 'schemas')}"
         )
     if not inspector.has_table(name, schema=schema or None):
         names = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
-        raise SourceUnavailableError(f"there is no such table{_meant(name, names, 'tables and views')}")
+        raise SourceUnavailableError(f"there is no such table{alternatives(name, names, 'tables and views')}")
     columns = {str(column["name"]): column["type"] for column in inspector.get_columns(name, schema=schema or None)}
     dated = frozenset(name for name, kind in columns.items() if isinstance(kind, (sa.Date, sa.DateTime)))
     source = sa.table(name, *map(sa.column, columns), schema=schema or None)
@@ -71,11 +69,3 @@ def _declared_query(connection: sa.Connection, table: Table) -> Relation:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SourceUnavailableError(f"gives two columns {twice[0]!r:.80}. Rename one of them with AS")
     return Relation(connection, query.columns(*map(sa.column, names)).subquery("declared"), names)
-
-
-def _meant(name: str, names: list[str], what: str) -> str:
-    lower = {known.lower(): known for known in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=1)
-    meant = f"; did you mean {lower[close[0]]!r:.80}?" if close else ""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{meant} ({what}: {', '.join(f'{known:.80}' for known in sorted(names)[:_LISTED]) or 'none'}{more})"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from collections.abc import Mapping
 
 from mlops_assets.errors import DeclarationError, SourceUnavailableError
 from mlops_assets.lazy import pd
-from mlops_assets.sources.assets import Assets, Materialization
+from mlops_assets.sources import Look, Period, UpstreamAsset, Waiting
+from mlops_assets.sources.assets import Materialization
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.keys import natural_order, safe_key
-from mlops_assets.sources.look import Look, Period, Waiting
 from mlops_assets.sources.periods import ready_periods
+from mlops_assets.sources.raised import alternatives
 from mlops_assets.sources.rows import divided
-from mlops_assets.sources.upstream.source import UpstreamAsset
 from mlops_assets.sources.upstream.value import load
-from mlops_assets.text import listed
 
 _MATERIALIZATION = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,20}\Z", re.ASCII)
 _REPLACED = "replaced"
@@ -30,25 +28,24 @@ _DIVIDED: dict[tuple[str, ...], _Divided] = {}
 def look(source: UpstreamAsset, seen: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches an asset gives; their marks change with each materialisation.
 
-    `seen` has the marks of the batches known so far. SourceUnavailableError where there is no such asset; nothing is
-    loaded, except with `period` where the asset was materialised anew.
+    Nothing is loaded, except with `period` where the asset was materialised anew.
     """
     assets, seen = source.assets, seen or {}
-    newest = assets.newest(source.key)
-    defined = assets.is_defined(source.key)
+    newest, defined = assets.newest(source.key), assets.is_defined(source.key)
     if newest is None:
         if not defined:
-            raise SourceUnavailableError(_unknown(source.key, assets))
+            raise SourceUnavailableError(
+                "there is no such asset in this code location, and none was ever materialised in another"
+                f"{alternatives(source.key, assets.keys(), 'assets')}. Correct the key, or declare the asset"
+            )
         return Look({}, (Waiting(source.key, "was never materialised"),))
     partitions = assets.partitions(source.key) if defined else None
     marks = assets.materialised(source.key)
     if partitions is not None or (marks and not defined):
         if source.period is not None:
             raise DeclarationError("is partitioned, and each partition is a batch. Leave out period")
-        ordered = (
-            sorted(marks, key=natural_order) if partitions is None else [key for key in partitions if key in marks]
-        )
-        return _look_at_partitions({key: marks[key] for key in ordered})
+        ordered = sorted(marks, key=natural_order) if partitions is None else filter(marks.__contains__, partitions)
+        return _look_at_partitions({partition: marks[partition] for partition in ordered})
     if source.period is not None:
         return _look_at_periods(source, newest, source.period, now)
     latest = key_of(newest)
@@ -68,16 +65,6 @@ def is_materialization(key: str) -> bool:
     return bool(_MATERIALIZATION.match(key))
 
 
-def _unknown(key: str, assets: Assets) -> str:
-    others = sorted(assets.keys())
-    close = difflib.get_close_matches(key, others, n=1, cutoff=0.5)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
-    return (
-        f"there is no such asset in this code location, and none was ever materialised in another{meant} (assets: "
-        f"{listed(others, 10)}). Correct the key, or declare the asset"
-    )
-
-
 def _look_at_partitions(marks: Mapping[str, str]) -> Look:
     ready: dict[str, str] = {}
     clashes = []
@@ -92,8 +79,8 @@ def _look_at_partitions(marks: Mapping[str, str]) -> Look:
 
 def _look_at_periods(source: UpstreamAsset, newest: Materialization, period: Period, now: pd.Timestamp) -> Look:
     place = (source.key, period, str(source.time))
-    known, marks = _DIVIDED.get(place, (None, {}))
-    if known != newest:
+    materialization, marks = _DIVIDED.get(place, (None, {}))
+    if materialization != newest:
         marks = {key: data_version(rows) for key, rows in divided(source, load(source, None), period)}
         _DIVIDED[place] = newest, marks
     return Look(*ready_periods(marks, period, now))

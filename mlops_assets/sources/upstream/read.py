@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
+from mlops_assets.sources import UpstreamAsset
 from mlops_assets.sources.keys import safe_key
 from mlops_assets.sources.rows import checked, divided
 from mlops_assets.sources.upstream.look import is_materialization, key_of
-from mlops_assets.sources.upstream.source import UpstreamAsset
 from mlops_assets.sources.upstream.value import load
 
 
 def read(source: UpstreamAsset, key: str) -> pd.DataFrame:
-    """Return all rows of a batch.
-
-    SourceError where the batch is at fault, SourceUnavailableError where its source is and it should be tried again.
-    """
+    """Return all rows of a batch."""
     frame = load(source, _partition(source, key))
     if source.period is None:
         return checked(source, frame).reset_index(drop=True)

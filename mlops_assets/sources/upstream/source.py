@@ -17,7 +17,7 @@ class UpstreamAsset(BuiltIn):
     """
 
     kind: ClassVar[str] = "asset"
-    each: ClassVar[str] = "each materialised partition, or without partitions each materialisation, is a batch"
+    batch_rule: ClassVar[str] = "each materialised partition, or without partitions each materialisation, is a batch"
 
     key: str = Field(description="Key of the asset: 'lake/rentals', or its parts as a list.")
     _assets: Assets | None = PrivateAttr(None)
