@@ -13,9 +13,9 @@ from rich.console import Console
 
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located
+from mlops_assets.cli.code_location import Directory, Location, ModelName, Module, PythonFile, located
+from mlops_assets.cli.dagster_events import plain
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
-from mlops_assets.cli.records import plain
 from mlops_assets.errors import MlopsAssetsError
 
 _POLL_SECONDS = 0.5
@@ -38,16 +38,15 @@ def backtest(
     with located(module, python_file, directory) as location:
         location.model(model)
         asked = BacktestConfig(price=price, newest=newest, policies=policy or [], search="once" if search else "off")
-        run_id, found = _replayed(location, model, asked)
-    told = {"model": model, "run_id": run_id, **found}
+        results = _replayed(location, model, asked)
     if as_json:
-        say_json(told)
+        say_json(results)
     else:
-        _show(told)
+        _show(results)
 
 
-def _replayed(location: Location, model: str, asked: BacktestConfig) -> tuple[str, dict[str, Any]]:
-    """Run `<model>_backtest` once, recorded in the instance; return the run's id and results."""
+def _replayed(location: Location, model: str, asked: BacktestConfig) -> dict[str, Any]:
+    """Run `<model>_backtest` once, recorded in the instance; return its results."""
     job, run_id = location.repository.get_job(f"{model}_backtest"), str(uuid.uuid4())
     with _progress(location.instance, run_id), quietly(log=logging.NOTSET):
         result = job.execute_in_process(
@@ -64,8 +63,9 @@ def _replayed(location: Location, model: str, asked: BacktestConfig) -> tuple[st
         raise MlopsAssetsError(f"the back-test of {model} failed (run {run_id}): {_reason(result)}")
     [made] = result.get_asset_materialization_events()
     assert made.materialization.asset_key == asset_key(model, "policy_backtest")
-    found = plain(made.materialization.metadata)
-    return run_id, {**found, **{name: _inside_fence(found[name]) for name in ("python", "yaml")}}
+    results = plain(made.materialization.metadata)
+    code = {name: _inside_fence(results[name]) for name in ("python", "yaml")}
+    return {"model": model, "run_id": run_id, **results, **code}
 
 
 @contextmanager
@@ -81,9 +81,8 @@ def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
             cursor: str | None = None
             while not ended.wait(_POLL_SECONDS):
                 page = instance.get_records_for_run(run_id, cursor=cursor)
-                said = [each.event_log_entry for each in page.records]
-                cursor = page.cursor
-                if messages := [each.user_message for each in said if each.dagster_event is None]:
+                cursor, entries = page.cursor, [record.event_log_entry for record in page.records]
+                if messages := [entry.user_message for entry in entries if entry.dagster_event is None]:
                     status.update(literal(messages[-1]))
 
         watcher = threading.Thread(target=watch, daemon=True)
@@ -112,11 +111,11 @@ def _inside_fence(markdown: str) -> str:
     return "\n".join(markdown.splitlines()[1:-1])
 
 
-def _show(told: Mapping[str, Any]) -> None:
-    screen, policies = console(), told["policies"]
+def _show(results: Mapping[str, Any]) -> None:
+    screen, policies = console(), results["policies"]
     names = list(policies[0])
     screen.print(table(names[1:] + names[:1], ([row[name] for name in (*names[1:], names[0])] for row in policies)))
-    screen.print(f"Best is {literal(told['why'])}")
-    screen.print(f"A model is useful for {literal(told['useful_life_batches'])} batches. To declare it:\n")
-    screen.print(literal(told["yaml"]))
-    screen.print(f"\nrun {told['run_id']}", style="dim")
+    screen.print(f"Best is {literal(results['why'])}")
+    screen.print(f"A model is useful for {literal(results['useful_life_batches'])} batches. To declare it:\n")
+    screen.print(literal(results["yaml"]))
+    screen.print(f"\nrun {results['run_id']}", style="dim")

@@ -6,10 +6,10 @@ from typing import Any
 
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.cli.location import Directory, Location, ModelName, Module, PythonFile, located, missing_database
+from mlops_assets.cli.champion_history import ChampionPeriod, champion_periods
+from mlops_assets.cli.code_location import Directory, Location, ModelName, Module, PythonFile, located, missing_database
+from mlops_assets.cli.dagster_events import not_passed
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
-from mlops_assets.cli.records import not_passed
-from mlops_assets.cli.reigns import Reign, reigns_of
 from mlops_assets.decisions.promotion.alias import alias_state
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.promotions import PromotionLedger
@@ -36,20 +36,20 @@ def history(
     with located(module, python_file, directory) as location:
         ledger = location.records(model).promotions
         record, registry = ledger.champion(), _registry(location, model, ledger)
-        reigns = reigns_of(location.instance, model, ledger.all())
-        told = {
+        periods = champion_periods(location.instance, model, ledger.all())
+        shown = {
             "model": model,
             "champion": None if record is None else record.version,
             "alias": registry.alias,
             "registry": registry.state,
-            "reigns": [each.to_json() for each in reigns],
-            "found": _found(location, model),
+            "champions": [period.to_json() for period in periods],
+            "found": _changes(location, model),
             "unknown": _unknown(model, registry),
         }
     if as_json:
-        say_json(told)
+        say_json(shown)
     else:
-        _show(told, reigns)
+        _show(shown, periods)
 
 
 def _registry(location: Location, model: str, ledger: PromotionLedger) -> Registry:
@@ -65,54 +65,54 @@ def _registry(location: Location, model: str, ledger: PromotionLedger) -> Regist
     return Registry(state, None if alias is None else alias.version)
 
 
-def _found(location: Location, model: str) -> list[dict[str, Any]]:
+def _changes(location: Location, model: str) -> list[dict[str, Any]]:
     """Return when alias or artifact were seen to differ from the record, newest first; once for each change."""
-    found: list[dict[str, Any]] = []
-    for each in not_passed(location.instance, asset_key(model, "champion"), REGISTRY_INTACT):
-        state, alias = each.metadata.get("state"), each.metadata.get("alias")
-        if found and (found[-1]["state"], found[-1]["alias"]) == (state, alias):
-            found.pop()  # an earlier evaluation already shows it
-        at = each.at.isoformat(timespec="seconds")
-        found.append({"at": at, "state": state, "alias": alias, "reason": each.metadata["description"]})
-    return found
+    changes: list[dict[str, Any]] = []
+    for event in not_passed(location.instance, asset_key(model, "champion"), REGISTRY_INTACT):
+        state, alias = event.metadata.get("state"), event.metadata.get("alias")
+        if changes and (changes[-1]["state"], changes[-1]["alias"]) == (state, alias):
+            changes.pop()  # an earlier evaluation already shows it
+        at = event.at.isoformat(timespec="seconds")
+        changes.append({"at": at, "state": state, "alias": alias, "reason": event.metadata["description"]})
+    return changes
 
 
 def _unknown(model: str, registry: Registry) -> list[str]:
     """Return what is not known, and why."""
-    said = []
+    unknown = []
     if registry.away:
-        said.append(f"what the registry says: {registry.away}")
+        unknown.append(f"what the registry says: {registry.away}")
     if registry.state == "moved by hand":
-        said.append(
+        unknown.append(
             f"who moved the alias of {model} to version {registry.alias}, and when exactly: MLflow keeps no history of "
             "aliases. Batches go on being scored by the champion that was decided on"
         )
     if registry.state == "lost":
-        said.append(f"who removed the alias of {model}, and when exactly: MLflow keeps no history of aliases")
-    return said
+        unknown.append(f"who removed the alias of {model}, and when exactly: MLflow keeps no history of aliases")
+    return unknown
 
 
-def _show(told: Mapping[str, Any], reigns: Sequence[Reign]) -> None:
+def _show(shown: Mapping[str, Any], periods: Sequence[ChampionPeriod]) -> None:
     screen = console()
-    if not reigns:
-        screen.print(f"{told['model']} has had no champion yet.")
+    if not periods:
+        screen.print(f"{shown['model']} has had no champion yet.")
     else:
         rows = (
             (
-                f"{each.version}\n(refit of {each.refit_of})" if each.refit_of else each.version,
-                f"{each.since:%Y-%m-%d %H:%M}",
-                "" if each.until is None else f"{each.until:%Y-%m-%d %H:%M}",
-                "" if each.value is None else f"{each.metric} {each.value:.4g}",
-                each.how,
-                each.by,
-                f"{each.reason}\n({each.launched_by})",
+                f"{period.version}\n(refit of {period.refit_of})" if period.refit_of else period.version,
+                f"{period.since:%Y-%m-%d %H:%M}",
+                "" if period.until is None else f"{period.until:%Y-%m-%d %H:%M}",
+                "" if period.value is None else f"{period.metric} {period.value:.4g}",
+                period.how,
+                period.by,
+                f"{period.reason}\n({period.launched_by})",
             )
-            for each in reigns
+            for period in periods
         )
         screen.print(table(("version", "since (UTC)", "until", "holdout", "how", "by", "why"), rows))
-    alias = "names no version" if told["alias"] is None else f"names version {told['alias']}"
-    screen.print(f"The alias champion {alias} ({told['registry']}).")
-    for each in told["found"]:
-        screen.print(f"[yellow]found {each['at']}[/yellow]: {literal(each['reason'])}")
-    for each in told["unknown"]:
-        screen.print(f"[yellow]not known[/yellow]: {literal(each)}")
+    alias = "names no version" if shown["alias"] is None else f"names version {shown['alias']}"
+    screen.print(f"The alias champion {alias} ({shown['registry']}).")
+    for change in shown["found"]:
+        screen.print(f"[yellow]found {change['at']}[/yellow]: {literal(change['reason'])}")
+    for sentence in shown["unknown"]:
+        screen.print(f"[yellow]not known[/yellow]: {literal(sentence)}")

@@ -33,19 +33,19 @@ app = typer.Typer(
 )
 
 
-def _telling(command: Callable[..., None]) -> Callable[..., None]:
+def _with_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command that prints its errors as one line on stderr."""
 
     @functools.wraps(command)
-    def told(*args: Any, **options: Any) -> None:
+    def reporting(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
         except MlopsAssetsError as error:
             Console(stderr=True, highlight=False).print(f"[red]Error:[/red] {literal(error)}", soft_wrap=True)
             raise typer.Exit(USAGE) from None
 
-    return told
+    return reporting
 
 
-for each in COMMANDS:
-    app.command()(_telling(each))
+for command in COMMANDS:
+    app.command()(_with_errors(command))

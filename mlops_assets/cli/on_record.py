@@ -10,7 +10,7 @@ import dagster as dg
 
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.cli.records import Record, materialized, not_passed, observed
+from mlops_assets.cli.dagster_events import Event, materialized, not_passed, observed
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
 
@@ -18,8 +18,9 @@ Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
 
 _NUMBERS = ("improvement", "more_rows_to_settle")
 _COMPARED = ("low", "high", "p")
+_EVIDENCE = ("comparison", "guards", "gates", "refit")
 _PACK = "mlops_assets"
-_WITHOUT_VERDICT = {"fitted": "not judged yet", "slow": "to be measured again", "refused": "refused"}
+_WITHOUT_VERDICT = {"fitted": "not judged yet", "slow": "measured again", "refused": "refused"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def decisions(instance: dg.DagsterInstance, records: ModelRecords, last: int) ->
     """Return the last decisions on a model, the newest first."""
     champion = asset_key(records.name, "champion")
     verdicts = list(islice(_verdicts(materialized(instance, champion)), last))
-    found = [
+    on_record = [
         *verdicts,
         *_trainings(records, verdicts),
         *islice(_retraining(observed(instance, champion)), last),
@@ -58,112 +59,98 @@ def decisions(instance: dg.DagsterInstance, records: ModelRecords, last: int) ->
         *_batches(records),
         *islice(_registry(not_passed(instance, champion, REGISTRY_INTACT)), last),
     ]
-    return sorted(found, key=lambda each: each.at, reverse=True)[:last]
+    return sorted(on_record, key=lambda decision: decision.at, reverse=True)[:last]
 
 
-def _verdicts(records: Iterator[Record]) -> Iterator[OnRecord]:
+def _verdicts(events: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the decision of each run of the champion step."""
-    for each in records:
-        told = each.metadata
-        if "verdict" in told:
-            compared: list[dict[str, Any]] = told.get("comparison") or []
-            known = {**told, **(compared[0] if compared else {})}
+    for event in events:
+        metadata = event.metadata
+        if "verdict" in metadata:
+            compared = {**metadata, **next(iter(metadata.get("comparison") or []), {})}
+            numbers = {name: compared.get(name) for name in (*_NUMBERS, *_COMPARED)}
             yield OnRecord(
-                each.at,
+                event.at,
                 "verdict",
-                _decision(told),
-                about=f"version {told['judged_version']}",
-                reason=str(told.get("reason", "")),
-                by=str(told.get("decided_by", _PACK)),
-                run_id=each.run_id,
-                numbers={
-                    name: known[name] for name in (*_NUMBERS, *_COMPARED) if isinstance(known.get(name), int | float)
-                },
-                evidence={name: told[name] for name in ("comparison", "guards", "gates", "refit") if told.get(name)},
+                _decision(metadata),
+                about=f"version {metadata['judged_version']}",
+                reason=str(metadata.get("reason", "")),
+                by=str(metadata.get("decided_by", _PACK)),
+                run_id=event.run_id,
+                numbers={name: value for name, value in numbers.items() if isinstance(value, int | float)},
+                evidence={name: metadata[name] for name in _EVIDENCE if metadata.get(name)},
             )
 
 
-def _decision(told: Mapping[str, Any]) -> str:
+def _decision(metadata: Mapping[str, Any]) -> str:
     """Return the verdict; if the alias did not follow it, what the promotion waits for."""
-    if told["verdict"] != "promote" or told["judged_version"] in (told.get("version"), told.get("refit_of")):
-        return str(told["verdict"])
-    return "waits for approval" if told.get("waiting_for_approval") == told["judged_version"] else "promote, held"
+    verdict, judged = str(metadata["verdict"]), metadata["judged_version"]
+    if verdict != "promote" or judged in (metadata.get("version"), metadata.get("refit_of")):
+        return verdict
+    return "waits for approval" if metadata.get("waiting_for_approval") == judged else "promote, held"
 
 
 def _trainings(records: ModelRecords, verdicts: list[OnRecord]) -> Iterator[OnRecord]:
     """Yield the trainings whose run ended before the champion step, or that Dagster no longer has."""
-    runs, versions = {each.run_id for each in verdicts}, {each.about for each in verdicts}
-    for each in records.trainings.all():
-        about = f"version {each.version}" if each.version else f"training set {each.data_version[:12]}"
-        if each.run_id in runs or (each.status == "judged" and about in versions):
+    runs, versions = {verdict.run_id for verdict in verdicts}, {verdict.about for verdict in verdicts}
+    for training in records.trainings.all():
+        about = f"version {training.version}" if training.version else f"training set {training.data_version[:12]}"
+        if training.run_id in runs or (training.status == "judged" and about in versions):
             continue
-        verdict = {"fitted": "not judged yet", "slow": "measured again", "refused": "refused"}.get(
-            each.status, each.verdict
-        )
-        reason = each.reason or f"registered by run {each.run_id[:8]}, which ended before it was judged"
-        yield OnRecord(
-            datetime.fromisoformat(each.at), "verdict", verdict, about=about, reason=reason, run_id=each.run_id
-        )
+        verdict = _WITHOUT_VERDICT.get(training.status, training.verdict)
+        reason = training.reason or f"registered by run {training.run_id[:8]}, which ended before it was judged"
+        yield OnRecord(training.moment, "verdict", verdict, about=about, reason=reason, run_id=training.run_id)
 
 
-def _retraining(records: Iterator[Record]) -> Iterator[OnRecord]:
+def _retraining(events: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the decisions of the sensor or a schedule on a new training."""
-    for each in records:
-        told = each.metadata
-        if "decision_key" in told:
+    for event in events:
+        metadata = event.metadata
+        if "decision_key" in metadata:
+            champion = metadata.get("champion_version")
             yield OnRecord(
-                each.at,
+                event.at,
                 "retraining",
-                str(told["decision"]),
-                about=f"champion version {told['champion_version']}" if "champion_version" in told else "no champion",
-                reason=str(told["reason"]),
-                run_id=each.run_id,
-                numbers={name: told[name] for name in ("new_rows", "attempt") if name in told},
-                evidence={"conditions": told.get("evidence") or []},
+                str(metadata["decision"]),
+                about="no champion" if champion is None else f"champion version {champion}",
+                reason=str(metadata["reason"]),
+                run_id=event.run_id,
+                numbers={name: metadata[name] for name in ("new_rows", "attempt") if name in metadata},
+                evidence={"conditions": metadata.get("evidence") or []},
             )
 
 
-def _alarms(records: ModelRecords, reports: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
+def _alarms(records: ModelRecords, kind: ReportKind, alarm: Literal["drift", "decay"]) -> Iterator[OnRecord]:
     """Yield the alarm of each batch whose last report has one."""
-    for batch, each in records.reports.all(reports).items():
-        if each.verdict == alarm:
+    for batch, report in records.reports.all(kind).items():
+        if report.verdict == alarm:
             yield OnRecord(
-                datetime.fromisoformat(each.at),
+                datetime.fromisoformat(report.at),
                 alarm,
                 f"{alarm} alarm",
-                about=f"batch {batch}, version {each.model_version}",
-                reason=each.reason,
-                run_id=each.run_id,
-                numbers=each.figures,
+                about=f"batch {batch}, version {report.model_version}",
+                reason=report.reason,
+                run_id=report.run_id,
+                numbers=report.figures,
             )
 
 
 def _batches(records: ModelRecords) -> Iterator[OnRecord]:
     """Yield the batches that are not trained on: rejected, duplicates, or excluded by a person."""
     ledger = records.batches
-    for batch, each in ledger.records().items():
-        if each.status != "accepted":
-            reason = "; ".join(each.reasons)
-            yield OnRecord(
-                ledger.written(batch), "batch", each.status, about=f"batch {batch}", reason=reason, run_id=each.run_id
-            )
-        if each.excluded is not None:
-            excluded = each.excluded
-            yield OnRecord(
-                ledger.excluded_at(batch),
-                "batch",
-                "excluded",
-                about=f"batch {batch}",
-                reason=excluded.reason,
-                by=excluded.by,
-            )
+    for batch, record in ledger.records().items():
+        about = f"batch {batch}"
+        if record.status != "accepted":
+            at, reason = ledger.written(batch), "; ".join(record.reasons)
+            yield OnRecord(at, "batch", record.status, about=about, reason=reason, run_id=record.run_id)
+        if (excluded := record.excluded) is not None:
+            at = ledger.excluded_at(batch)
+            yield OnRecord(at, "batch", "excluded", about=about, reason=excluded.reason, by=excluded.by)
 
 
-def _registry(records: Iterator[Record]) -> Iterator[OnRecord]:
+def _registry(events: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the times when the alias or an artifact differed from the decision on record."""
-    for each in records:
-        told = each.metadata
-        about = f"alias: {told.get('alias', 'unknown')}"
-        yield OnRecord(
-            each.at, "registry", str(told.get("state", "failed")), about=about, reason=told["description"], by="unknown"
-        )
+    for event in events:
+        state, about = str(event.metadata.get("state", "failed")), f"alias: {event.metadata.get('alias', 'unknown')}"
+        reason = event.metadata["description"]
+        yield OnRecord(event.at, "registry", state, about=about, reason=reason, by="unknown")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlops_assets.cli.location import Directory, Module, PythonFile, located, missing_database
+from mlops_assets.cli.code_location import Directory, Module, PythonFile, located, missing_database
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
 from mlops_assets.cli.rehoming import Move, misplaced_models
 from mlops_assets.cli.rehoming import rehome as mended
@@ -40,14 +40,14 @@ def rehome(
         declared = registry.artifact_folder
     if as_json:
         folder = str(declared) if declared else None
-        say_json({"declared": folder, "changed": bool(by and moves), "moves": list(map(_told, moves))})
+        say_json({"declared": folder, "changed": bool(by and moves), "moves": list(map(_plain, moves))})
     else:
         _show(moves, bool(by))
     if moves and not by:
         raise typer.Exit(WRONG)
 
 
-def _told(move: "Move") -> dict[str, object]:
+def _plain(move: Move) -> dict[str, object]:
     return {
         "model": move.model,
         "from": str(move.before),
@@ -58,15 +58,16 @@ def _told(move: "Move") -> dict[str, object]:
     }
 
 
-def _show(moves: "list[Move]", changed: bool) -> None:
+def _show(moves: list[Move], changed: bool) -> None:
     out = console()
     if not moves:
         out.print("Nothing to do: no store of ours names another folder than the declared one.")
         return
     rows = [(move.model, len(move.runs), len(move.versions), f"{move.before}\n{move.after}") for move in moves]
     out.print(table(("model", "runs", "versions", "from, to"), rows))
-    for move in (each for each in moves if each.left_behind):
-        folders = counted(len(move.left_behind), "folder was", "folders were")
-        first = literal(move.left_behind[0])
-        out.print(f"{literal(move.model)}: {folders} not brought along, such as {first}: copy first", soft_wrap=True)
+    for move in moves:
+        if move.left_behind:
+            folders = counted(len(move.left_behind), "folder was", "folders were")
+            example = f"not brought along, such as {move.left_behind[0]}: copy first"
+            out.print(literal(f"{move.model}: {folders} {example}"), soft_wrap=True)
     out.print("Changed." if changed else "Nothing is changed yet: give --by and --reason.")

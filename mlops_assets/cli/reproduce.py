@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops_assets.cli.location import Directory, Module, PythonFile, located
+from mlops_assets.cli.code_location import Directory, Module, PythonFile, located
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords

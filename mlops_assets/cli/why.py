@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mlops_assets.cli.location import Directory, ModelName, Module, PythonFile, located
+from mlops_assets.cli.code_location import Directory, ModelName, Module, PythonFile, located
 from mlops_assets.cli.on_record import OnRecord, decisions
 from mlops_assets.cli.output import AsJson, console, literal, say_json, table
 from mlops_assets.records.model_records import ModelRecords
@@ -27,15 +27,15 @@ def why(
         records = location.records(model)
         champion = _champion(records)
         stillborn = stillborn_runs(location.instance, model)
-        found = decisions(location.instance, records, last)
+        decided = decisions(location.instance, records, last)
     if as_json:
         runs = None if stillborn is None else str(stillborn)
-        decided = [each.to_json() for each in found]
-        say_json({"model": model, "champion": champion, "before_first_step": runs, "decisions": decided})
+        listed = [decision.to_json() for decision in decided]
+        say_json({"model": model, "champion": champion, "before_first_step": runs, "decisions": listed})
     else:
         if stillborn is not None:
             console().print(f"[bold red]No batch and no training gets anywhere[/]: {literal(str(stillborn))}")
-        _show(model, champion, found)
+        _show(model, champion, decided)
 
 
 def _champion(records: ModelRecords) -> dict[str, Any] | None:
@@ -46,40 +46,41 @@ def _champion(records: ModelRecords) -> dict[str, Any] | None:
     return {"version": record.version, "since": record.done, "by": record.by, "reason": record.reason}
 
 
-def _show(model: str, champion: Mapping[str, Any] | None, found: Sequence[OnRecord]) -> None:
+def _show(model: str, champion: Mapping[str, Any] | None, decided: Sequence[OnRecord]) -> None:
     screen = console()
     if champion is None:
         screen.print(f"{model} has no champion.")
     else:
-        said = f"{champion['since']} by {champion['by']}: {champion['reason']}"
-        screen.print(f"[bold]{model} version {champion['version']}[/bold] is champion since {literal(said)}")
-    if not found:
+        since = f"{champion['since']} by {champion['by']}: {champion['reason']}"
+        screen.print(f"[bold]{model} version {champion['version']}[/bold] is champion since {literal(since)}")
+    if not decided:
         screen.print("Nothing was decided yet: no batch was rejected, nothing was trained, no alarm was raised.")
         return
-    rows = [(f"{each.at:%Y-%m-%d %H:%M}", each.kind, each.decision, each.about, _why(each)) for each in found]
+    rows = [(f"{one.at:%Y-%m-%d %H:%M}", one.kind, one.decision, one.about, _why(one)) for one in decided]
     screen.print(table(("when (UTC)", "kind", "decision", "about", "why"), rows))
     for kind in ("verdict", "retraining"):
-        told = [each for each in found if each.kind == kind and any(each.evidence.values())]
-        compared = [each for each in told if each.evidence.get("comparison")]  # a rollback has no comparison
-        for newest in (compared or told)[:1]:
+        proven = [decision for decision in decided if decision.kind == kind and any(decision.evidence.values())]
+        compared = [decision for decision in proven if decision.evidence.get("comparison")]  # a rollback has none
+        for newest in (compared or proven)[:1]:
             _show_evidence(screen, newest)
 
 
-def _why(each: OnRecord) -> str:
-    by = f"by {each.by}: " if each.by not in ("mlops_assets", "unknown") else ""
-    told = {name: number(value, 2 if name == "p" else 4) for name, value in each.numbers.items()}
-    numbers = ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in told.items())
-    return by + each.reason + (f"\n({numbers})" if numbers else "")
+def _why(decision: OnRecord) -> str:
+    by = f"by {decision.by}: " if decision.by not in ("mlops_assets", "unknown") else ""
+    numbers = ", ".join(
+        f"{name.replace('_', ' ')} {number(value, 2 if name == 'p' else 4)}" for name, value in decision.numbers.items()
+    )
+    return by + decision.reason + (f"\n({numbers})" if numbers else "")
 
 
 def _cell(value: Any) -> Any:
     return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _show_evidence(screen: Console, each: OnRecord) -> None:
-    for name, rows in each.evidence.items():
+def _show_evidence(screen: Console, decision: OnRecord) -> None:
+    for name, rows in decision.evidence.items():
         if rows:
-            title = f"{name} of the {each.kind} of {each.at:%Y-%m-%d %H:%M} on {each.about}"
+            title = f"{name} of the {decision.kind} of {decision.at:%Y-%m-%d %H:%M} on {decision.about}"
             if name == "gates" and all(row["passed"] for row in rows):
                 screen.print(f"gates: all {len(rows)} passed")
                 continue

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mlops_assets.cli.code import target_of
-from mlops_assets.cli.location import located
+from mlops_assets.cli.code_location import located
 from mlops_assets.cli.main import app
 from mlops_assets.cli.output import say_json
+from mlops_assets.cli.target import target_of
 from mlops_assets.errors import MlopsAssetsError
 from support.lived import HERE, Lived, Said, run
 

@@ -27,16 +27,16 @@ def told(lived: Lived) -> dict:
 def test_each_reign_has_its_beginning_its_end_who_made_it_and_its_metric(lived: Lived):
     found = told(lived)
     assert (found["champion"], found["alias"], found["registry"], found["unknown"]) == (1, 1, "sound", [])
-    assert all(set(each) == KEYS for each in found["reigns"])
-    back, second, first = found["reigns"]
-    assert [each["version"] for each in found["reigns"]] == [1, 2, 1]
-    assert [each["how"] for each in found["reigns"]] == ["rollback", "evidence", "first"]
-    assert [each["by"] for each in found["reigns"]] == ["ada", "mlops_assets", "mlops_assets"]
+    assert all(set(each) == KEYS for each in found["champions"])
+    back, second, first = found["champions"]
+    assert [each["version"] for each in found["champions"]] == [1, 2, 1]
+    assert [each["how"] for each in found["champions"]] == ["rollback", "evidence", "first"]
+    assert [each["by"] for each in found["champions"]] == ["ada", "mlops_assets", "mlops_assets"]
     assert back["reason"] == f"rollback: {ADA['reason']}" and back["until"] is None
     assert (first["until"], second["until"]) == (second["since"], back["since"])
     assert (second["version_before"], back["version_before"], first["version_before"]) == (1, 2, None)
     assert second["launched_by"] == "job rentals_training, launched by hand"
-    for reign in found["reigns"]:
+    for reign in found["champions"]:
         tags = lived.model.registry.version("rentals", reign["version"]).tags
         assert reign["metric"] == "rmse" and reign["value"] > 0
         if reign is not first:
@@ -58,7 +58,7 @@ def test_a_run_of_a_sensor_is_told_with_what_it_answered(copied: Lived):
         )
         .success
     )
-    newest = told(copied)["reigns"][0]
+    newest = told(copied)["champions"][0]
     assert (newest["version"], newest["how"], newest["launched_by"]) == (2, "by hand", "sensor retraining (decay)")
 
 
@@ -68,7 +68,7 @@ def test_an_alias_moved_by_hand_is_no_reign_and_who_moved_it_is_not_known(copied
     )
     found = told(copied)
     assert (found["champion"], found["alias"], found["registry"]) == (1, 2, "moved by hand")
-    assert [each["version"] for each in found["reigns"]] == [1, 2, 1] and found["found"] == []
+    assert [each["version"] for each in found["champions"]] == [1, 2, 1] and found["found"] == []
     [unknown] = found["unknown"]
     assert unknown.startswith("who moved the alias of rentals to version 2, and when exactly: MLflow keeps no history")
 
@@ -90,9 +90,9 @@ def test_what_dagster_has_forgotten_is_on_record(copied: Lived, monkeypatch: pyt
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "empty"))
     found = told(copied)
-    back, second, first = found["reigns"]
+    back, second, first = found["champions"]
     assert (back["version"], back["how"], back["by"]) == (1, "rollback", "ada")
-    assert [each["number"] for each in found["reigns"]] == [3, 2, 1]
+    assert [each["number"] for each in found["champions"]] == [3, 2, 1]
     assert second["until"] == back["since"] and back["value"] is None
     assert back["launched_by"] == "unknown: Dagster has no such run any more"
     assert (first["version_before"], found["unknown"]) == (None, [])
@@ -102,7 +102,7 @@ def test_a_registry_that_is_away_leaves_what_dagster_knows(lived: Lived, monkeyp
     monkeypatch.setenv("CLI_MLFLOW", "http://127.0.0.1:9")
     found = told(lived)
     assert (found["champion"], found["alias"], found["registry"]) == (1, None, "unknown")
-    assert [each["version"] for each in found["reigns"]] == [1, 2, 1]
+    assert [each["version"] for each in found["champions"]] == [1, 2, 1]
     assert found["unknown"][0].startswith("what the registry says: MLflow at http://127.0.0.1:9 did not")
 
 
@@ -114,4 +114,4 @@ def test_a_model_without_a_champion_has_no_history_and_no_database_is_made(
     assert found.code == 0 and not (tmp_path / "mlflow.db").exists()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     assert "rentals has had no champion yet." in lived.run("history", "rentals").out
-    assert told(lived)["reigns"] == []
+    assert told(lived)["champions"] == []

@@ -8,8 +8,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlops_assets import Drift, Search
 from mlops_assets.assets.batch.estimate import BatchEstimate
+from mlops_assets.cli.champion_history import champion_periods
 from mlops_assets.cli.on_record import decisions
-from mlops_assets.cli.reigns import reigns_of
 from mlops_assets.decisions.performance.estimated import estimate
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
@@ -112,9 +112,9 @@ def test_what_serves_is_the_refit_and_what_it_is_held_against_is_what_the_judged
 
 def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitted):
     promotions = PromotionLedger(refitted.storage, refitted.name).all()
-    (reign,) = reigns_of(refitted.instance, refitted.name, promotions)
-    assert (reign.version, reign.refit_of, reign.how, reign.metric) == (2, 1, "first", "accuracy")
-    assert reign.value == refitted.shown("challenger")["holdout_accuracy"]
+    (period,) = champion_periods(refitted.instance, refitted.name, promotions)
+    assert (period.version, period.refit_of, period.how, period.metric) == (2, 1, "first", "accuracy")
+    assert period.value == refitted.shown("challenger")["holdout_accuracy"]
     (told,) = [each for each in decisions(refitted.instance, refitted.records, 50) if each.kind == "verdict"]
     assert (told.decision, told.about, len(told.evidence["refit"])) == ("promote", "version 1", 4)
 
@@ -122,7 +122,7 @@ def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitte
     assert card["trained_on"] == "270 labelled rows of 3 batches, b1 to b3"
     assert card["judged_on"].startswith("90 labelled rows of batch b3, as version 1")
     on_card = {each["metric"]: each["on the holdout"] for each in card["metrics"]}
-    assert on_card["accuracy"] == pytest.approx(reign.value, abs=1e-4)
+    assert on_card["accuracy"] == pytest.approx(period.value, abs=1e-4)
 
     found = again(refitted)
     assert (found.version, found.verdict, list(found.agreements)) == (2, "identical", ["training rows"])

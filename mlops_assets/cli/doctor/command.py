@@ -15,7 +15,7 @@ import dagster as dg
 import typer
 from rich.table import Table
 
-from mlops_assets.cli.code import Target, target_of
+from mlops_assets.cli.code_location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.doctor.champions import artifact_places, champions
 from mlops_assets.cli.doctor.daemons import daemons, schedules, sensors, slots
 from mlops_assets.cli.doctor.databases import roles
@@ -26,8 +26,8 @@ from mlops_assets.cli.doctor.mlflow import address, answers
 from mlops_assets.cli.doctor.records import records
 from mlops_assets.cli.doctor.runs import runs
 from mlops_assets.cli.doctor.settings import settings
-from mlops_assets.cli.location import Directory, Location, Module, PythonFile, env_file, instance_of
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json
+from mlops_assets.cli.target import Target, target_of
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.registry import MlflowRegistry

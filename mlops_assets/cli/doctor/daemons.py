@@ -46,10 +46,10 @@ def sensors(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, l
         if what not in ours:
             yield fault(f"sensor {what}", "not in the code location", harm, _ADD)
     if "alerts" not in ours:
-        yield advice("sensor alerts", "not in the code location", "Nobody is told what went wrong.", _ADD)
+        yield advice("sensor alerts", "not in the code location", "No alert is sent when something goes wrong.", _ADD)
     states = _states(instance, "SENSOR", location_name)
     for what, each in sorted(ours.items()):
-        harm = _NEEDED.get(what, "Nobody is told what went wrong.")
+        harm = _NEEDED.get(what, "No alert is sent when something goes wrong.")
         yield _instigator(instance, "sensor", each.name, each.default_status.value, states.get(each.name), harm)
 
 

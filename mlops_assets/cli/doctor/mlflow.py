@@ -5,8 +5,8 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from mlops_assets.cli.code_location import missing_database
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
-from mlops_assets.cli.location import missing_database
 from mlops_assets.resources.mlflow.calls import without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_probe import why_no_answer
@@ -19,9 +19,9 @@ def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
     if missing := missing_database(registry):
         yield advice("MLflow", f"there is no database at {missing}", "The first training makes it.")
         return
-    if said := why_no_answer(registry, model):
+    if reason := why_no_answer(registry, model):
         why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
-        yield fault("MLflow", said, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
+        yield fault("MLflow", reason, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
     else:
         yield fine("MLflow", f"answers at {without_credentials(registry.address)}")
 

@@ -90,9 +90,9 @@ def _retries(instance: dg.DagsterInstance) -> Finding:
         why = "A run whose process crashed is not tried again; a job that a person launched is then lost."
         return fault(name, "run_retries is not enabled", why, _RETRIES)
     if found.get("retry_on_asset_or_op_failure", True):
-        why = "A step that said no, such as a rejected batch, is run again for nothing; a crash is what to repeat."
+        why = "A step that refuses its work, such as a rejected batch, is run again for nothing; repeat crashes only."
         return advice(name, "run_retries.retry_on_asset_or_op_failure is not false", why, _RETRIES)
-    return fine(name, "a crashed run is tried again, a step that said no is not")
+    return fine(name, "a crashed run is tried again, a step that refused its work is not")
 
 
 def _queue(instance: dg.DagsterInstance) -> Finding:

@@ -1,19 +1,19 @@
 """Which version was champion when: the recorded promotions, the origin of their runs, each version's metric."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.shared.keys import TRIGGER, asset_key
-from mlops_assets.cli.records import materialized
+from mlops_assets.cli.dagster_events import materialized
 from mlops_assets.records.promotions import How, Promotion
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reign:
+class ChampionPeriod:
     """A version as champion from `since` until `until` (None: still champion).
 
     `by` is a person or the pack, `launched_by` what launched the run. `metric` and `value` come from the version's own
@@ -30,9 +30,9 @@ class Reign:
     launched_by: str
     version_before: int | None
     refit_of: int | None
-    metric: str = ""
-    value: float | None = None
-    until: datetime | None = None
+    metric: str
+    value: float | None
+    until: datetime | None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; moments are UTC, ISO 8601."""
@@ -40,17 +40,26 @@ class Reign:
         return {**asdict(self), "since": self.since.isoformat(timespec="seconds"), "until": until}
 
 
-def reigns_of(instance: dg.DagsterInstance, model: str, promotions: Sequence[Promotion]) -> list[Reign]:
-    """Return the reigns, the newest first, from promotions that are sorted in the same way."""
-    metrics = _metrics(instance, model)
-    done = [each for each in promotions if each.done]
-    reigns = [_reign(instance, model, each) for each in done]
-    untils = [None, *(each.since for each in reigns)]
-    return [_with_metric(replace(reign, until=until), metrics) for reign, until in zip(reigns, untils, strict=False)]
+def champion_periods(instance: dg.DagsterInstance, model: str, promotions: Sequence[Promotion]) -> list[ChampionPeriod]:
+    """Return the periods, the newest first, from promotions that are sorted in the same way."""
+    metrics, until, periods = _metrics(instance, model), None, []
+    for promotion in promotions:
+        if promotion.done:
+            periods.append(_period(instance, model, promotion, metrics, until))
+            until = periods[-1].since
+    return periods
 
 
-def _reign(instance: dg.DagsterInstance, model: str, promotion: Promotion) -> Reign:
-    return Reign(
+def _period(
+    instance: dg.DagsterInstance,
+    model: str,
+    promotion: Promotion,
+    metrics: Mapping[int, tuple[str, float]],
+    until: datetime | None,
+) -> ChampionPeriod:
+    refit_of = promotion.as_version(model).refit_of or None
+    metric, value = metrics.get(refit_of or promotion.version, ("", None))
+    return ChampionPeriod(
         number=promotion.number,
         version=promotion.version,
         since=datetime.fromisoformat(promotion.done),
@@ -60,7 +69,10 @@ def _reign(instance: dg.DagsterInstance, model: str, promotion: Promotion) -> Re
         run_id=promotion.dagster_run_id,
         launched_by=_launched_by(instance, promotion.dagster_run_id),
         version_before=promotion.against,
-        refit_of=promotion.as_version(model).refit_of or None,
+        refit_of=refit_of,
+        metric=metric,
+        value=value,
+        until=until,
     )
 
 
@@ -78,21 +90,11 @@ def _launched_by(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _metrics(instance: dg.DagsterInstance, model: str) -> dict[int, tuple[str, float]]:
-    """Return the first metric of each version."""
-    found: dict[int, tuple[str, float]] = {}
-    for each in materialized(instance, asset_key(model, "challenger")):
-        version = each.metadata.get("version")
-        if isinstance(version, int) and version not in found and (metric := _first_metric(each.metadata)):
-            found[version] = metric
-    return found
-
-
-def _first_metric(told: Mapping[str, Any]) -> tuple[str, float] | None:
-    names = [name for name in told if name.startswith("holdout_")]
-    value = told[names[0]] if names else None
-    return (names[0].removeprefix("holdout_"), float(value)) if isinstance(value, int | float) else None
-
-
-def _with_metric(reign: Reign, metrics: Mapping[int, tuple[str, float]]) -> Reign:
-    name, value = metrics.get(reign.refit_of or reign.version, ("", None))
-    return replace(reign, metric=name, value=value)
+    """Return the first metric of each version, by its newest training."""
+    metrics: dict[int, tuple[str, float]] = {}
+    for event in materialized(instance, asset_key(model, "challenger")):
+        version = event.metadata.get("version")
+        name = next((name for name in event.metadata if name.startswith("holdout_")), "")
+        if isinstance(version, int) and isinstance(value := event.metadata.get(name), int | float):
+            metrics.setdefault(version, (name.removeprefix("holdout_"), float(value)))
+    return metrics

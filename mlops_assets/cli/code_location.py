@@ -12,8 +12,8 @@ from typing import Annotated, Any, cast
 import dagster as dg
 import typer
 
-from mlops_assets.cli.code import Target, target_of
 from mlops_assets.cli.output import quietly
+from mlops_assets.cli.target import Target, target_of
 from mlops_assets.dagster_private import env_file_variables
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
