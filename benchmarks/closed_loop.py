@@ -214,7 +214,7 @@ def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, flo
         split = split_in_time(
             infos[: newest + 1], model.holdout, model.window, known=[each.key for each in infos[:known]]
         )
-        return fit(model, read_train(ModelRecords(model, storage), Manifest(split.train, split.holdout)))
+        return fit(model, read_train(ModelRecords(model, storage), split))
 
     def value(fitted: Any, position: int) -> float:
         rows = read_holdout(ModelRecords(model, storage), Manifest((), (infos[position],)))

@@ -29,7 +29,8 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 from policies import EXAMPLES, example, stored  # noqa: E402
 
 from mlops_assets.declaration import Declaration  # noqa: E402
-from mlops_assets.modelling.splits import BatchInfo, split_in_time  # noqa: E402
+from mlops_assets.modelling.manifest import BatchInfo, Manifest  # noqa: E402
+from mlops_assets.modelling.splits import split_in_time  # noqa: E402
 from mlops_assets.records.batches import BatchLedger, batch_info  # noqa: E402
 from mlops_assets.records.model_records import ModelRecords  # noqa: E402
 from mlops_assets.records.rows import Rows, read_holdout, read_train  # noqa: E402
@@ -99,7 +100,7 @@ def lived(model: Declaration, storage: Storage, training_set: str) -> Life:
     kept = None
     for position in range(model.retraining.first_after, len(infos)):
         judged, refitted, apart = fitted(model, storage, infos[:position])
-        rows = read_holdout(ModelRecords(model, storage), of(infos[position : position + 1]))
+        rows = read_holdout(ModelRecords(model, storage), Manifest((), tuple(infos[position : position + 1])))
         kept = refitted if len(life.judged) % 2 == 0 else kept
         for values, each in ((life.judged, judged), (life.refitted, refitted), (life.seldom, kept)):
             values.append(score(first, each, rows))
@@ -115,9 +116,9 @@ def fitted(model: Declaration, storage: Storage, known: Sequence[BatchInfo]) -> 
     from mlops_assets.modelling.problem import problem_of
 
     split = split_in_time(known, model.holdout, model.window)
-    train = read_train(ModelRecords(model, storage), of(split.holdout, split.train))
-    holdout = read_holdout(ModelRecords(model, storage), of(split.holdout))
-    everything = read_train(ModelRecords(model, storage), of((), (*split.train, *split.holdout)))
+    train = read_train(ModelRecords(model, storage), split)
+    holdout = read_holdout(ModelRecords(model, storage), split)
+    everything = read_train(ModelRecords(model, storage), Manifest((*split.train, *split.holdout), ()))
     found, problem = searched(model, train), problem_of(train.y, model.problem)
     judged, again = (
         refit(model.estimator, model.params, found, rows.X, rows.y, problem, model.seed) for rows in (train, everything)
@@ -139,13 +140,6 @@ def searched(model: Declaration, rows: Rows) -> dict[str, Any]:
     folds = time_folds(rows.batch, model.search.folds)
     options = (model.search.space, model.search.method, model.search.trials, model.metrics[0], model.seed)
     return search(pipeline, rows.X, rows.y, folds, *options).params
-
-
-def of(holdout: Sequence[BatchInfo], train: Sequence[BatchInfo] = ()) -> Any:
-    """The training set of these batches."""
-    from mlops_assets.modelling.manifest import Manifest
-
-    return Manifest(tuple(train), tuple(holdout))
 
 
 def score(first: Any, fitted: Any, rows: Rows) -> float:

@@ -17,8 +17,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from mlops_assets import Folder, ModelPipeline
-from mlops_assets.modelling.manifest import Manifest
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReport, BatchReports
@@ -78,7 +77,9 @@ def lived(model: ModelPipeline, storage: Storage, folder: Path, batches: int) ->
                     at=AT,
                 ),
             )  # type: ignore[arg-type]
-    infos = tuple(BatchInfo(f"b{number:04}", f"v{number}-f", 100, 100) for number in range(batches))
+    infos = tuple(
+        BatchInfo(key=f"b{number:04}", version=f"v{number}-f", rows=100, labelled=100) for number in range(batches)
+    )
     manifest = Manifest(train=infos[:-1], holdout=infos[-1:])
     storage.write_document(name, TRAINING_SET, manifest.version, manifest.to_dict())
     tags = {"data_version": manifest.version, "declaration_version": model.training_version}

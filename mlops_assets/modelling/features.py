@@ -84,7 +84,7 @@ def looks_ahead(
 def _same(one: pd.Series, other: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other):
         return bool(np.allclose(one.astype(float), other.astype(float), rtol=1e-9, atol=1e-12, equal_nan=True))
-    return bool(one.astype(object).where(one.notna(), None).equals(other.astype(object).where(other.notna(), None)))
+    return _text(one).equals(_text(other))
 
 
 def _name(function: Any) -> str:

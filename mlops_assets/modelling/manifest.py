@@ -1,12 +1,38 @@
 """The training set as a list: which version of which batch is trained on, which one is judged on, which left out."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.lazy import pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchInfo:
+    """What a split needs to know of a batch: its data version, its rows, and the first and last time in it."""
+
+    key: str
+    version: str
+    rows: int
+    labelled: int
+    start: pd.Timestamp | None = None
+    end: pd.Timestamp | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; times as ISO 8601."""
+        times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
+        return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
+        """Return the inverse of `to_dict`."""
+        times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
+        rows, labelled = int(values["rows"]), int(values["labelled"])
+        return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, **times)
 
 
 @dataclass(frozen=True)
@@ -35,8 +61,7 @@ class Manifest:
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row for each batch, for people to read."""
-        used = [(role, batch) for role in ("train", "holdout") for batch in getattr(self, role)]
-        rows = [
+        used = [
             {
                 "batch": batch.key,
                 "role": role,
@@ -44,13 +69,14 @@ class Manifest:
                 "version": batch.version[:16],
                 "why": "",
             }
-            for role, batch in used
+            for role in ("train", "holdout")
+            for batch in getattr(self, role)
         ]
         left = [
             {"batch": key, "role": "out", "labelled rows": None, "version": "", "why": why}
             for key, why in self.left_out
         ]
-        return rows + left
+        return used + left
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -58,7 +84,7 @@ class Manifest:
         return {**roles, "left_out": [list(pair) for pair in self.left_out]}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Manifest":
-        """The inverse of `to_dict`."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
+        """Return the inverse of `to_dict`."""
         train, holdout = (tuple(BatchInfo.from_dict(batch) for batch in values[role]) for role in ("train", "holdout"))
         return cls(train, holdout, tuple((key, why) for key, why in values["left_out"]))

@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.lazy import np, pd, sklearn
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.text import shown
 
 _MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
 """Shares of the rows between which the holdout lies by default, if whole batches allow it."""
-
-
-@dataclass(frozen=True)
-class BatchInfo:
-    """What a split needs to know of a batch: its data version, its rows, and the first and last time in it."""
-
-    key: str
-    version: str
-    rows: int
-    labelled: int
-    start: pd.Timestamp | None = None
-    end: pd.Timestamp | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; times as ISO 8601."""
-        times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
-        return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
-        """Return the inverse of `to_dict`."""
-        times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
-        rows, labelled = int(values["rows"]), int(values["labelled"])
-        return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, **times)
-
-
-@dataclass(frozen=True)
-class Split:
-    """Batches to train on, later batches to judge on, and (key, reason) of those left out; each in order of time."""
-
-    train: tuple[BatchInfo, ...]
-    holdout: tuple[BatchInfo, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def split_in_time(
@@ -54,7 +20,7 @@ def split_in_time(
     window: int | str | None = None,
     after: Collection[str] = (),
     known: Collection[str] = (),
-) -> Split:
+) -> Manifest:
     """Split labelled batches into train and a later holdout.
 
     Batches are ordered by start, or by key ("batch-2" before "batch-10") if any has no time.
@@ -88,7 +54,7 @@ def split_in_time(
             f"no batch is left to train on before the holdout, which starts with {shown(judged[0].key)}; left out: "
             f"{shown(left_out)}. Widen the window, or make the holdout smaller."
         )
-    return Split(tuple(train), tuple(judged), tuple(left_out))
+    return Manifest(tuple(train), tuple(judged), tuple(left_out))
 
 
 def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -166,7 +132,7 @@ def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tupl
     if isinstance(window, int):
         oldest = np.maximum(positions - window, 0)
     elif window is not None:
-        starts, ends = (pd.to_datetime(each, utc=True) for each in _times("window", window, ordered))
+        starts, ends = (pd.to_datetime(times, utc=True) for times in _times("window", window, ordered))
         limits = starts - _duration("window", window)
         oldest = np.minimum(pd.DatetimeIndex(np.maximum.accumulate(ends)).searchsorted(limits, side="right"), positions)
     return before[-1] - before[:-1], before[:-1] - before[oldest]
@@ -178,14 +144,12 @@ def _later_than_champion(
     """Return the holdout: from position `first` on, later than all that the champion was trained on."""
     used = [position for position, batch in enumerate(ordered) if batch.key in after]
     first = max([first, *(position + 1 for position in used)])
-    ends = [ordered[position].end for position in used]
-    newest = max((end for end in ends if end is not None), default=None)
-    judged = []
-    for batch in ordered[first:]:
-        if newest is not None and batch.start is not None and batch.start < newest:
-            left_out.append((batch.key, "overlaps in time what the champion was trained on"))
-        else:
-            judged.append(batch)
+    newest = max((end for position in used if (end := ordered[position].end) is not None), default=None)
+
+    def overlaps(batch: BatchInfo) -> bool:
+        return newest is not None and batch.start is not None and batch.start < newest
+
+    judged = _without(overlaps, ordered[first:], "overlaps in time what the champion was trained on", left_out)
     if not judged:
         raise TrainingError(
             f"no labelled batch is later than what the champion was trained on (its newest: "
@@ -195,52 +159,51 @@ def _later_than_champion(
 
 
 def _in_window(
-    before: list[BatchInfo],
-    judged: list[BatchInfo],
-    window: int | str | None,
-    left_out: list[tuple[str, str]],
+    before: list[BatchInfo], judged: list[BatchInfo], window: int | str | None, left_out: list[tuple[str, str]]
 ) -> list[BatchInfo]:
-    gone = {key for key, _ in left_out}
+    """Return the batches to train on: those in the window that do not overlap the holdout."""
     begin = judged[0].start
-    train = []
-    for batch in before:
-        if batch.key in gone:
-            continue
-        if begin is not None and batch.end is not None and batch.end > begin:
-            left_out.append((batch.key, "overlaps the holdout in time"))
-        else:
-            train.append(batch)
+
+    def overlaps(batch: BatchInfo) -> bool:
+        return begin is not None and batch.end is not None and batch.end > begin
+
+    gone = {key for key, _ in left_out}
+    train = [batch for batch in before if batch.key not in gone]
+    train = _without(overlaps, train, "overlaps the holdout in time", left_out)
     if window is None:
         return train
     if isinstance(window, int):
         if isinstance(window, bool) or window < 1:
             raise DeclarationError(f"window {shown(window)}: expected at least 1 batch.")
-        kept = train[-window:]
+        newest = train[-window:]
     else:
         length = _duration("window", window)
         starts, _ = _times("window", window, [*train, *judged])
         limit = starts[len(train)] - length
-        kept = [batch for batch in train if batch.end is not None and batch.end > limit]
-    left_out.extend((batch.key, "older than the window") for batch in train if batch not in kept)
-    return kept
+        newest = [batch for batch in train if batch.end is not None and batch.end > limit]
+    return _without(lambda batch: batch not in newest, train, "older than the window", left_out)
+
+
+def _without(
+    unfit: Callable[[BatchInfo], bool], batches: list[BatchInfo], why: str, left_out: list[tuple[str, str]]
+) -> list[BatchInfo]:
+    """Return the batches that are not `unfit`; add the others to `left_out`."""
+    left_out.extend((batch.key, why) for batch in batches if unfit(batch))
+    return [batch for batch in batches if not unfit(batch)]
 
 
 def _duration(field: str, text: str) -> pd.Timedelta:
-    try:
-        length = pd.Timedelta(text)
-    except ValueError:
-        length = pd.Timedelta(0)
-    if not isinstance(length, pd.Timedelta) or length <= pd.Timedelta(0):
+    length = pd.to_timedelta(text, errors="coerce")
+    if not length > pd.Timedelta(0):
         raise DeclarationError(f"{field} {shown(text)} is not a length of time: expected e.g. '30D' or '12h'.")
     return length
 
 
 def _times(field: str, value: str, batches: Sequence[BatchInfo]) -> tuple[list[pd.Timestamp], list[pd.Timestamp]]:
-    starts = [batch.start for batch in batches if batch.start is not None]
-    ends = [batch.end for batch in batches if batch.end is not None]
-    if len(starts) < len(batches) or len(ends) < len(batches):
+    times = [(batch.start, batch.end) for batch in batches if batch.start is not None and batch.end is not None]
+    if len(times) < len(batches):
         raise DeclarationError(
-            f"{field} {shown(value)} is a length of time, but {len(batches) - min(len(starts), len(ends))} of "
-            f"{len(batches)} batches have no time. Declare `time`, or give a number of batches."
+            f"{field} {shown(value)} is a length of time, but {len(batches) - len(times)} of {len(batches)} batches "
+            "have no time. Declare `time`, or give a number of batches."
         )
-    return starts, ends
+    return [start for start, _ in times], [end for _, end in times]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.modelling.manifest import BatchInfo
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.keys import natural_order
@@ -208,7 +208,14 @@ def batch_info(record: BatchRecord) -> "BatchInfo":
     """Return the record in the form that the splits use."""
 
     start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
-    return BatchInfo(record.batch, record.identity, record.rows, record.labelled, start, end)
+    return BatchInfo(
+        key=record.batch,
+        version=record.identity,
+        rows=record.rows,
+        labelled=record.labelled,
+        start=start,
+        end=end,
+    )
 
 
 def _whole(record: BatchRecord, labelled: Labelled | None, excluded: Excluded | None) -> BatchRecord:

@@ -6,8 +6,7 @@ from functools import lru_cache
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
 from mlops_assets.lazy import np, pd
-from mlops_assets.modelling.manifest import Manifest
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import LABELS
 from mlops_assets.records.model_records import ModelRecords

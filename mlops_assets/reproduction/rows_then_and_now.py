@@ -8,8 +8,7 @@ from mlops_assets.assets.batch.intake import unused
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.features import compute
-from mlops_assets.modelling.manifest import Manifest
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import DATASET, recorded_kinds
 from mlops_assets.records.model_records import ModelRecords

@@ -5,17 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.modelling.splits import BatchInfo, split_in_time, time_folds
+from mlops_assets.modelling.manifest import BatchInfo
+from mlops_assets.modelling.splits import split_in_time, time_folds
 
 
 def month(number: int, labelled: int = 10, overlap: str = "0D") -> BatchInfo:
     start = pd.Timestamp("2020-01-01") + pd.DateOffset(months=number)
     end = start + pd.offsets.MonthEnd() + pd.Timedelta(overlap)
-    return BatchInfo(f"m{number}", "v", 10, labelled, start, end)
+    return BatchInfo(key=f"m{number}", version="v", rows=10, labelled=labelled, start=start, end=end)
 
 
 def untimed(*numbers: int) -> list[BatchInfo]:
-    return [BatchInfo(f"batch-{number}", "v", 10, 10) for number in numbers]
+    return [BatchInfo(key=f"batch-{number}", version="v", rows=10, labelled=10) for number in numbers]
 
 
 def keys(batches: tuple[BatchInfo, ...]) -> list[str]:

@@ -195,8 +195,7 @@ class StoredHistory:
 
     def _split(self, position: int) -> "Manifest":
 
-        found = split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
-        return Manifest(found.train, found.holdout, found.left_out)
+        return split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
 
     def _measures(self) -> "tuple[Metric, ...]":
 

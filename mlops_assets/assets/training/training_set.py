@@ -1,6 +1,7 @@
 """`training_set`: which versions of which batches the next model is trained and judged on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -96,11 +97,11 @@ def split(records: ModelRecords, champion: str | None) -> "Manifest":
     known = [] if made is None else [*after, *(batch.key for batch in made.holdout)]
     infos = [batch_info(record) for record, why in state if why is None]
     try:
-        found = split_in_time(infos, model.holdout, model.window, after, known)
+        manifest = split_in_time(infos, model.holdout, model.window, after, known)
     except TrainingError as error:
         out = "; ".join(f"{batch}: {why}" for batch, why in left_out[:5])
         raise TrainingError(f"ModelPipeline {model.name!r}: {error} Batches left out: {out or 'none'}") from error
-    return Manifest(found.train, found.holdout, (*left_out, *found.left_out))
+    return replace(manifest, left_out=(*left_out, *manifest.left_out))
 
 
 def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> list[CheckOutcome]:

@@ -12,8 +12,7 @@ from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.modelling.manifest import Manifest
-from mlops_assets.modelling.splits import BatchInfo
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
