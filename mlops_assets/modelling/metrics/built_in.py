@@ -9,9 +9,8 @@ from typing import Literal
 
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import np, pd
-from mlops_assets.modelling.metrics import ranking
 from mlops_assets.modelling.metrics.definition import Metric, Reweighted
-from mlops_assets.modelling.metrics.ranking import Ranking
+from mlops_assets.modelling.metrics.ranking import Ranking, average_precision, roc_auc
 from mlops_assets.modelling.predictions import Predictions
 
 _EPS = sys.float_info.epsilon
@@ -66,8 +65,8 @@ def class_numbers(y: np.ndarray, predictions: Predictions) -> np.ndarray:
 
 def _surprise(y: np.ndarray, predictions: Predictions) -> np.ndarray:
     number = class_numbers(y, predictions)
-    given = probabilities(predictions)[np.arange(len(y)), np.maximum(number, 0)]
-    return np.asarray(-np.log(np.clip(np.where(number < 0, 0.0, given), _EPS, 1.0 - _EPS)))
+    probability = probabilities(predictions)[np.arange(len(y)), np.maximum(number, 0)]
+    return np.asarray(-np.log(np.clip(np.where(number < 0, 0.0, probability), _EPS, 1.0 - _EPS)))
 
 
 def _brier(y: np.ndarray, predictions: Predictions) -> np.ndarray:
@@ -85,15 +84,15 @@ def _class_counts(y: np.ndarray, predictions: Predictions) -> np.ndarray:
     """Return columns (n, 2 k): for each class of F1, whether it was predicted correctly, then truth + predicted."""
     classes = _classes(predictions)
     labels = classes[-1:] if len(classes) == 2 else np.unique(np.concatenate([y, predictions.value]))
-    truth, said = (values[:, None] == labels for values in (y, predictions.value))
-    return np.concatenate([truth & said, truth.astype(np.float64) + said], axis=1)
+    truth, predicted = (values[:, None] == labels for values in (y, predictions.value))
+    return np.concatenate([truth & predicted, truth.astype(np.float64) + predicted], axis=1)
 
 
 def _f1_from_means(means: np.ndarray) -> np.ndarray:
     right, total = np.split(means, 2, axis=1)
-    there = total > 0.0
-    each = np.where(there, 2.0 * right / np.where(there, total, 1.0), 0.0)
-    return np.asarray(each.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+    present = total > 0.0
+    f1 = np.where(present, 2.0 * right / np.where(present, total, 1.0), 0.0)
+    return np.asarray(f1.sum(axis=1) / np.maximum(present.sum(axis=1), 1))
 
 
 def _error_and_spread(y: np.ndarray, predictions: Predictions) -> np.ndarray:
@@ -139,8 +138,8 @@ def _of_rows(
     def from_means(means: np.ndarray) -> np.ndarray:
         return from_mean(means[:, 0])
 
-    own = _of_means(name, kind, statistics, from_means, greater_is_better)
-    return replace(own, row_loss=row_loss, from_mean=from_mean, needs_probability=needs_probability)
+    metric = _of_means(name, kind, statistics, from_means, greater_is_better)
+    return replace(metric, row_loss=row_loss, from_mean=from_mean, needs_probability=needs_probability)
 
 
 def _of_means(
@@ -154,10 +153,10 @@ def _of_means(
         return float(from_means(row_statistics(y, predictions).mean(axis=0)[None])[0]) if len(y) else float("nan")
 
     return Metric(
-        name,
-        greater_is_better,
-        kind,
-        function,
+        name=name,
+        greater_is_better=greater_is_better,
+        kind=kind,
+        function=function,
         row_statistics=row_statistics,
         from_means=from_means,
         influence=_influence_of_means(row_statistics, from_means),
@@ -173,23 +172,29 @@ def _of_ranking(name: str, of_two: Callable[[np.ndarray, np.ndarray], Ranking]) 
         return [of_two(y == classes[column], probability[:, column]) for column in columns]
 
     def reweighted(y: np.ndarray, predictions: Predictions) -> Reweighted:
-        each = rankings(y, predictions)
-        return lambda weights: np.asarray(np.mean([one.weighted(weights) for one in each], axis=0))
+        of_classes = rankings(y, predictions)
+        return lambda weights: np.asarray(np.mean([ranking.weighted(weights) for ranking in of_classes], axis=0))
 
     def function(y: np.ndarray, predictions: Predictions) -> float:
         return float(reweighted(y, predictions)(np.ones((1, len(y))))[0])
 
     def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-        return np.asarray(np.mean([one.influence for one in rankings(y, predictions)], axis=0))
+        return np.asarray(np.mean([ranking.influence for ranking in rankings(y, predictions)], axis=0))
 
     return Metric(
-        name, True, "classification", function, reweighted=reweighted, influence=influence, needs_probability=True
+        name=name,
+        greater_is_better=True,
+        kind="classification",
+        function=function,
+        reweighted=reweighted,
+        influence=influence,
+        needs_probability=True,
     )
 
 
 METRICS: dict[str, Metric] = {
-    each.name: each
-    for each in (
+    metric.name: metric
+    for metric in (
         # a mean of squares may be slightly below 0 after differences of sums
         _of_rows("rmse", "regression", _squared, lambda mean: np.sqrt(np.maximum(mean, 0.0))),
         _of_rows("mae", "regression", _absolute),
@@ -199,7 +204,7 @@ METRICS: dict[str, Metric] = {
         _of_rows("brier", "classification", _brier, needs_probability=True),
         _of_rows("accuracy", "classification", _wrong, lambda mean: 1.0 - mean, greater_is_better=True),
         _of_means("f1", "classification", _class_counts, _f1_from_means),
-        _of_ranking("roc_auc", ranking.roc_auc),
-        _of_ranking("average_precision", ranking.average_precision),
+        _of_ranking("roc_auc", roc_auc),
+        _of_ranking("average_precision", average_precision),
     )
 }

@@ -14,8 +14,14 @@ from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.text import did_you_mean, shown
 
-TWO_CLASSES_ONLY = {"precision", "recall", "jaccard", "positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
+_TWO_CLASSES_ONLY = {"precision", "recall", "jaccard", "positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
 """Scorers of sklearn that treat one of two classes as the positive one."""
+
+_DEFAULTS: dict[Problem, tuple[str, ...]] = {
+    "regression": ("rmse", "mae", "r2"),
+    "binary": ("log_loss", "roc_auc", "accuracy"),
+    "multiclass": ("log_loss", "accuracy"),
+}
 
 
 def metric(name: str) -> Metric:
@@ -27,38 +33,36 @@ def metric(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    found = metric_of_own(own_metric(name)) if is_own(name) else scorer_metric(name)
-    if found is None:
+    other = metric_of_own(own_metric(name)) if is_own(name) else scorer_metric(name)
+    if other is None:
         raise DeclarationError(f"metric {shown(name)} is not known. {did_you_mean(str(name), METRICS)}")
-    return found
+    return other
 
 
 def default_metrics(problem: Problem) -> tuple[str, ...]:
     """Return the metrics of a problem; the first one decides."""
-    if problem == "regression":
-        return ("rmse", "mae", "r2")
-    return ("log_loss", "roc_auc", "accuracy") if problem == "binary" else ("log_loss", "accuracy")
+    return _DEFAULTS[problem]
 
 
 def scores(y: np.ndarray | pd.Series, predictions: Predictions, names: Sequence[str]) -> dict[str, float]:
     """Return each metric over all rows of `y` (n,); `DeclarationError` if one does not suit the predictions."""
     labels = np.asarray(y)
-    return {chosen.name: float(chosen.function(labels, predictions)) for chosen in suited(predictions, names)}
+    return {metric.name: float(metric.function(labels, predictions)) for metric in suited(predictions, names)}
 
 
 def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
     """Return the metrics of these names if all can be computed from such predictions; else raise `DeclarationError`."""
     kind = "regression" if predictions.classes is None else "classification"
-    chosen = [metric(name) for name in names]
-    for each in chosen:
-        if each.kind not in (kind, None):
+    metrics = [metric(name) for name in names]
+    for name, chosen in zip(names, metrics, strict=True):
+        if chosen.kind not in (kind, None):
             known = [other.name for other in METRICS.values() if other.kind == kind]
-            raise DeclarationError(f"metric {each.name!r} is for {each.kind}, the model does {kind}. Use {known}.")
-        if each.needs_probability:
+            raise DeclarationError(f"metric {name!r} is for {chosen.kind}, the model does {kind}. Use {known}.")
+        if chosen.needs_probability:
             probabilities(predictions)
-        if each.name in TWO_CLASSES_ONLY and predictions.classes is not None and len(predictions.classes) != 2:
+        if name in _TWO_CLASSES_ONLY and predictions.classes is not None and len(predictions.classes) != 2:
             raise DeclarationError(
-                f"metric {each.name!r} is for two classes, the model has {len(predictions.classes)}. "
-                f"Use {each.name + '_macro'!r} or 'balanced_accuracy'."
+                f"metric {name!r} is for two classes, the model has {len(predictions.classes)}. "
+                f"Use {name + '_macro'!r} or 'balanced_accuracy'."
             )
-    return chosen
+    return metrics

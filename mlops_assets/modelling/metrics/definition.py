@@ -12,7 +12,7 @@ from mlops_assets.modelling.predictions import Predictions
 Reweighted: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric as sklearn defines it, plus what a bootstrap needs.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
@@ -32,32 +32,30 @@ def intervals(
     names: Sequence[str],
     resamples: int = 500,
     seed: int = 0,
-    blocks: np.ndarray | None = None,
     max_rows: int = 20_000,
 ) -> dict[str, Interval]:
     """Return 95% percentile bootstrap intervals (Efron & Tibshirani 1993, ch. 13) of metrics over n rows.
 
-    `blocks` (n,) names the block of each row: whole blocks are drawn, for autocorrelated rows. Beyond `max_rows` a
-    sample of the rows is resampled, and the spread scaled by the root of its share (m out of n; Politis, Romano & Wolf
-    1999, ch. 2). The same inputs and seed give the same intervals.
+    Beyond `max_rows` a sample of the rows is resampled, and the spread scaled by the root of its share (m out of n;
+    Politis, Romano & Wolf 1999, ch. 2). The same inputs and seed give the same intervals.
     """
     labels = np.asarray(y)
-    chosen = suited(predictions, names)
     values = scores(labels, predictions, names)
-    sample = _sample(len(labels), blocks, max_rows, seed)
-    if sample is None:
-        return {name: Interval(value, float("nan"), float("nan")) for name, value in values.items()}
-    part_y, part = labels[sample.rows], predictions.take(sample.rows)
+    rows, scale = np.arange(len(labels)), 1.0
+    if len(labels) > max_rows:
+        rows = np.sort(np.random.default_rng([seed, 1]).choice(len(labels), max_rows, replace=False))
+        scale = float(np.sqrt(max_rows / len(labels)))
+    part_y, part = labels[rows], predictions.take(rows)
     result = {}
-    for each in chosen:
-        drawn = _resampled(each, part_y, part, sample, resamples, seed)
+    for metric in suited(predictions, names):
+        value = values[metric.name]
+        drawn = _resampled(metric, part_y, part, resamples, seed) if len(rows) > 1 else np.empty(0)
         drawn = drawn[np.isfinite(drawn)]
         low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-        value = values[each.name]
-        if sample.scale < 1.0:
-            centre = each.function(part_y, part)
-            low, high = value + (low - centre) * sample.scale, value + (high - centre) * sample.scale
-        result[each.name] = Interval(value, float(low), float(high))
+        if scale < 1.0:
+            centre = metric.function(part_y, part)
+            low, high = value + (low - centre) * scale, value + (high - centre) * scale
+        result[metric.name] = Interval(value, float(low), float(high))
     return result
 
 
@@ -78,14 +76,14 @@ def by_slice(
     if len(slices) != len(labels):
         raise TrainingError(f"slices have {len(slices):,} rows, the labels {len(labels):,}; expected the same rows.")
     suited(predictions, names)
-    found = []
+    table = []
     for column in slices.columns:
         for value, rows in rows_by_value(slices[column]):
             enough = len(rows) >= min_rows
             figures = scores(labels[rows], predictions.take(rows), names) if enough else dict.fromkeys(names, np.nan)
             note = "" if enough else "too few rows"
-            found.append({"slice": str(column), "value": value, "rows": len(rows), **figures, "note": note})
-    return pd.DataFrame(found, columns=["slice", "value", "rows", *names, "note"])
+            table.append({"slice": str(column), "value": value, "rows": len(rows), **figures, "note": note})
+    return pd.DataFrame(table, columns=["slice", "value", "rows", *names, "note"])
 
 
 def rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
@@ -105,66 +103,27 @@ def rows_by_value(column: pd.Series) -> list[tuple[str, np.ndarray]]:
     return [(name, rows) for name, rows in groups if len(rows)]
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """Rows (m,) ordered by unit; `first` and `size` (u,) give the position of each unit's rows among them."""
-
-    rows: np.ndarray
-    first: np.ndarray
-    size: np.ndarray
-    scale: float
-
-
-def _sample(rows: int, blocks: np.ndarray | None, max_rows: int, seed: int) -> _Sample | None:
-    """Return the units (rows or blocks) to draw from; None if there are fewer than two."""
-    unit = np.arange(rows) if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
-    units = int(unit.max()) + 1 if rows else 0
-    if units < 2:
-        return None
-    scale = 1.0
-    order = np.argsort(unit, kind="stable")
-    if rows > max_rows:
-        keep = max(2, units * max_rows // rows)
-        taken = np.sort(np.random.default_rng([seed, 1]).choice(units, keep, replace=False))
-        order = order[np.isin(unit[order], taken)]
-        scale = float(np.sqrt(keep / units))
-    size = np.unique(unit[order], return_counts=True)[1]
-    return _Sample(order, np.cumsum(size) - size, size, scale)
-
-
-def _draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield chunks (k, units) of drawn units, bounded in memory; the same for every metric."""
+def _draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield chunks (k, rows) of drawn rows, bounded in memory; the same for every metric."""
     random = np.random.default_rng(seed)
-    chunk = max(1, 2_000_000 // units)
+    chunk = max(1, 2_000_000 // rows)
     for begin in range(0, resamples, chunk):
-        yield random.integers(0, units, (min(chunk, resamples - begin), units), dtype=np.int32)
+        yield random.integers(0, rows, (min(chunk, resamples - begin), rows), dtype=np.int32)
 
 
-def _resampled(
-    chosen: Metric, y: np.ndarray, predictions: Predictions, sample: _Sample, resamples: int, seed: int
-) -> np.ndarray:
-    units = len(sample.size)
-    if chosen.row_statistics is not None:
-        columns = np.asarray(chosen.row_statistics(y, predictions), dtype=np.float64)
-        sums = np.add.reduceat(columns, sample.first, axis=0).T
-        means = [
-            np.column_stack([of_unit[chunk].sum(axis=1) for of_unit in sums]) / sample.size[chunk].sum(axis=1)[:, None]
-            for chunk in _draws(units, resamples, seed)
-        ]
-        return np.asarray(chosen.from_means(np.concatenate(means)))
-    if chosen.reweighted is not None:
-        score = chosen.reweighted(y, predictions)
-        counts = (np.bincount(draw, minlength=units) for chunk in _draws(units, resamples, seed) for draw in chunk)
-        return np.array([score(np.repeat(count, sample.size).astype(np.float64)[None])[0] for count in counts])
-    drawn = (draw for chunk in _draws(units, min(resamples, MOST_RESAMPLES_IN_A_LOOP), seed) for draw in chunk)
-    picks = (_rows_of(draw, sample) for draw in drawn)
-    return np.array([chosen.function(y[rows], predictions.take(rows)) for rows in picks])
-
-
-def _rows_of(draw: np.ndarray, sample: _Sample) -> np.ndarray:
-    size = sample.size[draw]
-    offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    return np.asarray(np.repeat(sample.first[draw], size) + offset)
+def _resampled(metric: Metric, y: np.ndarray, predictions: Predictions, resamples: int, seed: int) -> np.ndarray:
+    if metric.row_statistics is not None:
+        columns = np.asarray(metric.row_statistics(y, predictions), dtype=np.float64).T
+        chunks = _draws(len(y), resamples, seed)
+        means = [np.column_stack([column[chunk].mean(axis=1) for column in columns]) for chunk in chunks]
+        return np.asarray(metric.from_means(np.concatenate(means)))
+    if metric.reweighted is not None:
+        score = metric.reweighted(y, predictions)
+        draws = chain.from_iterable(_draws(len(y), resamples, seed))
+        counts = (np.bincount(draw, minlength=len(y)).astype(np.float64) for draw in draws)
+        return np.array([score(count[None])[0] for count in counts])
+    draws = chain.from_iterable(_draws(len(y), min(resamples, MOST_RESAMPLES_IN_A_LOOP), seed))
+    return np.array([metric.function(y[rows], predictions.take(rows)) for rows in draws])
 
 
 def _quartiles(column: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -11,9 +11,9 @@ from mlops_assets.errors import DeclarationError
 from mlops_assets.text import shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnMetric:
-    """`function(y_true, said, **options)`; `said` holds the model's predictions, or its probabilities.
+    """`function(y_true, scored, **options)`; `scored` holds the model's predictions, or its probabilities.
 
     Labels are as they are in the data. For two classes the probability is of the greater one (n,), else (n, k).
     """
@@ -37,11 +37,16 @@ def own_metric(name: str) -> OwnMetric:
     `DeclarationError` if it is neither. Imports the module that it names, and nothing else.
     """
     refuse_standard_library(name, "metric")
-    found = resolve(name)
-    if inspect.isfunction(found):
-        refuse_foreign(found, name, "metric")
-        return OwnMetric(name, found)
-    if inspect.isfunction(function := getattr(found, "_score_func", None)):
-        by_probability = found._response_method != "predict"
-        return OwnMetric(name, function, found._sign > 0, by_probability, found._kwargs)
-    raise DeclarationError(f"{shown(name)} is a {type(found).__name__}; expected {EXPECTED['metric']}")
+    value = resolve(name)
+    if inspect.isfunction(value):
+        refuse_foreign(value, name, "metric")
+        return OwnMetric(name=name, function=value)
+    if inspect.isfunction(function := getattr(value, "_score_func", None)):
+        return OwnMetric(
+            name=name,
+            function=function,
+            greater_is_better=value._sign > 0,
+            by_probability=value._response_method != "predict",
+            options=value._kwargs,
+        )
+    raise DeclarationError(f"{shown(name)} is a {type(value).__name__}; expected {EXPECTED['metric']}")

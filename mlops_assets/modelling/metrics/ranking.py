@@ -51,24 +51,23 @@ def average_precision(truth: np.ndarray, score: np.ndarray) -> Ranking:
     if not truth.any() or np.isnan(score).any():
         return _undefined(len(truth))
     order = np.argsort(-score, kind="stable")
-    edge = np.flatnonzero(np.diff(score[order]))
-    last = np.append(edge, len(score) - 1)  # the last row of each score
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # the last row of each score
 
     def weighted(weights: np.ndarray) -> np.ndarray:
         ordered = weights[:, order]
-        found, drawn = (np.cumsum(part, axis=1)[:, last] for part in (ordered * truth[order], ordered))
-        precision = found / np.maximum(drawn, np.finfo(np.float64).tiny)
-        return _share((np.diff(found, axis=1, prepend=0.0) * precision).sum(axis=1), found[:, -1])
+        hits, drawn = (np.cumsum(part, axis=1)[:, last] for part in (ordered * truth[order], ordered))
+        precision = hits / np.maximum(drawn, np.finfo(np.float64).tiny)
+        return _share((np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1), hits[:, -1])
 
     size = np.diff(last, prepend=-1)
-    found = np.cumsum(truth[order])[last]
-    new, drawn = np.diff(found, prepend=0), last + 1.0
+    hits = np.cumsum(truth[order])[last]
+    new, drawn = np.diff(hits, prepend=0), last + 1.0
     # A row counts among the rows drawn at its own score and all lower ones.
-    as_positive, as_row = (np.cumsum(part[::-1])[::-1] for part in (new / drawn, new * found / drawn**2))
-    own = found / drawn - (new * found / drawn).sum() / found[-1]
+    as_positive, as_row = (np.cumsum(part[::-1])[::-1] for part in (new / drawn, new * hits / drawn**2))
+    own = hits / drawn - (new * hits / drawn).sum() / hits[-1]
     influence = np.empty(len(truth))
     influence[order] = truth[order] * np.repeat(own + as_positive, size) - np.repeat(as_row, size)
-    return Ranking(weighted, influence * len(truth) / found[-1])
+    return Ranking(weighted, influence * len(truth) / hits[-1])
 
 
 def _undefined(rows: int) -> Ranking:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from functools import cache
 from numbers import Real
-from typing import Any, Literal
+from typing import Any
 
 from mlops_assets.errors import DeclarationError
-from mlops_assets.lazy import np, pd, sklearn
+from mlops_assets.lazy import np, sklearn
+from mlops_assets.modelling.metrics.built_in import class_numbers
 from mlops_assets.modelling.metrics.definition import Metric
 from mlops_assets.modelling.metrics.own import OwnMetric
 from mlops_assets.modelling.predictions import Predictions
@@ -29,20 +31,19 @@ def scorer_metric(name: str) -> Metric | None:
     home = scorer._score_func.__module__
     if ".cluster." in home:
         return None
-    kind: Literal["regression", "classification"] = "regression" if home.endswith("_regression") else "classification"
     by_probability = scorer._response_method != "predict"
 
     def function(y: np.ndarray, predictions: Predictions) -> float:
-        said = _probability(predictions) if by_probability else _numbered(predictions.value, predictions)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                score = scorer._score_func(_numbered(y, predictions), said, **scorer._kwargs)
-        except ValueError:  # sklearn's error for one class, no rows, NaN or a negative value under a logarithm
-            return float("nan")
-        return float(scorer._sign * score)
+        scored = _probability(predictions) if by_probability else _numbered(predictions.value, predictions)
+        return float(scorer._sign * _score(scorer._score_func, _numbered(y, predictions), scored, scorer._kwargs))
 
-    return Metric(name, True, kind, function, needs_probability=by_probability)
+    return Metric(
+        name=name,
+        greater_is_better=True,
+        kind="regression" if home.endswith("_regression") else "classification",
+        function=function,
+        needs_probability=by_probability,
+    )
 
 
 def metric_of_own(own: OwnMetric) -> Metric:
@@ -53,27 +54,36 @@ def metric_of_own(own: OwnMetric) -> Metric:
     """
 
     def function(y: np.ndarray, predictions: Predictions) -> float:
-        said = _probability(predictions) if own.by_probability else predictions.value
+        scored = _probability(predictions) if own.by_probability else predictions.value
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                score = own.function(y, said, **own.options)
-        except ValueError:
-            return float("nan")
+            score = _score(own.function, y, scored, own.options)
         except Exception as error:  # the user's code may raise anything
             raise DeclarationError(f"metric {shown(own.name)} raised {reason(error)}") from error
         if not isinstance(score, Real):
             raise DeclarationError(f"metric {shown(own.name)} gave a {type(score).__name__}; expected a number")
         return float(score)
 
-    return Metric(own.name, own.greater_is_better, None, function, needs_probability=own.by_probability)
+    return Metric(
+        name=own.name,
+        greater_is_better=own.greater_is_better,
+        kind=None,
+        function=function,
+        needs_probability=own.by_probability,
+    )
+
+
+def _score(function: Callable[..., Any], y: np.ndarray, scored: np.ndarray, options: Mapping[str, Any]) -> Any:
+    """Return the score; NaN for sklearn's error for one class, no rows, NaN or a negative value under a logarithm."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(y, scored, **options)
+    except ValueError:
+        return float("nan")
 
 
 def _numbered(labels: np.ndarray, predictions: Predictions) -> np.ndarray:
-    """Return the position of each label among the classes, -1 for an unknown one; numbers stay unchanged."""
-    if predictions.classes is None:
-        return labels
-    return np.asarray(pd.Index(predictions.classes).get_indexer(pd.Index(labels)))
+    return labels if predictions.classes is None else class_numbers(labels, predictions)
 
 
 def _probability(predictions: Predictions) -> np.ndarray:

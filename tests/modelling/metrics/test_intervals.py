@@ -37,15 +37,6 @@ def test_a_sample_of_the_rows_gives_the_width_of_all():
     assert part.high - part.low == pytest.approx(whole.high - whole.low, rel=0.25)
 
 
-def test_rows_that_move_together_widen_the_interval():
-    random = np.random.default_rng(1)
-    blocks = np.repeat(np.arange(40), 25)
-    shared = Predictions(random.normal(size=40)[blocks])
-    alone = intervals(np.zeros(1_000), shared, ["mae", "r2"])["mae"]
-    found = intervals(np.zeros(1_000), shared, ["mae", "r2"], blocks=blocks)["mae"]
-    assert found.high - found.low == pytest.approx(5 * (alone.high - alone.low), rel=0.3)
-
-
 def test_same_seed_same_interval():
     y, said = noisy(300)
     assert intervals(y, said, ["rmse", "r2"], seed=4) == intervals(y, said, ["rmse", "r2"], seed=4)
