@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.leakage import telling_features
-from mlops_assets.modelling.feature_worth.importance import permutation_importance_table
+from mlops_assets.modelling.feature_worth.importance import permutation_importances
 from mlops_assets.modelling.metrics import metric, scores
 from mlops_assets.modelling.metrics.intervals import intervals
 from mlops_assets.modelling.plots import model_plots as plots
@@ -60,7 +60,12 @@ def main(home: Path, trial: int) -> None:
     latency = [timed(loaded, X_new.iloc[:rows]) for rows in (1, 1_000)]
     assert not telling_features(X, y, "binary") and figures["log_loss"] < baseline[0]["log_loss"]
     bounds = intervals(y_new, said, METRICS)
-    importance = permutation_importance_table(loaded, X_new, y_new, METRICS[0], 0)
+    importances = permutation_importances(loaded, X_new, y_new, metric(METRICS[0]), [[name] for name in X_new], 0)
+    rows = [
+        {"feature": name, "importance": effect.value, "low": effect.low, "high": effect.high}
+        for name, (effect, _) in zip(X_new, importances, strict=True)
+    ]
+    importance = pd.DataFrame(rows).sort_values("importance", ascending=False)
     drawn = [plots.calibration(y_new, said), plots.roc_pr(y_new, said), plots.importance(importance)]
     verdict, beside = decide(client, X_new, y_new, said)
     drawn += beside

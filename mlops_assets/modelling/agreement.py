@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from mlops_assets.modelling.fitting.search import fit
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.recipe import Recipe
-from mlops_assets.modelling.thresholds import Decided
+from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.text import shown
 
 Kind = Literal["data", "code", "package", "seed", "declaration", "artifact", "machine"]
@@ -100,7 +100,7 @@ class Reproduction:
         """The worst verdict of the comparisons; `differs` if nothing could be compared."""
         if not self.agreements or self.anew_failed:
             return "differs"
-        return worst({**self.agreements, **{f"{rows}, anew": found for rows, found in self.anew.items()}})
+        return worst([*self.agreements.values(), *self.anew.values()])
 
     @property
     def because(self) -> tuple[Kind, ...]:
@@ -113,14 +113,15 @@ class Reproduction:
     @property
     def reason(self) -> str:
         """The verdict in one line, with the differences that may explain it."""
-        found = [*self.agreements.values(), *self.anew.values()]
         if self.verdict == "identical":
-            return f"identical on {_rows(self.agreements)} rows, bit for bit"
+            rows = " and ".join(f"{agreement.rows:,} {role}" for role, agreement in self.agreements.items())
+            return f"identical on {rows} rows, bit for bit"
         if self.verdict == "within tolerance":
-            return f"differs by at most {max(each.relative for each in found):.1e} of the spread of the predictions"
+            greatest = max(agreement.relative for agreement in [*self.agreements.values(), *self.anew.values()])
+            return f"differs by at most {greatest:.1e} of the spread of the predictions"
         if not self.because:
             return f"differs: {UNEXPLAINED if self.agreements else '; '.join(self.notes)}"
-        whys = [each.sentence for each in self._causes]
+        whys = [difference.sentence for difference in self._causes]
         more = f"; and {len(whys) - 3} more" if len(whys) > 3 else ""
         return f"differs because of {', '.join(self.because)}: {'; '.join(whys[:3])}{more}"
 
@@ -132,9 +133,9 @@ class Reproduction:
             "verdict": self.verdict,
             "because": list(self.because),
             "reason": self.reason,
-            "differences": [asdict(each) for each in self.differences],
-            "predictions": {rows: _plain(found) for rows, found in self.agreements.items()},
-            "predictions_of_features_computed_anew": {rows: _plain(found) for rows, found in self.anew.items()},
+            "differences": [asdict(difference) for difference in self.differences],
+            "predictions": {role: _plain(agreement) for role, agreement in self.agreements.items()},
+            "predictions_of_features_computed_anew": {role: _plain(agreement) for role, agreement in self.anew.items()},
             "fitted_with": None if self.fitted_with is None else dict(self.fitted_with),
             "notes": list(self.notes),
         }
@@ -142,27 +143,27 @@ class Reproduction:
     @property
     def _causes(self) -> list[Difference]:
         """The differences that may be the cause; only features, if the stored ones give the same model again."""
-        fits = bool(self.agreements) and worst(self.agreements) != "differs"
-        of_features = [each for each in self.differences if each.enters == "features"]
+        fits = bool(self.agreements) and worst(self.agreements.values()) != "differs"
+        of_features = [difference for difference in self.differences if difference.enters == "features"]
         if fits and of_features:
             return of_features
-        came_out_otherwise = self.anew_failed or bool(self.anew)
-        enter = {"both"} | (set() if fits else {"fit"}) | ({"features"} if came_out_otherwise else set())
-        return [each for each in self.differences if each.enters in enter]
+        features_differ = self.anew_failed or bool(self.anew)
+        enter = {"both"} | (set() if fits else {"fit"}) | ({"features"} if features_differ else set())
+        return [difference for difference in self.differences if difference.enters in enter]
 
 
-def worst(agreements: Mapping[str, Agreement]) -> Verdict:
+def worst(agreements: Iterable[Agreement]) -> Verdict:
     """Return the worst verdict of all."""
-    verdicts = {found.verdict for found in agreements.values()}
+    verdicts = {agreement.verdict for agreement in agreements}
     order: tuple[Verdict, ...] = ("differs", "within tolerance", "identical")
     return next((verdict for verdict in order if verdict in verdicts), "identical")
 
 
 def agreement(registered: Predictions, refitted: Predictions) -> Agreement:
     """Compare two models' predictions of the same n rows: probabilities if there are some, else values."""
-    one, other = (found.value if found.probability is None else found.probability for found in (registered, refitted))
+    one, other = (model.value if model.probability is None else model.probability for model in (registered, refitted))
     rows = len(registered.value)
-    if one.shape != other.shape or not _same_classes(registered.classes, refitted.classes):
+    if one.shape != other.shape or not np.array_equal(np.asarray(registered.classes), np.asarray(refitted.classes)):
         return Agreement(rows, float("inf"), 1.0, False)
     if one.dtype.kind not in "fiub" or other.dtype.kind not in "fiub":
         same = bool((one == other).all())
@@ -182,18 +183,18 @@ def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[D
 
     as_declared: whether the refit uses the current declaration, and not the recorded one.
     """
-    found = [*_code(then, now), *_packages(then, now)]
+    result = [*_code(then, now), *_packages(then, now)]
     for name in sorted(then.fields.keys() & now.fields.keys()):
         if then.fields[name] != now.fields[name]:
-            found.append(_field(name, then.fields[name], now.fields[name], as_declared))
+            result.append(_field(name, then.fields[name], now.fields[name], as_declared))
     for name in sorted({*then.given, *now.given}):
         one, other = then.given.get(name, ""), now.given.get(name, "")
         if one != other:
-            found.append(_declared("declaration", f"parameter {name}", one, other, as_declared))
+            result.append(_declared("declaration", f"parameter {name}", one, other, as_declared))
     for name in then.machine.keys() & now.machine.keys():
         if then.machine[name] != now.machine[name]:
-            found.append(Difference("machine", name, then.machine[name], now.machine[name]))
-    return tuple(found)
+            result.append(Difference("machine", name, then.machine[name], now.machine[name]))
+    return tuple(result)
 
 
 def refit(
@@ -204,40 +205,38 @@ def refit(
     y: pd.Series,
     problem: Problem,
     seed: int,
-    by: Decided | None = None,
+    rule: ThresholdRule | None = None,
 ) -> Any:
     """Fit with the parameters that a search chose, as the search itself does at its end; nothing is searched."""
-    pipeline = build(estimator, given, X, problem, seed, y, by)
+    pipeline = build(estimator, given, X, problem, seed, y, rule)
     if found:
         try:
             pipeline = sklearn.base.clone(pipeline).set_params(**full_names(found, pipeline))
         except (DeclarationError, ValueError) as error:
             raise TrainingError(
-                f"the estimator takes no parameters {shown(found)} any more, which the search found then: {error}"
+                f"the estimator does not take the parameters {shown(found)} any more, which the search chose: {error}"
             ) from None
     return fit(pipeline, X, y)
 
 
 def _code(then: Recipe, now: Recipe) -> Iterator[Difference]:
-    for name, parts in then.code.items():
-        present = now.code.get(name, {})
-        if not present:
+    for name, recorded in then.code.items():
+        current = now.code.get(name)
+        if not current:
             continue  # another declaration, which the fields show
         enters: Enters = "features" if name == "features" else "fit"
-        for part in sorted({*parts, *present}):
-            if part not in present:
-                yield Difference("code", f"{name}: {part}", note="not used any more", enters=enters)
-            elif part not in parts:
-                yield Difference("code", f"{name}: {part}", note="not used then", enters=enters)
-            elif parts[part] != present[part]:
-                yield Difference("code", f"{name}: {part}", note="changed since", enters=enters)
+        for part in sorted({*recorded, *current}):
+            if recorded.get(part) != current.get(part):
+                gone, new = part not in current, part not in recorded
+                note = "not used any more" if gone else "not used then" if new else "changed since"
+                yield Difference("code", f"{name}: {part}", note=note, enters=enters)
 
 
 def _packages(then: Recipe, now: Recipe) -> Iterator[Difference]:
     for name, version in then.packages.items():
-        present = now.packages.get(name, "not installed")
-        if present != version:
-            yield Difference("package", name, version, present, enters="nothing" if name in _NO_NUMBERS else "both")
+        current = now.packages.get(name, "not installed")
+        if current != version:
+            yield Difference("package", name, version, current, enters="nothing" if name in _NO_NUMBERS else "both")
 
 
 def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
@@ -252,26 +251,16 @@ def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
 def _declared(kind: Kind, what: str, then: str, now: str, used: bool) -> Difference:
     if used:
         return Difference(kind, what, then, now, enters="fit")
-    return Difference(kind, what, then, now, "the refit went by that of then", enters="nothing")
+    return Difference(kind, what, then, now, "the refit used the recorded value", enters="nothing")
 
 
-def _same_classes(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return bool(np.array_equal(one, other))
-
-
-def _rows(agreements: Mapping[str, Agreement]) -> str:
-    return " and ".join(f"{found.rows:,} {rows}" for rows, found in agreements.items())
-
-
-def _plain(found: Agreement) -> dict[str, Any]:
-    finite = np.isfinite(found.max_difference)
+def _plain(agreement: Agreement) -> dict[str, Any]:
+    finite = np.isfinite(agreement.max_difference)
     return {
-        "rows": found.rows,
-        "verdict": found.verdict,
-        "identical": found.identical,
-        "max_difference": found.max_difference if finite else None,
-        "relative_difference": found.relative if finite else None,
-        "spread": found.spread,
+        "rows": agreement.rows,
+        "verdict": agreement.verdict,
+        "identical": agreement.identical,
+        "max_difference": agreement.max_difference if finite else None,
+        "relative_difference": agreement.relative if finite else None,
+        "spread": agreement.spread,
     }

@@ -1,5 +1,7 @@
 """What a version was fitted from besides its rows: parameters, declared fields, code, packages, machine."""
 
+from __future__ import annotations
+
 import ast
 import hashlib
 import inspect
@@ -17,6 +19,7 @@ from typing import Any
 
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import threadpoolctl
+from mlops_assets.modelling.fitting.parameter_names import params_of
 
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops", "mlflow", "dagster", "mlops-assets")
 
@@ -24,10 +27,10 @@ NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 """What `ast.literal_eval` raises for a text that is not a literal."""
 
 _CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset)
-_NO_LITERALS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
+_NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """All values are texts as `text_of` gives them, so that two recipes can be compared, kept and shown.
 
@@ -54,7 +57,7 @@ class Recipe:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Return the inverse of `to_dict`; fields that a later release added are left out."""
         return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
 
@@ -85,13 +88,13 @@ def _restored(name: str, text: str, known: Sequence[Any]) -> Any:
     for value in known:
         if text_of(value) == text:
             return value
-    if text in _NO_LITERALS:
-        return _NO_LITERALS[text]
+    if text in _NOT_FINITE:
+        return _NOT_FINITE[text]
     try:
         return ast.literal_eval(text)
     except NO_LITERAL:
         raise TrainingError(
-            f"{name} was {text[:80]}, which only the declaration of then can give: check out that code to fit it again"
+            f"{name} was {text[:80]}, which only the recorded declaration can give: check out its code to fit it again"
         ) from None
 
 
@@ -100,14 +103,14 @@ def code_of(function: Any) -> dict[str, str]:
 
     Empty if it has no source in Python.
     """
-    found: dict[str, str] = {}
-    _collect(inspect.unwrap(function), found)
-    return found
+    digests: dict[str, str] = {}
+    _collect(inspect.unwrap(function), digests)
+    return digests
 
 
-def _collect(function: Callable[..., Any], found: dict[str, str]) -> None:
+def _collect(function: Callable[..., Any], digests: dict[str, str]) -> None:
     try:
-        found[text_of(function)] = _short(inspect.getsource(function))
+        digests[text_of(function)] = _short(inspect.getsource(function))
     except (OSError, TypeError):
         return
     code = getattr(function, "__code__", None)
@@ -115,11 +118,11 @@ def _collect(function: Callable[..., Any], found: dict[str, str]) -> None:
         used = getattr(function, "__globals__", {}).get(name)
         if inspect.isfunction(used):
             same = used.__module__.partition(".")[0] == function.__module__.partition(".")[0]
-            if same and text_of(used) not in found:
-                _collect(used, found)
+            if same and text_of(used) not in digests:
+                _collect(used, digests)
         elif isinstance(used, _CONSTANTS):  # a mutable value, such as a list, may change: it is not part of the code
-            kept = sorted(map(repr, used)) if isinstance(used, frozenset) else used
-            found[f"{function.__module__}.{name}"] = _short(repr(kept))
+            value = sorted(map(repr, used)) if isinstance(used, frozenset) else used
+            digests[f"{function.__module__}.{name}"] = _short(repr(value))
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -142,20 +145,13 @@ def packages_of(fitted: Any = None) -> dict[str, str]:
             versions[name] = installed(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
-    for module in sorted(_modules(fitted) - {"sklearn", "mlops_assets", "builtins", "__main__"}):
+    parts = [part for part in (fitted, *params_of(fitted).values()) if hasattr(part, "fit")]
+    modules = {type(part).__module__.partition(".")[0] for part in parts}
+    for module in sorted(modules - {"sklearn", "mlops_assets", "builtins", "__main__"}):
         version = getattr(sys.modules.get(module), "__version__", None)
         if version is not None and module not in versions:
             versions[module] = str(version)
     return versions
-
-
-def _modules(fitted: Any) -> set[str]:
-    """Return top-level packages of the steps of a pipeline and of the estimators inside them."""
-    try:
-        parts = [fitted, *fitted.get_params(deep=True).values()]
-    except (AttributeError, TypeError):
-        parts = [fitted]
-    return {type(part).__module__.partition(".")[0] for part in parts if hasattr(part, "fit")}
 
 
 def machine() -> dict[str, str]:

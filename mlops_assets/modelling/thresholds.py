@@ -17,7 +17,7 @@ _TUNED_FOR = ("balanced_accuracy", "accuracy", "f1")
 
 
 @dataclass(frozen=True)
-class Decided:
+class ThresholdRule:
     """threshold: the probability of the greater of two classes from which it is predicted, or "tuned" for the best.
 
     "tuned" is for the first of `metrics` that is balanced_accuracy, accuracy or f1, else for balanced_accuracy
@@ -29,42 +29,42 @@ class Decided:
     metrics: Sequence[str] = ()
 
     @property
-    def anything(self) -> bool:
-        """Whether there is anything to do."""
+    def applies(self) -> bool:
+        """Whether the rule changes an estimator."""
         return self.threshold is not None or self.calibrate is not None
 
 
-def decided(estimator: Any, by: Decided, problem: Problem, y: pd.Series) -> Any:
+def with_threshold(estimator: Any, rule: ThresholdRule, problem: Problem, y: pd.Series) -> Any:
     """Wrap the estimator for calibration and its threshold; `y` (n,) are the labels in order of time.
 
     Raises `DeclarationError` for a regression, for a threshold of more than two classes, and for an estimator without
     probabilities.
     """
-    for field, value in (("threshold", by.threshold), ("calibrate", by.calibrate)):
+    for field, value in (("threshold", rule.threshold), ("calibrate", rule.calibrate)):
         if value is not None and (problem == "regression" or (field == "threshold" and problem != "binary")):
             wanted = "two classes" if field == "threshold" else "classes"
             raise DeclarationError(f"{field} is for {wanted}, but the target poses a {problem} problem: leave it out.")
-    if by.calibrate is not None:
+    if rule.calibrate is not None:
         estimator = sklearn.calibration.CalibratedClassifierCV(
-            estimator, method=by.calibrate, cv=sklearn.model_selection.TimeSeriesSplit(FOLDS), ensemble=True
+            estimator, method=rule.calibrate, cv=sklearn.model_selection.TimeSeriesSplit(FOLDS), ensemble=True
         )
-    if by.threshold is None:
+    if rule.threshold is None:
         return estimator
     if not hasattr(type(estimator), "predict_proba"):
         raise DeclarationError(
             f"threshold: {type(estimator).__name__} gives no probabilities. Declare `calibrate`, or another estimator."
         )
-    return _with_threshold(estimator, by, y)
+    return _threshold_classifier(estimator, rule, y)
 
 
-def _with_threshold(estimator: Any, by: Decided, y: pd.Series) -> Any:
+def _threshold_classifier(estimator: Any, rule: ThresholdRule, y: pd.Series) -> Any:
     positive = y.dropna().max()
     positive = positive.item() if hasattr(positive, "item") else positive
-    if isinstance(by.threshold, float):
+    if isinstance(rule.threshold, float):
         return sklearn.model_selection.FixedThresholdClassifier(
-            estimator, threshold=by.threshold, pos_label=positive, response_method="predict_proba"
+            estimator, threshold=rule.threshold, pos_label=positive, response_method="predict_proba"
         )
-    best = next((name for name in by.metrics if name in _TUNED_FOR), _TUNED_FOR[0])
+    best = next((name for name in rule.metrics if name in _TUNED_FOR), _TUNED_FOR[0])
     metrics, selection = sklearn.metrics, sklearn.model_selection
     of_positive = metrics.make_scorer(metrics.f1_score, pos_label=positive)
     return selection.TunedThresholdClassifierCV(

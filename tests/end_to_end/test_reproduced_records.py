@@ -57,7 +57,7 @@ def test_seed_of_then_is_fitted_with_unless_that_of_now_is_asked_for(deployment,
     model = deployment.model(name, **forest, seed=4)
     found = again(model)
     assert (found.verdict, found.fitted_with["seed"]) == ("identical", "3")
-    assert named(found, "seed") == ["seed: 3 then, 4 now (the refit went by that of then)"]
+    assert named(found, "seed") == ["seed: 3 then, 4 now (the refit used the recorded value)"]
     found = again(model, as_declared=True)
     assert (found.verdict, found.because, found.fitted_with["seed"]) == ("differs", ("seed",), "4")
     assert found.reason == "differs because of seed: seed: 3 then, 4 now"
@@ -70,9 +70,9 @@ def test_declaration_of_then_is_fitted_with_unless_that_of_now_is_asked_for(depl
     found = again(model)
     assert (found.verdict, found.fitted_with["alpha"]) == ("identical", "1.0")
     assert named(found, "declaration") == [
-        "metrics: ['rmse', 'mae'] then, ['mae'] now (the refit went by that of then)",
-        "window: None then, 1 now (the refit went by that of then)",
-        "parameter alpha: 1.0 then, 50.0 now (the refit went by that of then)",
+        "metrics: ['rmse', 'mae'] then, ['mae'] now (the refit used the recorded value)",
+        "window: None then, 1 now (the refit used the recorded value)",
+        "parameter alpha: 1.0 then, 50.0 now (the refit used the recorded value)",
     ]
     found = again(model, as_declared=True)
     assert (found.verdict, found.because) == ("differs", ("declaration",))
@@ -106,7 +106,7 @@ def test_version_of_before_the_recipe_is_reproduced_as_far_as_its_tags_tell(depl
     assert found.fitted_with["solver"] == "lsqr"
     found = again(deployment.model(name, search=search, params={"solver": "lsqr"}, seed=9, window=1))
     assert found.verdict == "identical"
-    assert named(found, "seed") == ["seed: 0 then, 9 now (the refit went by that of then)"]
+    assert named(found, "seed") == ["seed: 0 then, 9 now (the refit used the recorded value)"]
     assert "cannot tell which field" in found.notes[0]
 
 

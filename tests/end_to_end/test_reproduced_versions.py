@@ -75,7 +75,7 @@ def test_nothing_is_written_registered_or_promoted(deployed):
 def test_parameters_of_the_launchpad_are_fitted_with_again(deployed):
     found = again(deployed(overrides={"alpha": 5.0}))
     assert (found.verdict, found.fitted_with["alpha"]) == ("identical", "5.0")
-    assert named(found, "declaration") == ["parameter alpha: 5.0 then, none now (the refit went by that of then)"]
+    assert named(found, "declaration") == ["parameter alpha: 5.0 then, none now (the refit used the recorded value)"]
 
 
 def test_stored_rows_that_were_changed_are_why(deployed):

@@ -172,10 +172,10 @@ def test_values_come_back_from_their_texts_and_nothing_is_executed():
     assert np.isnan(restored({"missing": "nan"}, {})["missing"])
     kernel = np.log1p
     assert restored({"kernel": text_of(kernel)}, {"kernel": [1, kernel]})["kernel"] is kernel
-    with pytest.raises(TrainingError, match=r"kernel was __import__\('os'\), which only the declaration of then"):
+    with pytest.raises(TrainingError, match=r"kernel was __import__\('os'\), which only the recorded declaration"):
         restored({"kernel": "__import__('os')"}, {})
     for no_literal in ("{[]: 1}", "-" * 3_000 + "1"):
-        with pytest.raises(TrainingError, match="which only the declaration of then can give"):
+        with pytest.raises(TrainingError, match="which only the recorded declaration can give"):
             restored({"kernel": no_literal}, {})
 
 
@@ -251,5 +251,5 @@ def test_estimator_that_lacks_what_a_search_found_then_is_named_with_it():
         return LinearRegression()
 
     X = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
-    with pytest.raises(TrainingError, match=r"'alpha'.*which the search found then: .*no parameter 'alpha'"):
+    with pytest.raises(TrainingError, match=r"'alpha'.*which the search chose: .*no parameter 'alpha'"):
         refit(without_alpha, {}, {"alpha": 0.5}, X, X["x"], "regression", 0)

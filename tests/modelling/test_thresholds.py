@@ -15,7 +15,7 @@ from mlops_assets.modelling.fitting.search import fit, search
 from mlops_assets.modelling.metrics import scores
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.splits import time_folds
-from mlops_assets.modelling.thresholds import Decided
+from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.resources.mlflow.model_files import load_model, save_model
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -30,14 +30,14 @@ def rare(labels: str = "text", rows: int = 800) -> tuple[pd.DataFrame, pd.Series
     return X, pd.Series(np.array(LABELS[labels])[(rng.random(rows) < chance).astype(int)])
 
 
-def fitted(by: Decided, labels: str = "text", estimator=LOGISTIC, **params):
+def fitted(by: ThresholdRule, labels: str = "text", estimator=LOGISTIC, **params):
     X, y = rare(labels)
     return fit(build(estimator, params, X, "binary", 0, y, by), X, y), X, y
 
 
 @pytest.mark.parametrize("labels", LABELS)
 def test_the_greater_class_is_predicted_from_a_declared_probability_on(labels, tmp_path: Path):
-    model, X, _ = fitted(Decided(0.2), labels)
+    model, X, _ = fitted(ThresholdRule(0.2), labels)
     said = predict(model, X)
     least, greatest = LABELS[labels]
     assert said.value.tolist() == np.where(said.positive >= 0.2, greatest, least).tolist()
@@ -50,8 +50,8 @@ def test_the_greater_class_is_predicted_from_a_declared_probability_on(labels, t
 @pytest.mark.parametrize("labels", ["text"])
 @pytest.mark.parametrize("metrics", [["log_loss"], ["f1"], ["roc_auc", "accuracy"]])
 def test_a_tuned_threshold_does_better_by_what_it_is_tuned_for(metrics, labels, tmp_path: Path):
-    model, X, y = fitted(Decided("tuned", metrics=metrics), labels)
-    plain, said = predict(fitted(Decided(), labels)[0], X), predict(model, X)
+    model, X, y = fitted(ThresholdRule("tuned", metrics=metrics), labels)
+    plain, said = predict(fitted(ThresholdRule(), labels)[0], X), predict(model, X)
     name = {"log_loss": "balanced_accuracy", "f1": "f1", "roc_auc": "accuracy"}[metrics[0]]
     gain = scores(y, said, [name])[name] - scores(y, plain, [name])[name]
     assert gain > 0.1 if name != "accuracy" else gain >= -0.005
@@ -66,7 +66,7 @@ def test_calibration_mends_what_an_overconfident_classifier_says(method):
     then, now = slice(0, 1500), slice(1500, None)
     plain, calibrated = (
         fit(build(forest, {"n_estimators": 20}, X[then], "binary", 0, y[then], by), X[then], y[then])
-        for by in (Decided(), Decided(calibrate=method))
+        for by in (ThresholdRule(), ThresholdRule(calibrate=method))
     )
     losses = [scores(y[now], predict(model, X[now]), ["log_loss"])["log_loss"] for model in (plain, calibrated)]
     assert losses[1] < 0.8 * losses[0]
@@ -74,7 +74,7 @@ def test_calibration_mends_what_an_overconfident_classifier_says(method):
 
 @pytest.mark.slow
 def test_both_hold_together_with_a_search_and_a_refit_repeats_them():
-    by = Decided("tuned", "sigmoid", ["f1"])
+    by = ThresholdRule("tuned", "sigmoid", ["f1"])
     X, y = rare()
     pipeline = build(LOGISTIC, {}, X, "binary", 0, y, by)
     folds = time_folds(np.repeat(np.arange(5), 160), 2)
@@ -87,8 +87,8 @@ def test_both_hold_together_with_a_search_and_a_refit_repeats_them():
 def test_what_gives_no_probabilities_is_calibrated_first():
     machine = "sklearn.svm.LinearSVC"
     with pytest.raises(DeclarationError, match=r"threshold: LinearSVC gives no probabilities\. Declare `calibrate`"):
-        fitted(Decided(0.3), estimator=machine)
-    model, X, _ = fitted(Decided(0.3, "sigmoid"), estimator=machine)
+        fitted(ThresholdRule(0.3), estimator=machine)
+    model, X, _ = fitted(ThresholdRule(0.3, "sigmoid"), estimator=machine)
     said = predict(model, X)
     assert ((said.value == "fraud") == (said.positive >= 0.3)).all()
 
@@ -104,7 +104,7 @@ def own_pipeline():
 @pytest.mark.parametrize("estimator", [own_pipeline, "xgboost.XGBClassifier"])
 def test_a_pipeline_of_ones_own_and_other_libraries_take_a_threshold(estimator):
     params = {} if callable(estimator) else {"n_estimators": 5, "n_jobs": 1}
-    model, X, _ = fitted(Decided(0.15, "sigmoid"), estimator=estimator, **params)
+    model, X, _ = fitted(ThresholdRule(0.15, "sigmoid"), estimator=estimator, **params)
     said = predict(model, X)
     assert ((said.value == "fraud") == (said.positive >= 0.15)).all()
 
@@ -112,10 +112,14 @@ def test_a_pipeline_of_ones_own_and_other_libraries_take_a_threshold(estimator):
 @pytest.mark.parametrize(
     ("by", "problem", "message"),
     [
-        (Decided(0.3), "multiclass", "threshold is for two classes, but the target poses a multiclass problem"),
-        (Decided("tuned"), "regression", "threshold is for two classes, but the target poses a regression problem"),
+        (ThresholdRule(0.3), "multiclass", "threshold is for two classes, but the target poses a multiclass problem"),
         (
-            Decided(calibrate="sigmoid"),
+            ThresholdRule("tuned"),
+            "regression",
+            "threshold is for two classes, but the target poses a regression problem",
+        ),
+        (
+            ThresholdRule(calibrate="sigmoid"),
             "regression",
             "calibrate is for classes, but the target poses a regression prob",
         ),

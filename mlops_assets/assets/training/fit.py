@@ -22,7 +22,7 @@ from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.modelling.recipe import Recipe
 from mlops_assets.modelling.splits import time_folds
-from mlops_assets.modelling.thresholds import Decided
+from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.records.versions import OwnVersions
@@ -163,10 +163,10 @@ def _fitted(
     )
 
 
-def decided_by(model: Declaration) -> "Decided":
+def decided_by(model: Declaration) -> "ThresholdRule":
     """Return how scores become probabilities, and probabilities a label."""
 
-    return Decided(model.threshold, model.calibrate, model.metrics)
+    return ThresholdRule(model.threshold, model.calibrate, model.metrics)
 
 
 def _refuse_metrics(model: Declaration, problem: "Problem") -> None:

@@ -11,7 +11,7 @@ from mlops_assets.dotted import resolve
 from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.problem import problem_of
 from mlops_assets.modelling.recipe import Recipe, restored, text_of
-from mlops_assets.modelling.thresholds import Decided
+from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.records.rows import Rows
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class Refitting:
         given = self._estimator(), self.given(), self.found()
         return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
 
-    def _decided(self) -> "Decided":
+    def _decided(self) -> "ThresholdRule":
         """Return the recorded threshold and calibration; versions older than these fields have neither."""
 
         if self.as_declared:
             return decided_by(self.model)
         texts = {name: self.recipe.fields[name] for name in _DECIDED if name in self.recipe.fields}
-        return Decided(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
+        return ThresholdRule(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
 
     def given(self) -> dict[str, Any]:
         """Return the parameters that the estimator is built with."""

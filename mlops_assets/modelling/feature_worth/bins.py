@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.modelling.problem import Problem
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _BINS = 20
 _PRIOR_ROWS = 10.0
@@ -30,24 +25,22 @@ def bin_means(known: pd.Series, y: pd.Series, unseen: pd.Series, problem: Proble
     overall = targets.mean(axis=0)
     sums = np.column_stack([np.bincount(ours, column, bins) for column in targets.T])
     rows = np.bincount(ours, minlength=bins)[:, None]
-    said = ((sums + _PRIOR_ROWS * overall) / (rows + _PRIOR_ROWS))[theirs]
-    return Predictions(said[:, 0]) if classes is None else Predictions(classes[said.argmax(axis=1)], said, classes)
+    means = ((sums + _PRIOR_ROWS * overall) / (rows + _PRIOR_ROWS))[theirs]
+    return Predictions(means[:, 0]) if classes is None else Predictions(classes[means.argmax(axis=1)], means, classes)
 
 
-def _bins(known: pd.Series, unseen: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def _bins(known: pd.Series, unseen: pd.Series) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the bin of each known and each unseen value, and the number of bins; the last but one is "missing"."""
     kinds = pd.api.types
     if kinds.is_datetime64_any_dtype(known.dtype):
         known, unseen = (part.astype("int64").where(part.notna()) for part in (known, unseen))
     if kinds.is_numeric_dtype(known.dtype) or kinds.is_bool_dtype(known.dtype):
         numbers = [part.to_numpy(dtype=np.float64, na_value=np.nan) for part in (known, unseen)]
-        there = numbers[0][np.isfinite(numbers[0])]
-        cuts = np.unique(np.quantile(there, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(there) else np.array([])
-        ours, theirs = (
-            np.where(np.isnan(each), len(cuts) + 1, np.searchsorted(cuts, each, "right")) for each in numbers
-        )
+        finite = numbers[0][np.isfinite(numbers[0])]
+        cuts = np.unique(np.quantile(finite, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(finite) else np.array([])
+        ours, theirs = (np.where(np.isnan(n), len(cuts) + 1, np.searchsorted(cuts, n, "right")) for n in numbers)
         return ours, theirs, len(cuts) + 2
     texts = [part.astype(object).where(part.notna(), None).map(str) for part in (known, unseen)]
     names = pd.Index(np.unique(texts[0].to_numpy(dtype=str)))
-    ours, theirs = (np.asarray(names.get_indexer(pd.Index(each)), dtype=np.int64) for each in texts)
+    ours, theirs = (np.asarray(names.get_indexer(pd.Index(text))) for text in texts)
     return ours, np.where(theirs < 0, len(names), theirs), len(names) + 1

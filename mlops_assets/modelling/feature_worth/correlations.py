@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
 
 from mlops_assets.lazy import np, pd, scipy
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Floats: TypeAlias = "NDArray[np.float64]"
+from mlops_assets.statistics.resampling import Floats
 
 MOST_ROWS = 5_000
 _MOST_CATEGORIES = 100
@@ -28,7 +23,7 @@ def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
     np.fill_diagonal(apart, 0.0)
     complete = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(apart, checks=False), "complete")
     label = scipy.cluster.hierarchy.fcluster(complete, 1.0 - least + 1e-12, "distance")
-    members = [[str(name) for name in X.columns[label == each]] for each in pd.unique(label)]
+    members = [[str(name) for name in X.columns[label == group]] for group in pd.unique(label)]
     return [names for names in members if len(names) > 1]
 
 
@@ -46,13 +41,13 @@ def associations(X: pd.DataFrame) -> pd.DataFrame:
     categories = [name for name in X.columns if name not in numbers]
     ranks = np.column_stack([_standard_ranks(part[name]) for name in numbers]) if numbers else np.empty((len(part), 0))
     codes = [_codes(part[name]) for name in categories]
-    found = pd.DataFrame(np.eye(X.shape[1]), X.columns, X.columns)
-    found.loc[numbers, numbers] = np.abs(ranks.T @ ranks)
+    table = pd.DataFrame(np.eye(X.shape[1]), X.columns, X.columns)
+    table.loc[numbers, numbers] = np.abs(ranks.T @ ranks)
     for name, code in zip(categories, codes, strict=True):
-        found.loc[name, numbers] = found.loc[numbers, name] = _between(code, ranks)
+        table.loc[name, numbers] = table.loc[numbers, name] = _between(code, ranks)
     for (one, code), (other, other_code) in combinations(zip(categories, codes, strict=True), 2):
-        found.loc[one, other] = found.loc[other, one] = _cramer(code, other_code)
-    return found
+        table.loc[one, other] = table.loc[other, one] = _cramer(code, other_code)
+    return table
 
 
 def _is_ordered(column: pd.Series) -> bool:
@@ -70,7 +65,7 @@ def _standard_ranks(column: pd.Series) -> Floats:
     return centred / length if length else centred
 
 
-def _codes(column: pd.Series) -> NDArray[np.int64]:
+def _codes(column: pd.Series) -> np.ndarray:
     """Return categories as numbers, the most frequent first; missing is one of them."""
     text = column.astype(object).where(column.notna(), None).map(str)
     counts = text.value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
@@ -78,25 +73,25 @@ def _codes(column: pd.Series) -> NDArray[np.int64]:
     return np.minimum(codes, _MOST_CATEGORIES - 1)
 
 
-def _between(codes: NDArray[np.int64], ranks: Floats) -> Floats:
+def _between(codes: np.ndarray, ranks: Floats) -> Floats:
     rows, size = len(codes), np.bincount(codes)
     if len(size) < 2 or len(size) >= rows or not ranks.shape[1]:
         return np.zeros(ranks.shape[1])
     sums = np.array([np.bincount(codes, column) for column in ranks.T])
     share = np.sum(sums**2 / size, axis=1)
     varies = np.any(ranks != 0.0, axis=0)
-    honest = 1.0 - (1.0 - share) * (rows - 1) / (rows - len(size))
-    return np.where(varies, np.sqrt(np.clip(honest, 0.0, 1.0)), 0.0)
+    unbiased = 1.0 - (1.0 - share) * (rows - 1) / (rows - len(size))
+    return np.where(varies, np.sqrt(np.clip(unbiased, 0.0, 1.0)), 0.0)
 
 
-def _cramer(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+def _cramer(one: np.ndarray, other: np.ndarray) -> float:
     n, r, c = len(one), int(one.max()) + 1, int(other.max()) + 1
     if min(r, c) < 2:
         return 0.0
-    table = np.bincount(one * c + other, minlength=r * c).reshape(r, c)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
-    phi2 = float(np.sum((table - expected) ** 2 / expected)) / n
-    honest = max(0.0, phi2 - (r - 1) * (c - 1) / (n - 1))
-    r_honest, c_honest = r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)
-    least = min(r_honest, c_honest) - 1
-    return float(np.sqrt(min(honest / least, 1.0))) if least > 0 else 0.0
+    counts = np.bincount(one * c + other, minlength=r * c).reshape(r, c)
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
+    phi2 = float(np.sum((counts - expected) ** 2 / expected)) / n
+    unbiased = max(0.0, phi2 - (r - 1) * (c - 1) / (n - 1))
+    rows, columns = r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)
+    least = min(rows, columns) - 1
+    return float(np.sqrt(min(unbiased / least, 1.0))) if least > 0 else 0.0

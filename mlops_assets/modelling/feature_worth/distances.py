@@ -27,31 +27,25 @@ class Distances:
 def distances(y: pd.Series, one: Predictions, other: Predictions) -> Distances:
     """Compare two models' predictions of n >= 1 rows with labels `y` (n,); an unknown class has probability 0."""
     if one.classes is None:
-        labels, first, second = (_numbers(each) for each in (y, one.value, other.value))
+        labels, first, second = (np.asarray(v, dtype=np.float64)[:, None] for v in (y, one.value, other.value))
     else:
-        known = [np.asarray(each.classes).tolist() for each in (one, other)]
-        classes = list(dict.fromkeys([*y, *known[0], *known[1]]))
+        classes = list(dict.fromkeys([*y, *np.asarray(one.classes).tolist(), *np.asarray(other.classes).tolist()]))
         labels = _certain(y, classes)
-        first, second = (_probabilities(each, classes) for each in (one, other))
+        first, second = (_probabilities(predictions, classes) for predictions in (one, other))
     spread = _root_mean_square(labels, labels.mean(axis=0))
     return Distances(len(y), _root_mean_square(first, second), _root_mean_square(labels, first), spread)
 
 
-def _numbers(values: Any) -> np.ndarray:
-    return np.asarray(values, dtype=np.float64)[:, None]
-
-
-def _probabilities(said: Predictions, classes: Sequence[Any]) -> np.ndarray:
+def _probabilities(predictions: Predictions, classes: Sequence[Any]) -> np.ndarray:
     """Return probabilities (n, k) of all k classes; 0 and 1 if the model predicts labels only."""
-    if said.probability is None:
-        return _certain(said.value, classes)
-    known = pd.DataFrame(said.probability, columns=pd.Index(np.asarray(said.classes)))
+    if predictions.probability is None:
+        return _certain(predictions.value, classes)
+    known = pd.DataFrame(predictions.probability, columns=pd.Index(np.asarray(predictions.classes)))
     return known.reindex(columns=pd.Index(classes), fill_value=0.0).to_numpy(dtype=np.float64)
 
 
 def _certain(labels: Any, classes: Sequence[Any]) -> np.ndarray:
-    given = np.asarray(labels)
-    return np.stack([given == name for name in classes], axis=1).astype(np.float64)
+    return np.stack([np.asarray(labels) == name for name in classes], axis=1).astype(np.float64)
 
 
 def _root_mean_square(one: np.ndarray, other: np.ndarray) -> float:

@@ -32,13 +32,13 @@ def effect(value: float, influence: Floats | None, groups: Groups | None = None,
 
     For a metric that is not a mean, `influence` is the rows' influence (the infinitesimal jackknife; Efron 1982).
     """
-    nan = float("nan")
+    unknown = Effect(value, np.nan, np.nan, np.nan)
     if influence is None or not np.isfinite(influence).all() or not np.isfinite(value):
-        return Effect(value, nan, nan, nan)
+        return unknown
     se, freedom = error_of_mean(influence) if groups is None else groups.error_of_mean(influence)
     se *= widened
     if not np.isfinite(se):
-        return Effect(value, nan, nan, nan)
+        return unknown
     if se == 0.0:
         return Effect(value, value, value, float(value >= 0))
     half = students_t.quantile(0.975, freedom) * se
@@ -60,7 +60,7 @@ def difference(
     return effect(value, influence, groups, widened)
 
 
-def score(metric: Metric, y: np.ndarray, said: Predictions, groups: Groups | None = None) -> Effect:
+def score(metric: Metric, y: np.ndarray, predictions: Predictions, groups: Groups | None = None) -> Effect:
     """Return the metric itself over n rows: here lower may be better, and `p_harms` has no meaning."""
-    influence = None if metric.influence is None else metric.influence(y, said)
-    return effect(metric.function(y, said), influence, groups)
+    influence = None if metric.influence is None else metric.influence(y, predictions)
+    return effect(metric.function(y, predictions), influence, groups)

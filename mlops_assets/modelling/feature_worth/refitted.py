@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,20 +10,21 @@ from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.feature_worth.cost import milliseconds
 from mlops_assets.modelling.feature_worth.effects import Effect, difference, score
+from mlops_assets.modelling.fitting.parameter_names import params_of
 from mlops_assets.modelling.fitting.search import fit
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.statistics.groups import Groups
 
 
-@dataclass(frozen=True)
-class Refits:
-    """By columns: metric `alone` (of one), loss `without` them, milliseconds of 1,000 rows, why a fit `failed`."""
+@dataclass
+class Refit:
+    """The metric `alone` (one column), the loss `without` them, milliseconds of 1,000 rows, and why a fit `failed`."""
 
-    alone: Mapping[tuple[str, ...], Effect]
-    without: Mapping[tuple[str, ...], Effect]
-    milliseconds: Mapping[tuple[str, ...], float]
-    failed: Mapping[tuple[str, ...], str]
+    alone: Effect | None = None
+    without: Effect | None = None
+    milliseconds: float | None = None
+    failed: str = ""
 
 
 def refits(
@@ -33,7 +34,7 @@ def refits(
     metric: Metric,
     sets: Sequence[tuple[str, ...]],
     groups: Groups | None = None,
-) -> Refits:
+) -> list[Refit]:
     """Fit on `train` with all columns, without each of `sets`, and on each single column; judge on `holdout` (m,).
 
     All are fitted on the same n rows, and losses are paired. Other training rows would give other models, so sqrt(1 + m
@@ -43,36 +44,33 @@ def refits(
     y = np.asarray(holdout[1])
     everything = list(train[0].columns)
     whole = fit(with_columns(fitted, everything), *train)
-    said, took = predict(whole, holdout[0]), milliseconds(whole, holdout[0])
+    predictions, took = predict(whole, holdout[0]), milliseconds(whole, holdout[0])
     widened = float(np.sqrt(1.0 + len(y) / len(train[1])))
-    alone: dict[tuple[str, ...], Effect] = {}
-    without: dict[tuple[str, ...], Effect] = {}
-    times: dict[tuple[str, ...], float] = {}
-    failed: dict[tuple[str, ...], str] = {}
+    records = []
     for columns in sets:
+        records.append(record := Refit())
         others = [name for name in everything if name not in columns]
         try:
             if others:
                 part = holdout[0][others]
                 less = fit(with_columns(fitted, others), train[0][others], train[1])
-                without[columns] = difference(metric, y, said, predict(less, part), groups, widened)
-                times[columns] = took - milliseconds(less, part)
+                record.without = difference(metric, y, predictions, predict(less, part), groups, widened)
+                record.milliseconds = took - milliseconds(less, part)
             if len(columns) == 1:
                 single = fit(with_columns(fitted, columns), train[0][list(columns)], train[1])
-                alone[columns] = score(metric, y, predict(single, holdout[0][list(columns)]), groups)
+                record.alone = score(metric, y, predict(single, holdout[0][list(columns)]), groups)
         except MlopsAssetsError as reason:  # such as a user's Pipeline that needs a certain column
-            failed[columns] = str(reason)
-    return Refits(alone, without, times, failed)
+            record.failed = str(reason)
+    return records
 
 
 def with_columns(fitted: Any, columns: Collection[str]) -> Any:
     """Return the model unfitted, with its parameters; a ColumnTransformer in it picks only columns of `columns`."""
     model = sklearn.base.clone(fitted)
-    parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
-    for part in parts:
+    for part in [model, *params_of(model).values()]:
         if isinstance(part, sklearn.compose.ColumnTransformer):
             chosen = [(name, step, _named(picked, columns)) for name, step, picked in part.transformers]
-            part.transformers = [each for each in chosen if not (isinstance(each[2], list | str) and not each[2])]
+            part.transformers = [step for step in chosen if not (isinstance(step[2], list | str) and not step[2])]
     return model
 
 

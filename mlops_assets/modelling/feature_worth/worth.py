@@ -12,7 +12,7 @@ from mlops_assets.modelling.feature_worth.correlations import correlated_groups
 from mlops_assets.modelling.feature_worth.cost import bytes_a_row
 from mlops_assets.modelling.feature_worth.effects import Effect, score
 from mlops_assets.modelling.feature_worth.importance import permutation_importances
-from mlops_assets.modelling.feature_worth.refitted import Refits, refits
+from mlops_assets.modelling.feature_worth.refitted import Refit, refits
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem
@@ -28,7 +28,7 @@ _LEAST_EFFECT = 0.001  # of the metric: a copy that changes a penalty a little i
 Verdict = Literal["earns", "replaceable", "earns nothing", "harms", "not known"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeatureTest:
     """One feature, or a group of correlated ones that is tested like one.
 
@@ -83,24 +83,24 @@ def feature_tests(
     newest = None if groups is None else groups.take(np.arange(len(holdout[1]) - len(judged[1]), len(holdout[1])))
     correlated = correlated_groups(train[0])
     sets = [*((str(name),) for name in train[0].columns), *(tuple(group) for group in correlated)]
-    importances = permutation_importances(fitted, *holdout, metric.name, sets, seed, groups=groups)
-    found = refits(fitted, train, judged, metric, sets, newest) if ablation else Refits({}, {}, {}, {})
+    importances = permutation_importances(fitted, *holdout, metric, sets, seed, groups=groups)
+    if ablation:
+        refitted = refits(fitted, train, judged, metric, sets, newest)
+    else:
+        refitted = [Refit(alone=_alone(columns, train, judged, problem, metric, newest)) for columns in sets]
     cost = bytes_a_row(train[0])
     number = {name: position for position, group in enumerate(correlated, start=1) for name in group}
     tests = [
         FeatureTest(
-            columns,
-            importance.effect,
-            importance.std,
-            found.alone.get(columns) if ablation else _alone(columns, train, judged, problem, metric, newest),
-            found.without.get(columns),
-            number.get(columns[0]),
-            float(train[0][list(columns)].isna().to_numpy().mean()),
-            sum(cost[name] for name in columns),
-            found.milliseconds.get(columns),
-            found.failed.get(columns, ""),
+            columns=columns,
+            importance=importance,
+            std=std,
+            group=number.get(columns[0]),
+            missing=float(train[0][list(columns)].isna().to_numpy().mean()),
+            bytes=sum(cost[name] for name in columns),
+            **vars(refit),
         )
-        for columns, importance in zip(sets, importances, strict=True)
+        for columns, (importance, std), refit in zip(sets, importances, refitted, strict=True)
     ]
     least = _LEAST_EFFECT * abs(metric.function(np.asarray(judged[1]), predict(fitted, judged[0])))
     return sorted(_judged(tests, least), key=lambda test: -np.nan_to_num(test.effect.value, nan=-np.inf))
@@ -142,8 +142,8 @@ def _alone(
 ) -> Effect | None:
     if len(columns) > 1:
         return None
-    said = bin_means(train[0][columns[0]], train[1], holdout[0][columns[0]], problem)
-    return score(metric, np.asarray(holdout[1]), said, groups)
+    predictions = bin_means(train[0][columns[0]], train[1], holdout[0][columns[0]], problem)
+    return score(metric, np.asarray(holdout[1]), predictions, groups)
 
 
 def _newest(part: tuple[pd.DataFrame, pd.Series]) -> tuple[pd.DataFrame, pd.Series]:

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from mlops_assets.lazy import sklearn
+from mlops_assets.modelling.fitting.parameter_names import params_of
 
 _MODULES = ("xgboost", "lightgbm", "catboost")
 _CATBOOST_TALKS = ("verbose", "silent", "logging_level", "verbose_eval")
@@ -39,9 +40,5 @@ def _of_catboost(given: dict[str, Any], seed: int) -> dict[str, Any]:
 
 def requirements(model: Any) -> list[str]:
     """Return requirements "name==version" of those of the three libraries that a fitted Pipeline uses."""
-    try:
-        parts = list(model.get_params(deep=True).values())
-    except (AttributeError, TypeError):
-        parts = []
-    used = {type(part).__module__.partition(".")[0] for part in [model, *parts]}
+    used = {type(part).__module__.partition(".")[0] for part in [model, *params_of(model).values()]}
     return [f"{name}=={sys.modules[name].__version__}" for name in _MODULES if name in used]

@@ -10,9 +10,10 @@ from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.fitting.boosting import settled
-from mlops_assets.modelling.fitting.preprocessing import params_of, steps_for
+from mlops_assets.modelling.fitting.parameter_names import params_of
+from mlops_assets.modelling.fitting.preprocessing import steps_for
 from mlops_assets.modelling.problem import Problem
-from mlops_assets.modelling.thresholds import Decided, decided
+from mlops_assets.modelling.thresholds import ThresholdRule, with_threshold
 from mlops_assets.text import did_you_mean, reason, shown
 
 
@@ -23,7 +24,7 @@ def build(
     problem: Problem,
     seed: int,
     y: pd.Series | None = None,
-    by: Decided | None = None,
+    rule: ThresholdRule | None = None,
 ) -> Any:
     """Return an unfitted Pipeline of the steps "preprocess" and "model" for the columns of `X` (n, columns).
 
@@ -32,7 +33,7 @@ def build(
     matter when scoring, and others are ignored. Numbers and booleans: kept, with NaN, for estimators that take NaN;
     else filled with the median and scaled. Text and categories: one-hot; categories with fewer than 10 rows or beyond
     30 share a column. Histogram gradient boosting: ordinal codes, NaN for unknown ones, and a step "varying" that drops
-    columns without two values. Parameters that refer to columns, such as `monotonic_cst`, go by name. `by`, with the
+    columns without two values. Parameters that refer to columns, such as `monotonic_cst`, go by name. `rule`, with the
     labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold. Raises
     `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
     """
@@ -40,9 +41,9 @@ def build(
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
     pipeline = built if isinstance(built, sklearn.pipeline.Pipeline) else _pipeline(X, built, seed)
-    if by is not None and by.anything and y is not None:
+    if rule is not None and rule.applies and y is not None:
         step, last = pipeline.steps[-1]
-        pipeline = sklearn.base.clone(pipeline).set_params(**{step: decided(last, by, problem, y)})
+        pipeline = sklearn.base.clone(pipeline).set_params(**{step: with_threshold(last, rule, problem, y)})
     unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
     return pipeline.set_params(**unseeded) if unseeded else pipeline
 

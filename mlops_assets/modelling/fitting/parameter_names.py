@@ -31,6 +31,14 @@ def full_names(params: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:
     return {full_name(name, pipeline): value for name, value in params.items()}
 
 
+def params_of(estimator: Any) -> dict[str, Any]:
+    """Return the parameters of an estimator and of its inner ones, as sklearn names them; empty if it names none."""
+    try:
+        return dict(estimator.get_params(deep=True))
+    except (AttributeError, TypeError):
+        return {}
+
+
 def _taken(estimator: Any) -> Mapping[str, Any]:
     """Return the parameters of the constructor, since CatBoost lists only those that were given."""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.fitting.column_params import in_places, named_columns, speaks_of_columns
+from mlops_assets.modelling.fitting.parameter_names import params_of
 from mlops_assets.text import shown
 
 
@@ -124,12 +125,3 @@ def _columns_by_kind(X: pd.DataFrame) -> tuple[list[str], list[str], list[str]]:
                 "feature function (hour, weekday, days since ...), and leave the column out."
             )
     return numbers, booleans, categories
-
-
-def params_of(estimator: Any) -> dict[str, Any]:
-    """Return the parameters of an estimator and of its inner ones, as sklearn names them."""
-    try:
-        return dict(estimator.get_params(deep=True))
-    except (AttributeError, TypeError):
-        # Only estimators of scikit-learn name their parameters.
-        return {}
