@@ -63,7 +63,7 @@ def main(home: Path, trial: int) -> None:
     importances = permutation_importances(loaded, X_new, y_new, metric(METRICS[0]), [[name] for name in X_new], 0)
     rows = [
         {"feature": name, "importance": effect.value, "low": effect.low, "high": effect.high}
-        for name, (effect, _) in zip(X_new, importances, strict=True)
+        for name, effect in zip(X_new, importances, strict=True)
     ]
     importance = pd.DataFrame(rows).sort_values("importance", ascending=False)
     drawn = [plots.calibration(y_new, said), plots.roc_pr(y_new, said), plots.importance(importance)]

@@ -191,7 +191,7 @@ def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[D
         one, other = then.given.get(name, ""), now.given.get(name, "")
         if one != other:
             result.append(_declared("declaration", f"parameter {name}", one, other, as_declared))
-    for name in then.machine.keys() & now.machine.keys():
+    for name in sorted(then.machine.keys() & now.machine.keys()):
         if then.machine[name] != now.machine[name]:
             result.append(Difference("machine", name, then.machine[name], now.machine[name]))
     return tuple(result)

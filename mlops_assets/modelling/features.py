@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mlops_assets.errors import FeaturesError
 from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.recipe import text_of
 
 FeatureFunction: TypeAlias = "Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]"
 
@@ -21,20 +22,21 @@ def compute(
     """
     if function is None:
         return batch.drop(columns=[name for name in not_features if name in batch.columns])
+    what = f"features function {text_of(function)}"
     try:
         table = function(batch.copy(), history.copy())
     except Exception as error:  # the user's code may raise anything; its name must be in the message
-        raise FeaturesError(f"features function {_name(function)} raised {type(error).__name__}: {error}") from error
+        raise FeaturesError(f"{what} raised {type(error).__name__}: {error}") from error
     if not isinstance(table, pd.DataFrame):
-        raise FeaturesError(f"features function {_name(function)} must return a DataFrame, got {type(table).__name__}")
+        raise FeaturesError(f"{what} must return a DataFrame, got {type(table).__name__}")
     if not table.index.equals(batch.index):
         raise FeaturesError(
-            f"features function {_name(function)} must return one row for each row of the batch with the batch's "
-            f"index: expected {len(batch)} rows, got {len(table)}; use reindex(batch.index)"
+            f"{what} must return one row for each row of the batch with the batch's index: expected {len(batch)} rows, "
+            f"got {len(table)}; use reindex(batch.index)"
         )
     if not_features[0] in table.columns or table.columns.has_duplicates:
         raise FeaturesError(
-            f"features function {_name(function)} returns the target {not_features[0]!r} or a column twice "
+            f"{what} returns the target {not_features[0]!r} or a column twice "
             f"(columns: {', '.join(map(str, table.columns))})"
         )
     return table.assign(**{name: _text(table[name]) for name in table.columns if _is_nullable_text(table[name])})
@@ -85,7 +87,3 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other):
         return bool(np.allclose(one.astype(float), other.astype(float), rtol=1e-9, atol=1e-12, equal_nan=True))
     return _text(one).equals(_text(other))
-
-
-def _name(function: Any) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"

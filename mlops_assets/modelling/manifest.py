@@ -24,8 +24,7 @@ class BatchInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; times as ISO 8601."""
-        times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
-        return {"key": self.key, "version": self.version, "rows": self.rows, "labelled": self.labelled, **times}
+        return {**vars(self), "start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
@@ -61,22 +60,14 @@ class Manifest:
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row for each batch, for people to read."""
-        used = [
-            {
-                "batch": batch.key,
-                "role": role,
-                "labelled rows": batch.labelled,
-                "version": batch.version[:16],
-                "why": "",
-            }
+        rows = [
+            (batch.key, role, batch.labelled, batch.version[:16], "")
             for role in ("train", "holdout")
             for batch in getattr(self, role)
         ]
-        left = [
-            {"batch": key, "role": "out", "labelled rows": None, "version": "", "why": why}
-            for key, why in self.left_out
-        ]
-        return used + left
+        left_out = [(key, "out", None, "", why) for key, why in self.left_out]
+        columns = ("batch", "role", "labelled rows", "version", "why")
+        return [dict(zip(columns, row, strict=True)) for row in [*rows, *left_out]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -117,15 +117,10 @@ def _holdout_start(
 
 
 def _default_holdout_start(ordered: list[BatchInfo], window: int | str | None) -> int:
-    """Return where the newest fifth of the rows (at most) begins, or, if earlier, the newest twentieth (at least)."""
-    held, learnt = _held_and_learnt(ordered, window)
-    share = held / (held + learnt)
-    at_most = int(np.flatnonzero(share > _MOST_SHARE)[-1]) + 1
-    return min(at_most, int(np.flatnonzero(share >= _LEAST_SHARE)[-1]))
+    """Return where the newest fifth of the rows (at most) begins, or, if earlier, the newest twentieth (at least).
 
-
-def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return labelled rows (n,) of the holdout that begins at each position, and of the window before it."""
+    The rows are those of the holdout that begins at a position, and of the window before it.
+    """
     before = np.concatenate([[0], np.cumsum([batch.labelled for batch in ordered])])
     positions = np.arange(len(ordered))
     oldest = np.zeros_like(positions)
@@ -135,7 +130,9 @@ def _held_and_learnt(ordered: list[BatchInfo], window: int | str | None) -> tupl
         starts, ends = (pd.to_datetime(times, utc=True) for times in _times("window", window, ordered))
         limits = starts - _duration("window", window)
         oldest = np.minimum(pd.DatetimeIndex(np.maximum.accumulate(ends)).searchsorted(limits, side="right"), positions)
-    return before[-1] - before[:-1], before[:-1] - before[oldest]
+    share = (before[-1] - before[:-1]) / (before[-1] - before[oldest])
+    at_most = int(np.flatnonzero(share > _MOST_SHARE)[-1]) + 1
+    return min(at_most, int(np.flatnonzero(share >= _LEAST_SHARE)[-1]))
 
 
 def _later_than_champion(

@@ -7,12 +7,13 @@ from itertools import combinations
 from mlops_assets.lazy import np, pd, scipy
 from mlops_assets.statistics.resampling import Floats
 
-MOST_ROWS = 5_000
+_MOST_ROWS = 5_000
+_LEAST_ASSOCIATION = 0.9
 _MOST_CATEGORIES = 100
 
 
-def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
-    """Return groups of two or more columns of `X` (n, columns), all pairs of which are associated by `least` or more.
+def correlated_groups(X: pd.DataFrame) -> list[list[str]]:
+    """Return groups of two or more columns of `X` (n, columns), all pairs of which are associated by 0.9 or more.
 
     Complete linkage, so that a chain of neighbours is not a group. Groups and their members are in the order of the
     columns. At most 5,000 rows, evenly spread, are used.
@@ -22,7 +23,7 @@ def correlated_groups(X: pd.DataFrame, least: float = 0.9) -> list[list[str]]:
     apart = np.clip(1.0 - associations(X).to_numpy(), 0.0, 1.0)
     np.fill_diagonal(apart, 0.0)
     complete = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(apart, checks=False), "complete")
-    label = scipy.cluster.hierarchy.fcluster(complete, 1.0 - least + 1e-12, "distance")
+    label = scipy.cluster.hierarchy.fcluster(complete, 1.0 - _LEAST_ASSOCIATION + 1e-12, "distance")
     members = [[str(name) for name in X.columns[label == group]] for group in pd.unique(label)]
     return [names for names in members if len(names) > 1]
 
@@ -35,7 +36,7 @@ def associations(X: pd.DataFrame) -> pd.DataFrame:
     between the categories (epsilon squared; Kelley 1935). A column of more than 100 categories keeps the 99 most
     frequent, and the others form one.
     """
-    rows = np.linspace(0, len(X) - 1, min(len(X), MOST_ROWS)).astype(int)
+    rows = np.linspace(0, len(X) - 1, min(len(X), _MOST_ROWS)).astype(int)
     part = X.iloc[rows]
     numbers = [name for name in X.columns if _is_ordered(part[name])]
     categories = [name for name in X.columns if name not in numbers]

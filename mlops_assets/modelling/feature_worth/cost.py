@@ -8,14 +8,14 @@ from typing import Any
 from mlops_assets.lazy import np, pd, threadpoolctl
 from mlops_assets.modelling.predictions import predict
 
-MOST_ROWS = 2_000
+_MOST_ROWS = 2_000
 _TIMED_ROWS = 1_000
 _TIMES = 7
 
 
 def bytes_a_row(X: pd.DataFrame) -> dict[str, float]:
     """Return the bytes of memory a row of each column of `X` (n, columns) takes, with its text, on 2,000 rows."""
-    part = X.iloc[:MOST_ROWS]
+    part = X.iloc[:_MOST_ROWS]
     return {str(name): float(part[name].memory_usage(index=False, deep=True)) / max(len(part), 1) for name in X.columns}
 
 

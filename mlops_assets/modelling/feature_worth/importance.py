@@ -23,8 +23,8 @@ def permutation_importances(
     repeats: int = 5,
     max_rows: int = 2_000,
     groups: Groups | None = None,
-) -> list[tuple[Effect, float]]:
-    """Return how much worse the metric gets if a set of columns is shuffled (Breiman 2001), and its std over repeats.
+) -> list[Effect]:
+    """Return how much worse the metric gets if each set of columns is shuffled (Breiman 2001).
 
     At most `max_rows` rows are used, drawn by `seed`, in their order. The interval counts every row twice: as the row
     that is scored with another row's value, and as the row that gives its value (the projection of a U-statistic;
@@ -45,8 +45,7 @@ def permutation_importances(
     for columns in sets:
         shuffled = {name: part[name].take(orders.ravel()).set_axis(stacked.index) for name in columns}
         drops, contributions = _drops(metric, labels, whole, predict(model, stacked.assign(**shuffled)), orders)
-        importance = effect(float(drops.mean()), contributions, groups and groups.take(rows))
-        importances.append((importance, float(drops.std())))
+        importances.append(effect(float(drops.mean()), contributions, groups and groups.take(rows)))
     return importances
 
 

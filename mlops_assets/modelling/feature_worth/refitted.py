@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import np, pd, sklearn
@@ -15,6 +15,9 @@ from mlops_assets.modelling.fitting.search import fit
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.statistics.groups import Groups
+
+Labelled: TypeAlias = "tuple[pd.DataFrame, pd.Series]"
+"""Features X (n, columns) and labels y (n,)."""
 
 
 @dataclass
@@ -29,8 +32,8 @@ class Refit:
 
 def refits(
     fitted: Any,
-    train: tuple[pd.DataFrame, pd.Series],
-    holdout: tuple[pd.DataFrame, pd.Series],
+    train: Labelled,
+    holdout: Labelled,
     metric: Metric,
     sets: Sequence[tuple[str, ...]],
     groups: Groups | None = None,

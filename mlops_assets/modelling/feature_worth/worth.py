@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from mlops_assets.lazy import np, pd
+from mlops_assets.lazy import np
 from mlops_assets.modelling.feature_worth.bins import bin_means
 from mlops_assets.modelling.feature_worth.correlations import correlated_groups
 from mlops_assets.modelling.feature_worth.cost import bytes_a_row
 from mlops_assets.modelling.feature_worth.effects import Effect, score
 from mlops_assets.modelling.feature_worth.importance import permutation_importances
-from mlops_assets.modelling.feature_worth.refitted import Refit, refits
+from mlops_assets.modelling.feature_worth.refitted import Labelled, Refit, refits
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem
@@ -40,7 +40,6 @@ class FeatureTest:
 
     columns: tuple[str, ...]
     importance: Effect
-    std: float
     alone: Effect | None
     without: Effect | None
     group: int | None
@@ -58,8 +57,8 @@ class FeatureTest:
 
 def feature_tests(
     fitted: Any,
-    train: tuple[pd.DataFrame, pd.Series],
-    holdout: tuple[pd.DataFrame, pd.Series],
+    train: Labelled,
+    holdout: Labelled,
     problem: Problem,
     metric: Metric,
     seed: int,
@@ -87,20 +86,22 @@ def feature_tests(
     if ablation:
         refitted = refits(fitted, train, judged, metric, sets, newest)
     else:
-        refitted = [Refit(alone=_alone(columns, train, judged, problem, metric, newest)) for columns in sets]
+        refitted = [Refit() for _ in sets]
+        for record, name in zip(refitted, train[0].columns, strict=False):  # the single columns come first
+            predictions = bin_means(train[0][name], train[1], judged[0][name], problem)
+            record.alone = score(metric, np.asarray(judged[1]), predictions, newest)
     cost = bytes_a_row(train[0])
     number = {name: position for position, group in enumerate(correlated, start=1) for name in group}
     tests = [
         FeatureTest(
             columns=columns,
             importance=importance,
-            std=std,
             group=number.get(columns[0]),
             missing=float(train[0][list(columns)].isna().to_numpy().mean()),
             bytes=sum(cost[name] for name in columns),
             **vars(refit),
         )
-        for columns, (importance, std), refit in zip(sets, importances, refitted, strict=True)
+        for columns, importance, refit in zip(sets, importances, refitted, strict=True)
     ]
     least = _LEAST_EFFECT * abs(metric.function(np.asarray(judged[1]), predict(fitted, judged[0])))
     return sorted(_judged(tests, least), key=lambda test: -np.nan_to_num(test.effect.value, nan=-np.inf))
@@ -132,19 +133,5 @@ def _shown(effect: Effect, least: float) -> bool:
     return effect.low > 0 and effect.value >= least
 
 
-def _alone(
-    columns: tuple[str, ...],
-    train: tuple[pd.DataFrame, pd.Series],
-    holdout: tuple[pd.DataFrame, pd.Series],
-    problem: Problem,
-    metric: Metric,
-    groups: Groups | None,
-) -> Effect | None:
-    if len(columns) > 1:
-        return None
-    predictions = bin_means(train[0][columns[0]], train[1], holdout[0][columns[0]], problem)
-    return score(metric, np.asarray(holdout[1]), predictions, groups)
-
-
-def _newest(part: tuple[pd.DataFrame, pd.Series]) -> tuple[pd.DataFrame, pd.Series]:
+def _newest(part: Labelled) -> Labelled:
     return part[0].iloc[-MOST_ROWS:], part[1].iloc[-MOST_ROWS:]

@@ -31,14 +31,12 @@ def baselines(
     linear: Ridge or LogisticRegression on the newest 50,000 training rows, without columns of times. It is left out if
         no linear model can be fitted (no usable column, or one class among those rows).
     """
-    found = {
+    by_name = {
         "dummy": _dummy(y_train, len(y_holdout), problem),
         "previous": _previous(y_train, y_holdout, problem),
+        "linear": _linear(X_train, y_train, X_holdout, problem, seed) if "linear" in names else None,
     }
-    linear = _linear(X_train, y_train, X_holdout, problem, seed) if "linear" in names else None
-    if linear is not None:
-        found["linear"] = linear
-    return {name: said for name, said in found.items() if name in names}
+    return {name: predictions for name, predictions in by_name.items() if name in names and predictions is not None}
 
 
 def _dummy(y_train: pd.Series, rows: int, problem: Problem) -> Predictions:

@@ -17,7 +17,7 @@ _BY_NAME = {
 }
 
 
-def speaks_of_columns(parameter: str) -> bool:
+def refers_to_columns(parameter: str) -> bool:
     """Return whether a parameter, also of an inner estimator ("est__monotonic_cst"), names or numbers columns."""
     return parameter.rpartition("__")[2] in _BY_NAME
 
@@ -32,7 +32,7 @@ def named_columns(
     """
     named: set[str] = set()
     for parameter, value in params.items():
-        if speaks_of_columns(parameter) and value is not None and not isinstance(value, str):
+        if refers_to_columns(parameter) and value is not None and not isinstance(value, str):
             named |= _names(estimator, parameter, params, columns, numeric)
     return [name for name in columns if name in named]
 
@@ -42,7 +42,7 @@ def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
 
     Signs are given by name if the estimator takes names: it may then get other columns after those named.
     """
-    found: dict[str, Any] = {}
+    places: dict[str, Any] = {}
     kind = type(estimator).__name__
     for parameter, value in estimator.get_params(deep=False).items():
         if isinstance(value, str) or value is None:
@@ -50,10 +50,10 @@ def in_places(estimator: Any, order: Sequence[str]) -> dict[str, Any]:
         if parameter in _SIGNS and not kind.startswith(_SIGNS_BY_NAME):
             signs = [value.get(name, 0) for name in order]
             # scikit-learn cannot copy a CatBoost that holds a list; a text means the same to it.
-            found[parameter] = f"({','.join(map(str, signs))})" if kind.startswith("CatBoost") else signs
+            places[parameter] = f"({','.join(map(str, signs))})" if kind.startswith("CatBoost") else signs
         elif parameter in _GROUPS:
-            found[parameter] = [[order.index(name) for name in order if name in group] for group in value]
-    return found
+            places[parameter] = [[order.index(name) for name in order if name in group] for group in value]
+    return places
 
 
 def _names(
@@ -62,39 +62,33 @@ def _names(
     own = parameter.rpartition("__")[2]
     value = params[parameter]
     names = _by_name(own, value)
-    told = f"parameter {parameter!r} of {type(estimator).__name__}"
-    first, second = (*columns, *columns)[:2]
-    form = _BY_NAME[own].format(first=first, second=second)
+    what = f"parameter {parameter!r} of {type(estimator).__name__}"
     if names is None:
+        first, second = (*columns, *columns)[:2]
+        form = _BY_NAME[own].format(first=first, second=second)
         raise DeclarationError(
-            f"{told} goes by position, but preprocessing moves columns; got {shown(value)}. Name them: {own}: {form}."
+            f"{what} goes by position, but preprocessing moves columns; got {shown(value)}. Name them: {own}: {form}."
         )
     inner = params.get(parameter.rpartition("__")[0])
     if inner is not None and (own in _GROUPS or not type(inner).__name__.startswith("HistGradientBoosting")):
         raise DeclarationError(
-            f"{told} cannot be given within another estimator, which may leave columns out or move them. Leave it out."
+            f"{what} cannot be given within another estimator, which may leave columns out or move them. Leave it out."
         )
     for name in names:
         if name not in columns:
-            raise DeclarationError(f"{told} names {shown(name)}, which is not a feature. {did_you_mean(name, columns)}")
+            raise DeclarationError(f"{what} names {shown(name)}, which is not a feature. {did_you_mean(name, columns)}")
         if own in _SIGNS and name not in numeric:
-            raise DeclarationError(f"{told} names {shown(name)}, which is text: only numbers rise or fall.")
+            raise DeclarationError(f"{what} names {shown(name)}, which is text: only numbers rise or fall.")
     return names
 
 
 def _by_name(parameter: str, value: Any) -> set[str] | None:
     """Return the names in a value; None if it holds numbers, or has another form."""
-    if parameter in _SIGNS:
-        parts = list(value) if isinstance(value, Mapping) else [None]
-    elif isinstance(value, Mapping) or not hasattr(value, "__iter__"):
-        parts = [None]
-    elif parameter in _GROUPS:
-        parts = [name for group in value for name in (group if _is_group(group) else [None])]
-    else:
-        parts = list(value)
-    names = {part for part in parts if isinstance(part, str)}
-    return names if all(isinstance(part, str) for part in parts) else None
-
-
-def _is_group(group: Any) -> bool:
-    return isinstance(group, list | tuple | set | frozenset)
+    if isinstance(value, Mapping) != (parameter in _SIGNS) or not hasattr(value, "__iter__"):
+        return None
+    names = list(value)
+    if parameter in _GROUPS:
+        if not all(isinstance(group, list | tuple | set | frozenset) for group in names):
+            return None
+        names = [name for group in names for name in group]
+    return set(names) if all(isinstance(name, str) for name in names) else None

@@ -10,7 +10,7 @@ from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd, sklearn
 from mlops_assets.modelling.fitting.boosting import settled
-from mlops_assets.modelling.fitting.parameter_names import params_of
+from mlops_assets.modelling.fitting.parameter_names import params_of, signature_of
 from mlops_assets.modelling.fitting.preprocessing import steps_for
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.modelling.thresholds import ThresholdRule, with_threshold
@@ -40,17 +40,17 @@ def build(
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
     _fits_problem(built, problem, name)
-    pipeline = built if isinstance(built, sklearn.pipeline.Pipeline) else _pipeline(X, built, seed)
+    if isinstance(built, sklearn.pipeline.Pipeline):
+        pipeline = built
+    else:
+        *before, (step, last) = steps_for(X, built)
+        pipeline = sklearn.pipeline.Pipeline([*before, (step, settled(last, seed))])
     if rule is not None and rule.applies and y is not None:
         step, last = pipeline.steps[-1]
         pipeline = sklearn.base.clone(pipeline).set_params(**{step: with_threshold(last, rule, problem, y)})
-    unseeded = {key: seed for key, value in params_of(pipeline).items() if _is_unseeded(key, value)}
-    return pipeline.set_params(**unseeded) if unseeded else pipeline
-
-
-def _pipeline(X: pd.DataFrame, estimator: Any, seed: int) -> Any:
-    *before, (name, last) = steps_for(X, estimator)
-    return sklearn.pipeline.Pipeline([*before, (name, settled(last, seed))])
+    unset = [name for name, value in params_of(pipeline).items() if value is None]
+    seeds = {name: seed for name in unset if name.rpartition("__")[2] == "random_state"}
+    return pipeline.set_params(**seeds) if seeds else pipeline
 
 
 def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
@@ -58,7 +58,7 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
         raise DeclarationError(
             f"estimator {shown(name)} is a {type(factory).__name__}; expected a class or a function."
         )
-    known = _parameters(factory)
+    known = signature_of(factory)
     if known is not None and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         for param in params:
             if param not in known:
@@ -79,33 +79,17 @@ def _is_estimator(built: Any) -> bool:
     """Return whether it can be fitted and will predict; a stacking estimator has `predict` only once it is fitted."""
     if inspect.isclass(built) or not hasattr(built, "fit"):
         return False
-    if hasattr(built, "predict"):
-        return True
-    return hasattr(built, "__sklearn_tags__") and bool(
-        sklearn.base.is_classifier(built) or sklearn.base.is_regressor(built)
+    tagged = hasattr(built, "__sklearn_tags__")
+    return hasattr(built, "predict") or (
+        tagged and sklearn.base.is_classifier(built) | sklearn.base.is_regressor(built)
     )
 
 
-def _parameters(factory: Any) -> Mapping[str, inspect.Parameter] | None:
-    try:
-        return inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        # Some callables written in C have no signature.
-        return None
-
-
 def _fits_problem(built: Any, problem: Problem, name: str) -> None:
-    if not hasattr(built, "__sklearn_tags__"):
-        return
-    if (problem == "regression" and sklearn.base.is_classifier(built)) or (
-        problem != "regression" and sklearn.base.is_regressor(built)
-    ):
+    is_other = sklearn.base.is_classifier if problem == "regression" else sklearn.base.is_regressor
+    if hasattr(built, "__sklearn_tags__") and is_other(built):
         kind = "classifier" if problem == "regression" else "regressor"
         raise DeclarationError(
             f"estimator {shown(name)} is a {kind}, but the target poses a {problem} problem. Declare an estimator "
             "for it, or the problem if it was inferred wrongly."
         )
-
-
-def _is_unseeded(key: str, value: Any) -> bool:
-    return value is None and (key == "random_state" or key.endswith("__random_state"))

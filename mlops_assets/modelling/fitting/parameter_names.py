@@ -19,8 +19,9 @@ def full_name(name: str, pipeline: Any) -> str:
         return name
     last = str(pipeline.steps[-1][0])
     within = {path: part for path, part in known.items() if path.startswith(f"{last}__") and hasattr(part, "fit")}
-    for path, part in {last: known[last], **dict(sorted(within.items(), key=lambda each: each[0].count("__")))}.items():
-        if f"{path}__{name}" in known or name in _taken(part):
+    for path, part in {last: known[last], **dict(sorted(within.items(), key=lambda item: item[0].count("__")))}.items():
+        # CatBoost lists only the parameters that were set.
+        if f"{path}__{name}" in known or name in (signature_of(type(part).__init__) or ()):
             return f"{path}__{name}"
     own = {key.rpartition("__")[2] for key in known if key.startswith(f"{last}__")}
     raise DeclarationError(f"{type(known[last]).__name__} has no parameter {shown(name)}. {did_you_mean(name, own)}")
@@ -39,9 +40,9 @@ def params_of(estimator: Any) -> dict[str, Any]:
         return {}
 
 
-def _taken(estimator: Any) -> Mapping[str, Any]:
-    """Return the parameters of the constructor, since CatBoost lists only those that were given."""
+def signature_of(function: Any) -> Mapping[str, inspect.Parameter] | None:
+    """Return the parameters that a function or class takes; None for some that are written in C."""
     try:
-        return inspect.signature(type(estimator).__init__).parameters
+        return inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return {}
+        return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd, sklearn
-from mlops_assets.modelling.fitting.column_params import in_places, named_columns, speaks_of_columns
+from mlops_assets.modelling.fitting.column_params import in_places, named_columns, refers_to_columns
 from mlops_assets.modelling.fitting.parameter_names import params_of
 from mlops_assets.text import shown
 
@@ -20,9 +20,10 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     then a copy, with its parameters by position if it takes no names.
     """
     numbers, booleans, categories = _columns_by_kind(X)
-    own = [name for name in params_of(estimator) if speaks_of_columns(name)]
+    own = [name for name in params_of(estimator) if refers_to_columns(name)]
     named = named_columns(estimator, params_of(estimator), list(X.columns), {*numbers, *booleans}) if own else []
-    used = _with_values(X, named)
+    # Nothing is known of the later values of a column without any value.
+    used = {name for name in X.columns if name in named or X[name].notna().any()} or set(X.columns)
     numbers, booleans, categories = (
         [name for name in kind if name in used] for kind in (numbers, booleans, categories)
     )
@@ -41,20 +42,14 @@ def steps_for(X: pd.DataFrame, estimator: Any) -> list[tuple[str, Any]]:
     )
     # In sklearn 1.9 histogram gradient boosting fails on a column without any value, as a lag has in an early fold.
     drops = any(is_histogram(part) for part in (estimator, *params_of(estimator).values()))
-    found = [("preprocess", columns), *([("varying", _varying(X, named))] if drops else [])]
+    before = [("preprocess", columns), *([("varying", _varying(X, named))] if drops else [])]
     if named:
-        for _, step in found:
+        for _, step in before:
             step.set_output(transform="pandas")
         order = [*numbers, *booleans, *ordinal]
         first = [*named, *(name for name in order if name not in named)]
         estimator = deepcopy(estimator).set_params(**in_places(estimator, first if drops else order))
-    return [*found, ("model", estimator)]
-
-
-def _with_values(X: pd.DataFrame, named: Collection[str]) -> set[str]:
-    """Return the columns to train on: nothing is known of the later values of a column without any value."""
-    there = {name for name in X.columns if name in named or X[name].notna().any()}
-    return there or set(X.columns)
+    return [*before, ("model", estimator)]
 
 
 def _numeric(estimator: Any) -> Any:

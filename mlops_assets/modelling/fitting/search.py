@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Literal
 
 from mlops_assets.errors import DeclarationError, TrainingError
-from mlops_assets.lazy import joblib, np, pd, sklearn
-from mlops_assets.modelling.fitting.column_params import speaks_of_columns
+from mlops_assets.lazy import np, pd, sklearn
+from mlops_assets.modelling.fitting.column_params import refers_to_columns
 from mlops_assets.modelling.fitting.parameter_names import full_name
 from mlops_assets.modelling.fitting.search_space import Space, as_space, candidates, combinations
 from mlops_assets.modelling.metrics import METRICS, suited
@@ -24,7 +24,7 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 Method = Literal["grid", "random", "halving", "optuna"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One combination of parameters: mean score over the folds (higher is better, NaN if it failed) and its spread."""
 
@@ -68,7 +68,6 @@ def search(
     trials: int,
     scoring: str,
     seed: int,
-    n_jobs: int = 1,
     progress: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
     """Try parameters on the folds, then fit the best on all rows.
@@ -81,21 +80,21 @@ def search(
     scoring: a metric of the pack ("rmse"; a smaller error scores higher), a scorer of sklearn, or the user's own.
     progress: called with each trial when it is done, in order; for "halving" after all are done.
 
-    Ties go to the earlier trial, NaN never wins. Runs through joblib, so its backends apply. Raises `DeclarationError`
-    for a space that cannot be tried, `TrainingError` with the first reason if all trials fail.
+    Ties go to the earlier trial, NaN never wins. Raises `DeclarationError` for a space that cannot be tried,
+    `TrainingError` with the first reason if all trials fail.
     """
     if not space or trials < 1:
         raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
     if method not in _METHODS:
         raise DeclarationError(f"search method {shown(method)} is not known. {did_you_mean(str(method), _METHODS)}")
-    for name in filter(speaks_of_columns, space):
+    for name in filter(refers_to_columns, space):
         raise DeclarationError(
-            f"search: {name!r} speaks of columns and cannot be searched. Give it in `params`, by name."
+            f"search: {name!r} refers to columns and cannot be searched. Declare it in `params`, by name."
         )
     full_names = {name: full_name(name, pipeline) for name in space}
-    task = _Task(pipeline, X, y, folds, _scorer(scoring), full_names)
+    task = _Task(pipeline=pipeline, X=X, y=y, folds=folds, score=_scorer(scoring), full_names=full_names)
     done = []
-    for rung, trial in _METHODS[method](task, as_space(space), trials, seed, n_jobs):
+    for rung, trial in _METHODS[method](task, as_space(space), trials, seed):
         done.append((rung, trial))
         if progress is not None:
             progress(trial)
@@ -105,13 +104,13 @@ def search(
             f"all {len(done)} trials of {_name(pipeline)} failed; the first: {done[0][1].error}. "
             "Correct the search space, the features or the estimator."
         )
-    best = max(sound, key=lambda each: (each[0], each[1].score, -each[1].number))[1]
+    best = max(sound, key=lambda done: (done[0], done[1].score, -done[1].number))[1]
     return SearchResult(fit(task.with_params(best.params), X, y), best.params, tuple(trial for _, trial in done))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Task:
-    """All that a trial needs, so that it can be sent to another process."""
+    """All that a trial needs."""
 
     pipeline: Any
     X: pd.DataFrame
@@ -121,62 +120,59 @@ class _Task:
     full_names: Mapping[str, str]
 
     def with_params(self, params: Mapping[str, Any]) -> Any:
-        return sklearn.base.clone(self.pipeline).set_params(
-            **{self.full_names[name]: value for name, value in params.items()}
-        )
+        return sklearn.base.clone(self.pipeline).set_params(**self.by_full_name(params))
+
+    def by_full_name(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.full_names[name]: value for name, value in params.items()}
 
 
 # Each method yields (rung, trial); only trials of the highest rung, which used the most rows, compare.
 _Rungs = Iterator[tuple[int, Trial]]
 
 
-def _grid(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
-    every = combinations(space)
-    if every is None:
+def _grid(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
+    grid = combinations(space)
+    if grid is None:
         endless = [name for name, of in space.items() if of.listed() is None]
         raise DeclarationError(f"a grid cannot list {shown(endless)}: give lists, a step, or method='random'.")
-    if len(every) > trials:
+    if len(grid) > trials:
         raise DeclarationError(
-            f"the grid has {len(every):,} combinations, more than trials={trials}. "
-            "Raise trials, or use method='random'."
+            f"the grid has {len(grid):,} combinations, more than trials={trials}. Raise trials, or use method='random'."
         )
-    return _all_of(task, every, n_jobs)
+    return _all_of(task, grid)
 
 
-def _random(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
-    return _all_of(task, candidates(space, trials, seed), n_jobs)
+def _random(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
+    return _all_of(task, candidates(space, trials, seed))
 
 
-def _all_of(task: _Task, every: Sequence[dict[str, Any]], n_jobs: int) -> _Rungs:
-    # Trials are reported while others run, except by backends (Ray's) that give results at the end only.
-    stream = n_jobs == 1 or joblib.parallel.get_active_backend()[0].supports_return_generator
-    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator" if stream else "list")
-    yield from ((0, trial) for trial in run(joblib.delayed(_try)(task, *each) for each in enumerate(every)))
+def _all_of(task: _Task, combinations: Sequence[dict[str, Any]]) -> _Rungs:
+    return ((0, _try(task, number, params)) for number, params in enumerate(combinations))
 
 
 def _try(task: _Task, number: int, params: dict[str, Any]) -> Trial:
     begin = time.perf_counter()
-    nan = float("nan")
-    found = []
+    scores, failure = [], None
     try:
         for train, test in task.folds:
             model = _fitted(task.with_params(params), task.X.iloc[train], task.y.iloc[train])
-            found.append(task.score(model, task.X.iloc[test], task.y.iloc[test]))
+            scores.append(task.score(model, task.X.iloc[test], task.y.iloc[test]))
+        if not np.isfinite(scores).all():
+            failure = f"the score is not finite in a fold: {shown(scores)}"
     except DeclarationError:
         raise
     except Exception as error:  # a failed trial is a result, with its reason
-        return Trial(number, params, nan, nan, time.perf_counter() - begin, reason(error))
+        failure = reason(error)
+    mean, std = (math.nan, math.nan) if failure else (float(np.mean(scores)), float(np.std(scores)))
     seconds = time.perf_counter() - begin
-    if not np.isfinite(found).all():
-        return Trial(number, params, nan, nan, seconds, f"the score is not finite in a fold: {shown(found)}")
-    return Trial(number, params, float(np.mean(found)), float(np.std(found)), seconds)
+    return Trial(number=number, params=params, score=mean, std=std, seconds=seconds, error=failure)
 
 
-def _halving(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+def _halving(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
     drawn = candidates(space, trials, seed)
-    grid = [{task.full_names[name]: [value] for name, value in params.items()} for params in drawn]
+    grid = [{name: [value] for name, value in task.by_full_name(params).items()} for params in drawn]
     halving = sklearn.model_selection.HalvingGridSearchCV(
         task.pipeline,
         grid,
@@ -185,20 +181,21 @@ def _halving(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> 
         min_resources="exhaust",
         refit=False,
         random_state=seed,
-        n_jobs=n_jobs,
     )
     failures = _fit_keeping_reasons(halving, task)
     results = pd.DataFrame(halving.cv_results_)
     for number, params in enumerate(drawn):
-        wanted = {task.full_names[name]: value for name, value in params.items()}
-        last = results[[given == wanted for given in results["params"]]].iloc[-1]
+        full = task.by_full_name(params)
+        last = results[[tried == full for tried in results["params"]]].iloc[-1]
         score, std = float(last["mean_test_score"]), float(last["std_test_score"])
         seconds = len(task.folds) * float(last["mean_fit_time"] + last["mean_score_time"])
-        error = None if math.isfinite(score) else failures or "the score is not finite"
-        yield int(last["iter"]), Trial(number, params, score if error is None else math.nan, std, seconds, error)
+        failure = None if math.isfinite(score) else failures or "the score is not finite"
+        score = math.nan if failure else score
+        trial = Trial(number=number, params=params, score=score, std=std, seconds=seconds, error=failure)
+        yield int(last["iter"]), trial
 
 
-def _optuna(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _Rungs:
+def _optuna(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
     try:
         import optuna
     except ModuleNotFoundError as error:
@@ -219,12 +216,7 @@ def _optuna(task: _Task, space: Space, trials: int, seed: int, n_jobs: int) -> _
         yield 0, trial
 
 
-_METHODS: dict[str, Callable[[_Task, Space, int, int, int], _Rungs]] = {
-    "grid": _grid,
-    "random": _random,
-    "halving": _halving,
-    "optuna": _optuna,
-}
+_METHODS = {"grid": _grid, "random": _random, "halving": _halving, "optuna": _optuna}
 
 
 def _fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
@@ -243,8 +235,8 @@ def _fit_keeping_reasons(halving: Any, task: _Task) -> str | None:
     except ValueError as error:
         why = shown(str(error).strip().splitlines()[-1])
         raise TrainingError(f"all trials of {_name(task.pipeline)} failed; the first: {why}.") from error
-    failed = [str(each.message) for each in caught if issubclass(each.category, sklearn.exceptions.FitFailedWarning)]
-    return failed[0].strip().splitlines()[-1][:300] if failed else None
+    failed = [warning for warning in caught if issubclass(warning.category, sklearn.exceptions.FitFailedWarning)]
+    return str(failed[0].message).strip().splitlines()[-1][:300] if failed else None
 
 
 def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:

@@ -109,21 +109,6 @@ def _r2_from_means(means: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(varies, 1.0 - residual / np.where(varies, total, 1.0), constant))
 
 
-def _influence_of_means(
-    row_statistics: Callable[[np.ndarray, Predictions], np.ndarray], from_means: Callable[[np.ndarray], np.ndarray]
-) -> Callable[[np.ndarray, Predictions], np.ndarray]:
-    """Return the influence by leaving out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
-
-    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-        columns = np.asarray(row_statistics(y, predictions), dtype=np.float64)
-        rows = len(columns)
-        mean = columns.mean(axis=0)
-        without = from_means(mean + (mean - columns) / (rows - 1))
-        return np.asarray((rows - 1) * (from_means(mean[None])[0] - without))
-
-    return influence
-
-
 def _of_rows(
     name: str,
     kind: Literal["regression", "classification"],
@@ -132,13 +117,13 @@ def _of_rows(
     greater_is_better: bool = False,
     needs_probability: bool = False,
 ) -> Metric:
-    def statistics(y: np.ndarray, predictions: Predictions) -> np.ndarray:
-        return row_loss(y, predictions)[:, None]
-
-    def from_means(means: np.ndarray) -> np.ndarray:
-        return from_mean(means[:, 0])
-
-    metric = _of_means(name, kind, statistics, from_means, greater_is_better)
+    metric = _of_means(
+        name,
+        kind,
+        row_statistics=lambda y, predictions: row_loss(y, predictions)[:, None],
+        from_means=lambda means: from_mean(means[:, 0]),
+        greater_is_better=greater_is_better,
+    )
     return replace(metric, row_loss=row_loss, from_mean=from_mean, needs_probability=needs_probability)
 
 
@@ -152,6 +137,13 @@ def _of_means(
     def function(y: np.ndarray, predictions: Predictions) -> float:
         return float(from_means(row_statistics(y, predictions).mean(axis=0)[None])[0]) if len(y) else float("nan")
 
+    def influence(y: np.ndarray, predictions: Predictions) -> np.ndarray:
+        """Leave out each row in turn (the jackknife; Efron & Tibshirani 1993, ch. 11)."""
+        columns = np.asarray(row_statistics(y, predictions), dtype=np.float64)
+        rows, mean = len(columns), columns.mean(axis=0)
+        without = from_means(mean + (mean - columns) / (rows - 1))
+        return np.asarray((rows - 1) * (from_means(mean[None])[0] - without))
+
     return Metric(
         name=name,
         greater_is_better=greater_is_better,
@@ -159,7 +151,7 @@ def _of_means(
         function=function,
         row_statistics=row_statistics,
         from_means=from_means,
-        influence=_influence_of_means(row_statistics, from_means),
+        influence=influence,
     )
 
 

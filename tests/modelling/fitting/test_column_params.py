@@ -77,7 +77,7 @@ def test_a_search_keeps_them_and_does_not_search_them():
     args = (X.assign(same=np.nan), y, folds)
     found = search(built, *args, {"max_leaf_nodes": [4, 31]}, "grid", 5, "rmse", 0)
     assert not any(trial.error for trial in found.trials) and falls_in(found.model, X, "age")
-    with pytest.raises(DeclarationError, match="search: 'monotonic_cst' speaks of columns and cannot be searched"):
+    with pytest.raises(DeclarationError, match="search: 'monotonic_cst' refers to columns and cannot be searched"):
         search(built, *args, {"monotonic_cst": [{"age": 1}]}, "grid", 5, "rmse", 0)
 
 

@@ -50,10 +50,6 @@ def test_same_seed_same_search(method):
     assert RIDGE["model"].alpha == 1.0
 
 
-def test_processes_change_nothing():
-    assert outcomes(run(trials=3, n_jobs=2).trials) == outcomes(run(trials=3).trials)
-
-
 def test_failed_trials_keep_their_reason_and_never_win():
     found = run({"alpha": [-1.0, 5000.0, 0.1]}, "grid")
     failed = found.trials[0]

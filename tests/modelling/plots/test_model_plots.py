@@ -21,7 +21,17 @@ THREE = Predictions(RANDOM.integers(0, 3, ROWS), RANDOM.dirichlet([1, 1, 1], ROW
 NAMES = ["$x_{$", "<script>", "long " * 30, *(f"feature {number}" for number in range(20))]
 WORTH = np.arange(23)[::-1] / 23
 TABLE = pd.DataFrame({"feature": NAMES, "importance": WORTH, "low": WORTH - 0.04, "high": WORTH + 0.04})
-TRIALS = [Trial(n, {}, float("nan") if n == 3 else -1 / (n + 1), 0.1, 1.0, "no" if n == 3 else None) for n in range(9)]
+TRIALS = [
+    Trial(
+        number=number,
+        params={},
+        score=float("nan") if number == 3 else -1 / (number + 1),
+        std=0.1,
+        seconds=1.0,
+        error="no" if number == 3 else None,
+    )
+    for number in range(9)
+]
 
 FIGURES = {
     "predicted_and_actual over time": lambda: plots.predicted_and_actual(NUMBERS, SAID, TIMES),
