@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from mlops_assets.lazy import np, pd, scipy
-from mlops_assets.statistics.resampling import Floats
+from mlops_assets.statistics.arrays import Floats
 
 _MOST_ROWS = 5_000
 _LEAST_ASSOCIATION = 0.9
