@@ -104,7 +104,7 @@ def told(name: str, result: Recommended, seconds: float) -> str:
     life = useful_life(result.backtest.ages)
     return "\n".join(
         [
-            f"\n### {name}: {len(result.backtest.scored)} batches, {seconds:.0f} s\n",
+            f"\n### {name}: {len(result.backtest.batches)} batches, {seconds:.0f} s\n",
             head,
             *lines,
             f"\n{result.sentence}.",

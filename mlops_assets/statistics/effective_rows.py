@@ -10,7 +10,7 @@ from mlops_assets.statistics.arrays import Booleans, Floats, Integers
 from mlops_assets.statistics.resampling import block_length
 
 FEWEST_BLOCKS = 10
-_ROWS_LOOKED_AT = 16_000
+_MOST_ROWS = 16_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Side:
         """The times (rows,), or the positions without times."""
         return np.arange(self.rows, dtype=np.float64) if self.times is None else self.times
 
-    def of(self, selected: Booleans) -> Side:
+    def select(self, selected: Booleans) -> Side:
         """Return the side with the rows where `selected` is true."""
         if selected.all():
             return self
@@ -52,7 +52,7 @@ class EffectiveRows:
     batch: float
     blocks: int
 
-    def honest(self, p: float) -> float:
+    def correct(self, p: float) -> float:
         """Correct a p from these rows with Student's tail, since few blocks give the variance."""
         if not self.blocks:
             return p
@@ -75,7 +75,7 @@ def effective_rows(
     cells = [np.zeros(side.rows, dtype=np.int64) if side.cells is None else side.cells for side in sides]
     expected = _by_cell(codes[0], bins, cells)
     means = expected @ np.arange(bins)
-    lengths = [block_length((code - means[cell])[-_ROWS_LOOKED_AT:]) for code, cell in zip(codes, cells, strict=True)]
+    lengths = [block_length((code - means[cell])[-_MOST_ROWS:]) for code, cell in zip(codes, cells, strict=True)]
     if max(lengths) == 1 or bins < 2:
         return EffectiveRows(*worth, 0)
     blocks = _blocks(sides, lengths)
@@ -86,7 +86,7 @@ def effective_rows(
     measured = [correlation for correlation in correlations if correlation is not None]
     if not measured:  # rows are autocorrelated, and no block holds two of them to measure how much
         return EffectiveRows(*worth, 1)
-    within = _combined(measured, timed=sides[0].times is not None)
+    within = _combine(measured, timed=sides[0].times is not None)
     sizes = [np.bincount(block).astype(np.float64) for block in blocks]
     effects = [1.0 + within * (float(np.sum(size**2) / size.sum()) - 1.0) for size in sizes]
     return EffectiveRows(worth[0] / effects[0], worth[1] / effects[1], sum(map(len, sizes)))
@@ -96,12 +96,12 @@ def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:
     """Return the block that each row of each side belongs to, numbered without gaps."""
     moments = [side.moments for side in sides]
     spans = [float(moment.max() - moment.min()) * len(moment) / max(len(moment) - 1, 1) for moment in moments]
-    wanted = max(
+    duration = max(
         span * length / len(moment) if length > 1 else 0.0
         for span, length, moment in zip(spans, lengths, moments, strict=True)
     )
-    count = max(1, int(spans[1] / wanted)) if wanted else 1
-    width = (spans[1] / count if spans[1] else wanted) or spans[0] or 1.0
+    count = max(1, int(spans[1] / duration)) if duration else 1
+    width = (spans[1] / count if spans[1] else duration) or spans[0] or 1.0
     numbers = [((moment - moment.min()) / width * (1.0 - 1e-9)).astype(np.int64) for moment in moments]
     # a stretch without rows is not a block: a batch of minutes would cut a reference of years into millions
     return [np.unique(number, return_inverse=True)[1].astype(np.int64) for number in numbers]
@@ -127,7 +127,7 @@ def _correlation_within(
     return (square / np.maximum(variance, 1e-9) - rows) / pairs, variance, count - 1
 
 
-def _combined(sides: list[tuple[Floats, Floats, int]], timed: bool) -> float:
+def _combine(sides: list[tuple[Floats, Floats, int]], timed: bool) -> float:
     """Return the greatest correlation over the shares, at least 0."""
     correlations, variances, freedom = zip(*sides, strict=True)
     correlation = np.average(correlations, axis=0, weights=freedom) if timed else np.max(correlations, axis=0)

@@ -51,14 +51,14 @@ class Groups:
         parts = [
             np.column_stack([column_sums[drawn].sum(axis=1) for column_sums in sums])
             / self.size[drawn].sum(axis=1, keepdims=True)
-            for drawn in self._drawn(resamples, seed)
+            for drawn in self._draws(resamples, seed)
         ]
         return np.concatenate(parts)
 
     def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
         """Yield how often each row is in each resample, some resamples (m, n) at a time."""
-        for drawn in self._drawn(resamples, seed):
+        for drawn in self._draws(resamples, seed):
             yield counts(drawn, len(self.size)).astype(np.float64)[:, self.number]
 
-    def _drawn(self, resamples: int, seed: int) -> Iterator[Integers]:
+    def _draws(self, resamples: int, seed: int) -> Iterator[Integers]:
         return draws(len(self.size), len(self.size), len(self.number), resamples, seed)

@@ -6,7 +6,7 @@ from mlops_assets.lazy import np
 from mlops_assets.statistics.arrays import Floats
 
 
-def holm_adjusted(p: Floats) -> Floats:
+def holm_adjustment(p: Floats) -> Floats:
     """Adjust p-values (k,) for k tests by the step-down method of Holm (1979); NaN stays NaN and is not counted."""
     adjusted = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))

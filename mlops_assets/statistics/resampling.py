@@ -75,8 +75,8 @@ class Blocks:
         """Yield how often each row is in each resample, some resamples (m, n) at a time."""
         whole, rest = divmod(self.rows, self.length)
         for starts in self._starts(resamples, seed):
-            weights = _covered(starts[:, :whole], self.length, self.rows)
-            yield weights + _covered(starts[:, whole:], rest, self.rows) if rest else weights
+            weights = _coverage(starts[:, :whole], self.length, self.rows)
+            yield weights + _coverage(starts[:, whole:], rest, self.rows) if rest else weights
 
     def spread_of_mean(self, series: Floats) -> float:
         """Return the exact standard deviation of the mean of a series (n,) over all resamples."""
@@ -109,9 +109,9 @@ def _running_sums(column: Floats, length: int) -> Floats:
     return np.asarray(sums[length : len(column) + length] - sums[: len(column)])
 
 
-def _covered(starts: Integers, length: int, rows: int) -> Floats:
-    begun = counts(starts, rows)
+def _coverage(starts: Integers, length: int, rows: int) -> Floats:
+    begins = counts(starts, rows)
     if length > 1:
-        running = np.cumsum(np.hstack([begun[:, rows - length :], begun]), axis=1)
-        begun = running[:, length:] - running[:, :-length]
-    return begun.astype(np.float64)
+        running = np.cumsum(np.hstack([begins[:, rows - length :], begins]), axis=1)
+        begins = running[:, length:] - running[:, :-length]
+    return begins.astype(np.float64)

@@ -106,7 +106,7 @@ def test_labels_count_from_when_enough_of_them_are_known(tmp_path: Path):
     assert arrivals[0].labelled.isoformat() == "2024-01-05T01:03:00+00:00"
     found = recommend(ModelRecords(model, storage), BacktestConfig(policies=["every batch"]))
     # as of b05 the labels of b01 were known when the holdout begins, as of b04 none; those of b05 come before b08
-    assert found.backtest.scored[0] == "b08"
+    assert found.backtest.batches[0] == "b08"
     assert [each.after for each in found.backtest.results[1].trainings][:2] == ["b06", "b07"]
 
 
@@ -125,7 +125,7 @@ def test_what_is_replayed_can_be_chosen_and_what_cannot_be_is_said(tmp_path: Pat
     model = pipeline()
     storage = policies.stored(model, tmp_path)
     found = recommend(ModelRecords(model, storage), BacktestConfig(newest=6, policies=["never"], price=1.0))
-    assert found.backtest.scored == tuple(f"b{number:02d}" for number in range(9, 15)) and found.price == 1.0
+    assert found.backtest.batches == tuple(f"b{number:02d}" for number in range(9, 15)) and found.price == 1.0
     with pytest.raises(TrainingError, match=r"at least 15 labelled batches.* there are 14, of which 5 can be scored"):
         recommend(ModelRecords(model, storage), BacktestConfig(newest=5))
     with pytest.raises(MlopsAssetsError, match="policies 'weekly' are not known; expected some of 'never', 'declared'"):

@@ -194,7 +194,7 @@ def _champion_params(records: ModelRecords, registry: MlflowRegistry) -> dict[st
 
 def _days(arrivals: "Sequence[Arrival]") -> float:
     """Return the median days between two batches."""
-    gaps = [(later.came - earlier.came).total_seconds() for earlier, later in pairwise(arrivals)]
+    gaps = [(later.time - earlier.time).total_seconds() for earlier, later in pairwise(arrivals)]
     return median(gaps) / 86_400 if gaps else 1.0
 
 
@@ -218,7 +218,7 @@ def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Se
 
 def _contender(trial: "Trial", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
 
-    ticks = _ticks(rule, arrivals[0].came, arrivals[-1].came) if rule.cron else ()
+    ticks = _ticks(rule, arrivals[0].time, arrivals[-1].time) if rule.cron else ()
     return Contender(trial.name, rule, ticks, trial.taken)
 
 
@@ -270,7 +270,7 @@ def _plots(found: Recommended) -> dict[str, Any]:
     ages = found.backtest.ages
     plots: dict[str, Callable[[], bytes]] = {
         "quality_over_time": lambda: quality_over_time(
-            found.backtest.scored, {**lines, oracle.name: oracle.losses}, found.measure
+            found.backtest.batches, {**lines, oracle.name: oracle.losses}, found.measure
         ),
         "cost_and_quality": lambda: cost_and_quality(points, found.winner.name, oracle.mean, found.measure),
     }

@@ -121,7 +121,7 @@ class StoredHistory:
         declared, rule, record = self._model, self._model.drift, self._records[batch]
         frame, times = self._reference(model)
         X, about = read_sampled(self._kept, record)
-        near = sum(self.arrivals[batch].came - each.came < _span(rule.period) for each in self.arrivals[: batch + 1])
+        near = sum(self.arrivals[batch].time - each.time < _span(rule.period) for each in self.arrivals[: batch + 1])
         found = drift(
             frame,
             X,

@@ -11,7 +11,7 @@ from mlops_assets.assets.batch.report import PageConfig, record_report, unknown,
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.checks import CheckOutcome
-from mlops_assets.decisions.drift.column_tests import FeatureDrift
+from mlops_assets.decisions.drift.column_tests import EXTRAS, FeatureDrift
 from mlops_assets.decisions.drift.error_budget import Level
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
@@ -175,8 +175,7 @@ def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level
 
 
 def _drifted_features(report: "DriftReport") -> int:
-    beside = ("prediction", "target", "together")
-    return sum(entry.verdict == "drift" and entry.kind not in beside for entry in report.features)
+    return sum(entry.verdict == "drift" and entry.kind not in EXTRAS for entry in report.features)
 
 
 def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:

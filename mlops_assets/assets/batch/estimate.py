@@ -134,14 +134,14 @@ def estimate_metadata(records: ModelRecords, made: BatchEstimate | str) -> dict[
 
 def estimate_sentence(records: ModelRecords, made: BatchEstimate) -> str:
     """Return the estimate in words, with its basis and how earlier estimates turned out."""
-    from mlops_assets.decisions.performance.estimated import coverage, relied_on
+    from mlops_assets.decisions.performance.estimated import coverage, reliable
 
     known = [
         (each.low, each.high, each.realised)
         for each in _up_to(records, made)
         if each.realised is not None and each.batch != made.batch
     ]
-    warned = "" if relied_on(known) else ", not to be relied on"
+    warned = "" if reliable(known) else ", not to be relied on"
     came = "" if made.realised is None else f", and came to {made.realised:.4g}"
     return (
         f"Estimated without labels{warned}: {made.metric} {made.value:.4g} ({made.low:.4g} to {made.high:.4g} with 95% "

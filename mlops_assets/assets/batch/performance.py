@@ -153,7 +153,7 @@ def _judge(
         loss.of_rows(y.to_numpy(), said),
         loss.name,
         loss.from_mean,
-        judged=loss.instead_of,
+        remark=loss.instead_of,
     )
     here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
     then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}

@@ -17,7 +17,7 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.decisions.promotion.comparison import Verdict, compare
 from mlops_assets.decisions.promotion.gates import all_pass
-from mlops_assets.decisions.promotion.guards import Guard, guarded, guards
+from mlops_assets.decisions.promotion.guards import Guard, apply_guards, guards
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import metric
@@ -127,7 +127,7 @@ def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[
         seed=model.seed,
         groups=groups,
     )
-    return guarded(verdict, found), found
+    return apply_guards(verdict, found), found
 
 
 def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":

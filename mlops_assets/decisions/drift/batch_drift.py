@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mlops_assets.decisions.drift.column_tests import FeatureDrift, Kind, Word, column_entries, unknown
+from mlops_assets.decisions.drift.column_tests import EXTRAS, FeatureDrift, Kind, Word, column_entries, unknown_entry
 from mlops_assets.decisions.drift.domain_classifier import together_entry
-from mlops_assets.decisions.drift.season import Matched, Season, matched
+from mlops_assets.decisions.drift.season import Season, UsedRows, match_rows
 from mlops_assets.lazy import np, pd, scipy
 from mlops_assets.statistics.arrays import Floats, Integers
 
@@ -90,10 +90,10 @@ def drift(
     than 50 values is "unknown".
     """
     counts = (len(reference), len(batch))
-    rows = matched((_positions(counts[0], seed), _positions(counts[1], seed)), times, season)
+    rows = match_rows((_positions(counts[0], seed), _positions(counts[1], seed)), times, season)
     names = list(dict.fromkeys(features))
-    if rows.why_not:
-        entries = [unknown(name, rows.why_not) for name in (*names, *(pair.name for pair in extra))]
+    if rows.obstacle:
+        entries = [unknown_entry(name, rows.obstacle) for name in (*names, *(pair.name for pair in extra))]
         return _report(entries, min_effect, counts, rows.text)
     weights: dict[str, float] = {}
     entries = []
@@ -107,7 +107,7 @@ def drift(
     shared = [name for name in names if name in reference.columns and name in batch.columns]
     if together and len(shared) > 1:
         entries.append(together_entry(reference, batch, shared, rows, importance or {}, seed))
-    return _report(_corrected(entries, weights, alpha, min_effect), min_effect, counts, rows.text)
+    return _report(_correct(entries, weights, alpha, min_effect), min_effect, counts, rows.text)
 
 
 def _positions(rows: int, seed: int) -> Integers:
@@ -117,26 +117,26 @@ def _positions(rows: int, seed: int) -> Integers:
     return np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
 
 
-def _entries(name: str, old: pd.Series[Any] | None, new: pd.Series[Any] | None, rows: Matched) -> list[FeatureDrift]:
+def _entries(name: str, old: pd.Series[Any] | None, new: pd.Series[Any] | None, rows: UsedRows) -> list[FeatureDrift]:
     if old is None or new is None:
-        return [unknown(name, f"the {'reference' if old is None else 'batch'} has no such column")]
+        return [unknown_entry(name, f"the {'reference' if old is None else 'batch'} has no such column")]
     return column_entries(name, old.iloc[rows.positions[0]], new.iloc[rows.positions[1]], rows.sides)
 
 
-def _own_rows(pair: Pair, season: Sequence[Season], seed: int) -> Matched:
+def _own_rows(pair: Pair, season: Sequence[Season], seed: int) -> UsedRows:
     used = (_positions(len(pair.reference), seed), _positions(len(pair.batch), seed))
-    return matched(used, pair.times, season if pair.times is not None else (), pair.where)
+    return match_rows(used, pair.times, season if pair.times is not None else (), pair.where)
 
 
-def _pair_entries(pair: Pair, rows: Matched) -> list[FeatureDrift]:
+def _pair_entries(pair: Pair, rows: UsedRows) -> list[FeatureDrift]:
     """Return the entries of the pair's distribution; a label that is still to come is not missing."""
-    if rows.why_not:
-        return [unknown(pair.name, rows.why_not, pair.kind)]
+    if rows.obstacle:
+        return [unknown_entry(pair.name, rows.obstacle, pair.kind)]
     entries = _entries(pair.name, pd.Series(pair.reference), pd.Series(pair.batch), rows)
     return [replace(entry, kind=pair.kind) for entry in entries if entry.kind != "missing share"]
 
 
-def _corrected(
+def _correct(
     entries: list[FeatureDrift], importance: Mapping[str, float], alpha: float, min_effect: float
 ) -> list[FeatureDrift]:
     """Return the entries with their verdicts, corrected for the number of tests."""
@@ -145,10 +145,10 @@ def _corrected(
     p_values = np.minimum(np.array([entry.p for entry in tested]) / weights, 1.0)
     adjusted = np.minimum(_RESERVE * scipy.stats.false_discovery_control(p_values), 1.0) if tested else p_values
     corrections = iter(zip(adjusted.tolist(), weights.tolist(), strict=True))
-    return [entry if np.isnan(entry.p) else _judged(entry, *next(corrections), alpha, min_effect) for entry in entries]
+    return [entry if np.isnan(entry.p) else _judge(entry, *next(corrections), alpha, min_effect) for entry in entries]
 
 
-def _judged(entry: FeatureDrift, p: float, weight: float, alpha: float, min_effect: float) -> FeatureDrift:
+def _judge(entry: FeatureDrift, p: float, weight: float, alpha: float, min_effect: float) -> FeatureDrift:
     verdict: Word = "drift" if p < alpha and entry.effect >= min_effect else "no drift"
     small = "a small effect" if verdict == "drift" and entry.effect < _SMALL else ""
     note = "; ".join(filter(None, [small, entry.note]))
@@ -156,8 +156,7 @@ def _judged(entry: FeatureDrift, p: float, weight: float, alpha: float, min_effe
 
 
 def _report(entries: list[FeatureDrift], min_effect: float, counts: tuple[int, int], text: str) -> DriftReport:
-    beside = ("together", "prediction", "target")
-    verdicts = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in beside]
+    verdicts = [entry.verdict for entry in entries if entry.verdict != "unknown" or entry.kind not in EXTRAS]
     tested = [entry for entry in entries if not np.isnan(entry.p)]
     sufficient = [entry.p_adjusted for entry in tested if entry.effect >= min_effect]
     return DriftReport(

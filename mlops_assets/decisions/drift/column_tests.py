@@ -14,6 +14,8 @@ Kind = Literal["numeric", "categorical", "missing share", "prediction", "target"
 Sides = tuple[Side, Side]
 
 FEWEST_ROWS = 50
+EXTRAS: tuple[Kind, ...] = ("together", "prediction", "target")
+"""Kinds of entries that are not of a single feature; one that is unknown does not make the batch unknown."""
 _FEW_VALUES = 10
 _MIN_EXPECTED = 5.0
 _MOST_CATEGORIES = 100
@@ -42,13 +44,13 @@ class FeatureDrift:
     weight: float = 1.0
 
 
-def tested(name: str, kind: Kind, test: str, p: float, effect: float, note: str = "") -> FeatureDrift:
+def test_entry(name: str, kind: Kind, test: str, p: float, effect: float, note: str = "") -> FeatureDrift:
     """Return an entry with its p, before the correction for many tests."""
     p = min(max(p, 0.0), 1.0)
     return FeatureDrift(feature=name, kind=kind, test=test, p=p, effect=effect, verdict="no drift", note=note)
 
 
-def unknown(name: str, note: str, kind: Kind = "numeric") -> FeatureDrift:
+def unknown_entry(name: str, note: str, kind: Kind = "numeric") -> FeatureDrift:
     """Return an entry without a result."""
     return FeatureDrift(feature=name, kind=kind, test="none", note=note)
 
@@ -80,15 +82,15 @@ def _calendar(name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides)
 def _distribution(
     name: str, old: pd.Series[Any], new: pd.Series[Any], sides: Sides, few: int = _FEW_VALUES
 ) -> FeatureDrift:
-    known = (old.notna().to_numpy(), new.notna().to_numpy())
-    for where, there in zip(("reference", "batch"), known, strict=True):
-        if there.sum() < FEWEST_ROWS:
-            what = "all values are missing" if len(there) and not there.any() else f"{there.sum()} values are too few"
-            return unknown(name, f"{what} in the {where}; at least {FEWEST_ROWS} are needed")
+    masks = (old.notna().to_numpy(), new.notna().to_numpy())
+    for where, known in zip(("reference", "batch"), masks, strict=True):
+        if known.sum() < FEWEST_ROWS:
+            what = "all values are missing" if len(known) and not known.any() else f"{known.sum()} values are too few"
+            return unknown_entry(name, f"{what} in the {where}; at least {FEWEST_ROWS} are needed")
     kinds = (_kind(old), _kind(new))
     if kinds[0] != kinds[1]:
-        return unknown(name, f"the reference holds {kinds[0]} values, the batch {kinds[1]} values")
-    old, new, sides = old[known[0]], new[known[1]], (sides[0].of(known[0]), sides[1].of(known[1]))
+        return unknown_entry(name, f"the reference holds {kinds[0]} values, the batch {kinds[1]} values")
+    old, new, sides = old[masks[0]], new[masks[1]], (sides[0].select(masks[0]), sides[1].select(masks[1]))
     if kinds[0] == "text":
         return _categories(name, old.astype(str).to_numpy(), new.astype(str).to_numpy(), sides)
     return _numbers(name, (old.to_numpy(dtype=np.float64), new.to_numpy(dtype=np.float64)), sides, few)
@@ -125,7 +127,7 @@ def _kolmogorov_smirnov(name: str, numbers: tuple[Floats, Floats], sides: Sides)
     # the one-sample distribution does not know D = 1: p is at least that of two sides without overlap
     apart = (rows.reference + rows.batch + 1.0) * scipy.special.beta(rows.reference + 1.0, rows.batch + 1.0)
     p = max(float(scipy.stats.kstwo.sf(distance, max(1, round(pooled)))), min(2.0 * float(apart), 1.0))
-    return _in_time(tested(name, "numeric", "Kolmogorov-Smirnov", p, distance), rows)
+    return _in_time(test_entry(name, "numeric", "Kolmogorov-Smirnov", p, distance), rows)
 
 
 def _greatest_difference(reference: Floats, ordered: tuple[Floats, Floats], weights: Floats | None) -> float:
@@ -157,7 +159,7 @@ def _categories(name: str, old: np.ndarray, new: np.ndarray, sides: Sides) -> Fe
     note = f"{unseen:.1%} of the rows are of a category that the reference lacks" if unseen else ""
     bins = int(codes.max()) + 1
     if bins < 2:
-        return tested(name, "categorical", "chi-squared", 1.0, 0.0, note or "all values are equal")
+        return test_entry(name, "categorical", "chi-squared", 1.0, 0.0, note or "all values are equal")
     return _shares(name, "categorical", (codes[: rows[0]], codes[rows[0] :]), bins, sides, note)
 
 
@@ -189,7 +191,7 @@ def _shares(
     else:
         test, p = "chi-squared", _chi_squared(counts)
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    return _in_time(tested(name, kind, test, p, effect, note), rows)
+    return _in_time(test_entry(name, kind, test, p, effect, note), rows)
 
 
 def _chi_squared(counts: Floats) -> float:
@@ -210,6 +212,6 @@ def _in_time(entry: FeatureDrift, rows: EffectiveRows) -> FeatureDrift:
         return entry
     if rows.blocks < FEWEST_BLOCKS:
         note = f"rows are autocorrelated over long stretches: {rows.blocks} blocks; at least {FEWEST_BLOCKS} are needed"
-        return unknown(entry.feature, note, entry.kind)
+        return unknown_entry(entry.feature, note, entry.kind)
     note = f"rows are autocorrelated: the batch is worth {rows.batch:,.0f} independent rows"
-    return replace(entry, p=rows.honest(entry.p), note="; ".join(filter(None, [entry.note, note])))
+    return replace(entry, p=rows.correct(entry.p), note="; ".join(filter(None, [entry.note, note])))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS, FeatureDrift, Sides, tested, unknown
-from mlops_assets.decisions.drift.season import Matched
+from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS, FeatureDrift, Sides, test_entry, unknown_entry
+from mlops_assets.decisions.drift.season import UsedRows
 from mlops_assets.lazy import np, pd, scipy, sklearn
 from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.effective_rows import FEWEST_BLOCKS, effective_rows
@@ -24,7 +24,7 @@ def together_entry(
     reference: pd.DataFrame,
     batch: pd.DataFrame,
     names: Sequence[str],
-    rows: Matched,
+    rows: UsedRows,
     importance: Mapping[str, float],
     seed: int,
 ) -> FeatureDrift:
@@ -38,25 +38,25 @@ def together_entry(
     columns = sorted(names, key=lambda name: -importance.get(name, 0.0))[:_MOST_COLUMNS]
     spread = [np.linspace(0, side.rows - 1, min(side.rows, _MOST_ROWS)).astype(np.int64) for side in rows.sides]
     masks = [np.isin(np.arange(side.rows), positions) for side, positions in zip(rows.sides, spread, strict=True)]
-    sides = [side.of(mask) for side, mask in zip(rows.sides, masks, strict=True)]
+    sides = [side.select(mask) for side, mask in zip(rows.sides, masks, strict=True)]
     halves = [side.rows // 2 for side in sides]
     if min(halves) < FEWEST_ROWS:
-        return unknown(NAME, f"a side has fewer than {2 * FEWEST_ROWS} rows", "together")
+        return unknown_entry(NAME, f"a side has fewer than {2 * FEWEST_ROWS} rows", "together")
     frames = [frame.iloc[at[mask]] for frame, at, mask in zip((reference, batch), rows.positions, masks, strict=True)]
     parts = [_numbers(frames[0][name], frames[1][name]) for name in columns]
     old, new = (np.column_stack(part) for part in zip(*parts, strict=True))
     # a column without values in the rows of the fit cannot be binned
     filled = ~np.isnan(np.concatenate([old[: halves[0]], new[: halves[1]]])).all(axis=0)
     if not filled.any():
-        return unknown(NAME, "no feature has a value in the earlier half of the rows", "together")
+        return unknown_entry(NAME, "no feature has a value in the earlier half of the rows", "together")
     old, new = old[:, filled], new[:, filled]
-    model = _fitted(old[: halves[0]], new[: halves[1]], sides[0].weights, seed)
+    model = _fit(old[: halves[0]], new[: halves[1]], sides[0].weights, seed)
     scores = [model.predict_proba(side[half:])[:, 1] for side, half in zip((old, new), halves, strict=True)]
-    later = [side.of(np.arange(side.rows) >= half) for side, half in zip(sides, halves, strict=True)]
-    return _judged(scores[0], scores[1], (later[0], later[1]))
+    later = [side.select(np.arange(side.rows) >= half) for side, half in zip(sides, halves, strict=True)]
+    return _judge(scores[0], scores[1], (later[0], later[1]))
 
 
-def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
+def _fit(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
     weights = np.ones(len(old)) if weights is None else weights[: len(old)]
     # both sides have equal weight, however many rows they have
     weight = np.concatenate([weights / weights.sum() * len(new), np.ones(len(new))])
@@ -66,20 +66,20 @@ def _fitted(old: Floats, new: Floats, weights: Floats | None, seed: int) -> Any:
     return model.fit(np.concatenate([old, new]), np.repeat([0, 1], [len(old), len(new)]), sample_weight=weight)
 
 
-def _judged(old: Floats, new: Floats, sides: Sides) -> FeatureDrift:
+def _judge(old: Floats, new: Floats, sides: Sides) -> FeatureDrift:
     cuts = np.unique(np.quantile(old, np.arange(1, _BINS) / _BINS))
     rows = effective_rows((np.searchsorted(cuts, old), np.searchsorted(cuts, new)), len(cuts) + 1, sides, True)
     if rows.blocks and (rows.blocks < FEWEST_BLOCKS or rows.batch < _FEWEST_EFFECTIVE_ROWS):
         note = f"rows are autocorrelated: half of the batch is worth {rows.batch:,.0f} independent rows"
-        return unknown(NAME, note, "together")
+        return unknown_entry(NAME, note, "together")
     order = np.argsort(old, kind="stable")
     weights = np.ones(len(old)) / len(old) if sides[0].weights is None else sides[0].weights[order]
     reached = np.concatenate([[0.0], np.cumsum(weights)])
     auc = float(np.mean(sum(reached[np.searchsorted(old[order], new, side=side)] for side in ("left", "right")) / 2))
     z = (auc - 0.5) * np.sqrt(12.0 / (1.0 / rows.reference + 1.0 / rows.batch))
-    p = rows.honest(2.0 * float(scipy.stats.norm.sf(abs(z)))) / 2.0
+    p = rows.correct(2.0 * float(scipy.stats.norm.sf(abs(z)))) / 2.0
     effect = min(max(2.0 * auc - 1.0, 0.0), 1.0)
-    return tested(NAME, "together", "domain classifier", p if z > 0 else 1.0 - p, effect, f"AUC {auc:.3f}")
+    return test_entry(NAME, "together", "domain classifier", p if z > 0 else 1.0 - p, effect, f"AUC {auc:.3f}")
 
 
 def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:

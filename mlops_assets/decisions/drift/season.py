@@ -22,36 +22,36 @@ _LEAST_OF_A_PERIOD = 0.1
 
 
 @dataclass(frozen=True)
-class Matched:
+class UsedRows:
     """Row positions of both sides in order of time, their `Side`s, and a sentence on what was matched.
 
-    `why_not` says why the batch cannot be compared; "" if it can.
+    `obstacle` says why the batch cannot be compared; "" if it can.
     """
 
     positions: tuple[Integers, Integers]
     sides: tuple[Side, Side]
     text: str = ""
-    why_not: str = ""
+    obstacle: str = ""
 
 
-def matched(
+def match_rows(
     rows: tuple[Integers, Integers], times: tuple[Any, Any] | None, season: Sequence[Season], where: str = "reference"
-) -> Matched:
+) -> UsedRows:
     """Return the rows at these positions: in order of `times` if given, and with a season matched to the batch's.
 
     `times` holds a datetime for each row of each side. Reference rows of season cells that the batch lacks are left
     out. The others are weighted so that each cell has the batch's share (post-stratification). Batch rows of a cell
-    that the reference lacks are left out too. So are rows of a season that it holds once (see `_seen_once`). If these
-    are more than half, there is no result. `where` is the name of the reference in texts.
+    that the reference lacks are left out too. So are rows of a season that it holds once (see `_single_period`). If
+    these are more than half, there is no result. `where` is the name of the reference in texts.
     """
     if times is None:
-        why_not = f"the {where} has no times to match the season by: train again" if season else ""
-        return Matched(rows, (Side(len(rows[0])), Side(len(rows[1]))), why_not=why_not)
+        obstacle = f"the {where} has no times to match the season by: train again" if season else ""
+        return UsedRows(rows, (Side(len(rows[0])), Side(len(rows[1]))), obstacle=obstacle)
     reference, batch = (_in_order(side, row) for side, row in zip(times, rows, strict=True))
     if season and len(reference.positions) and len(batch.positions):
         return _of_same_season(reference, batch, season, where)
     sides = (Side(len(reference.moments), reference.moments), Side(len(batch.moments), batch.moments))
-    return Matched((reference.positions, batch.positions), sides)
+    return UsedRows((reference.positions, batch.positions), sides)
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,18 @@ def _in_order(times: Any, rows: Integers) -> _Ordered:
     return _Ordered(stamps.iloc[rows[order]], rows[order], moments[order])
 
 
-def _of_same_season(reference: _Ordered, batch: _Ordered, season: Sequence[Season], where: str) -> Matched:
+def _of_same_season(reference: _Ordered, batch: _Ordered, season: Sequence[Season], where: str) -> UsedRows:
     cells = (_cells(reference.times, season), _cells(batch.times, season))
     unseen = ~np.isin(cells[1], cells[0][cells[0] >= 0])
-    once, note = _seen_once(reference.times, batch.times, season, where)
-    usable = ~unseen & ~once
+    single, note = _single_period(reference.times, batch.times, season, where)
+    usable = ~unseen & ~single
     shared = np.setdiff1d(cells[1][usable], [-1])
     selected = (np.isin(cells[0], shared), usable)
-    share, names, why_not = float(usable.mean()), ", ".join(season), ""
+    share, names, obstacle = float(usable.mean()), ", ".join(season), ""
     if share < 0.5 or usable.sum() < FEWEST_ROWS:
-        why_not = f"{unseen.mean():.1%} of the batch's rows are of a season ({names}) that the {where} lacks"
-        if (once & ~unseen).sum() > unseen.sum():
-            why_not = note
+        obstacle = f"{unseen.mean():.1%} of the batch's rows are of a season ({names}) that the {where} lacks"
+        if (single & ~unseen).sum() > unseen.sum():
+            obstacle = note
     codes = [np.searchsorted(shared, cell[rows]) for cell, rows in zip(cells, selected, strict=True)]
     moments, positions = reference.moments[selected[0]], reference.positions[selected[0]]
     sides = (
@@ -92,10 +92,10 @@ def _of_same_season(reference: _Ordered, batch: _Ordered, season: Sequence[Seaso
         Side(len(codes[1]), batch.moments[usable], codes[1]),
     )
     text = f"{names}: {share:.1%} of the batch's rows, in {len(shared):,} cells that the {where} holds"
-    return Matched((positions, batch.positions[usable]), sides, text, why_not)
+    return UsedRows((positions, batch.positions[usable]), sides, text, obstacle)
 
 
-def _seen_once(
+def _single_period(
     reference: pd.Series[Any], batch: pd.Series[Any], season: Sequence[Season], where: str
 ) -> tuple[Booleans, str]:
     """Return the batch rows (rows,) of a season that the reference holds in one period only, and a sentence.
@@ -104,7 +104,7 @@ def _seen_once(
     has. Parts of the season have cycles: a year for months, a week, a day. A cycle longer than the batch must occur
     twice with the batch's value. One is enough if it is the batch's own: both sides are of the same June.
     """
-    once, sentence = np.zeros(len(batch), dtype=bool), ""
+    single, sentence = np.zeros(len(batch), dtype=bool), ""
     span = batch.max() - batch.min()
     for name in [name for name in season if _CYCLES[name] > span]:
         values, cycles = _parts(reference, name)
@@ -114,12 +114,12 @@ def _seen_once(
             periods = periods[rows >= _LEAST_OF_A_PERIOD * rows.max(initial=0)]
             of_value = batch_values == value
             if len(periods) == 1 and not (batch_cycles[of_value] == periods[0]).all():
-                once |= of_value
+                single |= of_value
                 one = _period_name(name, int(value))
                 sentence = sentence or (
                     f"the {where} holds one {one}; two are needed to know how far one {one} is from another"
                 )
-    return once, sentence
+    return single, sentence
 
 
 def _period_name(name: Season, value: int) -> str:

@@ -64,14 +64,14 @@ def decay(
     metric_name: str,
     from_mean: Callable[[Any], Any],
     tolerance: float = 0.1,
-    judged: str = "",
+    remark: str = "",
 ) -> Decay:
     """Compare row losses (lower is better) of two sets of rows, each in order of time.
 
     `decay` means two things: the batch is worse at the one-sided level 1%, and the metric is worse by at least the
     share `tolerance` of its value on the holdout. With many rows, differences that do not matter are significant too.
     Losses that are not finite are decay: the model gave no usable prediction. `from_mean` turns mean losses into the
-    metric. `judged` appears in the reason, for a loss that is not of the model's first metric.
+    metric. `remark` appears in the reason, for a loss that is not of the model's first metric.
 
     The test is Welch's (1947) with standard errors for autocorrelated rows (`error_of_mean`) and the lesser degrees of
     freedom of the two. Hall's (1992) correction is for skewed losses. Without it a batch larger than the holdout gives
@@ -96,8 +96,8 @@ def decay(
     errors = [error_of_mean(losses) for losses in sides]
     ranges = [_range(losses, *error, from_mean) for losses, error in zip(sides, errors, strict=True)]
     worse, p = bool(batch.mean() > holdout.mean()), _p_worse(holdout, batch, errors)
-    decision = _judged(ranges[0], ranges[1], worse, rows, p, metric_name, tolerance)
-    return replace(decision, reason=f"{decision.reason}. {judged}") if judged else decision
+    decision = _judge(ranges[0], ranges[1], worse, rows, p, metric_name, tolerance)
+    return replace(decision, reason=f"{decision.reason}. {remark}") if remark else decision
 
 
 def _p_worse(holdout: Floats, batch: Floats, errors: list[tuple[float, float]]) -> float:
@@ -138,7 +138,7 @@ def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[An
     return Range(float(from_mean(mean)), low, high)
 
 
-def _judged(holdout: Range, batch: Range, worse: bool, rows: int, p: float, metric: str, tolerance: float) -> Decay:
+def _judge(holdout: Range, batch: Range, worse: bool, rows: int, p: float, metric: str, tolerance: float) -> Decay:
     ratio = batch.value / holdout.value if holdout.value else _NAN
     change = abs(batch.value - holdout.value)
     share = change / abs(holdout.value) if holdout.value else math.inf if change else 0.0

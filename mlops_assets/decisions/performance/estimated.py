@@ -62,7 +62,7 @@ def estimate(metric: str, holdout_labels: Any, holdout: Predictions, batch: Pred
 
     Figures are NaN if nothing can be estimated; `note` says why.
     """
-    note = _why_not(metric, len(holdout_labels), holdout, batch)
+    note = _obstacle(metric, len(holdout_labels), holdout, batch)
     calibrated_on = min(len(holdout_labels), MOST_ROWS)
     estimated = Estimate(metric=metric, rows=len(batch.value), calibrated_on=calibrated_on, note=note)
     if note:
@@ -71,7 +71,7 @@ def estimate(metric: str, holdout_labels: Any, holdout: Predictions, batch: Pred
     judged, unlabelled = _Scored.of(holdout, -MOST_ROWS), _Scored.of(batch)
     calibrated = calibration(judged.probability, labels)
     if not calibrated.classes:
-        note = f"no class has {FEWEST_OF_A_CLASS} labelled rows in the holdout with as many of others beside it"
+        note = f"no class has {FEWEST_OF_A_CLASS} labelled rows in the holdout beside as many of other classes"
         return replace(estimated, note=note)
     expected, chances = _EXPECTED[metric], calibrated.chances(unlabelled.probability)
     value, moves = expected(unlabelled, chances)
@@ -87,21 +87,21 @@ def coverage(past: Sequence[tuple[float, float, float]]) -> str:
     """Say in how many past batches (low, high, realised) the interval held the realised metric."""
     if not past:
         return "no past batch has been compared yet"
-    advice = "" if relied_on(past) else ": not to be relied on"
-    return f"its interval held the truth in {_held(past)} of {len(past)} past batches{advice}"
+    advice = "" if reliable(past) else ": not to be relied on"
+    return f"its interval held the truth in {_hits(past)} of {len(past)} past batches{advice}"
 
 
-def relied_on(past: Sequence[tuple[float, float, float]]) -> bool:
+def reliable(past: Sequence[tuple[float, float, float]]) -> bool:
     """Return whether past intervals (low, high, realised) missed no more often than chance allows.
 
     False if an interval with 95% confidence would miss so often in less than 5% of cases (exact binomial test): 2
     misses in 7 batches, 3 in 16. A single miss is always accepted.
     """
-    missed = len(past) - _held(past)
-    return missed < 2 or float(scipy.stats.binom.sf(missed - 1, len(past), 1.0 - _CONFIDENCE)) >= _TOO_OFTEN
+    misses = len(past) - _hits(past)
+    return misses < 2 or float(scipy.stats.binom.sf(misses - 1, len(past), 1.0 - _CONFIDENCE)) >= _TOO_OFTEN
 
 
-def _held(past: Sequence[tuple[float, float, float]]) -> int:
+def _hits(past: Sequence[tuple[float, float, float]]) -> int:
     return sum(low <= realised <= high for low, high, realised in past)
 
 
@@ -178,8 +178,8 @@ def _stretch(expected: _Expected, scored: _Scored, chances: Floats, labels: Inte
     truth = labels[:, None] == np.arange(chances.shape[1])
     residuals = ((truth - chances) * expected(scored, chances)[1]).sum(axis=1)
     error, freedom = error_of_mean(residuals)
-    alone = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
-    return max(1.0, error / alone) if alone > 0 else 1.0, freedom
+    independent = float(residuals.std(ddof=1)) / len(residuals) ** 0.5
+    return max(1.0, error / independent) if independent > 0 else 1.0, freedom
 
 
 def _label_error(moves: Floats, chances: Floats) -> float:
@@ -188,7 +188,7 @@ def _label_error(moves: Floats, chances: Floats) -> float:
     return float(np.sqrt((chances * (moves - mean) ** 2).sum())) / len(moves)
 
 
-def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions) -> str:
+def _obstacle(metric: str, labels: int, holdout: Predictions, batch: Predictions) -> str:
     """Return why nothing can be estimated, or ""."""
     if holdout.classes is None or holdout.probability is None or batch.probability is None:
         return "only classifiers with probabilities can be estimated"
@@ -198,5 +198,6 @@ def _why_not(metric: str, labels: int, holdout: Predictions, batch: Predictions)
     if not (np.isfinite(holdout.probability).all() and np.isfinite(batch.probability).all()):
         return "some probabilities are not finite"
     if labels < FEWEST_ROWS or not len(batch.value):
-        return f"{labels:,} labelled rows in the holdout, at least {FEWEST_ROWS} and a batch with rows are needed"
+        rows = f"{labels:,} labelled rows in the holdout and {len(batch.value):,} rows in the batch"
+        return f"{rows}; at least {FEWEST_ROWS} and 1 are needed"
     return ""

@@ -100,7 +100,7 @@ def compare(
     )
     if isinstance(difference, NoDifference):
         return replace(verdict, verdict=difference.verdict, reason=difference.reason)
-    return _judged(verdict, difference, min_gain, no_worse_by, alpha)
+    return _judge(verdict, difference, min_gain, no_worse_by, alpha)
 
 
 def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: int) -> int | None:
@@ -117,10 +117,10 @@ def more_rows(distance: float, se: float, freedom: float, alpha: float, rows: in
     return -(-more // step) * step
 
 
-def _judged(
+def _judge(
     verdict: Verdict, difference: PairedDifference, min_gain: float, no_worse_by: float | None, alpha: float
 ) -> Verdict:
-    effect, differences = difference.effect, _widened(difference, alpha)
+    effect, differences = difference.effect, _widen(difference, alpha)
     least = min_gain if no_worse_by is None else -no_worse_by
     low, high, p = _bounds(difference, differences, least, alpha)
     word: Word = "promote" if low > least else "keep" if high <= least else "inconclusive"
@@ -130,7 +130,7 @@ def _judged(
     reason = (
         f"{verdict.metric} {'improves' if effect > 0 else 'worsens' if effect < 0 else 'changes'} by "
         f"{number(abs(effect))}; the improvement lies between {number(low)} and {number(high)} "
-        f"({1 - alpha:.0%} confidence each side, {_drawn(difference, verdict.rows)}): "
+        f"({1 - alpha:.0%} confidence each side, {_sample_text(difference, verdict.rows)}): "
         f"{_end(word, min_gain, no_worse_by, more)}"
     )
     verdict = replace(verdict, block=difference.block, unit=difference.unit, units=difference.units)
@@ -151,16 +151,16 @@ def _bounds(
     return min(low, difference.effect - reach), max(high, difference.effect + reach), max(p, by_t)
 
 
-def _widened(difference: PairedDifference, alpha: float) -> Floats:
+def _widen(difference: PairedDifference, alpha: float) -> Floats:
     """Return the bootstrap sample, rescaled to the spread of Student's t at the bounds."""
-    spread = float(difference.drawn.std())
+    spread = float(difference.sample.std())
     if spread == 0.0:
-        return difference.drawn
+        return difference.sample
     quantiles = students_t.quantile(1 - alpha, difference.freedom) / students_t.normal_quantile(1 - alpha)
-    return difference.effect + (difference.drawn - difference.effect) * (difference.se / spread * quantiles)
+    return difference.effect + (difference.sample - difference.effect) * (difference.se / spread * quantiles)
 
 
-def _drawn(difference: PairedDifference, rows: int) -> str:
+def _sample_text(difference: PairedDifference, rows: int) -> str:
     if difference.unit == "rows":
         return f"{rows:,} rows"
     length = f" of {difference.block}" if difference.unit == "blocks" else ""

@@ -13,7 +13,7 @@ from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
-from mlops_assets.statistics.holm import holm_adjusted
+from mlops_assets.statistics.holm import holm_adjustment
 
 MIN_SLICE_ROWS = 30
 _RESAMPLES_OF_SCORERS = 100
@@ -68,11 +68,11 @@ def guards(
     for name, rows in slices.items():
         of_slice, label = rivals.take(np.asarray(rows)), f"{slice_metric.name} of {name}"
         tested.append(_guard(label, slice_metric, slice_tolerance, of_slice, resamples, seed))
-    adjusted = holm_adjusted(np.array([guard.p for guard in tested]))
-    return tuple(_judged(guard, p, alpha) for guard, p in zip(tested, adjusted.tolist(), strict=True))
+    adjusted = holm_adjustment(np.array([guard.p for guard in tested]))
+    return tuple(_judge(guard, p, alpha) for guard, p in zip(tested, adjusted.tolist(), strict=True))
 
 
-def guarded(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
+def apply_guards(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
     """Return the verdict with its evidence; a promotion becomes `keep` if a guard is worse, with the reason."""
     worse = [f"{guard.name} ({guard.note})" for guard in guards if guard.verdict == "worse"]
     if verdict.verdict != "promote" or not worse:
@@ -83,7 +83,7 @@ def guarded(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
 
 def _guard(name: str, metric: Metric, tolerance: float, rivals: Rivals, resamples: int, seed: int) -> Guard:
     rows = len(rivals.labels)
-    few = f"{rows} rows; at least {MIN_SLICE_ROWS} are needed"
+    few = f"{rows} rows are too few; at least {MIN_SLICE_ROWS} are needed"
     guard = Guard(name=name, rows=rows, verdict="too few rows", note=few)
     if rows < MIN_SLICE_ROWS:
         return guard
@@ -113,7 +113,7 @@ def _worse_by_chance(difference: PairedDifference, tolerance: float) -> float:
     return max(p, students_t.tail(distance / difference.paired, difference.paired_freedom))
 
 
-def _judged(guard: Guard, p_adjusted: float, alpha: float) -> Guard:
+def _judge(guard: Guard, p_adjusted: float, alpha: float) -> Guard:
     guard = replace(guard, p_adjusted=p_adjusted)
     if not p_adjusted < alpha:  # NaN for too few rows
         return guard

@@ -52,8 +52,8 @@ def telling_features(X: pd.DataFrame, y: pd.Series, problem: str) -> list[Suspic
         if score > _MOST_R2 if regression else score >= _MOST_AUC:
             suspicions.append(Suspicion(str(name), measure, float(score), _MOST_R2 if regression else _MOST_AUC))
     if regression:
-        alone = {suspicion.feature for suspicion in suspicions}
-        suspicions += _telling_together(X[[name for name in X.columns if str(name) not in alone]], target)
+        singles = {suspicion.feature for suspicion in suspicions}
+        suspicions += _telling_together(X[[name for name in X.columns if str(name) not in singles]], target)
     return sorted(suspicions, key=lambda suspicion: -suspicion.score)
 
 
@@ -66,15 +66,15 @@ def _telling_together(X: pd.DataFrame, target: Floats) -> list[Suspicion]:
     filled = np.isfinite(values).mean(axis=0) >= _LEAST_FILLED
     rows = np.isfinite(values[:, filled]).all(axis=1) & (np.abs(target) <= _HUGE)
     names, values, target = names[filled], values[rows][:, filled], target[rows]
-    measure, needed = "r2 of their sum, together", _needed(names, values, target)
-    if needed is None and len(target) and target.min() > 0:
+    measure, sufficient = "r2 of their sum, together", _sufficient_columns(names, values, target)
+    if sufficient is None and len(target) and target.min() > 0:
         positive = (values > 0).all(axis=0)
         measure = "r2 of logarithms, together"
-        needed = _needed(names[positive], np.log(values[:, positive]), np.log(target))
-    return [] if needed is None else [Suspicion(" + ".join(needed[0]), measure, needed[1], _MOST_R2)]
+        sufficient = _sufficient_columns(names[positive], np.log(values[:, positive]), np.log(target))
+    return [] if sufficient is None else [Suspicion(" + ".join(sufficient[0]), measure, sufficient[1], _MOST_R2)]
 
 
-def _needed(names: np.ndarray, values: Floats, target: Floats) -> tuple[list[str], float] | None:
+def _sufficient_columns(names: np.ndarray, values: Floats, target: Floats) -> tuple[list[str], float] | None:
     """Return the columns of `values` (n, columns) that a linear model needs to exceed the limit, and its R2, or None.
 
     The model is fitted on one half of the rows and judged on the other. Orthogonal matching pursuit (Pati, Rezaiifar &
@@ -84,24 +84,24 @@ def _needed(names: np.ndarray, values: Floats, target: Floats) -> tuple[list[str
     varies = np.ptp(values, axis=0) > 0 if rows else np.zeros(len(names), dtype=bool)
     if rows < 2 * max(_MIN_ROWS, 2 * len(names)) or np.count_nonzero(varies) < 2 or np.ptp(target) == 0:
         return None
-    names, columns, goal = names[varies], _standardised(values[:, varies]), _standardised(target[:, None])[:, 0]
+    names, columns, goal = names[varies], _standardise(values[:, varies]), _standardise(target[:, None])[:, 0]
     half = np.random.default_rng(0).permutation(rows) < rows // 2
     r2 = _r2(columns, goal, half)
     if r2 <= _MOST_R2:
         return None
-    chosen: list[int] = []
+    selection: list[int] = []
     left = goal
     most = min(len(names), _MOST_NAMED)
-    while not chosen or (len(chosen) < most and _r2(columns[:, chosen], goal, half) <= _MOST_R2):
+    while not selection or (len(selection) < most and _r2(columns[:, selection], goal, half) <= _MOST_R2):
         near = np.abs(left @ columns)
-        near[chosen] = -1.0
-        chosen.append(int(near.argmax()))
-        left = goal - columns[:, chosen] @ _coefficients(columns[:, chosen], goal)
-    for position in list(chosen):
-        others = [other for other in chosen if other != position]
+        near[selection] = -1.0
+        selection.append(int(near.argmax()))
+        left = goal - columns[:, selection] @ _coefficients(columns[:, selection], goal)
+    for position in list(selection):
+        others = [other for other in selection if other != position]
         if others and _r2(columns[:, others], goal, half) > _MOST_R2:
-            chosen = others
-    return names[sorted(chosen)].tolist(), r2
+            selection = others
+    return names[sorted(selection)].tolist(), r2
 
 
 def _r2(columns: Floats, goal: Floats, half: np.ndarray) -> float:
@@ -116,7 +116,7 @@ def _coefficients(columns: Floats, goal: Floats) -> Floats:
     return np.asarray(np.linalg.lstsq(columns.T @ columns, columns.T @ goal, rcond=None)[0], dtype=np.float64)
 
 
-def _standardised(values: Floats) -> Floats:
+def _standardise(values: Floats) -> Floats:
     scaled = values / np.abs(values).max(axis=0)  # squares of great values overflow
     scaled = scaled - scaled.mean(axis=0)
     return np.asarray(scaled / np.maximum(scaled.std(axis=0), 1e-300))
@@ -164,5 +164,5 @@ def _score(values: Floats, target: Floats, problem: str) -> tuple[float, str]:
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    a, b = _standardised(a), _standardised(b)
+    a, b = _standardise(a), _standardise(b)
     return float(np.mean(a * b))

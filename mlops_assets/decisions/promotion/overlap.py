@@ -40,7 +40,7 @@ def overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> Overlap:
     twins = np.flatnonzero(np.isin(hashes[n:], hashes[:n]))
     stretch = max(1, min(m, n // 2))
     more = n / max(n - stretch, 1)
-    expected = m * min(1.0, more * _share_elsewhere(hashes[:n], stretch))
+    expected = m * min(1.0, more * _share_with_distant_twins(hashes[:n], stretch))
     sigma = float(np.sqrt((expected + 1.0) * (1.0 + 2.0 * more * m / max(n, 1))))
     suspicious = len(twins) - expected > max(_SIGMAS * sigma, _LEAST_SHARE * m)
     return Overlap(twins, expected, m, suspicious)
@@ -66,13 +66,13 @@ def no_overlap(train: pd.DataFrame, holdout: pd.DataFrame) -> CheckOutcome:
     return CheckOutcome("no_overlap", passed, message, severity="warn", blocking=False, metadata=metadata)
 
 
-def _share_elsewhere(hashes: np.ndarray, stretch: int) -> float:
+def _share_with_distant_twins(hashes: np.ndarray, stretch: int) -> float:
     """Return the share of rows (n,) with a twin in another stretch of rows."""
     n = len(hashes)
-    own = (n - 1 - np.arange(n)) // stretch
+    stretches = (n - 1 - np.arange(n)) // stretch
     value = np.unique(hashes, return_inverse=True)[1]
     everywhere = np.bincount(value)[value]
-    pair = value * (int(own.max(initial=0)) + 1) + own
+    pair = value * (int(stretches.max(initial=0)) + 1) + stretches
     place, times = np.unique(pair, return_inverse=True, return_counts=True)[1:]
     return float(np.mean(everywhere > times[place])) if n else 0.0
 

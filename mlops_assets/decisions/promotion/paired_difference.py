@@ -27,14 +27,14 @@ _STEP = 1e-4
 class PairedDifference:
     """The improvement of the challenger in the metric's units, positive is better.
 
-    `drawn` (resamples,) is its bootstrap sample, unscaled. `se` is its standard error, corrected for what the bootstrap
+    `sample` (resamples,) is the bootstrap's, unscaled. `se` is its standard error, corrected for what the bootstrap
     misses; `freedom` is the degrees of freedom of effect / se. `units` counts what is drawn: rows, blocks of `block`
     rows, or groups. `paired` and `paired_freedom` are those of a paired t-test on the rows (`_paired_error`), NaN for a
     metric that has none.
     """
 
     effect: float
-    drawn: Floats
+    sample: Floats
     se: float
     freedom: float
     unit: Literal["rows", "blocks", "groups"]
@@ -63,23 +63,23 @@ def paired_difference(rivals: Rivals, metric: Metric, resamples: int, seed: int)
     for who, score in (("champion", before), ("challenger", after)):
         if not np.isfinite(score):
             return NoDifference("keep", f"{metric.name} of the {who} is {score}: not comparable")
-    drawn_from = _units(rivals, metric)
-    if isinstance(drawn_from, NoDifference):
-        return drawn_from
-    units, missed, freedom = drawn_from
+    resampling = _units(rivals, metric)
+    if isinstance(resampling, NoDifference):
+        return resampling
+    units, inflation, freedom = resampling
     sign = 1.0 if metric.greater_is_better else -1.0
     drawn = sign * _differences(rivals, metric, units, resamples, seed)
-    defined = drawn[np.isfinite(drawn)]
-    if len(defined) < 0.9 * len(drawn):
-        undefined = f"{len(drawn) - len(defined)} of {len(drawn)} resamples"
+    sample = drawn[np.isfinite(drawn)]
+    if len(sample) < 0.9 * len(drawn):
+        undefined = f"{len(drawn) - len(sample)} of {len(drawn)} resamples"
         return NoDifference("inconclusive", f"{metric.name} is not defined in {undefined}: too few rows of a class")
     groups = units if isinstance(units, Groups) else None
     block = 0 if isinstance(units, Groups) else units.length
     paired, paired_freedom = _paired_error(rivals, metric, groups)
     return PairedDifference(
         effect=sign * (after - before),
-        drawn=defined,
-        se=float(defined.std()) * missed,
+        sample=sample,
+        se=float(sample.std()) * inflation,
         freedom=freedom,
         unit="groups" if groups else "rows" if block == 1 else "blocks",
         units=len(groups.size) if groups else -(-rows // block),

@@ -23,8 +23,8 @@ class Arrival:
 
     name: str
     rows: int
-    came: datetime
-    labelled: datetime
+    time: datetime
+    label_time: datetime
 
 
 class History(Protocol):
@@ -118,13 +118,13 @@ class AgePoint:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What each rule would have given, in the order of the contenders, on the batches `scored`.
+    """What each rule would have given, in the order of the contenders, on the scored `batches`.
 
     `oracle` scores each batch with the model that is best in hindsight, of all that training after each labelled batch
     could have given by then. No rule can be better. The retrainings of the oracle are the models that it used.
     """
 
-    scored: tuple[str, ...]
+    batches: tuple[str, ...]
     results: tuple[PolicyResult, ...]
     oracle: PolicyResult
     ages: tuple[AgePoint, ...]
@@ -141,14 +141,14 @@ def backtest(history: History, contenders: Sequence[Contender], start: int) -> B
     than 6 batches can be scored.
     """
     arrivals = history.arrivals
-    positions = [batch for batch in range(start + 1, len(arrivals)) if arrivals[batch].came > arrivals[start].labelled]
-    _enough(len(positions), len(arrivals), start)
+    later = [batch for batch in range(start + 1, len(arrivals)) if arrivals[batch].time > arrivals[start].label_time]
+    _require_enough(len(later), len(arrivals), start)
     losses = {}
-    for batch in positions:
-        models = range(start, _ready(arrivals, arrivals[batch].came - timedelta.resolution))
+    for batch in later:
+        models = range(start, _labelled_count(arrivals, arrivals[batch].time - timedelta.resolution))
         losses[batch] = _finite([history.loss(model, batch) for model in models])
     losses = {batch: of_models for batch, of_models in losses.items() if of_models}
-    _enough(len(losses), len(arrivals), start)
+    _require_enough(len(losses), len(arrivals), start)
     best = {batch: of_models.index(min(of_models)) + start for batch, of_models in losses.items()}
     used = sorted({*best.values()} - {start})
     fits = [Training(model, arrivals[model].name, (ORACLE,), True) for model in used]
@@ -169,7 +169,7 @@ def useful_life(ages: Sequence[AgePoint], tolerance: float = 0.05) -> int | None
     return next((point.age for point in ages if point.ratio > 1 + tolerance), None)
 
 
-def _enough(scored: int, batches: int, start: int) -> None:
+def _require_enough(scored: int, batches: int, start: int) -> None:
     if scored < _FEWEST_SCORED:
         raise TrainingError(
             f"a back-test needs at least {start + 1 + _FEWEST_SCORED} labelled batches: {start + 1} before the first "
@@ -178,9 +178,9 @@ def _enough(scored: int, batches: int, start: int) -> None:
         )
 
 
-def _ready(arrivals: Sequence[Arrival], now: datetime) -> int:
+def _labelled_count(arrivals: Sequence[Arrival], now: datetime) -> int:
     """Return how many batches, from the oldest on, have their labels at `now`."""
-    return next((batch for batch, arrival in enumerate(arrivals) if arrival.labelled > now), len(arrivals))
+    return next((batch for batch, arrival in enumerate(arrivals) if arrival.label_time > now), len(arrivals))
 
 
 def _finite(losses: Sequence[float]) -> list[float]:
@@ -213,8 +213,8 @@ class _Replay:
 
     def __init__(self, history: History, contender: Contender, start: int) -> None:
         self.history, self.arrivals, self.contender = history, history.arrivals, contender
-        self.champion = self.answered = start
-        self.since = self.arrivals[start].labelled
+        self.champion = self.last_known = start
+        self.since = self.arrivals[start].label_time
         self.moments = [self.since]
         self.trainings: list[Training] = []
 
@@ -229,12 +229,12 @@ class _Replay:
 
     def _decide_until_next(self, batch: int) -> None:
         """Take all decisions between a batch's arrival and the next one's."""
-        now, until = self.arrivals[batch].came, self.arrivals[batch + 1].came
+        now, until = self.arrivals[batch].time, self.arrivals[batch + 1].time
         if now < self.since:
             return
         ticks = self.contender.ticks
         ticks = ticks[bisect_left(ticks, now) : bisect_left(ticks, until)]
-        fixed = [*ticks[:1], *ticks[-1:], *(arrival.labelled for arrival in self.arrivals)]
+        fixed = [*ticks[:1], *ticks[-1:], *(arrival.label_time for arrival in self.arrivals)]
         moment: datetime | None = now
         while moment is not None and moment < until:
             evidence = self._evidence(batch, moment, moment if moment in ticks else None)
@@ -249,27 +249,27 @@ class _Replay:
         promoted = fitted if self.contender.taken else self.history.better(model, self.champion)
         self.trainings.append(Training(model, self.arrivals[model].name, triggers, promoted))
         self.moments.append(now)
-        self.answered = model
+        self.last_known = model
         if promoted:
             self.champion, self.since = model, now
 
     def _evidence(self, batch: int, now: datetime, clock: datetime | None) -> Evidence:
         """Return what would have been on record; reports are those on the champion, made while it was in charge."""
         history, rule, arrivals = self.history, self.contender.rule, self.arrivals
-        ready = _ready(arrivals, now)
-        unseen = range(self.answered + 1, ready)
-        came = [new for new in range(self.answered + 1, batch + 1) if arrivals[new].came > self.since]
-        judged = [new for new in unseen if arrivals[new].labelled > self.since]
+        ready = _labelled_count(arrivals, now)
+        unseen = range(self.last_known + 1, ready)
+        new_arrivals = [new for new in range(self.last_known + 1, batch + 1) if arrivals[new].time > self.since]
+        new_labels = [new for new in unseen if arrivals[new].label_time > self.since]
         return Evidence(
             champion=self.champion,
             champion_trained=self.since,
-            drift=self._alarms(history.drifted, came) if rule.on_drift else Alarms(),
-            decay=self._alarms(history.decayed, judged) if rule.on_decay else Alarms(),
+            drift=self._alarms(history.drifted, new_arrivals) if rule.on_drift else Alarms(),
+            decay=self._alarms(history.decayed, new_labels) if rule.on_decay else Alarms(),
             batches=ready,
             new_batches=len(unseen),
             new_rows=sum(arrivals[new].rows for new in unseen),
             since_last=len(unseen),
-            trained_rows=max(history.trained_rows(self.champion), history.trained_rows(self.answered)),
+            trained_rows=max(history.trained_rows(self.champion), history.trained_rows(self.last_known)),
             trainable_rows=history.trained_rows(ready - 1),
             data_version=str(ready - 1),
             outcome="" if unseen else "trained on before",

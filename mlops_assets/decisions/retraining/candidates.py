@@ -31,10 +31,10 @@ class Trial:
     taken: bool = False
 
 
-def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Trial, ...]:
+def trials(rule: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Trial, ...]:
     """Return the rules to try beside the declared one; their order decides ties.
 
-    declared: the fields of the declared `Retraining`.
+    rule: the fields of the declared `Retraining`.
     batches: how many are scored. rows: the median of a batch. days: the median time between two batches; None if
         batches have no time, and a cron then has no meaning.
 
@@ -42,10 +42,10 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
     declared budget would delay it.
     """
     steps = {k: "every batch" if k == 1 else f"every {k} batches" for k in _EVERY if k < batches}
-    clocks = [Trial(name, _clock(declared, k, days)) for k, name in steps.items()]
-    crons = dict.fromkeys([*([declared["cron"]] if declared["cron"] else []), *_CRONS])
+    clocks = [Trial(name, _clock(rule, k, days)) for k, name in steps.items()]
+    crons = dict.fromkeys([*([rule["cron"]] if rule["cron"] else []), *_CRONS])
     timed = [cron for cron in crons if days is not None and days < _CRONS.get(cron, float("inf")) / 2]
-    volume = declared["min_new_rows"] or _VOLUME_BATCHES * rows
+    volume = rule["min_new_rows"] or _VOLUME_BATCHES * rows
     return (
         Trial("never", _OFF),
         Trial("declared"),
@@ -56,7 +56,7 @@ def trials(declared: Mapping[str, Any], batches: int, rows: int, days: float | N
         Trial("decay", {**_OFF, "on_decay": True}),
         Trial("decay at once", {**_OFF, "on_decay": True, "confirm": (1, 1)}),
         Trial("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
-        Trial("growth", {**_OFF, "growth": declared["growth"] or _TIMES}),
+        Trial("growth", {**_OFF, "growth": rule["growth"] or _TIMES}),
         Trial("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
         *(Trial(f"{clock.name}, taken", clock.changes, taken=True) for clock in clocks),
     )
@@ -104,7 +104,7 @@ def yaml_snippet(settings: Mapping[str, Any]) -> str:
     return "\n".join(["retraining:", *(f"  {name}: {json.dumps(value)}" for name, value in settings.items())])
 
 
-def _clock(declared: Mapping[str, Any], k: int, days: float | None) -> dict[str, Any]:
-    needed = int(duration(declared["period"]) / timedelta(days=k * days)) + 2 if days else 1
-    budget = {"budget": needed} if needed > declared["budget"] else {}
+def _clock(rule: Mapping[str, Any], k: int, days: float | None) -> dict[str, Any]:
+    needed = int(duration(rule["period"]) / timedelta(days=k * days)) + 2 if days else 1
+    budget = {"budget": needed} if needed > rule["budget"] else {}
     return {**_OFF, "min_new_rows": 1, "cool_down": k, **budget}

@@ -28,8 +28,8 @@ class Condition:
     role: Literal["trigger", "hold"]
     name: str
     met: bool
-    found: str
-    needed: str
+    fact: str
+    rule: str
     until: datetime | None = None
 
 
@@ -54,7 +54,7 @@ class RetrainingDecision:
         """Return one row for each condition, for people to read; the deciding conditions come first."""
         says = {"trigger": "train", "hold": "wait"}
         rows = [
-            {"condition": one.name, "says": says[one.role] if one.met else "", "found": one.found, "needed": one.needed}
+            {"condition": one.name, "says": says[one.role] if one.met else "", "found": one.fact, "needed": one.rule}
             for one in self.conditions
         ]
         return sorted(rows, key=lambda row: not row["says"])
@@ -83,9 +83,9 @@ def decide_retraining(policy: Policy, evidence: Evidence, now: datetime) -> Retr
     asking = [trigger for trigger in triggers if trigger.met]
     holds = _holds(policy, evidence, now, again=any(trigger.name == "unfinished" for trigger in asking))
     holding = [hold for hold in holds if hold.met]
-    reason = "; ".join(f"{trigger.name}: {trigger.found}" for trigger in asking) or "nothing asks for a training"
+    reason = "; ".join(f"{trigger.name}: {trigger.fact}" for trigger in asking) or "nothing asks for a training"
     if asking and holding:
-        reason += ". Held back by " + "; ".join(f"{hold.name}: {hold.found}" for hold in holding)
+        reason += ". Held back by " + "; ".join(f"{hold.name}: {hold.fact}" for hold in holding)
     conditions = (*triggers, *holds)
     # What is under way matters only if a training is asked for; else each run would make a decision of its own.
     weighed = conditions if asking else triggers
@@ -105,8 +105,8 @@ def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Conditi
     if evidence.champion is None:
         enough = evidence.batches >= policy.first_after and not evidence.waits
         waits = ", a version waits for approval" if evidence.waits else ""
-        found = f"{_batches(evidence.batches, 'labelled batch')}, no champion{waits}"
-        first = [_trigger("first training", enough, found, _batches(policy.first_after, "labelled batch"))]
+        fact = f"{_batches(evidence.batches, 'labelled batch')}, no champion{waits}"
+        first = [_trigger("first training", enough, fact, _batches(policy.first_after, "labelled batch"))]
     else:
         first = [
             _alarm("drift", policy.on_drift, evidence.drift, policy.confirm),
@@ -125,8 +125,8 @@ def _triggers(policy: Policy, evidence: Evidence, now: datetime) -> list[Conditi
     ]
 
 
-def _trigger(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
-    return Condition(role="trigger", name=name, met=met, found=found, needed=needed, until=until)
+def _trigger(name: str, met: bool, fact: str, rule: str, until: datetime | None = None) -> Condition:
+    return Condition(role="trigger", name=name, met=met, fact=fact, rule=rule, until=until)
 
 
 def _batches(count: int, one: str = "batch") -> str:
@@ -137,43 +137,43 @@ def _alarm(name: str, on: bool, alarms: Alarms, confirm: tuple[int, int]) -> Con
     k, n = confirm
     newest = list(zip(alarms.batches, alarms.flags, strict=True))[-n:]
     raised = [batch for batch, flag in newest if flag]
-    found = f"{len(raised)} of the newest {_batches(len(newest))}" + (f" ({', '.join(raised)})" if raised else "")
-    needed = f"{k} of the newest {_batches(n)}" if on else _UNDECLARED
-    return _trigger(name, on and confirmed(alarms.flags, k, n), found, needed)
+    fact = f"{len(raised)} of the newest {_batches(len(newest))}" + (f" ({', '.join(raised)})" if raised else "")
+    rule = f"{k} of the newest {_batches(n)}" if on else _UNDECLARED
+    return _trigger(name, on and confirmed(alarms.flags, k, n), fact, rule)
 
 
 def _volume(policy: Policy, evidence: Evidence) -> Condition:
     rows, least = evidence.new_rows, policy.min_new_rows
     batches = f"{_batches(evidence.new_batches)} unknown to champion and last training"
-    found = f"{counted(rows, 'labelled row', 'labelled rows')} in {batches}"
-    needed = _UNDECLARED if least is None else f"{least:,} rows"
-    return _trigger("volume", least is not None and rows >= least, found, needed)
+    fact = f"{counted(rows, 'labelled row', 'labelled rows')} in {batches}"
+    rule = _UNDECLARED if least is None else f"{least:,} rows"
+    return _trigger("volume", least is not None and rows >= least, fact, rule)
 
 
 def _age(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     trained = evidence.champion_trained
-    found = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
+    fact = f"trained {trained:%Y-%m-%d %H:%M}" if trained else "unknown"
     if policy.max_age is None or trained is None:
-        return _trigger("age", False, found, _UNDECLARED)
+        return _trigger("age", False, fact, _UNDECLARED)
     last = max(trained, evidence.last_training or trained)  # a training without promotion answers the trigger too
     if last > trained:
-        found += f", last tried {last:%Y-%m-%d %H:%M}"
+        fact += f", last tried {last:%Y-%m-%d %H:%M}"
     due = last + duration(policy.max_age)
-    return _trigger("age", now >= due, found, f"{policy.max_age}, over at {due:%Y-%m-%d %H:%M}", due)
+    return _trigger("age", now >= due, fact, f"{policy.max_age}, over at {due:%Y-%m-%d %H:%M}", due)
 
 
 def _growth(policy: Policy, evidence: Evidence) -> Condition:
     """Fire when rows have grown `growth` times: at any scale, more rows make a better model without drift or decay."""
     times, before, rows = policy.growth, evidence.trained_rows, evidence.trainable_rows
-    found = f"{rows:,} labelled rows to train on, {before:,} at the champion's training or the last one"
-    needed = _UNDECLARED if times is None else f"{times:g} times as many"
-    return _trigger("growth", times is not None and before > 0 and rows >= times * before, found, needed)
+    fact = f"{rows:,} labelled rows to train on, {before:,} at the champion's training or the last one"
+    rule = _UNDECLARED if times is None else f"{times:g} times as many"
+    return _trigger("growth", times is not None and before > 0 and rows >= times * before, fact, rule)
 
 
 def _version(policy: Policy, evidence: Evidence) -> Condition:
     met = policy.on_new_version and evidence.never_trained and evidence.champion is not None
-    found = f"declaration {evidence.declaration_version} was {'never ' if evidence.never_trained else ''}trained"
-    return _trigger("new version", met, found, "never trained" if policy.on_new_version else _UNDECLARED)
+    fact = f"declaration {evidence.declaration_version} was {'never ' if evidence.never_trained else ''}trained"
+    return _trigger("new version", met, fact, "never trained" if policy.on_new_version else _UNDECLARED)
 
 
 def _holds(policy: Policy, evidence: Evidence, now: datetime, again: bool) -> list[Condition]:
@@ -197,17 +197,17 @@ def _holds(policy: Policy, evidence: Evidence, now: datetime, again: bool) -> li
     return [*holds, *cool_down, _budget(policy, evidence, now)]
 
 
-def _hold(name: str, met: bool, found: str, needed: str, until: datetime | None = None) -> Condition:
-    return Condition(role="hold", name=name, met=met, found=found, needed=needed, until=until)
+def _hold(name: str, met: bool, fact: str, rule: str, until: datetime | None = None) -> Condition:
+    return Condition(role="hold", name=name, met=met, fact=fact, rule=rule, until=until)
 
 
 def _nothing_new(evidence: Evidence, again: bool) -> Condition:
     """Hold if the holdout leaves no new rows to train on; a training that has begun is repeated all the same."""
     met = evidence.nothing_new and not evidence.outcome and not again
-    found = "there are rows that the champion was not trained on"
+    fact = "there are rows that the champion was not trained on"
     if evidence.nothing_new:
-        found = f"the rows to train on would be those of champion version {evidence.champion}: nothing new to learn"
-    return _hold("nothing new", met, found, "another batch, or a smaller holdout")
+        fact = f"the rows to train on would be those of champion version {evidence.champion}: nothing new to learn"
+    return _hold("nothing new", met, fact, "another batch, or a smaller holdout")
 
 
 def _taking_in(evidence: Evidence, now: datetime) -> Condition:
@@ -221,28 +221,28 @@ def _taking_in(evidence: Evidence, now: datetime) -> Condition:
 
 
 def _given_up(policy: Policy, evidence: Evidence) -> Condition:
-    found = f"{counted(evidence.failures, 'failed attempt', 'failed attempts')} on data version {evidence.data_version}"
+    fact = f"{counted(evidence.failures, 'failed attempt', 'failed attempts')} on data version {evidence.data_version}"
     if evidence.cancelled:
-        found = f"a person cancelled the training on data version {evidence.data_version}"
+        fact = f"a person cancelled the training on data version {evidence.data_version}"
     met = evidence.cancelled or evidence.failures >= policy.attempts
-    return _hold("given up", met, found, f"fewer than {policy.attempts}")
+    return _hold("given up", met, fact, f"fewer than {policy.attempts}")
 
 
 def _retry_wait(evidence: Evidence, now: datetime) -> Condition:
-    name, needed = "wait before retry", "1, 2, 4 ... minutes"
+    name, rule = "wait before retry", "1, 2, 4 ... minutes"
     count, last = max(evidence.failures, evidence.in_a_row), evidence.last_failure
     if not count or last is None:
-        return _hold(name, False, "no failed attempt", needed)
+        return _hold(name, False, "no failed attempt", rule)
     wait = min(_FIRST_WAIT * 2 ** min(count - 1, 20), _LONGEST_WAIT)
-    found = f"the last attempt failed, the next is due {last + wait:%H:%M:%S}"
-    return _hold(name, _within(wait, last, now), found, needed, last + wait)
+    fact = f"the last attempt failed, the next is due {last + wait:%H:%M:%S}"
+    return _hold(name, _within(wait, last, now), fact, rule, last + wait)
 
 
 def _cool_down(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     pause, last = policy.cool_down, evidence.last_training
     if isinstance(pause, int):
-        found = f"{_batches(evidence.since_last)} since the last training"
-        return _hold("cool-down", evidence.since_last < pause, found, f"at least {pause}")
+        fact = f"{_batches(evidence.since_last)} since the last training"
+        return _hold("cool-down", evidence.since_last < pause, fact, f"at least {pause}")
     if last is None:
         return _hold("cool-down", False, "no training yet", pause)
     met = _within(duration(pause), last, now)
@@ -253,8 +253,8 @@ def _budget(policy: Policy, evidence: Evidence, now: datetime) -> Condition:
     period = duration(policy.period)
     within = sorted(moment for moment in evidence.trainings if moment > now - period)
     until = within[-policy.budget] + period if len(within) >= policy.budget else None
-    found = f"{len(within)} trainings in {policy.period} that no person asked for"
-    return _hold("budget", until is not None, found, f"fewer than {policy.budget} in {policy.period}", until)
+    fact = f"{len(within)} trainings in {policy.period} that no person asked for"
+    return _hold("budget", until is not None, fact, f"fewer than {policy.budget} in {policy.period}", until)
 
 
 def _within(pause: timedelta, moment: datetime, now: datetime) -> bool:

@@ -17,7 +17,7 @@ from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.holm import holm_adjusted
+from mlops_assets.statistics.holm import holm_adjustment
 
 MOST_ROWS = 5_000
 """Newest rows of either side that features are tested on."""
@@ -111,7 +111,7 @@ def _judged(tests: Sequence[FeatureTest], least: float) -> list[FeatureTest]:
     """Return the tests with their verdicts; effects under `least` count as nothing."""
     p = np.array([test.effect.p_harms for test in tests])
     single = np.array([len(test.columns) == 1 for test in tests])
-    p[single] = holm_adjusted(p[single])
+    p[single] = holm_adjustment(p[single])
     earning = {test.group for test in tests if len(test.columns) > 1 and _shown(test.effect, least)}
     return [
         replace(test, verdict=_verdict(test, float(harm), least, test.group in earning))

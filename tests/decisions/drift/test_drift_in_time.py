@@ -10,7 +10,7 @@ from scipy.signal import lfilter
 
 from mlops_assets.decisions.drift.batch_drift import Pair
 from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
-from mlops_assets.decisions.drift.season import matched
+from mlops_assets.decisions.drift.season import match_rows
 from mlops_assets.statistics.effective_rows import Side, effective_rows
 
 drift = partial(drift_and_together, together=False)
@@ -207,7 +207,9 @@ def test_months_of_several_years_are_compared():
 def test_a_cycle_longer_than_the_batch_is_needed_twice(season, reference, batch, why, zone):
     times = tuple(pd.date_range(begin, periods=rows, freq=step, tz=zone) for begin, rows, step in (reference, batch))
     rows = (np.arange(len(times[0])), np.arange(len(times[1])))
-    assert (why in matched(rows, times, season).why_not) if why else (matched(rows, times, season).why_not == "")
+    assert (
+        (why in match_rows(rows, times, season).obstacle) if why else (match_rows(rows, times, season).obstacle == "")
+    )
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def test_an_error_half_as_large_again_is_seen():
 
 
 def test_what_was_judged_in_place_of_the_first_metric_is_said():
-    found = decay(HOLDOUT, HOLDOUT, "log_loss", lambda mean: mean, judged="Judged by log_loss")
+    found = decay(HOLDOUT, HOLDOUT, "log_loss", lambda mean: mean, remark="Judged by log_loss")
     assert found.reason.endswith("decay is 10% worse with p below 0.01. Judged by log_loss")
 
 

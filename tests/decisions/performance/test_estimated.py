@@ -8,7 +8,7 @@ import pytest
 from scipy import signal, stats
 
 from mlops_assets.decisions.performance.calibration import calibration
-from mlops_assets.decisions.performance.estimated import Estimate, coverage, estimate, estimated_metric, relied_on
+from mlops_assets.decisions.performance.estimated import Estimate, coverage, estimate, estimated_metric, reliable
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions
 
@@ -194,7 +194,7 @@ def test_past_coverage_in_words():
     ],
 )
 def test_intervals_that_missed_oftener_than_chance_are_not_relied_on(held, missed, relied):
-    assert relied_on([(0.1, 0.3, 0.2)] * held + [(0.1, 0.3, 0.4)] * missed) is relied
+    assert reliable([(0.1, 0.3, 0.2)] * held + [(0.1, 0.3, 0.4)] * missed) is relied
 
 
 def test_a_shift_of_the_base_rate_is_seen_by_what_past_intervals_held():
@@ -207,7 +207,7 @@ def test_a_shift_of_the_base_rate_is_seen_by_what_past_intervals_held():
         kept = (label == 0) | (draw.random(len(label)) < 0.2)
         found = estimate("log_loss", y, said, batch.take(kept))
         past.append((found.low, found.high, metric("log_loss").function(label[kept], batch.take(kept))))
-    assert not relied_on(past)
+    assert not reliable(past)
     assert coverage(past).endswith("of 11 past batches: not to be relied on")
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.decisions.promotion.comparison import compare
-from mlops_assets.decisions.promotion.guards import guarded, guards
+from mlops_assets.decisions.promotion.guards import apply_guards, guards
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
@@ -31,7 +31,7 @@ def test_a_slice_that_got_much_worse_blocks_a_promotion():
     rows = slices["place s07"]
     assert worst.rows == 100 and worst.p < worst.p_adjusted < 1e-6
     assert worst.effect == pytest.approx(RMSE.function(y[rows], champion.take(rows)) - worst.challenger)
-    stopped = guarded(verdict, found)
+    stopped = apply_guards(verdict, found)
     assert stopped.verdict == "keep"
     assert stopped.reason.startswith("got worse: rmse of place s07 (") and "Otherwise: rmse improves" in stopped.reason
     assert (stopped.effect, stopped.low, stopped.p) == (verdict.effect, verdict.low, verdict.p)
@@ -42,9 +42,9 @@ def test_nothing_that_got_worse_leaves_the_verdict_alone():
     verdict = compare(y, champion, challenger, RMSE)
     found = guards(y, champion, challenger, [(MAE, 0.0)], {"first": np.arange(500)}, RMSE)
     assert {each.verdict for each in found} == {"not worse"}
-    assert guarded(verdict, found) is verdict
+    assert apply_guards(verdict, found) is verdict
     kept = compare(y, challenger, champion, RMSE)
-    assert guarded(kept, guards(y, challenger, champion, [(MAE, 0.0)], {}, RMSE)) is kept
+    assert apply_guards(kept, guards(y, challenger, champion, [(MAE, 0.0)], {}, RMSE)) is kept
 
 
 def test_a_tolerated_loss_is_no_loss():
@@ -62,7 +62,7 @@ def test_what_cannot_be_judged_says_so_and_blocks_nothing():
     said = Predictions((positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), np.array([0, 1]))
     slices = {"few": np.arange(29), "one class": np.arange(100)}
     few, one_class = guards(y, said, said, [], slices, metric("roc_auc"))
-    assert (few.verdict, few.note) == ("too few rows", "29 rows; at least 30 are needed")
+    assert (few.verdict, few.note) == ("too few rows", "29 rows are too few; at least 30 are needed")
     assert one_class.verdict == "too few rows" and "roc_auc of the champion is nan" in one_class.note
     assert np.isnan([few.p_adjusted, one_class.p_adjusted]).all()
     few_groups = guards(y, said, said, [(metric("accuracy"), 0.0)], {}, metric("accuracy"), groups=np.arange(500) % 9)

@@ -89,7 +89,7 @@ def replay(history: Simulated, *contenders: Contender, start: int = 4) -> Backte
 def test_a_jump_is_answered_once_by_decay_and_at_every_tick_by_the_clock():
     found = replay(Simulated(jump), rule("never"), rule("decay", on_decay=True), every(5))
     never, decay, clock = found.results
-    assert found.scored == tuple(f"b{each:02d}" for each in range(5, 30))
+    assert found.batches == tuple(f"b{each:02d}" for each in range(5, 30))
     assert never.mean == pytest.approx((10 * 1 + 15 * 2) / 25) and never.retrainings == 0
 
     # seen in b15 and b16, which confirms it; the model of b16 scores from b17 on
@@ -132,7 +132,7 @@ def test_models_wear_linearly_in_a_world_that_moves_at_one_speed():
 def test_labels_that_come_late_delay_the_answer_by_as_much():
     found = replay(Simulated(jump, delay=3), rule("decay", on_decay=True), rule("drift", on_drift=True))
     decay, drift = found.results
-    assert found.scored[0] == "b08"  # the labels of b04 are known with b07, when the first champion is trained
+    assert found.batches[0] == "b08"  # the labels of b04 are known with b07, when the first champion is trained
     # decay of b15 and b16 is known when the labels of b16 are, with b19; the model knows b16 and scores from b20 on
     assert (decay.trainings[0].after, decay.losses.count(2.0)) == ("b16", 5)
     # drift is confirmed with b16, but what can be trained then knows labels up to b13 only, and helps nothing
@@ -163,7 +163,7 @@ def test_a_metric_that_is_not_defined_counts_for_nobody():
     everywhere = tuple((model, 20, nan) for model in range(4, 20))
     broken = ((4, 10, nan), (9, 10, 5.0))
     found = replay(Simulated(jump, losses=everywhere + broken), rule("never"), every(5))
-    assert "b20" not in found.scored and len(found.scored) == 24
+    assert "b20" not in found.batches and len(found.batches) == 24
     # the model of b04 has no figure on b10 and gets the worst of the others
     assert found.results[0].losses[5] == 5.0
 
@@ -251,7 +251,7 @@ def test_trials_suit_the_past():
 def test_every_batch_of_an_hourly_stream_is_not_held_back_by_the_budget():
     hourly = Simulated(jump)
     arrivals = [
-        replace(each, came=BEGIN + n * DAY / 24, labelled=BEGIN + n * DAY / 24)
+        replace(each, time=BEGIN + n * DAY / 24, label_time=BEGIN + n * DAY / 24)
         for n, each in enumerate(hourly.arrivals)
     ]
     known = {each.name: each for each in trials(Retraining().model_dump(), 25, 100, 1 / 24)}
