@@ -78,7 +78,7 @@ def test_equal_model_is_not_promoted(deployment, name):
     assert equal.challenge().success
     shown = equal.shown("champion")
     assert (equal.champion(), shown["judged_version"], shown["verdict"]) == (1, 2, "inconclusive")
-    assert "the rows do not tell whether it exceeds 0" in shown["reason"]
+    assert "the rows do not show whether it exceeds the required gain of 0" in shown["reason"]
 
 
 @pytest.mark.promise(1)

@@ -20,7 +20,7 @@ def loads_back(same: bool, rows: int) -> CheckOutcome:
     problems = [] if rows else ["no row was predicted; expected the holdout"]
     if rows and not same:
         problems.append(
-            f"the loaded model does not predict the same on {rows:,} rows: what is registered is not what was fitted. "
+            f"the loaded model predicts differently on {rows:,} rows: what is registered is not what was fitted. "
             "Train again"
         )
     return _outcome("loads_back", problems, f"the loaded model predicts the same on {rows:,} rows", {"rows": rows})
