@@ -28,7 +28,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
-_FOUND_IN = {
+_MODULES = {
     "Deployment": "components.deployment",
     "ModelPipeline": "components.model_pipeline",
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
@@ -36,8 +36,8 @@ _FOUND_IN = {
     "MlopsAssetsError": "errors",
     "batches": "assets.shared.keys",
 }
-__all__ = sorted(_FOUND_IN)
-__getattr__ = face("mlops_assets", _FOUND_IN)  # so that the statistics can be used without Dagster
+__all__ = sorted(_MODULES)
+__getattr__ = face("mlops_assets", _MODULES)  # so that the statistics can be used without Dagster
 
 
 def __dir__() -> list[str]:

@@ -180,5 +180,5 @@ def _address(field: str, declared: str | None, variable: str, default: Path) -> 
             f"the environment variable {variable}, or write `$NAME` for another one"
         )
     address = os.environ.get(variable, "")
-    shown = address if without_credentials(address) == address else f"${variable}"
-    return declared or shown or f"sqlite:///{default}"
+    public = address if without_credentials(address) == address else f"${variable}"
+    return declared or public or f"sqlite:///{default}"

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import MlflowRegistry as MlflowRegistry
     from mlops_assets.resources.storage import Storage as Storage
 
-_FOUND_IN = {
+_MODULES = {
     "Alerts": "alerts",
     "GreatExpectations": "great_expectations",
     "MlflowRegistry": "mlflow.registry",
     "BatchFiles": "mlops_assets.records.frames",
     "Storage": "storage",
 }
-__all__ = sorted(_FOUND_IN)
-__getattr__ = face("mlops_assets.resources", _FOUND_IN)
+__all__ = sorted(_MODULES)
+__getattr__ = face("mlops_assets.resources", _MODULES)

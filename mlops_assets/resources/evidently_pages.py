@@ -20,8 +20,8 @@ TARGET, PREDICTION = "target", "prediction"
 def drift_page(reference: pd.DataFrame, batch: pd.DataFrame, features: Sequence[str], seed: int) -> str:
     """Return the HTML of Evidently's data drift and data summary for a batch's features against the reference."""
     presets = evidently.presets
-    shown = [name for name in features if _drawable(reference, name) and _drawable(batch, name)][:_MOST_COLUMNS]
-    sides = (_dataset(_sampled(side[shown], seed)) for side in (batch, reference))
+    columns = [name for name in features if _drawable(reference, name) and _drawable(batch, name)][:_MOST_COLUMNS]
+    sides = (_dataset(_sampled(side[columns], seed)) for side in (batch, reference))
     return _html([presets.DataDriftPreset(), presets.DataSummaryPreset()], *sides)
 
 
@@ -37,8 +37,8 @@ def performance_page(
         sides = (_dataset(_sampled(side, seed), **roles) for side in (batch, holdout))
         return _html([evidently.presets.RegressionPreset()], *sides)
     names = _class_names(holdout, batch)
-    shown = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
-    return _classification_page(shown, positive=list(names.values())[-1])
+    samples = [_sampled(side.map(lambda label: names[_label_text(label)]), seed) for side in (batch, holdout)]
+    return _classification_page(samples, positive=list(names.values())[-1])
 
 
 def _classification_page(sides: list[pd.DataFrame], positive: str) -> str:

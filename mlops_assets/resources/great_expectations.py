@@ -150,7 +150,7 @@ def _outcome(expectation: Expectation, result: Any, most: int) -> CheckOutcome:
         metadata["examples"] = examples
     # `is True` would refuse the numpy booleans that some expectations return.
     passed = bool(result.success)
-    return _judged(expectation, passed, _message(expectation, passed, figures, metadata), metadata)
+    return _check_outcome(expectation, passed, _message(expectation, passed, figures, metadata), metadata)
 
 
 def _message(expectation: Expectation, passed: bool, figures: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
@@ -175,10 +175,10 @@ def _message(expectation: Expectation, passed: bool, figures: Mapping[str, Any],
 
 
 def _unevaluated(expectation: Expectation, why: str) -> CheckOutcome:
-    return _judged(expectation, False, f"{why}; {_text(expectation)}", {})
+    return _check_outcome(expectation, False, f"{why}; {_text(expectation)}", {})
 
 
-def _judged(expectation: Expectation, passed: bool, message: str, figures: dict[str, Any]) -> CheckOutcome:
+def _check_outcome(expectation: Expectation, passed: bool, message: str, figures: dict[str, Any]) -> CheckOutcome:
     notes = expectation.meta.get("notes")
     about = {"expectation": expectation.type, "expected": _arguments(expectation)}
     return CheckOutcome(

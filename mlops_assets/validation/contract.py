@@ -116,13 +116,13 @@ def _outcome(
     needed: columns without which nothing is judged; by default all that are present are judged.
     """
     missing = batch.missing(needed or batch.required)
-    unchecked = [f"not checked: column missing: {listed(missing)}"] if missing else []
+    gaps = [f"not checked: column missing: {listed(missing)}"] if missing else []
     if needed and missing:
-        return CheckOutcome(check, False, unchecked[0])
+        return CheckOutcome(check, False, gaps[0])
     if not len(batch.frame):
         return CheckOutcome(check, False, "not checked: the batch has no rows", metadata={"rows": 0})
     faults, message, metadata = judge(batch)
-    faults = [*first_faults(faults), *unchecked]
+    faults = [*first_faults(faults), *gaps]
     return CheckOutcome(check, not faults, "; ".join(faults) or message, metadata=metadata)
 
 
@@ -192,17 +192,17 @@ def _dtype_fault(column: pd.Series, kind: str, expected: str, origin: str) -> st
 
 def _non_null(batch: _Batch) -> _Judgement:
     shares = {name: float(batch.frame[name].isna().mean()) for name in batch.present}
-    judged = {name: share for name, share in shares.items() if name != batch.target and name not in batch.optional}
-    empty = [f"{shown(name)} (100.0%)" for name, share in judged.items() if share >= 1]
+    needed = {name: share for name, share in shares.items() if name != batch.target and name not in batch.optional}
+    empty = [f"{shown(name)} (100.0%)" for name, share in needed.items() if share >= 1]
     more = f" and {len(empty) - _EXAMPLES} more" if len(empty) > _EXAMPLES else ""
     faults = [f"all values missing: {', '.join(empty[:_EXAMPLES])}{more}"] if empty else []
-    worst = max(judged, key=lambda name: judged[name], default=None)
-    message = f"every column has values; {shown(worst)} misses most, {judged[worst]:.1%}" if worst else "no columns"
+    worst = max(needed, key=lambda name: needed[name], default=None)
+    message = f"every column has values; {shown(worst)} misses most, {needed[worst]:.1%}" if worst else "no columns"
     table = [
         {"column": shown(name), "missing": round(share * len(batch.frame)), "share": share}
         for name, share in shares.items()
     ]
-    metadata: dict[str, Any] = {"largest_missing_share": judged[worst] if worst else 0.0, "columns": table}
+    metadata: dict[str, Any] = {"largest_missing_share": needed[worst] if worst else 0.0, "columns": table}
     if batch.target in shares:
         metadata["label_missing_share"] = shares[batch.target]
         message += f"; label missing in {shares[batch.target]:.1%} of the rows"
@@ -210,18 +210,18 @@ def _non_null(batch: _Batch) -> _Judgement:
 
 
 def _finite(batch: _Batch) -> _Judgement:
-    faults, count, judged = [], 0, 0
+    faults, count, columns = [], 0, 0
     for name in batch.present:
         column = batch.frame[name]
         kind = kind_of(column)
         if kind != "number" and (kind != "text" or batch.expected(name) != "number"):
             continue
-        judged += 1
+        columns += 1
         wrong = np.abs(numbers(column).to_numpy("float64")) >= LARGEST
         if wrong.any():
             count += int(wrong.sum())
             faults.append(f"{shown(name)}: infinite or {LARGEST:g} and beyond: {_examples(column[wrong])}")
-    return faults, f"all values of {judged} number columns are finite", {"not_finite": count}
+    return faults, f"all values of {columns} number columns are finite", {"not_finite": count}
 
 
 def _key_unique(batch: _Batch) -> _Judgement:

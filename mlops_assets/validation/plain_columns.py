@@ -24,7 +24,7 @@ _NUMBERS = (int, float, decimal.Decimal, np.integer, np.floating)
 _BOOLEANS = (bool, np.bool_)
 _TIMES = (datetime.date, np.datetime64, pd.Period)  # datetime and Timestamp are dates
 _DURATIONS = (datetime.timedelta, np.timedelta64)
-_WRITTEN = (uuid.UUID, datetime.time, pd.Interval)
+_AS_TEXT = (uuid.UUID, datetime.time, pd.Interval)
 _LONGEST_REASON = 200
 
 
@@ -47,15 +47,15 @@ def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[p
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
         try:
-            changed = _plain(column)
+            converted = _plain(column)
         except Exception as problem:  # cells are objects of any library, whose methods may raise anything
             if name in dropped:
                 unused.append(position)
                 continue
-            changed = _as_written(column)
+            converted = _cells_as_text(column)
             faults.append(f"{shown(name)}: {_reason(column, problem)}; or list the column in `drop`")
-        if changed is not column:
-            frame.isetitem(position, changed.array)
+        if converted is not column:
+            frame.isetitem(position, converted.array)
     if unused:
         frame = frame.iloc[:, [place for place in range(frame.shape[1]) if place not in unused]]
     return frame, faults
@@ -79,7 +79,7 @@ def _reason(column: pd.Series, problem: Exception) -> str:
     return f"row {row + 1}, {value}: {reason[:_LONGEST_REASON]}"
 
 
-def _as_written(column: pd.Series) -> pd.Series:
+def _cells_as_text(column: pd.Series) -> pd.Series:
     """Return each cell as text that parquet can hold."""
     cells = [None if _is_missing(value) else value for value in column]
     texts = [value if value is None or isinstance(value, str) else cell_text(value) for value in cells]
@@ -191,7 +191,7 @@ def _object_numbers(column: pd.Series, present: pd.Series) -> pd.Series:
                 raise _Refused(row, _TOO_LARGE)
         if len(present) == len(column):
             return column.astype("int64")
-    return _filled(column, present.map(_as_float), "float64")
+    return _with_missing(column, present.map(_as_float), "float64")
 
 
 def _as_float(value: Any) -> float:
@@ -209,7 +209,7 @@ def _object_times(column: pd.Series, present: pd.Series) -> pd.Series:
             moments.append(_moment(value))
         except (ValueError, OverflowError) as problem:
             raise _Refused(row, f"a time that cannot be held ({problem})") from None
-    return _filled(column, pd.Series(moments, index=present.index, dtype="datetime64[us]"), "datetime64[us]")
+    return _with_missing(column, pd.Series(moments, index=present.index, dtype="datetime64[us]"), "datetime64[us]")
 
 
 def _moment(value: Any) -> np.datetime64:
@@ -223,20 +223,20 @@ def _moment(value: Any) -> np.datetime64:
 
 
 def _object_durations(column: pd.Series, present: pd.Series) -> pd.Series:
-    return _filled(column, present.map(lambda value: pd.Timedelta(value).total_seconds()), "float64")
+    return _with_missing(column, present.map(lambda value: pd.Timedelta(value).total_seconds()), "float64")
 
 
 def _object_text(column: pd.Series, present: pd.Series) -> pd.Series:
     known = column if len(present) == len(column) else column.where(column.notna(), np.nan)
-    return _text(known) if all(type(value) is str for value in present) else _written(known, present)
+    return _text(known) if all(type(value) is str for value in present) else _as_text(known, present)
 
 
-def _written(column: pd.Series, present: pd.Series) -> pd.Series:
+def _as_text(column: pd.Series, present: pd.Series) -> pd.Series:
     texts = present.map(lambda value: str.__str__(value) if isinstance(value, str) else str(value))
-    return _text(_filled(column, texts, object))
+    return _text(_with_missing(column, texts, object))
 
 
-def _filled(column: pd.Series, present: pd.Series, dtype: Any) -> pd.Series:
+def _with_missing(column: pd.Series, present: pd.Series, dtype: Any) -> pd.Series:
     """Return the present values in their rows, and the dtype's missing value in the others."""
     return present.astype(dtype).reindex(column.index).astype(dtype)
 
@@ -247,5 +247,5 @@ _FAMILIES: tuple[tuple[tuple[type, ...], Callable[[pd.Series, pd.Series], pd.Ser
     (_NUMBERS, _object_numbers),
     (_TIMES, _object_times),
     (_DURATIONS, _object_durations),
-    (_WRITTEN, _written),
+    (_AS_TEXT, _as_text),
 )

@@ -41,9 +41,9 @@ class Schema:
 
     def merged(self, other: Schema) -> Schema:
         """Return the same columns, with every "null" kind replaced by that column's kind in `other`."""
-        learnt = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
-        origins = {name: batch for name, batch in other.origins.items() if name in learnt}
-        return Schema(self.columns | {name: other.columns[name] for name in learnt}, self.origins | origins)
+        unknown = {name for name, kind in self.columns.items() if kind == "null" and name in other.columns}
+        origins = {name: batch for name, batch in other.origins.items() if name in unknown}
+        return Schema(self.columns | {name: other.columns[name] for name in unknown}, self.origins | origins)
 
     def conflicts(self, other: Schema) -> list[str]:
         """Return a sentence for each column whose kind differs in `other`."""
@@ -110,7 +110,7 @@ def not_numbers(column: pd.Series) -> pd.Series:
 
 
 def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
-    """Return `frame` with columns converted to their kind in `schema`, if all of their values can be.
+    """Return `frame` with columns columns to their kind in `schema`, if all of their values can be.
 
     "number" becomes numpy numbers, "time" times, "boolean" booleans if all values are 0 or 1. Text without any value
     gets the type of text. Other columns stay unchanged (the contract's dtypes check names them): text never becomes
@@ -119,11 +119,11 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
     if schema is None:
         return frame
     once = [name for name in schema.columns if list(frame.columns).count(name) == 1]
-    converted = {name: _converted(frame[name], schema.columns[name]) for name in once}
-    return frame.assign(**{name: column for name, column in converted.items() if column is not None})
+    columns = {name: _as_kind(frame[name], schema.columns[name]) for name in once}
+    return frame.assign(**{name: column for name, column in columns.items() if column is not None})
 
 
-def _converted(column: pd.Series, expected: str) -> pd.Series | None:
+def _as_kind(column: pd.Series, expected: str) -> pd.Series | None:
     """Return a column in its expected kind, None for a column that stays unchanged."""
     kind = kind_of(column)
     if expected == "number" and kind in ("number", "text", "null") and not not_numbers(column).any():

@@ -35,7 +35,7 @@ _RESERVED = ("readable", "known_at", "expectations", "suite_in_force")
 """Checks of the dataset beside those of the contract."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Expectation:
     """One expectation of a suite, in plain JSON values.
 
@@ -124,7 +124,8 @@ def _expectation(item: Any, where: str, used: set[str]) -> Expectation:
     blocking = meta.get("blocking", severity == "error")
     if not isinstance(blocking, bool):
         raise ExpectationsError(f"{where}: meta.blocking must be true or false, got {shown(blocking)}.")
-    return Expectation(kind, kwargs, _check_name(kind, kwargs, used), meta, severity, blocking)
+    name = _check_name(kind, kwargs, used)
+    return Expectation(type=kind, kwargs=kwargs, check_name=name, meta=meta, severity=severity, blocking=blocking)
 
 
 def _refuse_unknown(mapping: Mapping[Any, Any], known: set[str], where: str) -> None:

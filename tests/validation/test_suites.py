@@ -46,7 +46,12 @@ expectations:
     assert suite == load_suite(suite_file(tmp_path, document, "suite.json"))
     assert [item.check_name for item in suite] == ["co2_values_to_be_between", "week_max_to_be_between"]
     assert suite[0] == Expectation(
-        BETWEEN, document["expectations"][0]["kwargs"], "co2_values_to_be_between", {"severity": "warn"}, "warn", False
+        type=BETWEEN,
+        kwargs=document["expectations"][0]["kwargs"],
+        check_name="co2_values_to_be_between",
+        meta={"severity": "warn"},
+        severity="warn",
+        blocking=False,
     )
 
 
