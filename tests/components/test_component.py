@@ -107,11 +107,6 @@ def functions(tmp_path, monkeypatch) -> str:
     return name
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Project:
-    return Project(tmp_path / "project", monkeypatch)
-
-
 def everything(functions: str) -> dict[str, Any]:
     """Each field, as YAML writes it, with another value than its default."""
     return {
@@ -237,70 +232,16 @@ def test_each_kind_of_source_can_be_written(written, source):
 
 def test_suite_is_sought_beside_the_file_that_names_it_and_data_from_the_working_directory(project):
     project.declare("bike", {**MINIMAL, "expectations": "rules/suite.yaml"})
-    model = component_of(project)
+    model = project.component()
     assert model.expectations == str(project.folder / "bike" / "rules" / "suite.yaml")
     assert model.source.path == "data/*.csv"
     project.declare("bike", {**MINIMAL, "expectations": "/shared/suite.yaml"})
-    assert component_of(project).expectations == "/shared/suite.yaml"
-
-
-def component_of(project: Project) -> ModelPipeline:
-    """The only component of a project, loaded anew."""
-    tree = dg.ComponentTree.for_project(project.root)
-    (found,) = tree.get_all_components(of_type=ModelPipeline)
-    return found
+    assert project.component().expectations == "/shared/suite.yaml"
 
 
 def test_function_for_expectations_is_imported_when_it_is_declared(functions):
     module = importlib.import_module(functions)
     assert of_yaml({**MINIMAL, "expectations": f"{functions}:suite"}).expectations is module.suite
-
-
-def test_templates_are_filled_in_as_in_any_component(project, monkeypatch):
-    monkeypatch.setenv("BIKE_SEED", "7")
-    monkeypatch.setenv("BIKE_TARGET", "rentals")
-    project.write("bike/vars.py", "import dagster as dg\n\n\n@dg.template_var\ndef most():\n    return {'rmse': 9.0}\n")
-    project.write(
-        "bike/defs.yaml",
-        """
-type: mlops_assets.ModelPipeline
-template_vars_module: .vars
-attributes:
-  name: bike
-  source: "{{ context.project_root }}/data/*.csv"
-  target: "{{ env.BIKE_TARGET }}"
-  estimator: sklearn.linear_model.Ridge
-  seed: "{{ env.BIKE_SEED }}"
-  metrics: ["{{ 'rm' + 'se' }}"]
-  gates: {maximum: "{{ most }}"}
-  owners: ["{{ env('BIKE_OWNER', 'team:none') }}"]
-""",
-    )
-    model = component_of(project)
-    assert model.source.path == f"{project.root}/data/*.csv"
-    assert (model.target, model.seed, model.metrics, model.owners) == ("rentals", 7, ["rmse"], ["team:none"])
-    assert model.gates.maximum == {"rmse": 9.0}
-
-
-def test_text_that_is_no_template_stays_the_text_that_it_is():
-    written = {"solver": "1", "nothing": "None", "yes": "True", "list": "[1]", "zip": "010", "name": "os.system"}
-    model = of_yaml(
-        {**MINIMAL, "params": written, "where": {"zip": "10115"}, "search": {"space": {"f": ["os.system"]}}}
-    )
-    assert model.params == written
-    assert model.where == {"zip": "10115"}
-    assert model.search.space == {"f": ["os.system"]}
-
-
-def test_number_with_an_exponent_is_the_number_that_it_is_in_python():
-    read = yaml.safe_load(
-        "{params: {tol: 1e-3}, search: {space: {a: {low: 1e-3, high: 1.0E2}, b: [-1e2, 7]}}, seed: 7}"
-    )
-    assert read["params"] == {"tol": "1e-3"}  # a text in YAML 1.1
-    model = of_yaml({**MINIMAL, **read, "where": {"code": "1e3"}})
-    assert model.params == {"tol": 0.001}
-    assert model.search.space == {"a": {"low": 0.001, "high": 100.0}, "b": [-100.0, 7]}
-    assert model.where == {"code": "1e3"}
 
 
 def test_discovery_finds_both_components_and_imports_nothing_heavy():
@@ -342,10 +283,3 @@ def test_asset_shows_the_line_of_its_declaration(project):
     spec = next(spec for spec in project.defs().resolve_all_asset_specs() if spec.key.path[-1] == "champion")
     (reference,) = spec.metadata["dagster/code_references"].code_references
     assert (reference.file_path, reference.line_number) == (str(project.folder / "bike" / "defs.yaml"), 1)
-
-
-def test_unset_environment_variable_in_a_template_is_told(project):
-    project.declare("bike", {**MINIMAL, "target": "{{ env.NOT_SET_ANYWHERE }}"})
-    said = project.error()
-    assert said.startswith(f"{project.name}/defs/bike/defs.yaml:5: ModelPipeline 'bike': target: template ")
-    assert "'{{ env.NOT_SET_ANYWHERE }}' gives nothing (known: " in said

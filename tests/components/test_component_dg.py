@@ -5,14 +5,7 @@ import json
 import pytest
 import yaml
 
-from support.yaml_project import Project
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Project:
-    return Project(tmp_path, monkeypatch)
 
 
 def test_components_are_listed_with_description_and_schema(project):

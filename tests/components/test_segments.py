@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets import Folder, Gates, MlopsAssetsError, ModelPipeline, Table
-from support.yaml_project import Project, told_once
+from support.yaml_project import told_once
 
 SALES = {
     "name": "sales",
@@ -16,11 +16,6 @@ SALES = {
     "gates": {"min_gain": 0.5, "maximum": {"rmse": 9}},
     "where": {"country": "AT"},
 }
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Project:
-    return Project(tmp_path, monkeypatch)
 
 
 def segments(*declared, **changed) -> dict[str, ModelPipeline]:

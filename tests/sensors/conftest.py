@@ -1,9 +1,10 @@
-"""What the tests of sensors share: a server that is told, and models whose alarms it is told."""
+"""What the tests of sensors share: a server that is told, models whose alarms it is told, ticks of `retraining`."""
 
 import dagster as dg
 import pytest
 
 from support.alerts_world import AlertsWorld
+from support.retraining_ticks import Ticks
 from support.webhook import Webhook
 
 
@@ -19,3 +20,9 @@ def webhook(monkeypatch):
 def world(tmp_path, webhook):
     with dg.instance_for_test() as instance:
         yield AlertsWorld(tmp_path, instance, webhook)
+
+
+@pytest.fixture
+def ticks(tmp_path):
+    with dg.instance_for_test() as instance:
+        yield Ticks(tmp_path, instance)

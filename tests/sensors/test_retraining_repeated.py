@@ -1,6 +1,5 @@
 """What the sensor `retraining` asks for once, and what it asks for again."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,37 +7,29 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from mlops_assets.assets.shared import keys
-from mlops_assets.assets.shared.keys import KIND, MODEL, declared
+from mlops_assets.assets.shared.keys import KIND, MODEL, declare, declared
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
-from support.retraining_ticks import Clock, Ticks
+from support.retraining_ticks import Clock
 
 
-@pytest.fixture
-def ticks(tmp_path):
-    with dg.instance_for_test() as instance:
-        yield Ticks(tmp_path, instance)
-
-
-def test_what_is_declared_of_retraining_changes_what_is_decided_from(ticks, monkeypatch):
+def test_what_is_declared_of_retraining_changes_what_is_decided_from(ticks):
     for number in (1, 2, 3):
         ticks.batch(number)
     ticks.train()
     ticks.batch(4, drift=False, decay=False)
-    time.sleep(1.1)
     assert ticks.tick().run_requests == []
     model = declared("bike")
     looser = model.retraining.model_copy(update={"min_new_rows": 100})
-    monkeypatch.setitem(keys._DECLARED, "bike", model.model_copy(update={"retraining": looser}))
+    declare(model.model_copy(update={"retraining": looser}))
     (request,) = ticks.tick().run_requests
     assert request.tags["mlops_assets/trigger"] == "volume"
 
 
-def test_volume_and_age_that_a_training_has_answered_to_do_not_ask_again_with_each_batch(ticks, monkeypatch):
+def test_volume_and_age_that_a_training_has_answered_to_do_not_ask_again_with_each_batch(ticks):
     model = declared("bike")
     eager = model.retraining.model_copy(update={"min_new_rows": 200, "max_age": "2D"})
-    monkeypatch.setitem(keys._DECLARED, "bike", model.model_copy(update={"retraining": eager}))
+    declare(model.model_copy(update={"retraining": eager}))
     for number in (1, 2, 3):
         ticks.batch(number)
     ticks.train(days_ago=3)
@@ -116,7 +107,6 @@ def test_a_run_that_hangs_while_a_batch_is_taken_in_holds_a_training_back_for_15
     for number in (1, 2, 3):
         ticks.batch(number)
     create_run_for_test(ticks.instance, tags={MODEL: "bike", KIND: "batch"}, status=dg.DagsterRunStatus.STARTED)
-    time.sleep(1.1)  # what was written is old enough for a tick to rely on
     begin, asked = datetime.now(UTC), []
     for minutes in (0, 1, 14, 16):
         monkeypatch.setattr(

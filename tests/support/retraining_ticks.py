@@ -39,10 +39,11 @@ class Ticks:
             "mlflow_registry": self.registry,
             "great_expectations": GreatExpectations(),
         }
-        models = [self.model(name).build_defs() for name in ("bike", "other")]
+        models = [self.model(name) for name in ("bike", "other")]
         self.sensor = retraining_sensor()
         self.defs = dg.Definitions.merge(
-            *models, dg.Definitions(resources=resources, sensors=[self.sensor], schedules=retraining_schedules())
+            *(model.build_defs() for model in models),
+            dg.Definitions(resources=resources, sensors=[self.sensor], schedules=retraining_schedules(models)),
         )
 
     def model(self, name, **declared_fields):

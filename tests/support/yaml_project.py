@@ -67,6 +67,11 @@ class Project:
         document = {"type": kind, **({} if attributes is None else {"attributes": dict(attributes)})}
         return self.write(f"{folder}/defs.yaml", yaml.safe_dump(document, sort_keys=False)).read_text()
 
+    def component(self) -> ModelPipeline:
+        """The only model of the project, loaded anew."""
+        (found,) = dg.ComponentTree.for_project(self.root).get_all_components(of_type=ModelPipeline)
+        return found
+
     def defs(self) -> dg.Definitions:
         """The definitions of the project, checked as `dg check defs` does."""
         defs = dg.load_from_defs_folder(path_within_project=self.root)

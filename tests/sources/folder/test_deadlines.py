@@ -20,7 +20,6 @@ def folder(tmp_path):
         file = tmp_path / f"{number}.csv"
         ROWS.assign(day=ROWS["day"] + pd.Timedelta(days=3 * number)).to_csv(file, index=False)
         file.with_name(f"{number}.csv.done").touch()
-    files.periods_of.cache_clear()
     return Folder(f"{tmp_path}/*", period="day", time="day")
 
 
@@ -39,14 +38,21 @@ class Clock:
 
 
 def test_a_look_that_lasts_leaves_files_to_the_next_which_knows_the_others(folder, monkeypatch):
+    opened = []
+
+    def opening_noted(folder, file, seconds):
+        opened.append(file.key)
+        return opening.open_file(folder, file, seconds)
+
+    monkeypatch.setattr(files, "open_file", opening_noted)
     Clock(monkeypatch, look, "clock")
     monkeypatch.setattr(look, "LOOK_SECONDS", 1.5)
     with pytest.raises(SourceUnavailableError, match=r"1 of 3 files were divided by day in .* The next look goes on"):
         folder.look({})
-    assert files.periods_of.cache_info().currsize == 1
+    assert len(opened) == 1
     monkeypatch.setattr(look, "LOOK_SECONDS", 100)
     assert len(folder.look({}).ready) == 9
-    assert files.periods_of.cache_info().hits == 1
+    assert len(opened) == len(set(opened)) == 3
 
 
 @pytest.mark.parametrize("name", ["slow.csv", "slow.csv.gz", "slow.parquet"])
