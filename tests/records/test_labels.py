@@ -1,5 +1,6 @@
 """Labels follow from the rows and all accepted outcomes, whoever comes first and whatever comes in between."""
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.errors import TrainingError
-from mlops_assets.records import rows as stored_rows
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.labels import (
     read_labels,
@@ -331,18 +331,17 @@ def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events
             manifest = split(ModelRecords(late, storage), None)
         except TrainingError:
             continue
-        train, holdout = (
-            read_train(ModelRecords(late, storage), manifest),
-            read_holdout(ModelRecords(late, storage), manifest),
-        )
+        train, holdout = (read(ModelRecords(late, storage), manifest) for read in (read_train, read_holdout))
         begin = manifest.holdout[0].start
         for row, label in zip(train.about["id"], train.y, strict=True):
             assert known[row][0] == label
             assert known[row][1] is not None and FIRST + pd.Timedelta(days=known[row][1]) <= begin
         assert [known[row][0] for row in holdout.about["id"]] == holdout.y.tolist()
         manifests.append((manifest, train.y.tolist(), train.known_later, holdout.y.tolist()))
-    stored_rows._rows.cache_clear()
+    copy = tmp_path_factory.mktemp("labels") / "copy"  # no process has read from it
+    shutil.copytree(storage.root, copy)
+    anew = ModelRecords(late, Storage(root=str(copy)))
     for manifest, train, later, holdout in manifests:  # what came afterwards has changed nothing
-        again = read_train(ModelRecords(late, storage), manifest)
+        again = read_train(anew, manifest)
         assert (again.y.tolist(), again.known_later) == (train, later)
-        assert read_holdout(ModelRecords(late, storage), manifest).y.tolist() == holdout
+        assert read_holdout(anew, manifest).y.tolist() == holdout

@@ -1,38 +1,25 @@
 """Batches whose run died, failed or was of an older declaration: asked for again, later and later, till complete."""
 
 import json
-import threading
-from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import create_server, socket
 
 import dagster as dg
 import pytest
 
-from mlops_assets import Folder
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.new_data import attempts as attempts_module
 from mlops_assets.sensors.new_data import requests as requests_module
 from support.ledger_rows import promote, put_value, spoil, value_of
-from support.ticking import Ticks, keys, pipeline, write
+from support.ticking import keys, two_folders, write
 
 MINUTE, HOUR = 60.0, 3600.0
 
 
 @pytest.fixture
 def ticks(tmp_path):
-    """Models `bikes` and `cars`, each on a folder of its own."""
-    models = []
-    for name in ("bikes", "cars"):
-        (tmp_path / name).mkdir()
-        models.append(pipeline(name, Folder(str(tmp_path / name / "*.csv"))))
     with dg.instance_for_test() as instance:
-        made = Ticks(tmp_path, instance, *models)
-        made.root = tmp_path
-        yield made
+        yield two_folders(tmp_path, instance)
 
 
 @pytest.fixture
@@ -50,17 +37,6 @@ def clock(ticks, monkeypatch):
 
     monkeypatch.setattr(requests_module.NewDataTick, "__init__", made)
     return Clock()
-
-
-def taken_in(ticks, *names, model="bikes", **record):
-    """Batches with complete records, and their marks."""
-    for rows, name in enumerate(names, start=3):
-        write(ticks.root / model, f"{name}.csv", rows)
-    ticks.tick()
-    marks = {each.partition_key: each.tags["mlops_assets/mark"] for each in ticks.tick().run_requests}
-    for name in names:
-        ticks.put(model, name, marks[name], **record)
-    return marks
 
 
 def report(ticks, kind, batch, identity, version=7):
@@ -109,7 +85,7 @@ def test_the_time_between_attempts_ends_at_six_hours():
 
 
 def test_another_champion_scores_at_once_what_the_one_before_could_not(ticks):
-    taken_in(ticks, "a")
+    ticks.taken_in("a")
     put_value(ticks.storage, "bikes", "reports/predictions", "a", None)
     champion(ticks, 2)
     for _ in range(3):  # its artifact was changed, and the next attempt is hours away
@@ -159,7 +135,7 @@ def test_more_waiting_batches_than_a_tick_may_ask_about_starve_none(ticks, monke
 
 
 def test_a_run_that_died_after_the_rows_were_stored_is_carried_on_with(ticks):
-    marks = taken_in(ticks, "a", "b", "c")
+    marks = ticks.taken_in("a", "b", "c")
     ticks.put("bikes", "a", marks["a"], features=None)
     put_value(ticks.storage, "bikes", "reports/predictions", "b", None)
     put_value(ticks.storage, "bikes", "reports/predictions", "c", None)
@@ -178,7 +154,7 @@ def test_a_run_that_died_after_the_rows_were_stored_is_carried_on_with(ticks):
 
 
 def test_a_batch_that_came_before_the_first_champion_is_complete(ticks):
-    taken_in(ticks, "a")
+    ticks.taken_in("a")
     put_value(ticks.storage, "bikes", "reports/drift", "a", None)
     put_value(ticks.storage, "bikes", "reports/performance", "a", None)
     assert keys(ticks.tick()) == []
@@ -186,7 +162,7 @@ def test_a_batch_that_came_before_the_first_champion_is_complete(ticks):
 
 def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and_no_others(ticks):
     names = [f"day-{number}" for number in (1, 2, 3, 9, 10, 11)]
-    marks = taken_in(ticks, *names)
+    marks = ticks.taken_in(*names)
     ticks.put("bikes", "day-11", marks["day-11"], champion=2)
     assert keys(ticks.tick()) == []
     roles = {"train": [{"key": "day-2"}, {"key": "day-3"}], "holdout": [{"key": "day-9"}], "left_out": []}
@@ -199,7 +175,7 @@ def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and
 
 
 def test_labels_that_came_later_ask_for_performance_alone(ticks):
-    taken_in(ticks, "a", champion=7)
+    ticks.taken_in("a", champion=7)
     labelled = {"version": "va", "labels": "l1", "labelled": 3}
     put_value(ticks.storage, "bikes", "labelled", "a", labelled)
     result = ticks.tick()
@@ -212,7 +188,7 @@ def test_labels_that_came_later_ask_for_performance_alone(ticks):
 
 
 def test_features_of_an_older_declaration_are_computed_anew(ticks):
-    marks = taken_in(ticks, "a", "b", "c")
+    marks = ticks.taken_in("a", "b", "c")
     for name, excluded in (("a", ""), ("b", ""), ("c", "x")):
         record = ticks.put("bikes", name, marks[name])
         BatchLedger(ticks.storage, "bikes").put_features(record, "f", "older")
@@ -224,7 +200,7 @@ def test_features_of_an_older_declaration_are_computed_anew(ticks):
 
 
 def test_a_duplicate_whose_other_has_changed_is_taken_in_again(ticks):
-    marks = taken_in(ticks, "a", "b")
+    marks = ticks.taken_in("a", "b")
     ticks.put("bikes", "b", marks["b"], version="va", status="duplicate", features=None, reasons=("as a",))
     assert keys(ticks.tick()) == []
     ticks.put("bikes", "a", marks["a"], version="other")
@@ -232,14 +208,14 @@ def test_a_duplicate_whose_other_has_changed_is_taken_in_again(ticks):
 
 
 def test_of_two_batches_of_the_same_rows_the_later_is_looked_at_again(ticks):
-    marks = taken_in(ticks, "day-2", "day-10")
+    marks = ticks.taken_in("day-2", "day-10")
     ticks.put("bikes", "day-10", marks["day-10"], version="vday2")
     result = ticks.tick()
     assert (keys(result), assets(result)[0][0]) == (["day-10"], "dataset")
 
 
 def test_a_source_that_goes_back_to_what_it_was_is_followed(ticks, clock):
-    marks = taken_in(ticks, "a")
+    marks = ticks.taken_in("a")
     (request,) = _request_of(ticks, "a")
     ticks.launch(request, dg.DagsterRunStatus.SUCCESS)
     ticks.put("bikes", "a", "another mark", version="other")
@@ -263,7 +239,7 @@ def _request_of(ticks, batch):
 @pytest.mark.promise(4)
 @pytest.mark.fault(25)
 def test_a_batch_whose_source_is_gone_goes_on_from_its_stored_rows(ticks):
-    marks = taken_in(ticks, "a")
+    marks = ticks.taken_in("a")
     ticks.put("bikes", "a", marks["a"], features=None)
     (ticks.root / "bikes" / "a.csv").unlink()
     assert assets(ticks.tick()) == [["features", "predictions", "drift", "performance"]]
@@ -278,80 +254,10 @@ def test_a_broken_record_of_one_model_stops_no_other(ticks, caplog):
 
 
 def test_damaged_records_of_a_model_do_not_stop_its_intake(ticks):
-    taken_in(ticks, "a", "b")
+    ticks.taken_in("a", "b")
     for kind, key in (("batches", "a"), ("promotions", "000001")):
         spoil(ticks.storage, "bikes", kind, key, '{"batch": "a", "sta')
     assert keys(ticks.tick()) == ["a"]  # its rows are read anew from the source
     write(ticks.root / "bikes", "c.csv", rows=9)
     ticks.tick()
     assert "c" in keys(ticks.tick())
-
-
-def closed_port():
-    with closing(socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def unscored(ticks, model, batch):
-    """An accepted batch of a run that failed for want of the registry."""
-    marks = taken_in(ticks, batch, model=model)
-    for kind in ("predictions", "drift", "performance"):
-        put_value(ticks.storage, model, f"reports/{kind}", batch, None)
-    return marks
-
-
-@pytest.mark.promise(8)
-@pytest.mark.fault(29)
-@pytest.mark.parametrize("down", ["closed port", pytest.param("black hole", marks=pytest.mark.slow)])
-def test_while_mlflow_is_down_new_data_are_taken_in_and_what_needs_it_waits(ticks, capfd, down):
-    unscored(ticks, "bikes", "a")
-    hole = create_server(("127.0.0.1", 0))  # connections are taken by the kernel and never answered
-    port = closed_port() if down == "closed port" else hole.getsockname()[1]
-    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{port}")
-    with hole:
-        ticks.tick()
-        for number in range(2):
-            write(ticks.root / "cars", f"new-{number}.csv")
-            write(ticks.root / "bikes", f"new-{number}.csv", rows=8)
-            ticks.tick()
-            result = ticks.tick()
-            ticks.take_in(result)
-            assert keys(result) == [f"new-{number}", f"new-{number}"]
-    assert "MLflow does not answer: 1 batch waits" in capfd.readouterr().err
-
-
-class Empty(BaseHTTPRequestHandler):
-    """A registry without any model, as MLflow's server would say it."""
-
-    def do_GET(self):
-        found = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not there"}'
-        listing = "search" in self.path
-        self._answer(200 if listing else 404, b"{}" if listing else found)
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(200, b"{}")
-
-    def _answer(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.mark.promise(8)
-@pytest.mark.fault(29)
-def test_once_mlflow_is_back_what_waited_is_asked_for(ticks):
-    unscored(ticks, "bikes", "a")
-    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{closed_port()}")
-    assert keys(ticks.tick()) == []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    ticks.registry = MlflowRegistry(tracking_uri=f"http://127.0.0.1:{server.server_address[1]}")
-    assert keys(ticks.tick()) == ["a"]
-    server.shutdown()

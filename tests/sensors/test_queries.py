@@ -26,7 +26,6 @@ def ticks(tmp_path):
             for rows, batch in ((3, "a"), (4, "b")):
                 write(tmp_path / name, f"{batch}.csv", rows=rows)
         made = Ticks(tmp_path, instance, *models)
-        made.root = tmp_path
         made.tick()
         made.take_in(made.tick())
         yield made

@@ -7,7 +7,7 @@ import pandas as pd
 from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 
-from mlops_assets import ModelPipeline
+from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import MARK, declared
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.frames import BatchFiles
@@ -29,7 +29,7 @@ class Ticks:
     """One tick after another of the sensor over some models."""
 
     def __init__(self, root, instance, *models, registry=None):
-        self.instance, self.cursor, self.ahead = instance, None, 0.0
+        self.root, self.instance, self.cursor, self.ahead = root, instance, None, 0.0
         self.storage = Storage(root=str(root / "storage"))
         self.registry = registry or MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
         resources = {
@@ -107,10 +107,29 @@ class Ticks:
                 BatchReports(self.storage, model).put(kind, report)
         return made
 
+    def taken_in(self, *names, model="bikes", **record):
+        """Batches of a model of `two_folders` with complete records, and their marks."""
+        for rows, name in enumerate(names, start=3):
+            write(self.root / model, f"{name}.csv", rows)
+        self.tick()
+        marks = {each.partition_key: each.tags[MARK] for each in self.tick().run_requests}
+        for name in names:
+            self.put(model, name, marks[name], **record)
+        return marks
+
     def take_in(self, result):
         """What the requested runs would leave behind."""
         for request in result.run_requests:
             self.put(request.tags["mlops_assets/model"], request.partition_key, request.tags[MARK])
+
+
+def two_folders(root, instance):
+    """Ticks over the models `bikes` and `cars`, each on a folder of its own."""
+    models = []
+    for name in ("bikes", "cars"):
+        (root / name).mkdir()
+        models.append(pipeline(name, Folder(str(root / name / "*.csv"))))
+    return Ticks(root, instance, *models)
 
 
 def write(folder, name, rows=3):
