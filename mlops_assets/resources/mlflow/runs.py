@@ -7,13 +7,12 @@ import posixpath
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pydantic import PrivateAttr
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError
-from mlops_assets.modelling.fitting.search import Trial
 from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere, misplaced
 from mlops_assets.resources.mlflow.calls import (
@@ -25,6 +24,9 @@ from mlops_assets.resources.mlflow.calls import (
     or_none,
 )
 from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.fitting.search import Trial
 
 
 class MlflowRuns(MlflowConnection):
