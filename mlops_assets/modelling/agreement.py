@@ -199,8 +199,8 @@ def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[D
 
 def refit(
     estimator: str | Callable[..., Any],
-    given: Mapping[str, Any],
-    found: Mapping[str, Any],
+    params: Mapping[str, Any],
+    searched: Mapping[str, Any],
     X: pd.DataFrame,
     y: pd.Series,
     problem: Problem,
@@ -208,13 +208,13 @@ def refit(
     rule: ThresholdRule | None = None,
 ) -> Any:
     """Fit with the parameters that a search chose, as the search itself does at its end; nothing is searched."""
-    pipeline = build(estimator, given, X, problem, seed, y, rule)
-    if found:
+    pipeline = build(estimator, params, X, problem, seed, y, rule)
+    if searched:
         try:
-            pipeline = sklearn.base.clone(pipeline).set_params(**full_names(found, pipeline))
+            pipeline = sklearn.base.clone(pipeline).set_params(**full_names(searched, pipeline))
         except (DeclarationError, ValueError) as error:
             raise TrainingError(
-                f"the estimator does not take the parameters {shown(found)} any more, which the search chose: {error}"
+                f"the estimator no longer takes the parameters {shown(searched)}, which the search chose: {error}"
             ) from None
     return fit(pipeline, X, y)
 

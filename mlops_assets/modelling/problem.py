@@ -14,28 +14,28 @@ Problem = Literal["regression", "binary", "multiclass"]
 MOST_CLASSES_INFERRED = 20
 
 
-def problem_of(y: pd.Series, declared: str | None = None) -> Problem:
+def problem_of(y: pd.Series, kind: str | None = None) -> Problem:
     """Return the problem that the labels `y` pose; missing labels are ignored.
 
-    `declared` is "regression" or "classification". Without it, numbers with more than 20 distinct values mean
+    `kind` is "regression" or "classification". Without it, numbers with more than 20 distinct values mean
     regression, everything else classification. Raises `TrainingError` for no labels, for a single class, and for
-    regression on values that are not numbers; `DeclarationError` for any other `declared`.
+    regression on values that are not numbers; `DeclarationError` for any other `kind`.
     """
-    if declared not in (None, "regression", "classification"):
-        hint = did_you_mean(str(declared), ("regression", "classification"))
-        raise DeclarationError(f"problem {shown(declared)} is not known. {hint}")
+    if kind not in (None, "regression", "classification"):
+        hint = did_you_mean(str(kind), ("regression", "classification"))
+        raise DeclarationError(f"problem {shown(kind)} is not known. {hint}")
     labels = y.dropna()
     name = shown(y.name)
     if labels.empty:
         raise TrainingError(f"target {name} has no labels in {len(y):,} rows. Train once labels have arrived.")
     number = pd.api.types.is_numeric_dtype(labels.dtype) and not pd.api.types.is_bool_dtype(labels.dtype)
-    if declared == "regression" and not number:
+    if kind == "regression" and not number:
         raise TrainingError(
             f"target {name} is declared as regression but holds {labels.dtype}, e.g. {shown(labels.iloc[0])}; "
             "expected numbers. Convert it, or declare classification."
         )
     classes = labels.nunique()
-    if declared == "regression" or (declared is None and number and classes > MOST_CLASSES_INFERRED):
+    if kind == "regression" or (kind is None and number and classes > MOST_CLASSES_INFERRED):
         return "regression"
     if classes == 1:
         raise TrainingError(

@@ -42,8 +42,8 @@ def with_threshold(estimator: Any, rule: ThresholdRule, problem: Problem, y: pd.
     """
     for field, value in (("threshold", rule.threshold), ("calibrate", rule.calibrate)):
         if value is not None and (problem == "regression" or (field == "threshold" and problem != "binary")):
-            wanted = "two classes" if field == "threshold" else "classes"
-            raise DeclarationError(f"{field} is for {wanted}, but the target poses a {problem} problem: leave it out.")
+            needed = "two classes" if field == "threshold" else "classes"
+            raise DeclarationError(f"{field} is for {needed}, but the target poses a {problem} problem: leave it out.")
     if rule.calibrate is not None:
         estimator = sklearn.calibration.CalibratedClassifierCV(
             estimator, method=rule.calibrate, cv=sklearn.model_selection.TimeSeriesSplit(FOLDS), ensemble=True

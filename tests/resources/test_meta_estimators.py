@@ -86,5 +86,5 @@ def test_is_fitted_stored_and_loaded(problem, estimator, tmp_path: Path):
 
 def test_what_only_transforms_is_no_estimator():
     for made in (StandardScaler, lambda: make_pipeline(StandardScaler())):
-        with pytest.raises(DeclarationError, match=r"gave a .*; expected an object with fit and predict"):
+        with pytest.raises(DeclarationError, match=r"returned a .*; expected an object with fit and predict"):
             build(made, {}, rows()[0], "regression", 0)

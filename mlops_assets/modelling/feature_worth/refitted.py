@@ -72,15 +72,15 @@ def with_columns(fitted: Any, columns: Collection[str]) -> Any:
     model = sklearn.base.clone(fitted)
     for part in [model, *params_of(model).values()]:
         if isinstance(part, sklearn.compose.ColumnTransformer):
-            chosen = [(name, step, _named(picked, columns)) for name, step, picked in part.transformers]
-            part.transformers = [step for step in chosen if not (isinstance(step[2], list | str) and not step[2])]
+            steps = [(name, step, _named(selected, columns)) for name, step, selected in part.transformers]
+            part.transformers = [step for step in steps if not (isinstance(step[2], list | str) and not step[2])]
     return model
 
 
-def _named(picked: Any, columns: Collection[str]) -> Any:
+def _named(selected: Any, columns: Collection[str]) -> Any:
     """Return a transformer's columns, restricted to `columns`; a selector that names no column stays unchanged."""
-    if isinstance(picked, str):
-        return picked if picked in columns else ""
-    if isinstance(picked, list | tuple | pd.Index | np.ndarray) and all(isinstance(name, str) for name in picked):
-        return [name for name in picked if name in columns]
-    return picked
+    if isinstance(selected, str):
+        return selected if selected in columns else ""
+    if isinstance(selected, list | tuple | pd.Index | np.ndarray) and all(isinstance(name, str) for name in selected):
+        return [name for name in selected if name in columns]
+    return selected

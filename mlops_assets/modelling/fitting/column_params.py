@@ -67,7 +67,8 @@ def _names(
         first, second = (*columns, *columns)[:2]
         form = _BY_NAME[own].format(first=first, second=second)
         raise DeclarationError(
-            f"{what} goes by position, but preprocessing moves columns; got {shown(value)}. Name them: {own}: {form}."
+            f"{what} refers to columns by position, but preprocessing moves columns; got {shown(value)}. "
+            f"Name them: {own}: {form}."
         )
     inner = params.get(parameter.rpartition("__")[0])
     if inner is not None and (own in _GROUPS or not type(inner).__name__.startswith("HistGradientBoosting")):

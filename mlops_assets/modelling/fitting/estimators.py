@@ -70,7 +70,7 @@ def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:
         raise DeclarationError(f"estimator {shown(name)} could not be built: {reason(error)}.") from error
     if not _is_estimator(built):
         raise DeclarationError(
-            f"estimator {shown(name)} gave a {type(built).__name__}; expected an object with fit and predict."
+            f"estimator {shown(name)} returned a {type(built).__name__}; expected an object with fit and predict."
         )
     return built
 

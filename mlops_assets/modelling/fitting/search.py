@@ -171,8 +171,8 @@ def _try(task: _Task, number: int, params: dict[str, Any]) -> Trial:
 def _halving(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
-    drawn = candidates(space, trials, seed)
-    grid = [{name: [value] for name, value in task.by_full_name(params).items()} for params in drawn]
+    params_of_trials = candidates(space, trials, seed)
+    grid = [{name: [value] for name, value in task.by_full_name(params).items()} for params in params_of_trials]
     halving = sklearn.model_selection.HalvingGridSearchCV(
         task.pipeline,
         grid,
@@ -184,7 +184,7 @@ def _halving(task: _Task, space: Space, trials: int, seed: int) -> _Rungs:
     )
     failures = _fit_keeping_reasons(halving, task)
     results = pd.DataFrame(halving.cv_results_)
-    for number, params in enumerate(drawn):
+    for number, params in enumerate(params_of_trials):
         full = task.by_full_name(params)
         last = results[[tried == full for tried in results["params"]]].iloc[-1]
         score, std = float(last["mean_test_score"]), float(last["std_test_score"])
@@ -251,9 +251,9 @@ def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:
 
 def _score(name: str, model: Any, X: pd.DataFrame, y: pd.Series) -> float:
     predictions = predict(model, X)
-    chosen = suited(predictions, [name])[0]
-    value = float(chosen.function(np.asarray(y), predictions))
-    return value if chosen.greater_is_better else -value
+    metric = suited(predictions, [name])[0]
+    value = float(metric.function(np.asarray(y), predictions))
+    return value if metric.greater_is_better else -value
 
 
 def _name(pipeline: Any) -> str:

@@ -86,10 +86,10 @@ def as_space(space: Mapping[str, Sequence[Any] | Mapping[str, Any]]) -> Space:
 
 def combinations(space: Space) -> list[dict[str, Any]] | None:
     """Return all combinations, the last parameter varying fastest; None if a range without a step is endless."""
-    values = [of.listed() for of in space.values()]
-    if any(each is None for each in values):
+    lists = [values for of in space.values() if (values := of.listed()) is not None]
+    if len(lists) < len(space):
         return None
-    return [dict(zip(space, chosen, strict=True)) for chosen in itertools.product(*(each or () for each in values))]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]
 
 
 def candidates(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
@@ -97,10 +97,10 @@ def candidates(space: Space, count: int, seed: int) -> list[dict[str, Any]]:
     random = np.random.default_rng(seed)
     size = math.prod(len(of.listed() or ()) or count + 1 for of in space.values())
     if size <= 100_000:
-        every = combinations(space)
-        if every is not None:
-            picked = random.choice(len(every), min(count, len(every)), replace=False)
-            return [every[int(number)] for number in picked]
+        grid = combinations(space)
+        if grid is not None:
+            numbers = random.choice(len(grid), min(count, len(grid)), replace=False)
+            return [grid[int(number)] for number in numbers]
     return [{name: of.draw(random) for name, of in space.items()} for _ in range(count)]
 
 
@@ -124,11 +124,11 @@ def _range(name: str, of: Mapping[str, Any]) -> Range:
         raise DeclarationError(
             f"search space of {shown(name)}: {shown(dict(of))} needs numbers for low, high and step."
         )
-    made = Range(of["low"], of["high"], bool(of.get("log", False)), of.get("step"))
-    if not made.low < made.high or (made.step is not None and made.step <= 0):
+    span = Range(of["low"], of["high"], bool(of.get("log", False)), of.get("step"))
+    if not span.low < span.high or (span.step is not None and span.step <= 0):
         raise DeclarationError(
             f"search space of {shown(name)}: expected low < high and step > 0; got {shown(dict(of))}."
         )
-    if made.log and (made.low <= 0 or made.step is not None):
+    if span.log and (span.low <= 0 or span.step is not None):
         raise DeclarationError(f"search space of {shown(name)}: a log range needs low > 0 and no step.")
-    return made
+    return span

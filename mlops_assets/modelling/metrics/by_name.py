@@ -54,11 +54,11 @@ def suited(predictions: Predictions, names: Sequence[str]) -> list[Metric]:
     """Return the metrics of these names if all can be computed from such predictions; else raise `DeclarationError`."""
     kind = "regression" if predictions.classes is None else "classification"
     metrics = [metric(name) for name in names]
-    for name, chosen in zip(names, metrics, strict=True):
-        if chosen.kind not in (kind, None):
+    for name, candidate in zip(names, metrics, strict=True):
+        if candidate.kind not in (kind, None):
             known = [other.name for other in METRICS.values() if other.kind == kind]
-            raise DeclarationError(f"metric {name!r} is for {chosen.kind}, the model does {kind}. Use {known}.")
-        if chosen.needs_probability:
+            raise DeclarationError(f"metric {name!r} is for {candidate.kind}, the model does {kind}. Use {known}.")
+        if candidate.needs_probability:
             probabilities(predictions)
         if name in _TWO_CLASSES_ONLY and predictions.classes is not None and len(predictions.classes) != 2:
             raise DeclarationError(

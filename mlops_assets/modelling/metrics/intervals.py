@@ -49,9 +49,9 @@ def intervals(
     result = {}
     for metric in suited(predictions, names):
         value = values[metric.name]
-        drawn = _resampled(metric, part_y, part, resamples, seed) if len(rows) > 1 else np.empty(0)
-        drawn = drawn[np.isfinite(drawn)]
-        low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+        figures = _resampled(metric, part_y, part, resamples, seed) if len(rows) > 1 else np.empty(0)
+        figures = figures[np.isfinite(figures)]
+        low, high = np.quantile(figures, [0.025, 0.975]) if len(figures) else (np.nan, np.nan)
         if scale < 1.0:
             centre = metric.function(part_y, part)
             low, high = value + (low - centre) * scale, value + (high - centre) * scale

@@ -60,7 +60,7 @@ def metric_of_own(own: OwnMetric) -> Metric:
         except Exception as error:  # the user's code may raise anything
             raise DeclarationError(f"metric {shown(own.name)} raised {reason(error)}") from error
         if not isinstance(score, Real):
-            raise DeclarationError(f"metric {shown(own.name)} gave a {type(score).__name__}; expected a number")
+            raise DeclarationError(f"metric {shown(own.name)} returned a {type(score).__name__}; expected a number")
         return float(score)
 
     return Metric(

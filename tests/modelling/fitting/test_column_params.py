@@ -95,16 +95,16 @@ def test_an_estimator_within_another_takes_names():
         (
             HISTOGRAM,
             {"monotonic_cst": [0, 0, -1, 0, 0]},
-            r"'monotonic_cst' .* goes by position.*monotonic_cst: \{city: 1\}",
+            r"'monotonic_cst' .* refers to columns by position.*monotonic_cst: \{city: 1\}",
         ),
         (
             FOREST,
             {"monotonic_cst": np.array([0, 0, -1, 0, 0])},
-            "'monotonic_cst' of RandomForestRegressor goes by posi",
+            "'monotonic_cst' of RandomForestRegressor refers to columns by posi",
         ),
-        (TREE, {"monotonic_cst": {2: -1}}, "goes by position"),
+        (TREE, {"monotonic_cst": {2: -1}}, "refers to columns by position"),
         (HISTOGRAM, {"categorical_features": [0]}, r"categorical_features: \[city\]"),
-        (HISTOGRAM, {"categorical_features": [True, False, False, False, False]}, "goes by position"),
+        (HISTOGRAM, {"categorical_features": [True, False, False, False, False]}, "refers to columns by position"),
         (HISTOGRAM, {"interaction_cst": [{0, 1}, {2}]}, r"interaction_cst: \[\[city, lift\]\]"),
         (HISTOGRAM, {"monotonic_cst": {"aera": 1}}, "names 'aera', which is not a feature. Did you mean 'area'"),
         (HISTOGRAM, {"monotonic_cst": {"city": 1}}, "names 'city', which is text: only numbers rise or fall"),
@@ -118,7 +118,7 @@ def test_an_estimator_within_another_takes_names():
                 [("l", LogisticRegression()), ("h", HistGradientBoostingClassifier(monotonic_cst=[1]))]
             ),
             {},
-            "'h__monotonic_cst' of VotingClassifier goes by position",
+            "'h__monotonic_cst' of VotingClassifier refers to columns by position",
         ),
     ],
 )
@@ -129,5 +129,6 @@ def test_positions_and_names_that_are_not_there_are_refused(estimator, params, m
 
 
 def test_the_estimator_of_a_function_is_held_to_the_same():
-    with pytest.raises(DeclarationError, match="'monotonic_cst' of HistGradientBoostingRegressor goes by position"):
+    message = "'monotonic_cst' of HistGradientBoostingRegressor refers to columns by position"
+    with pytest.raises(DeclarationError, match=message):
         build(lambda: HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0, 0, 0]), {}, houses(50)[0], "regression", 0)

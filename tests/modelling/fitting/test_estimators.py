@@ -105,7 +105,7 @@ def test_resolves_both_ways_of_writing():
         (RIDGE, {}, "binary", "is a regressor, but the target poses a binary problem"),
         ("sklearn.linear_model.LogisticRegression", {}, "regression", "is a classifier"),
         ("numpy.pi", {}, "regression", "is a float; expected a class with fit and predict, or a function of your own"),
-        (lambda: 3, {}, "regression", "gave a int; expected an object with fit and predict"),
+        (lambda: 3, {}, "regression", "returned a int; expected an object with fit and predict"),
         (lambda: 1 / 0, {}, "regression", "could not be built: ZeroDivisionError"),
     ],
 )

@@ -97,7 +97,7 @@ def test_value_error_says_that_it_is_not_defined_and_anything_else_names_the_met
     assert np.isnan(metric(f"{shop}:one_class").function(Y, SAID))
     with pytest.raises(DeclarationError, match=rf"^metric '{shop}:broken' raised AttributeError: .*no_such_thing"):
         metric(f"{shop}:broken").function(Y, SAID)
-    with pytest.raises(DeclarationError, match=rf"^metric '{shop}:a_list' gave a list; expected a number$"):
+    with pytest.raises(DeclarationError, match=rf"^metric '{shop}:a_list' returned a list; expected a number$"):
         metric(f"{shop}:a_list").function(Y, SAID)
     with pytest.raises(DeclarationError, match=rf"'{shop}:FINE' is a float; expected a function \(y_true, y_pred\)"):
         metric(f"{shop}:FINE")
