@@ -90,7 +90,7 @@ def test_two_replays_differ_in_seconds_only_and_batches_come_with_their_last_row
     assert one.backtest == other.backtest and one.settings == other.settings
     arrivals = StoredHistory(ModelRecords(model, storage)).arrivals
     assert [each.name for each in arrivals] == [f"b{number:02d}" for number in range(1, COUNT + 1)]
-    assert arrivals[0].came.isoformat() == arrivals[0].labelled.isoformat() == "2024-01-02T01:19:00+00:00"
+    assert arrivals[0].time.isoformat() == arrivals[0].label_time.isoformat() == "2024-01-02T01:19:00+00:00"
 
 
 def test_labels_count_from_when_enough_of_them_are_known(tmp_path: Path):

@@ -16,6 +16,7 @@ _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=6)
 _LONGEST_INTAKE = timedelta(minutes=15)
 _UNDECLARED = "not declared"
+TAKING_IN = "taking in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +217,7 @@ def _taking_in(evidence: Evidence, now: datetime) -> Condition:
     until = since + _LONGEST_INTAKE if since and evidence.intake else None
     met = evidence.intake > 0 and (since is None or _within(_LONGEST_INTAKE, since, now))
     return _hold(
-        "taking in", met, f"{_batches(evidence.intake)} under way or due", "none, or 15 minutes of waiting", until
+        TAKING_IN, met, f"{_batches(evidence.intake)} under way or due", "none, or 15 minutes of waiting", until
     )
 
 

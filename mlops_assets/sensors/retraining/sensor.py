@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from mlops_assets.decisions.retraining.decide import decide_retraining
+from mlops_assets.decisions.retraining.decide import TAKING_IN, decide_retraining
 from mlops_assets.declaration import Declaration
 from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.model_records import ModelRecords
@@ -119,7 +119,7 @@ class RetrainingTick:
             key=decision.key,
             at=self._now.isoformat(),
             again_at=decision.again_at.isoformat() if decision.again_at else "",
-            intake_since=(memory.intake_since or self._now.isoformat()) if "taking in" in decision.holds else "",
+            intake_since=(memory.intake_since or self._now.isoformat()) if TAKING_IN in decision.holds else "",
         )
 
     def _no_answer(self, model: Declaration) -> str:
