@@ -9,7 +9,8 @@ from typing import Any
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources.look import RUNNING, Period, Waiting
 
-_FREQUENCY = {"day": "D", "week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
+_DAYS = {"day": 1, "week": 7}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _FUTURE_TOLERANCE = timedelta(days=1)
 
 
@@ -32,9 +33,8 @@ def period_keys(times: pd.Series, period: Period) -> np.ndarray[Any, Any]:
 
 def period_span(key: str, period: Period) -> tuple[pd.Timestamp, pd.Timestamp]:
     """Return the first moment of a period and the first after it, from its key."""
-    monday = pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1) if period == "week" else None
-    whole = pd.Period(monday or key.replace("-Q", "Q"), freq=_FREQUENCY[period])
-    return whole.start_time, whole.end_time.ceil("D")
+    start = pd.Timestamp.fromisocalendar(int(key[:4]), int(key[6:]), 1) if period == "week" else pd.Timestamp(key)
+    return start, start + pd.DateOffset(days=_DAYS.get(period, 0), months=_MONTHS.get(period, 0))
 
 
 def ready_periods(

@@ -155,10 +155,10 @@ def _header(head: str, delimiter: str) -> list[str]:
     lines = [line for line in head.splitlines()[:50] if line.strip()]
     if not lines:
         raise SourceError("holds blank lines only; expected a header and rows. Replace the file")
-    header = _fields(head.lstrip("\r\n"), delimiter)
+    header = _first_record(head.lstrip("\r\n"), delimiter)
     if len(header) == 1:
         for other, name in _OTHER_DELIMITERS.items():
-            counts = {len(_fields(line, other)) for line in lines[:2]}
+            counts = {len(_first_record(line, other)) for line in lines[:2]}
             if other != delimiter and len(counts) == 1 and counts != {1}:
                 raise SourceError(
                     f"has one column when cut at {delimiter!r}, {counts.pop()} when cut at {other!r} ({name}). "
@@ -178,7 +178,7 @@ def _refuse_title(lines: list[str], header: list[str], declared: str) -> None:
     if len(lines) < 3 or (len(header) > 1 and len(header) - len(names) <= max(1, len(names))):
         return
     for delimiter in (declared, *(other for other in _OTHER_DELIMITERS if len(header) == 1)):
-        first, second, third = (_fields(line, delimiter) for line in lines)
+        first, second, third = (_first_record(line, delimiter) for line in lines)
         wide = len(second) == len(third) > 1 and len(first) in (1, len(second))
         if wide and all(cell.strip() and not _is_number(cell) for cell in second):
             title = " ".join(names)[:60]
@@ -204,8 +204,7 @@ def refuse_repeated(columns: Iterable[str]) -> None:
         raise SourceError(f"names a column twice: {repeated[0]!r:.80}; expected each name once. Correct the header")
 
 
-def _fields(text: str, delimiter: str) -> list[str]:
-    """Return the fields of the first record."""
+def _first_record(text: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter), [])
     except csv.Error as problem:
@@ -252,7 +251,7 @@ def _checked(frame: pd.DataFrame, folder: Folder, scan: _Scan) -> pd.DataFrame:
         raise _too_many_rows(folder.limits)
     if scan.tail and len(frame):
         last: Any = frame.iloc[-1, -1]
-        fields = len(_fields(scan.tail, scan.delimiter))
+        fields = len(_first_record(scan.tail, scan.delimiter))
         if fields < len(scan.header) and (pd.isna(last) or last == ""):
             raise SourceError(
                 f"is cut in mid-line: the last line has {fields} of {len(scan.header)} fields and no newline. "

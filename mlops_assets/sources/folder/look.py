@@ -32,7 +32,7 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> L
         files, waiting = files_of(folder)
     except OSError as problem:
         return Look({}, (Waiting(folder.path, f"the folder cannot be listed: {problem.strerror}"),), listed=False)
-    reasons = {file: _unstable(folder, file, seen, now) for file in files}
+    reasons = {file: _reason_to_wait(folder, file, seen, now) for file in files}
     stable = [file for file, reason in reasons.items() if not reason]
     waiting += [Waiting(file.shown, reason) for file, reason in reasons.items() if reason]
     marks = {file.key: file.mark for file in files}
@@ -42,8 +42,7 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> L
     return Look(ready, (*waiting, *others), marks)
 
 
-def _unstable(folder: Folder, file: File, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
-    """Return why a file is not read yet; None where it is."""
+def _reason_to_wait(folder: Folder, file: File, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
     if file.done or not file.regular:
         return None
     if folder.marker:

@@ -129,7 +129,6 @@ def _read_only(connection: sa.Connection) -> None:
 
 
 def _end_after(connection: sa.Connection, seconds: float) -> None:
-    """Let the database end what takes too long."""
     ends = time.monotonic() + seconds
 
     def limit(_: Any, cursor: Any, *__: Any) -> None:

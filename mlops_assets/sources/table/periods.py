@@ -57,7 +57,7 @@ def moments_of(key: str, period: Period) -> _Moments | None:
         start, end = period_span(key, period)
         if start < END and end > FIRST and period_key(start, period) == key:
             return start.to_pydatetime(), end.to_pydatetime()
-    except (ValueError, OverflowError, AttributeError):  # the last: pandas reads some texts as no time
+    except (ValueError, OverflowError, TypeError):  # the last: pandas reads some texts as times with a zone
         pass
     return None
 

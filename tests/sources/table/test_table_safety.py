@@ -66,6 +66,8 @@ def test_no_name_of_a_table_or_column_runs(orders, evil):
         "0-start--20240301T000000.0",
         "",
         "today",
+        "2024-01-01+02:00",
+        "NaT",
     ],
 )
 def test_no_name_of_a_partition_runs(orders, key):
