@@ -222,7 +222,7 @@ def test_models_of_one_cron_share_a_schedule_and_each_tick_is_a_decision_on_reco
         ticks.batch(number)
     ticks.train()
     ticks.batch(4, drift=False, decay=False)
-    schedule = ticks.defs.get_schedule_def(names[0])
+    schedule = ticks.defs.resolve_schedule_def(names[0])
     at = datetime(2026, 3, 2, 3, tzinfo=UTC)
     for _ in range(2):  # the daemon died and evaluates the same tick once more
         context = dg.build_schedule_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,10 @@ def _declared_table(connection: sa.Connection, table: Table) -> Relation:
     if not inspector.has_table(name, schema=schema or None):
         names = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
         raise SourceUnavailableError(f"there is no such table{alternatives(name, names, 'tables and views')}")
-    columns = {str(column["name"]): column["type"] for column in inspector.get_columns(name, schema=schema or None)}
+    with warnings.catch_warnings():  # of a type only whether it is a time is asked
+        warnings.filterwarnings("ignore", "Did not recognize type", sa.exc.SAWarning)
+        described = inspector.get_columns(name, schema=schema or None)
+    columns = {str(column["name"]): column["type"] for column in described}
     dated = frozenset(name for name, kind in columns.items() if isinstance(kind, (sa.Date, sa.DateTime)))
     source = sa.table(name, *map(sa.column, columns), schema=schema or None)
     return Relation(connection, source, list(columns), dated)
