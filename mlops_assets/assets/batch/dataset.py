@@ -147,7 +147,7 @@ def _reject(
     # Use the sensor's own value if a sensor asked: with a newer one the sensor would request the batch for ever.
     judges = context.run.tags.get(JUDGED_BY) or judged_by(records.model, learnt_anew(records))
     record = BatchRecord(
-        batch, "rejected", context.run_id, version=version, rows=rows, reasons=tuple(refused), mark=mark
+        batch, "rejected", context.run.run_id, version=version, rows=rows, reasons=tuple(refused), mark=mark
     )
     ledger.put(replace(record, judged_by=judges))
     # Checks show the newest batch only; the observation stays with the asset's events.
@@ -174,7 +174,7 @@ def _is_duplicate(batch: str, version: str, rows: int, ledger: BatchLedger, cont
     reason = f"the same rows as batch {other!r}, taken in before: counted once"
     mark = _mark(context, ledger.get(batch))
     ledger.put(
-        BatchRecord(batch, "duplicate", context.run_id, version=version, rows=rows, reasons=(reason,), mark=mark)
+        BatchRecord(batch, "duplicate", context.run.run_id, version=version, rows=rows, reasons=(reason,), mark=mark)
     )
     context.log.info(f"batch {batch!r} is left out: {reason}")
     shown = metadata({"duplicate_of": other, "left_out_because": reason, "rows": rows})
@@ -201,7 +201,7 @@ def _accept(
     record = BatchRecord(
         batch,
         "accepted",
-        context.run_id,
+        context.run.run_id,
         version=version,
         rows=len(frame),
         labelled=_labelled(model, frame),

@@ -122,7 +122,7 @@ def _reject(
     if frame is not None:
         rows, version = len(frame), data_version(frame)
         records.write_frame("rejected_outcomes", batch, version, as_texts(frame))
-    record = OutcomesRecord(batch, "rejected", context.run_id, version=version, rows=rows, reasons=tuple(refused))
+    record = OutcomesRecord(batch, "rejected", context.run.run_id, version=version, rows=rows, reasons=tuple(refused))
     _record_and_refresh(records, record, context)
     shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
     context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
@@ -143,7 +143,7 @@ def _accept(
     labels = tidy(frame, kinds, model.key, model.target, model.known_at)
     version = data_version(labels)
     path = keep_frame(records.storage, model.name, "outcomes", batch, version, labels)
-    record = OutcomesRecord(batch, "accepted", context.run_id, version=version, rows=len(labels))
+    record = OutcomesRecord(batch, "accepted", context.run.run_id, version=version, rows=len(labels))
     changed = _record_and_refresh(records, record, context)
     matched, batches, unmatched, problems = _matches(records, labels)
     yield dg.MaterializeResult(

@@ -49,7 +49,7 @@ def record_report(
         model_version=champion_version,
         verdict=verdict,
         reason=reason,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         figures={name: float(figure) for name, figure in (figures or {}).items()},
         again_at=again_at,

@@ -82,7 +82,7 @@ def _end_cut_short(
 ) -> None:
     """Record a promotion as done if the alias has moved, else as abandoned: its decision is judged anew."""
     run_id = promotion.dagster_run_id
-    if run_id != context.run_id and not why_over(context.instance, run_id):
+    if run_id != context.run.run_id and not why_over(context.instance, run_id):
         raise SupersededError(
             f"{model}: promotion {promotion.number} of version {promotion.version} is under way in run {run_id[:8]}: "
             "wait for it to end"

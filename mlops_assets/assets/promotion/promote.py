@@ -86,10 +86,10 @@ def _promote(
         how=judged.how,
         by=judged.by,
         reason=judged.decision.reason,
-        dagster_run_id=context.run_id,
+        dagster_run_id=context.run.run_id,
         evidence=evidence_digest(_evidence(judged)),
         compared_with=None if champion is None else champion.version,
-        run_is_over=partial(may_not_promote, context.instance, context.run_id),
+        run_is_over=partial(may_not_promote, context.instance, context.run.run_id),
     ).number
     ledger.check_open(number)
     registry.set_champion(version.model, version.version)

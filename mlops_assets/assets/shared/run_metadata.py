@@ -20,7 +20,7 @@ def recorded(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, A
         raise TrainingError(
             f"{key.to_user_string()} was never materialised: materialise it first, or run the whole job"
         )
-    own = [record for record in found if record.run_id == context.run_id]
+    own = [record for record in found if record.run_id == context.run.run_id]
     materialization = (own or found)[0].asset_materialization
     assert materialization is not None  # fetch_materializations returns nothing else
     return {name: value.value for name, value in materialization.metadata.items()}

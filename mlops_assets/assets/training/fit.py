@@ -90,7 +90,7 @@ def tags_of(
         "packages": ", ".join(f"{name}=={installed(name)}" for name in _PACKAGES),
         "python": platform.python_version(),
         "mlops_assets": installed("mlops-assets"),
-        "dagster_run_id": context.run_id,
+        "dagster_run_id": context.run.run_id,
     }
 
 
