@@ -44,16 +44,6 @@ class Promotion:
     abandoned: str = ""
 
     @property
-    def data_version(self) -> str:
-        """The version of the training set that the model was trained on."""
-        return self.tags["data_version"]
-
-    @property
-    def declaration_version(self) -> str:
-        """The version of the declaration that the model was trained by."""
-        return self.tags["declaration_version"]
-
-    @property
     def open(self) -> bool:
         """Whether the promotion was begun and has not ended."""
         return not self.done and not self.abandoned

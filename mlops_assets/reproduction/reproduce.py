@@ -64,7 +64,7 @@ def reproduce(
     else:
         found += refitting.differences()
     if manifest is not None and check_source:
-        in_source, unread = source_differences(ModelRecords(refitting.then(), records.storage), manifest)
+        in_source, unread = source_differences(ModelRecords(refitting.recorded_model(), records.storage), manifest)
         found += in_source
         notes += unread
     return Reproduction(
@@ -105,7 +105,7 @@ class _Case:
         """Fit on the stored rows and, if the recomputed features differ, on those too."""
         unchanged, registered = not self.found, self._registered()
         try:
-            then = self.refitting.then()
+            then = self.refitting.recorded_model()
             rows = _read(ModelRecords(then, _view(self.records, self.folder / "stored")), self.manifest)
             fitted = self.refitting.fit(then, rows[TRAIN])
         except MlopsAssetsError as error:

@@ -64,7 +64,7 @@ def registry_watch_sensor(
             if not records.promotions.last_number() and not OwnVersions(records, registry).any():
                 return None  # MLflow may have no database yet: whoever asks first makes one, and two at once fail
             memory = dict(before or {})
-            state = registry_state(registry, records, partial(artifacts.look, memory))
+            state = registry_state(records, registry, partial(artifacts.look, memory))
             recorded = memory.get("state") == state.digest and not _other_on_record(context.instance, state)
             if state.news and not recorded:
                 context.log.info(f"{records.name}: {state.state}: {state.reason}")

@@ -88,7 +88,7 @@ def test_a_promotion_is_on_record_with_who_and_why(model):
     assert record.reason == tags["reason"] and record.reason.startswith("rmse improves by 2.")
     assert (record.number, record.how, record.against, tags["promotion"]) == (2, "evidence", 1, "2")
     assert tags["decided_at"] <= record.intended <= record.done and len(record.evidence) == 64
-    assert record.data_version == tags["data_version"]
+    assert record.tags["data_version"] == tags["data_version"]
     assert model.materialize("champion", action="rollback", **ADA).success
     record = PromotionLedger(model.storage, model.name).champion()
     assert (record.version, record.by, record.reason) == (1, "ada", "rollback: repair")

@@ -83,7 +83,7 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(metadata={**_waiting_metadata(champion, insufficient, share), **estimated})
             yield check_result(unknown("no_decay", _with_estimate(records, insufficient, made)), key)
             return
-        case = open_case(records, champion, mlflow_registry)
+        case = open_case(records, mlflow_registry, champion)
         judged, made = _judge(records, case, record, X, y)
         figures, said = (
             {**judged.figures(), **share, **_figures(made)},

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from mlops_assets.assets.training.step import Step
 from mlops_assets.decisions.promotion.alias import AliasState, alias_state
 from mlops_assets.errors import SupersededError
-from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.promotions import Promotion, PromotionLedger, former_champions
+from mlops_assets.records.promotions import Promotion, former_champions
 from mlops_assets.records.requests import Hold, WaitingVersion
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,14 @@ class Before:
         return max((each.number for each in self.promotions), default=0)
 
 
-def before_of(
-    records: ModelRecords, registry: MlflowRegistry, context: dg.AssetExecutionContext, had_champion: bool
-) -> Before:
+def before_of(step: Step, had_champion: bool) -> Before:
     """Return where a decision starts; a promotion that a crash cut short is first ended as far as it came."""
-    ledger, alias = records.promotions, registry.champion(records.name)
-    under_way = ledger.under_way()
+    ledger, requests, model = step.records.promotions, step.records.requests, step.model.name
+    alias, under_way = step.registry.champion(model), ledger.under_way()
     if under_way is not None:
-        _end_cut_short(records.name, under_way, ledger, alias, context)
-    promotions, requests = ledger.all(), records.requests
-    champion = ledger.champion()
-    state = alias_state(alias, champion, None, had_champion)
-    return Before(records.name, promotions, state, requests.hold(), requests.waiting())
+        _end_cut_short(step, under_way, alias)
+    promotions, state = ledger.all(), alias_state(alias, ledger.champion(), None, had_champion)
+    return Before(model, promotions, state, requests.hold(), requests.waiting())
 
 
 def why_over(instance: dg.DagsterInstance, run_id: str) -> str:
@@ -73,23 +68,18 @@ def may_not_promote(instance: dg.DagsterInstance, run_id: str) -> str:
         return f"Dagster does not say whether its run {run_id[:8]} is in progress: {' '.join(str(error).split())[:200]}"
 
 
-def _end_cut_short(
-    model: str,
-    promotion: Promotion,
-    ledger: PromotionLedger,
-    alias: ModelVersion | None,
-    context: dg.AssetExecutionContext,
-) -> None:
+def _end_cut_short(step: Step, promotion: Promotion, alias: ModelVersion | None) -> None:
     """Record a promotion as done if the alias has moved, else as abandoned: its decision is judged anew."""
-    run_id = promotion.dagster_run_id
-    if run_id != context.run.run_id and not why_over(context.instance, run_id):
+    number, run_id, ledger = promotion.number, promotion.dagster_run_id, step.records.promotions
+    if run_id != step.context.run.run_id and not why_over(step.context.instance, run_id):
         raise SupersededError(
-            f"{model}: promotion {promotion.number} of version {promotion.version} is under way in run {run_id[:8]}: "
+            f"{step.model.name}: promotion {number} of version {promotion.version} is under way in run {run_id[:8]}: "
             "wait for it to end"
         )
     if promotion.names(alias):
-        ledger.finish(promotion.number)
+        ledger.finish(number)
+        ending = "was finished"
     else:
-        ledger.abandon(promotion.number)
-    ended = "was finished" if promotion.names(alias) else "is abandoned: the alias had not moved"
-    context.log.info(f"{model}: promotion {promotion.number}, cut short in run {run_id[:8]}, {ended}")
+        ledger.abandon(number)
+        ending = "is abandoned: the alias had not moved"
+    step.log(f"promotion {number}, cut short in run {run_id[:8]}, {ending}")

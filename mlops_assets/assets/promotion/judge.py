@@ -1,5 +1,7 @@
 """The verdict on a version: every gate and the comparison with the champion, recomputed."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from mlops_assets.assets.promotion.alias_state import Before
@@ -12,23 +14,20 @@ from mlops_assets.assets.training.gates import (
     all_gates,
     open_case,
 )
+from mlops_assets.assets.training.step import Step
 from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GATES
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.decisions.promotion.comparison import Verdict, compare
 from mlops_assets.decisions.promotion.gates import all_pass
 from mlops_assets.decisions.promotion.guards import Guard, apply_guards, guards
-from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
-from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import How
 from mlops_assets.records.rows import read_manifest
-from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import shown
 
 PACK = "mlops_assets"
@@ -47,15 +46,15 @@ class Refit:
     refused: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """A decision on a version with all its evidence; `how` says how the version becomes champion, if it does."""
 
     decision: Decision
     version: ModelVersion
     gates: tuple[CheckOutcome, ...] = ()
-    comparison: "Verdict | None" = None
-    guards: "tuple[Guard, ...]" = ()
+    comparison: Verdict | None = None
+    guards: tuple[Guard, ...] = ()
     by: str = PACK
     refit: Refit | None = None
     how: How = "evidence"
@@ -67,49 +66,51 @@ class Judgement:
         return self.version if refit is None or refit.version is None or refit.refused else refit.version
 
 
-def judge(records: ModelRecords, number: int, before: Before, registry: MlflowRegistry, approve: str = "") -> Judgement:
+def judge(step: Step, number: int, before: Before, approve: str = "") -> Judgement:
     """Judge a version against the champion; `approve` names the job by which a person approves, if one must."""
-    version, champion = OwnVersions(records, registry).version(number), before.champion
-    sound = champion if before.state == "sound" else None
-    if sound is not None and version.version in (sound.version, sound.refit_of):
-        refitted = "" if sound.version == version.version else f", refitted as version {sound.version}"
-        return Judgement(Decision("keep", False, f"version {number} is the champion already{refitted}"), version)
-    case = open_case(records, version, registry)
-    gates = tuple(all_gates(records.model, case))
-    said, why_not = _rival(records, case, sound, registry) if sound is not None else (None, "")
-    comparison, guards = (None, ()) if said is None else _compare(records.model, case, said)
+    version, champion = step.versions.version(number), before.champion
+    rival = champion if before.state == "sound" else None
+    if rival is not None and version.version in (rival.version, rival.refit_of):
+        refitted = "" if rival.version == version.version else f", refitted as version {rival.version}"
+        decision = Decision("keep", False, f"version {number} is the champion already{refitted}")
+        return Judgement(decision=decision, version=version)
+    case = open_case(step.records, step.registry, version)
+    gates = tuple(all_gates(case))
+    predictions, cannot_compare = (None, "") if rival is None else _rival_predictions(step, case, rival)
+    comparison, guards = (None, ()) if predictions is None else _compare(case, predictions)
     hold = "" if before.hold is None else str(before.hold)
-    decision = decide(together(gates), before.state, hold, comparison, why_not, approve)
-    how: How = "first" if before.state == "none" else "evidence"
-    return Judgement(decision, version, gates, comparison, guards, how=how)
+    return Judgement(
+        decision=decide(together(gates), before.state, hold, comparison, cannot_compare, approve),
+        version=version,
+        gates=gates,
+        comparison=comparison,
+        guards=guards,
+        how="first" if before.state == "none" else "evidence",
+    )
 
 
-def gates_of(records: ModelRecords, version: ModelVersion, registry: MlflowRegistry) -> tuple[CheckOutcome, ...]:
+def gates_of(step: Step, version: ModelVersion) -> tuple[CheckOutcome, ...]:
     """Return every gate of a version, without the comparison."""
-    return tuple(all_gates(records.model, open_case(records, version, registry)))
+    return tuple(all_gates(open_case(step.records, step.registry, version)))
 
 
 def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
     """Return the outcome of all gates as one."""
-
     return all_pass(GATES, gates)
 
 
-def _rival(
-    records: ModelRecords, case: Case, champion: ModelVersion, registry: MlflowRegistry
-) -> "tuple[Predictions | None, str]":
+def _rival_predictions(step: Step, case: Case, champion: ModelVersion) -> tuple[Predictions | None, str]:
     """Return the champion's predictions for the holdout, or why it cannot be compared there."""
-    trained = {batch.key for batch in read_manifest(records, champion.data_version).train}
+    trained = {batch.key for batch in read_manifest(step.records, champion.data_version).train}
     if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
         return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
-    return champion_predictions(records.model, champion, case, registry)
+    return champion_predictions(case, champion, step.registry)
 
 
-def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[Verdict, tuple[Guard, ...]]":
+def _compare(case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, ...]]:
     """Return the comparison in the first metric, and the guards that a better challenger must not break."""
-
-    rules, first, y = model.gates, case.metrics[0], case.holdout.y.to_numpy()
-    groups = case.holdout.about[model.group].to_numpy() if model.group else None
+    model, first, y = case.model, case.metrics[0], case.holdout.y.to_numpy()
+    rules, groups = model.gates, case.holdout.about[model.group].to_numpy() if model.group else None
     alpha = 1 - rules.confidence
     verdict = compare(
         *(y, champion, case.predictions, first, rules.min_gain, alpha),
@@ -117,24 +118,23 @@ def _compare(model: Declaration, case: Case, champion: "Predictions") -> "tuple[
         groups=groups,
         no_worse_by=rules.no_worse_by,
     )
-    found = guards(
+    of_guards = guards(
         *(y, champion, case.predictions),
         metrics=[(metric(name), tolerance) for name, tolerance in rules.guards.items()],
-        slices=_slices(model, case) if rules.guard_slices else {},
+        slices=_slices(case) if rules.guard_slices else {},
         slice_metric=first,
         slice_tolerance=max(rules.slice_tolerance, rules.no_worse_by or 0.0),
         alpha=alpha,
         seed=model.seed,
         groups=groups,
     )
-    return apply_guards(verdict, found), found
+    return apply_guards(verdict, of_guards), of_guards
 
 
-def _slices(model: Declaration, case: Case) -> "dict[str, np.ndarray]":
+def _slices(case: Case) -> dict[str, np.ndarray]:
     """Return the row positions of each slice of the holdout."""
-
     return {
         f"{column} = {shown(value)}": rows
-        for column in model.slices
+        for column in case.model.slices
         for value, rows in rows_by_value(case.holdout.about[column])
     }

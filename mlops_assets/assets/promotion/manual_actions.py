@@ -9,18 +9,13 @@ from pydantic import Field
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.promotion.judge import Judgement, gates_of, judge, together
 from mlops_assets.assets.promotion.promote import carry_out, note_training
-from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.assets.shared.run_metadata import recorded
 from mlops_assets.assets.training.gates import open_case, sound_gates
+from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.decisions.promotion.alias import Decision
-from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError, RegistryError
-from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.requests import Hold
-from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 
 class ChampionConfig(dg.Config):
@@ -41,100 +36,89 @@ class ChampionConfig(dg.Config):
     reason: str = Field("", description="Why.")
 
 
-def asked(
-    records: ModelRecords,
-    config: ChampionConfig,
-    context: dg.AssetExecutionContext,
-    before: Before,
-    registry: MlflowRegistry,
-) -> Judgement:
+def asked(step: Step, config: ChampionConfig, before: Before) -> Judgement:
     """Return the judgement that a person asked for; raise `MlopsAssetsError` if the action may not be done."""
-    model = records.model
+    model = step.model.name
     if not config.by.strip() or not config.reason.strip():
         raise MlopsAssetsError(
-            f"{model.name}: action {config.action!r} needs `by` (who) and `reason` (why): open the launchpad "
+            f"{model}: action {config.action!r} needs `by` (who) and `reason` (why): open the launchpad "
             "(arrow beside Materialize) and fill them in"
         )
     if config.action in ("hold", "release"):
-        return _hold(records, config, before)
+        return _hold(step, config, before)
     if config.action == "rollback":
-        return _rollback(records, config, before, registry)
+        return _rollback(step, config, before)
     if config.action == "approve":
-        return _approve(records, config, context, before, registry)
-    number = config.version or int(recorded(context, asset_key(model.name, "challenger"))["version"])
-    version = OwnVersions(records, registry).version(number)
-    gates = gates_of(records, version, registry)
+        return _approve(step, config, before)
+    number = config.version or int(step.upstream_version("challenger"))
+    version = step.versions.version(number)
+    gates = gates_of(step, version)
     if not together(gates).passed:
-        raise MlopsAssetsError(f"{model.name}: version {number} may not be promoted: {together(gates).message}")
+        raise MlopsAssetsError(f"{model}: version {number} may not be promoted: {together(gates).message}")
     decision = Decision("promote", True, f"by hand: {config.reason}")
-    return Judgement(decision, version, gates, by=config.by, how="by hand")
+    return Judgement(decision=decision, version=version, gates=gates, by=config.by, how="by hand")
 
 
-def _hold(records: ModelRecords, config: ChampionConfig, before: Before) -> Judgement:
+def _hold(step: Step, config: ChampionConfig, before: Before) -> Judgement:
     if before.champion is None:
-        raise RegistryError(f"{records.name} has no champion to {config.action}")
-    hold = Hold(config.by, config.reason) if config.action == "hold" else None
-    records.requests.put_hold(hold)
-    return Judgement(Decision("keep", False, f"{config.action}: {config.reason}"), before.champion, by=config.by)
+        raise RegistryError(f"{step.model.name} has no champion to {config.action}")
+    step.records.requests.put_hold(Hold(config.by, config.reason) if config.action == "hold" else None)
+    decision = Decision("keep", False, f"{config.action}: {config.reason}")
+    return Judgement(decision=decision, version=before.champion, by=config.by)
 
 
-def _rollback(records: ModelRecords, config: ChampionConfig, before: Before, registry: MlflowRegistry) -> Judgement:
+def _rollback(step: Step, config: ChampionConfig, before: Before) -> Judgement:
     """Judge the return to a former champion, verified anew; only promotions on record count, not tags in MLflow."""
-    version = _former(records, config.version, before, registry)
-    gates = tuple(sound_gates(records.model, open_case(records, version, registry)))
+    version = _former(step, config.version, before)
+    gates = tuple(sound_gates(open_case(step.records, step.registry, version)))
     if refused := reasons(gates):
-        raise MlopsAssetsError(f"{records.name}: version {version.version} is not rolled back to: {'; '.join(refused)}")
+        raise MlopsAssetsError(
+            f"{step.model.name}: version {version.version} is not rolled back to: {'; '.join(refused)}"
+        )
     decision = Decision("promote", True, f"rollback: {config.reason}")
-    return Judgement(decision, version, gates, by=config.by, how="rollback")
+    return Judgement(decision=decision, version=version, gates=gates, by=config.by, how="rollback")
 
 
-def _former(records: ModelRecords, number: int, before: Before, registry: MlflowRegistry) -> ModelVersion:
+def _former(step: Step, number: int, before: Before) -> ModelVersion:
     """Return the version that was champion, or whose refit was; by default the newest before the present champion."""
-    model = records.model
-    done = [each.as_version(model.name) for each in before.promotions if each.done]
+    model = step.model.name
     if not number:
-        present = {(each.version, each.digest) for each in registry.versions(model.name)}
-        left = [each for each in before.former if (each.version, each.digest) in present]
-        if not left:
+        present = step.registry.versions(model)
+        left = (promotion for promotion in before.former if any(map(promotion.names, present)))
+        if (newest := next(left, None)) is None:
             raise MlopsAssetsError(
-                f"{model.name}: there is no champion before the present one to go back to: "
+                f"{model}: there is no champion before the present one to go back to: "
                 "name a version that was champion, or promote one"
             )
-        return left[0].as_version(model.name)
-    registered = registry.version(model.name, number)
-    for each in done:
-        if (each.version, each.digest) == (number, registered.digest):
-            return each
-    if any(each.refit_of == number for each in done):
-        return OwnVersions(records, registry).of(registered)
-    raise MlopsAssetsError(f"{model.name}: version {number} was never champion, so there is no way back to it")
+        return newest.as_version(model)
+    registered = step.registry.version(model, number)
+    done = [promotion for promotion in before.promotions if promotion.done]
+    if promotion := next((promotion for promotion in done if promotion.names(registered)), None):
+        return promotion.as_version(model)
+    if any(promotion.as_version(model).refit_of == number for promotion in done):
+        return step.versions.of(registered)
+    raise MlopsAssetsError(f"{model}: version {number} was never champion, so there is no way back to it")
 
 
-def _approve(
-    records: ModelRecords,
-    config: ChampionConfig,
-    context: dg.AssetExecutionContext,
-    before: Before,
-    registry: MlflowRegistry,
-) -> Judgement:
+def _approve(step: Step, config: ChampionConfig, before: Before) -> Judgement:
     """Judge the waiting version anew: the champion may be another one by now, and artifacts may have changed."""
-    found = judge(records, _waiting(records.model, config, before), before, registry)
-    version = found.version
-    decision = found.decision
+    judged = judge(step, _waiting(step.model.name, config, before), before)
+    decision = judged.decision
     if not decision.moves:
         if decision.verdict != "promote":  # else a hold applies, and the version waits on
-            carry_out(found, before, records, registry, context)
-            note_training(context, found, before.champion, records)
-        raise MlopsAssetsError(f"{records.name}: version {version.version} is not made champion: {decision.reason}")
+            carry_out(step, judged, before)
+            note_training(step, judged, before.champion)
+        version = judged.version.version
+        raise MlopsAssetsError(f"{step.model.name}: version {version} is not made champion: {decision.reason}")
     reason = f"approved: {config.reason}; {decision.reason}"
-    return replace(found, decision=Decision("promote", True, reason), by=config.by, how="approval")
+    return replace(judged, decision=Decision("promote", True, reason), by=config.by, how="approval")
 
 
-def _waiting(model: Declaration, config: ChampionConfig, before: Before) -> int:
+def _waiting(model: str, config: ChampionConfig, before: Before) -> int:
     """Return the number of the version that waits for approval."""
     waiting = before.waiting
     if waiting is None or config.version not in (0, waiting.version):
         which = f"version {config.version} does not wait" if config.version else "no version waits"
         others = f"; version {waiting.version} does" if waiting is not None else ""
-        raise MlopsAssetsError(f"{model.name}: {which} for approval{others}")
+        raise MlopsAssetsError(f"{model}: {which} for approval{others}")
     return waiting.version

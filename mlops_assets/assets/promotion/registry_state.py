@@ -81,8 +81,8 @@ class RegistryState:
 
 
 def registry_state(
-    registry: MlflowRegistry,
     records: ModelRecords,
+    registry: MlflowRegistry,
     look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
 ) -> RegistryState:
     """Compare the registry with the promotions on record; raise `RegistryError` if MLflow does not answer.

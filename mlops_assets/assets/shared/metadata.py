@@ -12,6 +12,8 @@ import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.lazy import pd
+from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import inert
 
 _CELL = 80
@@ -44,6 +46,11 @@ def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 def link(text: str, url: str) -> dg.MarkdownMetadataValue:
     """Return a link by its name: a bare address is wider than the page and pushes its neighbours out of sight."""
     return dg.MetadataValue.md(f"[{markdown_text(text)}]({url})")
+
+
+def version_link(version: ModelVersion, registry: MlflowRegistry) -> dg.MarkdownMetadataValue:
+    """Return a link to the page of a version in MLflow."""
+    return link(f"{version.model} version {version.version}", registry.version_url(version.model, version.version))
 
 
 def markdown_text(text: object) -> str:

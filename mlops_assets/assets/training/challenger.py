@@ -1,6 +1,6 @@
 """`challenger`: one version fitted, registered, loaded back and compared with the baselines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -8,8 +8,7 @@ from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, table
-from mlops_assets.assets.shared.run_metadata import recorded
+from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, table, version_link
 from mlops_assets.assets.training.fit import Trained, train
 from mlops_assets.assets.training.gates import (
     BASELINE_GATES,
@@ -20,8 +19,11 @@ from mlops_assets.assets.training.gates import (
     open_case,
 )
 from mlops_assets.assets.training.outcome import note_fitted, note_refused
+from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.modelling.fitting.search import Trial
+from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import store_reference
@@ -60,60 +62,41 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        records = ModelRecords(model, mlops_storage)
-        data_version = recorded(context, asset_key(model.name, "training_set"))["version"]
-        trained = train(records, data_version, config.params, mlflow_registry, context)
-        note_fitted(context, records, trained.version)
-        case = open_case(records, trained.version, mlflow_registry)
-        store_reference(records, trained.version, case.train, case.holdout, case.predictions)
-        baselines = baseline_predictions(model, case)
+        step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
+        trained = train(step, step.upstream_version("training_set"), config.params)
+        version = trained.version
+        note_fitted(step, version)
+        case = open_case(step.records, mlflow_registry, version)
+        store_reference(step.records, version, case.train, case.holdout, case.predictions)
+        baselines = baseline_predictions(case)
         yield dg.MaterializeResult(
-            data_version=dg.DataVersion(trained.version.digest),
-            metadata=_metadata(trained, case, baselines, mlflow_registry),
+            data_version=dg.DataVersion(version.digest), metadata=_metadata(trained, case, baselines, mlflow_registry)
         )
-        outcomes = challenger_gates(model, case, baselines)
-        if reasons(each for each in outcomes if each.name in CHALLENGER_GATES):  # the run ends: no later step notes it
-            note_refused(context, records, trained.version, outcomes)
-        yield from (check_result(outcome, key) for outcome in outcomes)
+        gates = challenger_gates(case, baselines)
+        if reasons(gate for gate in gates if gate.name in CHALLENGER_GATES):  # the run ends: no later step notes it
+            note_refused(step, version, gates)
+        yield from (check_result(gate, key) for gate in gates)
 
     return challenger
 
 
 def _metadata(
-    trained: Trained, case: Case, baselines: "dict[str, Predictions]", registry: MlflowRegistry
+    trained: Trained, case: Case, baselines: dict[str, Predictions], registry: MlflowRegistry
 ) -> dict[str, Any]:
-    from mlops_assets.modelling.plots.model_plots import search_trials
-
-    version = trained.version
-    y = case.holdout.y.to_numpy()
-    said = {"challenger": case.predictions, **baselines}
-    shown = metadata(
-        {
-            "version": version.version,
-            **{f"holdout_{metric.name}": metric.function(y, case.predictions) for metric in case.metrics},
-        }
-    )
-    shown["against_baselines"] = table(
-        {"model": name, **{metric.name: metric.function(y, predictions) for metric in case.metrics}}
-        for name, predictions in said.items()
-    )
+    version, y = trained.version, case.holdout.y.to_numpy()
+    figures = {
+        name: {metric.name: metric.function(y, predictions) for metric in case.metrics}
+        for name, predictions in {"challenger": case.predictions, **baselines}.items()
+    }
+    on_holdout = {f"holdout_{name}": value for name, value in figures["challenger"].items()}
+    shown = metadata({"version": version.version, **on_holdout})
+    shown["against_baselines"] = table({"model": name, **values} for name, values in figures.items())
     if trained.params:
         shown["params"] = table({"parameter": name, "value": value} for name, value in trained.params.items())
     if trained.trials:
-        shown["trials"] = table(
-            {
-                "trial": trial.number,
-                "score": trial.score,
-                **trial.params,
-                "seconds": trial.seconds,
-                **({"error": trial.error or ""} if any(each.error for each in trained.trials) else {}),
-            }
-            for trial in sorted(trained.trials, key=lambda trial: -trial.score)
-        )
+        shown["trials"] = _trials(trained.trials)
         shown |= drawn("search_plot", lambda: image(search_trials(trained.trials), "score of each trial"))
-    shown["mlflow_version"] = link(
-        f"{version.model} version {version.version}", registry.version_url(version.model, version.version)
-    )
+    shown["mlflow_version"] = version_link(version, registry)
     shown["mlflow_run"] = link("the run with its trials, plots and tags", registry.run_url(version.run_id))
     return shown | metadata(
         {
@@ -122,4 +105,19 @@ def _metadata(
             "digest": version.digest[:16],
             "reused": trained.reused,
         }
+    )
+
+
+def _trials(trials: Sequence[Trial]) -> dg.TableMetadataValue:
+    """Return the trials of a search, the best first; with a column of errors if a trial failed."""
+    any_failed = any(trial.error for trial in trials)
+    return table(
+        {
+            "trial": trial.number,
+            "score": trial.score,
+            **trial.params,
+            "seconds": trial.seconds,
+            **({"error": trial.error or ""} if any_failed else {}),
+        }
+        for trial in sorted(trials, key=lambda trial: -trial.score)
     )

@@ -1,8 +1,7 @@
 """`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, features, plots, gate."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -10,7 +9,6 @@ from pydantic import Field
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, link, metadata, table
-from mlops_assets.assets.shared.run_metadata import recorded
 from mlops_assets.assets.training.feature_tables import (
     FEATURE_CHECKS,
     feature_checks,
@@ -20,21 +18,20 @@ from mlops_assets.assets.training.feature_tables import (
     judging_metric,
     tested_features,
 )
-from mlops_assets.assets.training.gates import QUALITY_GATES, Case, evaluation_gates, open_case
+from mlops_assets.assets.training.gates import QUALITY_GATES, Case, open_case, quality_gate
+from mlops_assets.assets.training.step import Step
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import FeaturesError
 from mlops_assets.lazy import pd
+from mlops_assets.modelling.feature_worth.worth import FeatureTest
 from mlops_assets.modelling.metrics.intervals import by_slice, intervals
+from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import record_importance
-from mlops_assets.records.versions import OwnVersions
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-
-if TYPE_CHECKING:
-    from mlops_assets.modelling.feature_worth.worth import FeatureTest
 
 SLICES = "slices.json"
 """Artifact of the version's MLflow run: its metrics by slice, for the model card."""
@@ -67,53 +64,54 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         mlops_storage: Storage,
         mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        records = ModelRecords(model, mlops_storage)
-        number = recorded(context, asset_key(model.name, "challenger"))["version"]
-        version = OwnVersions(records, mlflow_registry).version(number)
-        case = open_case(records, version, mlflow_registry)
-        champion = records.champion
-        tests = tested_features(model, case, ablation=config.ablation or model.ablation)
-        record_importance(records, version, importance_record(tests))
-        figures = _figures(model, case, champion, mlflow_registry)
+        step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
+        version = step.versions.version(step.upstream_version("challenger"))
+        case = open_case(step.records, mlflow_registry, version)
+        tests = tested_features(case, ablation=config.ablation or model.ablation)
+        record_importance(step.records, version, importance_record(tests))
+        figures = _figures(case, step.records.champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
-        outcomes = evaluation_gates(model, case)
+        gate = quality_gate(case)
+
+        def keep(name: str, png: bytes) -> None:
+            mlflow_registry.log_bytes(version.run_id, f"{name}.png", png)
+
         shown = {
             **figures,
             "features": features_table(tests, judging_metric(case).name),
-            **drawn_plots(_plots(model, case, tests), "_plot", partial(_keep, case, mlflow_registry)),
+            **drawn_plots(_plots(case, tests), "_plot", keep),
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
         }
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
-        yield from (check_result(each, key) for each in [*outcomes, *feature_checks(case, tests, model.target)])
+        yield from (check_result(outcome, key) for outcome in (gate, *feature_checks(case, tests)))
 
     return evaluation
 
 
 def champion_predictions(
-    model: Declaration, champion: ModelVersion, case: Case, registry: MlflowRegistry
-) -> "tuple[Predictions | None, str]":
+    case: Case, champion: ModelVersion, registry: MlflowRegistry
+) -> tuple[Predictions | None, str]:
     """Return the champion's predictions for the challenger's holdout; None and the reason if it cannot score it."""
-
+    model = case.model
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), case.holdout.X), ""
     except FeaturesError as error:
         return None, f"champion version {champion.version} cannot score the challenger's features: {error}"
 
 
-def _figures(model: Declaration, case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
+def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry) -> dict[str, Any]:
     """Return the figures to follow over time as plain numbers, then tables with intervals and by slice."""
-
-    names = [metric.name for metric in case.metrics]
-    found = {f"challenger v{case.version.version}": intervals(case.holdout.y, case.predictions, names, seed=model.seed)}
-    note = ""
-    if champion is not None and champion.version != case.version.version:
-        said, note = champion_predictions(model, champion, case, registry)
-        if said is not None:
-            found[f"champion v{champion.version}"] = intervals(case.holdout.y, said, names, seed=model.seed)
-    challenger = next(iter(found.values()))
+    version, names, note = case.version.version, [metric.name for metric in case.metrics], ""
+    predictions = {f"challenger v{version}": case.predictions}
+    if champion is not None and champion.version != version:
+        of_champion, note = champion_predictions(case, champion, registry)
+        if of_champion is not None:
+            predictions[f"champion v{champion.version}"] = of_champion
+    found = {who: intervals(case.holdout.y, one, names, seed=case.model.seed) for who, one in predictions.items()}
+    challenger = found[f"challenger v{version}"]
     shown = metadata(
         {
-            "version": case.version.version,
+            "version": version,
             **{name: challenger[name].value for name in names},
             "holdout_rows": len(case.holdout.y),
             "note": note or None,
@@ -123,40 +121,33 @@ def _figures(model: Declaration, case: Case, champion: ModelVersion | None, regi
         {
             "metric": name,
             "model": who,
-            "value": each[name].value,
-            "95% interval": f"{each[name].low:.4g} to {each[name].high:.4g}",
+            "value": by_name[name].value,
+            "95% interval": f"{by_name[name].low:.4g} to {by_name[name].high:.4g}",
         }
         for name in names
-        for who, each in found.items()
+        for who, by_name in found.items()
     )
-    if model.slices:
-        slices: pd.DataFrame = case.holdout.about[model.slices]
-        found_by_slice = by_slice(case.holdout.y, case.predictions, slices, names)
-        judged = found_by_slice["note"] == ""
-        rows = found_by_slice[judged].drop(columns="note").to_dict("records")
-        shown["slices"] = table(rows)
-        registry.log_json(
-            case.version.run_id, SLICES, [{name: str(value) for name, value in row.items()} for row in rows]
-        )
-        shown |= metadata({"slices_too_small": int((~judged).sum()) or None})
-    return shown
+    return {**shown, **(_by_slice(case, names, registry) if case.model.slices else {})}
 
 
-def _plots(model: Declaration, case: Case, tests: "list[FeatureTest]") -> dict[str, Callable[[], bytes]]:
-    from mlops_assets.modelling.plots import model_plots as plots
+def _by_slice(case: Case, names: list[str], registry: MlflowRegistry) -> dict[str, Any]:
+    """Return the metrics by slice as a table, and log them for the model card."""
+    slices: pd.DataFrame = case.holdout.about[case.model.slices]
+    found = by_slice(case.holdout.y, case.predictions, slices, names)
+    judged = found["note"] == ""
+    rows = found[judged].drop(columns="note").to_dict("records")
+    registry.log_json(case.version.run_id, SLICES, [{name: str(value) for name, value in row.items()} for row in rows])
+    return {"slices": table(rows), **metadata({"slices_too_small": int((~judged).sum()) or None})}
 
+
+def _plots(case: Case, tests: list[FeatureTest]) -> dict[str, Callable[[], bytes]]:
     y = case.holdout.y
-    found: dict[str, Callable[[], bytes]] = {}
+    drawings: dict[str, Callable[[], bytes]] = {}
     if case.problem == "regression":
-        time = case.holdout.time(model.time)
-        found["predicted_and_actual"] = lambda: plots.predicted_and_actual(y, case.predictions, time)
-        found["residuals"] = lambda: plots.residuals(y, case.predictions)
+        time = case.holdout.time(case.model.time)
+        drawings["predicted_and_actual"] = lambda: plots.predicted_and_actual(y, case.predictions, time)
+        drawings["residuals"] = lambda: plots.residuals(y, case.predictions)
     elif case.problem == "binary" and case.predictions.probability is not None:
-        found["calibration"] = lambda: plots.calibration(y, case.predictions)
-        found["roc_pr"] = lambda: plots.roc_pr(y, case.predictions)
-    return {**found, "importance": lambda: importance_plot(tests)}
-
-
-def _keep(case: Case, registry: MlflowRegistry, name: str, png: bytes) -> None:
-    """Store a plot with the version's MLflow run."""
-    registry.log_bytes(case.version.run_id, f"{name}.png", png)
+        drawings["calibration"] = lambda: plots.calibration(y, case.predictions)
+        drawings["roc_pr"] = lambda: plots.roc_pr(y, case.predictions)
+    return {**drawings, "importance": lambda: importance_plot(tests)}

@@ -3,6 +3,8 @@
 Two digests are read from the version's tags: of its files, and of its predictions when it was fitted.
 """
 
+from __future__ import annotations
+
 import hashlib
 import time
 from collections.abc import Callable, Collection
@@ -13,7 +15,7 @@ from mlops_assets.assets.training.training_set import split_checks
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.gates import agrees, beats_baseline, latency, leakage, loads_back, quality, size
 from mlops_assets.declaration import Declaration
-from mlops_assets.lazy import np, pd
+from mlops_assets.lazy import np, pd, threadpoolctl
 from mlops_assets.modelling.feature_worth.distances import distances
 from mlops_assets.modelling.fitting.baselines import baselines
 from mlops_assets.modelling.manifest import Manifest
@@ -35,124 +37,118 @@ CHALLENGER_GATES = {
 BASELINE_GATES = {"beats_baseline": "The first metric on the holdout is better than that of the declared baselines."}
 QUALITY_GATES = {"quality": "Metrics on the holdout keep the declared minimum and maximum."}
 """Like `BASELINE_GATES`, these judge the model, not the run: the run goes on, and `champion` refuses the version."""
+PREDICTIONS_TAG = "holdout_predictions"
+"""Tag of a version: the digest of its predictions for the holdout when it was fitted."""
 BASELINES = ("dummy", "previous", "linear")
 _TIMED = 7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """All that a version is judged on: the rows of its training set, and its predictions for the holdout.
 
     A refit was trained on the holdout: rows and `predictions` are the judged version's, `fitted` is its own.
     """
 
+    model: Declaration
     version: ModelVersion
     fitted: Any
-    manifest: "Manifest"
+    manifest: Manifest
     train: Rows
     holdout: Rows
-    problem: "Problem"
-    predictions: "Predictions"
-    metrics: "tuple[Metric, ...]"
+    problem: Problem
+    predictions: Predictions
+    metrics: tuple[Metric, ...]
     stored_bytes: int
 
 
-def open_case(records: ModelRecords, version: ModelVersion, registry: MlflowRegistry) -> Case:
+def open_case(records: ModelRecords, registry: MlflowRegistry, version: ModelVersion) -> Case:
     """Load a version by its digest, with the rows that it was trained and is judged on."""
-
-    model = records.model
-    judged = version.judged
+    model, judged = records.model, version.judged
     manifest = read_manifest(records, judged.data_version)
     train, holdout = (read(records, manifest) for read in (read_train, read_holdout))
     fitted = registry.load(version, model.serialization, model.trusted_types)
     of_holdout = registry.load(judged, model.serialization, model.trusted_types) if version.refit_of else fitted
     problem = problem_of(train.y, model.problem)
-    metrics = tuple(metric(name) for name in model.metrics or default_metrics(problem))
-    said, stored = predict(of_holdout, holdout.X), registry.size(version)
-    suited(said, list(model.gates.guards))  # else the first comparison would fail, a training later
-    return Case(version, fitted, manifest, train, holdout, problem, said, metrics, stored)
+    predictions = predict(of_holdout, holdout.X)
+    suited(predictions, list(model.gates.guards))  # else the first comparison would fail, a training later
+    return Case(
+        model=model,
+        version=version,
+        fitted=fitted,
+        manifest=manifest,
+        train=train,
+        holdout=holdout,
+        problem=problem,
+        predictions=predictions,
+        metrics=tuple(metric(name) for name in model.metrics or default_metrics(problem)),
+        stored_bytes=registry.size(version),
+    )
 
 
-def baseline_predictions(
-    model: Declaration, case: Case, names: Collection[str] = BASELINES
-) -> "dict[str, Predictions]":
+def baseline_predictions(case: Case, names: Collection[str] = BASELINES) -> dict[str, Predictions]:
     """Return the baselines' predictions for the holdout."""
-
     train, holdout = case.train, case.holdout
-    return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, model.seed, names)
+    return baselines(train.X, train.y, holdout.X, holdout.y, case.problem, case.model.seed, names)
 
 
-def challenger_gates(model: Declaration, case: Case, baselines: "dict[str, Predictions]") -> list[CheckOutcome]:
+def challenger_gates(case: Case, baselines: dict[str, Predictions]) -> list[CheckOutcome]:
     """Return `CHALLENGER_GATES` and `BASELINE_GATES`; for a refit also its agreement with the judged version."""
-
-    first = case.metrics[0]
-    y = case.holdout.y.to_numpy()
+    first, y = case.metrics[0], case.holdout.y.to_numpy()
+    beaten = {name: first.function(y, predictions) for name, predictions in baselines.items()}
+    score = first.function(y, case.predictions)
     return [
-        *artifact_gates(model, case),
-        beats_baseline(
-            first.function(y, case.predictions),
-            {name: first.function(y, said) for name, said in baselines.items()},
-            model.gates.beats,
-            first.name,
-            first.greater_is_better,
-        ),
+        *artifact_gates(case),
+        beats_baseline(score, beaten, case.model.gates.beats, first.name, first.greater_is_better),
         leakage(case.train.X, case.train.y, case.problem),
     ]
 
 
-def artifact_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+def artifact_gates(case: Case) -> list[CheckOutcome]:
     """Return gates: the artifact is the fitted model, quick and small enough; a refit is near the judged version."""
-
-    limits = model.gates.max_latency_ms, model.gates.max_latency_ms_per_1000
+    rules = case.model.gates
+    limits = rules.max_latency_ms, rules.max_latency_ms_per_1000
     single, thousand = measured_latency(case.fitted, case.holdout.X, *limits)
-    same, *agrees = sound_gates(model, case)
-    return [
-        same,
-        latency(single, thousand, *limits),
-        size(case.stored_bytes, model.gates.max_size_mb),
-        *agrees,
-    ]
+    same, *near = sound_gates(case)
+    return [same, latency(single, thousand, *limits), size(case.stored_bytes, rules.max_size_mb), *near]
 
 
-def sound_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+def sound_gates(case: Case) -> list[CheckOutcome]:
     """Return gates: the artifact predicts as when it was fitted; a refit predicts nearly as the judged version."""
-
     refit = bool(case.version.refit_of)
     predictions = predict(case.fitted, case.holdout.X) if refit else case.predictions
-    same = predictions_digest(predictions) == case.version.tags.get("holdout_predictions")
-    found = [loads_back(same, len(case.holdout.y))]
+    same = predictions_digest(predictions) == case.version.tags.get(PREDICTIONS_TAG)
+    gates = [loads_back(same, len(case.holdout.y))]
     if refit:
         far = distances(case.holdout.y, case.predictions, predictions)
-        found.append(agrees(far.apart, far.error, far.spread, far.rows))
-    return found
+        gates.append(agrees(far.apart, far.error, far.spread, far.rows))
+    return gates
 
 
-def evaluation_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
-    """Return the gates of `QUALITY_GATES`."""
+def quality_gate(case: Case) -> CheckOutcome:
+    """Return the gate of `QUALITY_GATES`."""
+    rules = case.model.gates
+    names = dict.fromkeys([*(metric.name for metric in case.metrics), *rules.minimum, *rules.maximum])
+    return quality(scores(case.holdout.y, case.predictions, list(names)), rules.minimum, rules.maximum)
 
-    bounded = [*model.gates.minimum, *model.gates.maximum]
-    names = list(dict.fromkeys([*(metric.name for metric in case.metrics), *bounded]))
-    return [quality(scores(case.holdout.y, case.predictions, names), model.gates.minimum, model.gates.maximum)]
 
-
-def all_gates(model: Declaration, case: Case) -> list[CheckOutcome]:
+def all_gates(case: Case) -> list[CheckOutcome]:
     """Return every blocking gate between a version and the alias, recomputed."""
     return [
-        *split_checks(model, case.manifest, case.train, case.holdout),
-        *challenger_gates(model, case, baseline_predictions(model, case, model.gates.beats)),
-        *evaluation_gates(model, case),
+        *split_checks(case.model, case.manifest, case.train, case.holdout),
+        *challenger_gates(case, baseline_predictions(case, case.model.gates.beats)),
+        quality_gate(case),
     ]
 
 
-def predictions_digest(predictions: "Predictions") -> str:
+def predictions_digest(predictions: Predictions) -> str:
     """Return the SHA-256 of the bytes of the predictions, equal only if all predictions are."""
-
-    said = predictions.value if predictions.probability is None else predictions.probability
-    return hashlib.sha256(np.ascontiguousarray(said, dtype=np.float64).tobytes()).hexdigest()
+    values = predictions.value if predictions.probability is None else predictions.probability
+    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float64).tobytes()).hexdigest()
 
 
 def measured_latency(
-    fitted: Any, X: "pd.DataFrame", most_single: float | None = None, most_thousand: float | None = None
+    fitted: Any, X: pd.DataFrame, most_single: float | None = None, most_thousand: float | None = None
 ) -> tuple[float, float]:
     """Return the milliseconds that one row and 1,000 rows take (rows repeat where there are fewer); see `_least_ms`."""
 
@@ -168,10 +164,8 @@ def _least_ms(call: Callable[[], object], most: float | None) -> float:
 
     Wall-clock time depends on other load: it ranged from 37 to 1,226 ms for one model, processor time from 14 to 25 ms.
     """
-    from threadpoolctl import threadpool_limits
-
     seconds = []
-    with threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1):
         for _ in range(_TIMED):
             begin = time.process_time()
             call()

@@ -1,9 +1,11 @@
 """The recipe of a version: written when it is fitted, read when it is fitted again."""
 
+from __future__ import annotations
+
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.dotted import resolve
@@ -16,9 +18,6 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sources.data_version import data_version
 
-if TYPE_CHECKING:
-    pass
-
 TAG = "recipe"
 TRAIN, HOLDOUT = "training rows", "holdout"
 
@@ -29,40 +28,46 @@ _NOT_FITTED = frozenset(
 """Fields that the fitted model does not depend on; a source may also hold a credential."""
 
 
-def recipe_of(
-    model: Declaration, given: Mapping[str, Any], found: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]
-) -> "Recipe":
+def recipe_of(model: Declaration, found: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]) -> Recipe:
     """Return what `fitted` was made from; call it in the process that fitted it.
 
-    given: parameters that the estimator was built with; found: parameters that a search chose in their place. rows: by
-    role. Without a fitted model `machine` is empty: its libraries are not all loaded.
+    found: parameters that a search chose in place of `model.params`. rows: by role. Without a fitted model `machine` is
+    empty: its libraries are not all loaded.
     """
-
     declared = {name: getattr(model, name) for name in Declaration.model_fields if name not in _NOT_FITTED}
-    functions = {"features": model.features, "estimator": _function(model)}
+    functions = {"features": model.features, "estimator": _own_estimator(model)}
     return Recipe(
-        given={name: text_of(value) for name, value in given.items()},
-        found={name: text_of(value) for name, value in found.items()},
-        fields={**{name: text_of(value) for name, value in declared.items()}, "outcomes": str(bool(model.outcomes))},
+        given=_texts(model.params),
+        found=_texts(found),
+        fields={**_texts(declared), "outcomes": str(bool(model.outcomes))},
         code={name: code_of(function) for name, function in functions.items() if function is not None},
         packages=packages_of(fitted),
         machine={} if fitted is None else machine(),
-        rows={role: _rows_digest(each) for role, each in rows.items()},
+        rows={role: f"{data_version(of.X)}-{data_version(of.y.to_frame())}" for role, of in rows.items()},
     )
 
 
-def store_recipe(records: ModelRecords, recipe: "Recipe") -> str:
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text_of(value) for name, value in values.items()}
+
+
+def _own_estimator(model: Declaration) -> Any:
+    """Return the estimator if its source is the user's own; None for scikit-learn's, which its version identifies."""
+    estimator = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
+    return None if (getattr(estimator, "__module__", None) or "").startswith("sklearn.") else estimator
+
+
+def store_recipe(records: ModelRecords, recipe: Recipe) -> str:
     """Store a recipe and return the name by which the version refers to it."""
     _recipes(records).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
     return recipe.digest
 
 
-def stored_recipe(records: ModelRecords, version: ModelVersion) -> "Recipe | None":
+def stored_recipe(records: ModelRecords, version: ModelVersion) -> Recipe | None:
     """Return the recipe of a version; None if it was registered before recipes were kept.
 
     Raise `TrainingError` if the record is missing or was changed.
     """
-
     digest = version.tags.get(TAG)
     if digest is None:
         return None
@@ -88,38 +93,22 @@ def _recipes(records: ModelRecords) -> Records[RecordedRecipe]:
     return records.of(RecordedRecipe)
 
 
-def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> "Recipe":
+def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> Recipe:
     """Return a recipe from the tags and the MLflow parameters of a version that has none."""
-
-    texts = {name: _as_written(text) for name, text in registry.params(version.run_id).items()}
+    tags, texts = version.tags, {name: _as_written(text) for name, text in registry.params(version.run_id).items()}
     searched = (model.search.space if model.search else {}).keys() - model.params.keys()
-    packages = dict(pair.split("==", 1) for pair in version.tags.get("packages", "").split(", ") if "==" in pair)
-    packages |= {"python": version.tags.get("python", ""), "mlops-assets": version.tags.get("mlops_assets", "")}
-    fields = {name: _as_written(version.tags[name]) for name in ("seed", "serialization") if name in version.tags}
+    packages = dict(pair.split("==", 1) for pair in tags.get("packages", "").split(", ") if "==" in pair)
+    packages |= {"python": tags.get("python", ""), "mlops-assets": tags.get("mlops_assets", "")}
     return Recipe(
         given={name: text for name, text in texts.items() if name not in searched},
         found={name: text for name, text in texts.items() if name in searched},
-        fields=fields,
+        fields={name: _as_written(tags[name]) for name in ("seed", "serialization") if name in tags},
         packages={name: text for name, text in packages.items() if text},
     )
 
 
-def _rows_digest(rows: Rows) -> str:
-    """Return hex digits that change with the features, the labels and their order."""
-
-    return f"{data_version(rows.X)}-{data_version(rows.y.to_frame())}"
-
-
-def _function(model: Declaration) -> Any:
-    """Return the estimator if its source is the user's own; None for scikit-learn's, which its version identifies."""
-
-    found = resolve(model.estimator) if isinstance(model.estimator, str) else model.estimator
-    return None if (getattr(found, "__module__", None) or "").startswith("sklearn.") else found
-
-
 def _as_written(text: str) -> str:
     """Return a value that `str` stored as Python writes it: a text gets its quotes back."""
-
     try:
         ast.literal_eval(text)
     except NO_LITERAL:

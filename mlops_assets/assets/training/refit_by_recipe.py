@@ -1,21 +1,22 @@
 """How a version is fitted again: by its recipe as far as it is available, else by the current declaration."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.assets.training.fit import decided_by
 from mlops_assets.assets.training.recipe import recipe_of
 from mlops_assets.declaration import Declaration
 from mlops_assets.dotted import resolve
 from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import sklearn
+from mlops_assets.modelling.agreement import Difference, differences, refit
 from mlops_assets.modelling.problem import problem_of
 from mlops_assets.modelling.recipe import Recipe, restored, text_of
 from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.records.rows import Rows
-
-if TYPE_CHECKING:
-    from mlops_assets.modelling.agreement import Difference
 
 _RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
 _DECIDED = ("threshold", "calibrate", "metrics")
@@ -29,57 +30,38 @@ class Refitting:
     """
 
     model: Declaration
-    recipe: "Recipe"
-    as_declared: bool
+    recipe: Recipe
+    as_declared: bool = False
 
-    def then(self) -> Declaration:
+    def recorded_model(self) -> Declaration:
         """Return the recorded declaration, as far as it says how rows are read."""
-
-        texts = {name: self.recipe.fields[name] for name in _RESTORED if name in self.recipe.fields}
-        fields = restored(texts, {name: [getattr(self.model, name)] for name in texts})
+        fields = self._recorded(_RESTORED)
         if "outcomes" in self.recipe.fields:  # rows depend only on whether there was a source of labels
             had = self.recipe.fields["outcomes"] == "True"
             fields["outcomes"] = (self.model.outcomes or self.model.source) if had else None
         return self.model.model_copy(update={**fields, "slices": []})
 
-    def fit(self, then: Declaration, rows: Rows) -> Any:
-        """Fit the model again, on these rows."""
-        from mlops_assets.modelling.agreement import refit
+    def fit(self, model: Declaration, rows: Rows) -> Any:
+        """Fit again on these rows, which were read as `model` declares."""
+        by = decided_by(self.model) if self.as_declared else ThresholdRule(**self._recorded(_DECIDED))
+        params = self._estimator(), self.params(), self.searched()
+        return refit(*params, rows.X, rows.y, problem_of(rows.y, model.problem), self._seed(), by)
 
-        problem = problem_of(rows.y, then.problem)
-        given = self._estimator(), self.given(), self.found()
-        return refit(*given, rows.X, rows.y, problem, self._seed(), self._decided())
-
-    def _decided(self) -> "ThresholdRule":
-        """Return the recorded threshold and calibration; versions older than these fields have neither."""
-
-        if self.as_declared:
-            return decided_by(self.model)
-        texts = {name: self.recipe.fields[name] for name in _DECIDED if name in self.recipe.fields}
-        return ThresholdRule(**restored(texts, {name: [getattr(self.model, name)] for name in texts}))
-
-    def given(self) -> dict[str, Any]:
+    def params(self) -> dict[str, Any]:
         """Return the parameters that the estimator is built with."""
-
         if self.as_declared:
             return dict(self.model.params)
         return restored(self.recipe.given, {name: [value] for name, value in self.model.params.items()})
 
-    def found(self) -> dict[str, Any]:
-        """Return the parameters that the search found; with `as_declared`, only those that are still searched."""
-
+    def searched(self) -> dict[str, Any]:
+        """Return the parameters that the search chose; with `as_declared`, only those that are still searched."""
         space = self.model.search.space if self.model.search else {}
-        known = {name: values for name, values in space.items() if isinstance(values, Sequence)}
-        texts = self.recipe.found
-        if self.as_declared:
-            texts = {name: text for name, text in texts.items() if name in space}
-        return restored(texts, known)
+        texts = {name: text for name, text in self.recipe.found.items() if name in space or not self.as_declared}
+        return restored(texts, {name: values for name, values in space.items() if isinstance(values, Sequence)})
 
-    def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> "list[Difference]":
+    def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> list[Difference]:
         """Return all differences between recipe and present; `fitted` and `rows` as far as they are available."""
-        from mlops_assets.modelling.agreement import Difference, differences
-
-        now = recipe_of(self.model, self.model.params, {}, fitted, rows or {})
+        now = recipe_of(self.model, {}, fitted, rows or {})
         found = list(differences(self.recipe, now, self.as_declared))
         for role, digest in now.rows.items():
             then = self.recipe.rows.get(role, digest)
@@ -90,10 +72,13 @@ class Refitting:
 
     def shown(self) -> dict[str, str]:
         """Return what the refit was made with, for people."""
+        values = {"estimator": self._estimator(), "seed": self._seed(), **self.params(), **self.searched()}
+        return {name: value if isinstance(value, str) else text_of(value) for name, value in values.items()}
 
-        params = {**self.given(), **self.found()}
-        shown = {"estimator": self._estimator(), "seed": self._seed(), **params}
-        return {name: value if isinstance(value, str) else text_of(value) for name, value in shown.items()}
+    def _recorded(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the recorded fields of these names; a version older than a field does not have it."""
+        texts = {name: self.recipe.fields[name] for name in names if name in self.recipe.fields}
+        return restored(texts, {name: [getattr(self.model, name)] for name in texts})
 
     def _seed(self) -> int:
         return self.model.seed if self.as_declared else int(self.recipe.fields.get("seed", self.model.seed))
@@ -107,17 +92,15 @@ class Refitting:
         now, then = self.model.estimator, self.recipe.fields.get("estimator")
         if self.as_declared or then in (None, text_of(now)) or (callable(now) and not str(then).startswith("'")):
             return now
-        if _is_of_sklearn(name := str(then).strip("'")):
+        if _is_sklearn_estimator(name := str(then).strip("'")):
             return name
         raise TrainingError(
             f"the estimator was {then} and is {text_of(now)}: declare the former to fit the version again"
         )
 
 
-def _is_of_sklearn(name: str) -> bool:
-    from sklearn.base import BaseEstimator
-
+def _is_sklearn_estimator(name: str) -> bool:
     if not name.startswith("sklearn."):
         return False
-    found = resolve(name)
-    return isinstance(found, type) and issubclass(found, BaseEstimator)
+    named = resolve(name)
+    return isinstance(named, type) and issubclass(named, sklearn.base.BaseEstimator)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.assets.training.outcome import note_unfit_data
+from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import TrainingError
@@ -21,9 +22,6 @@ from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_man
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import shown
-
-if TYPE_CHECKING:
-    pass
 
 CHECKS = {
     "enough_rows": "Both sides of the split have enough labelled rows.",
@@ -75,13 +73,13 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
             },
         )
         outcomes = split_checks(model, manifest, train, holdout)
-        note_unfit_data(context, records, manifest.version, outcomes)
+        note_unfit_data(Step(records, mlflow_registry, context), manifest.version, outcomes)
         yield from (check_result(outcome, key) for outcome in outcomes)
 
     return training_set
 
 
-def split(records: ModelRecords, champion: str | None) -> "Manifest":
+def split(records: ModelRecords, champion: str | None) -> Manifest:
     """Split the batches that can be trained on; name the others with the reason.
 
     champion: data version of the champion's training set, None without one. The holdout must be later than what the
@@ -89,13 +87,14 @@ def split(records: ModelRecords, champion: str | None) -> "Manifest":
     """
 
     model = records.model
-    batches = records.batches.all()
-    state = [(record, unready(model, record)) for record in batches]
+    state = [(record, unready(model, record)) for record in records.batches.all()]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
-    made = None if champion is None else read_manifest(records, champion)
-    after = [] if made is None else [batch.key for batch in made.train]
-    known = [] if made is None else [*after, *(batch.key for batch in made.holdout)]
     infos = [batch_info(record) for record, why in state if why is None]
+    after, known = [], []
+    if champion is not None:
+        trained = read_manifest(records, champion)
+        after = [batch.key for batch in trained.train]
+        known = [batch.key for batch in (*trained.train, *trained.holdout)]
     try:
         manifest = split_in_time(infos, model.holdout, model.window, after, known)
     except TrainingError as error:
@@ -104,7 +103,7 @@ def split(records: ModelRecords, champion: str | None) -> "Manifest":
     return replace(manifest, left_out=(*left_out, *manifest.left_out))
 
 
-def split_checks(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> list[CheckOutcome]:
+def split_checks(model: Declaration, manifest: Manifest, train: Rows, holdout: Rows) -> list[CheckOutcome]:
     """Check whether a sound model can be fitted and judged on these rows."""
     return [
         _enough_rows(train, holdout),
@@ -147,12 +146,12 @@ def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> Chec
     return CheckOutcome("more_than_one_class", not single, message if single else "labels differ on both sides")
 
 
-def _split_in_time(model: Declaration, manifest: "Manifest", train: Rows, holdout: Rows) -> CheckOutcome:
+def _split_in_time(model: Declaration, manifest: Manifest, train: Rows, holdout: Rows) -> CheckOutcome:
     if not model.time:
         return CheckOutcome("split_in_time", True, f"no time declared: split by batch after {manifest.train[-1].key!r}")
     last, first = train.about[model.time].max(), holdout.about[model.time].min()
-    said = f"training rows end {last}, the holdout begins {first}".replace(" 00:00:00", "")
-    return CheckOutcome("split_in_time", bool(last <= first), said)
+    message = f"training rows end {last}, the holdout begins {first}".replace(" 00:00:00", "")
+    return CheckOutcome("split_in_time", bool(last <= first), message)
 
 
 def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:

@@ -20,7 +20,6 @@ from mlops_assets.modelling.metrics.own import is_own
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.text import did_you_mean, reason, shown
 
-Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 Method = Literal["grid", "random", "halving", "optuna"]
 
 
@@ -62,7 +61,7 @@ def search(
     pipeline: Any,
     X: pd.DataFrame,
     y: pd.Series,
-    folds: Folds,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
     space: Mapping[str, Sequence[Any] | Mapping[str, Any]],
     method: Method,
     trials: int,
@@ -115,7 +114,7 @@ class _Task:
     pipeline: Any
     X: pd.DataFrame
     y: pd.Series
-    folds: Folds
+    folds: Sequence[tuple[np.ndarray, np.ndarray]]
     score: Callable[[Any, pd.DataFrame, pd.Series], float]
     full_names: Mapping[str, str]
 

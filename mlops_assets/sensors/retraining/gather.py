@@ -90,7 +90,7 @@ class _Past:
 
     def __init__(self, records: ModelRecords, runs: Runs) -> None:
         self._records, self._model, self._runs = records, records.model, runs
-        self.champion = records.promotions.champion()
+        self.champion = records.champion
         self.trainings = records.trainings.all()
         self.ended = [training for training in self.trainings if training.final]
         self._known = records.batches.all()
@@ -121,7 +121,7 @@ class _Past:
 
         A training that was refused before the fit, or fitted on the champion's batches only, does not count.
         """
-        judged_on = "" if self.champion is None else self.champion.as_version(self._model.name).judged.data_version
+        judged_on = "" if self.champion is None else self.champion.judged.data_version
         for training in self.ended:
             manifest = read_manifest(self._records, training.data_version)
             new = training.version is not None and _contents(*manifest.train) - self.champion_contents

@@ -1,11 +1,13 @@
 """Versions that another tool registered under a model's name: refused by a sentence."""
 
 import pytest
+from dagster import build_asset_context
 from mlflow import MlflowClient
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.promotion.judge import gates_of, judge
+from mlops_assets.assets.training.step import Step
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -21,8 +23,9 @@ def test_a_version_of_another_tool_is_neither_judged_nor_promoted(tmp_path):
     model = ModelPipeline(
         name="tides", source=Folder(str(tmp_path / "*.csv")), target="y", estimator="sklearn.linear_model.Ridge"
     )
+    step = Step(ModelRecords(model, storage), registry, build_asset_context())
     before = Before("tides", (), "none", None, None)
     with pytest.raises(RegistryError, match=r"tides version 1 was not registered by this pack, or its record is gone"):
-        judge(ModelRecords(model, storage), 1, before, registry)
+        judge(step, 1, before)
     with pytest.raises(RegistryError, match=r"tides version 1 has no tag 'data_version', so another tool"):
-        gates_of(ModelRecords(model, storage), registry.version("tides", 1), registry)
+        gates_of(step, registry.version("tides", 1))
