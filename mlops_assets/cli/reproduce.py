@@ -50,7 +50,7 @@ def reproduce(
         records = location.records(name)
         version = _version(records, location.registry, wanted)
         with quietly():
-            found = fitted_again(records, version, location.registry, as_declared, check_source)
+            found = fitted_again(records, location.registry, version, as_declared, check_source)
     if as_json:
         say_json(found.to_dict())
     else:

@@ -115,7 +115,7 @@ def test_version_that_another_tool_registered_is_refused(deployed):
     model = deployed()
     client = MlflowClient(tracking_uri=model.registry.tracking_uri)
     client.delete_model_version_tag(model.name, "1", "data_version")
-    with pytest.raises(TrainingError, match="does not say what it was trained on"):
+    with pytest.raises(TrainingError, match="has no tag 'data_version': it was not registered by a training"):
         again(model)
 
 

@@ -149,7 +149,7 @@ def test_source_that_holds_other_rows_is_named_and_the_stored_ones_are_fitted(de
     (difference,) = found.differences
     assert (difference.kind, difference.what) == ("data", "batch b2: source")
     assert difference.then == stored(model, "dataset", "b2")[1] != difference.now
-    assert difference.note == "the source holds other rows now; the refit used those that were stored then"
+    assert difference.note == "the source holds other rows now; the refit used the stored rows"
     (note,) = found.notes
     assert note.startswith("not compared with the source, which cannot be read: batches 'b1': ")
     assert again(model, check_source=False).differences == ()

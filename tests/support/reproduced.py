@@ -20,7 +20,7 @@ def trained(deployment, name, overrides=None, batches=3, **declared):
 
 def again(model, **options):
     version = model.registry.versions(model.name)[0]
-    return reproduce(model.records, version, model.registry, **options)
+    return reproduce(model.records, model.registry, version, **options)
 
 
 def stored(model, kind, batch):
