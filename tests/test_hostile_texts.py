@@ -13,6 +13,7 @@ from mlops_assets.assets.shared.metadata import check_result, image, link, markd
 from mlops_assets.assets.shared.sparklines import trend
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.components.model_pipeline import ModelPipeline
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.resources.alerts import Alert
 from mlops_assets.sources.folder.source import Folder
 from mlops_assets.text import inert
@@ -138,11 +139,11 @@ def test_the_model_card_shows_text_as_it_is(text):
     model = ModelPipeline(
         name="hostile", source=Folder("*.csv"), target="y", estimator="sklearn.linear_model.Ridge", description=text
     )
-    batches = [{"key": text, "labelled": 9}]
+    batches = (BatchInfo(key=text, version="v", rows=9, labelled=9),)
     card = _card(
         model,
         {"Decision": f"promote by {text}", "Predicts": text},
-        {"train": batches, "holdout": batches},
+        Manifest(batches, batches),
         {text: 0.5},
         [{text: text, "rows": "9"}],
     )

@@ -13,17 +13,15 @@ from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, 
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
-from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.agreement import Agreement, Difference, Kind, Reproduction, agreement
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.recipe import Recipe, restored
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
-from mlops_assets.reproduction.rows_then_and_now import features_anew, source_differences, stored_differences
+from mlops_assets.reproduction.rows_then_and_now import KINDS, features_anew, source_differences, stored_differences
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
 
 MOST_ROWS = 100_000
@@ -94,7 +92,7 @@ class _Case:
         unchanged, registered = not self.differences, self._registered()
         try:
             model = self.refitting.recorded_model()
-            rows = _read(ModelRecords(model, _view(self.records, folder / "stored")), manifest)
+            rows = _read(ModelRecords(model, _view(self.records, folder / "stored", KINDS)), manifest)
             fitted = self.refitting.fit(model, rows[TRAIN])
         except MlopsAssetsError as error:
             self.notes.append(f"could not be fitted again: {error}")
@@ -125,14 +123,15 @@ class _Case:
     def _compare_with_tag(self, predictions: Predictions, registered: bool) -> None:
         """Note how predictions for the holdout compare with those made when the version was fitted."""
         digest = self.version.tags.get(PREDICTIONS_TAG)
-        if digest is None:
-            return
         same = predictions_digest(predictions) == digest
-        if registered and not same:
-            self.notes.append("the registered model itself does not predict on the holdout what it did when fitted")
-        elif not registered:
-            does = "predicts" if same else "does not predict"
-            self.notes.append(f"the refit {does} on the holdout, bit for bit, what the version did when it was fitted")
+        if digest is None or (registered and same):
+            return
+        does = "predicts" if same else "does not predict"
+        self.notes.append(
+            "the registered model itself does not predict on the holdout what it did when fitted"
+            if registered
+            else f"the refit {does} on the holdout, bit for bit, what the version did when it was fitted"
+        )
 
     def _compare_anew(
         self, model: Declaration, manifest: Manifest, folder: Path, expected: Mapping[str, Predictions]
@@ -187,35 +186,31 @@ def _manifest(records: ModelRecords, version: ModelVersion) -> tuple[Manifest | 
     return manifest, *stored_differences(records, manifest)
 
 
-def _view(records: ModelRecords, root: Path, kinds: Sequence[str] = ()) -> Storage:
-    """Return the stored frames of a model (of some kinds) below a temporary folder, which may be written to.
+def _view(records: ModelRecords, root: Path, kinds: Sequence[str]) -> Storage:
+    """Return the stored frames of these kinds below a temporary folder, which may be written to.
 
     Rows are cached by the place that they were read from; from this new place they are read afresh.
     """
-    stored, view = Path(records.storage.root).absolute() / records.name, root / records.name
-    (view if kinds else root).mkdir(parents=True)
-    if not kinds:
-        view.symlink_to(stored)
+    view = root / records.name
+    view.mkdir(parents=True)
     for kind in kinds:
-        (view / kind).symlink_to(stored / kind)  # leads nowhere if the model has no such frames
+        (view / kind).symlink_to(Path(records.storage.root).absolute() / records.name / kind)
     return Storage(root=str(root))
 
 
 def _read(records: ModelRecords, manifest: Manifest) -> dict[str, Rows]:
     """Return the rows of the manifest by role; a refit has no holdout."""
-    train = {TRAIN: read_train(records, manifest)}
-    return {**train, HOLDOUT: read_holdout(records, manifest)} if manifest.holdout else train
+    holdout = {HOLDOUT: read_holdout(records, manifest)} if manifest.holdout else {}
+    return {TRAIN: read_train(records, manifest), **holdout}
 
 
 def _predictions(fitted: Any, rows: Mapping[str, Rows]) -> dict[str, Predictions]:
-    """Return the predictions of a model by role."""
-    return {role: predict(fitted, _sample(of_role.X)) for role, of_role in rows.items()}
-
-
-def _sample(X: pd.DataFrame) -> pd.DataFrame:
-    if len(X) <= MOST_ROWS:
-        return X
-    return X.iloc[np.sort(np.random.default_rng(0).choice(len(X), MOST_ROWS, replace=False))]
+    """Return the predictions of a model by role, for at most `MOST_ROWS` rows."""
+    features = {role: of_role.X for role, of_role in rows.items()}
+    for role, X in features.items():
+        if len(X) > MOST_ROWS:  # else as they are stored: a copy may be laid out otherwise, and bits count
+            features[role] = X.sample(MOST_ROWS, random_state=0).sort_index()
+    return {role: predict(fitted, X) for role, X in features.items()}
 
 
 def _agreements(expected: Mapping[str, Predictions], refit: Mapping[str, Predictions]) -> dict[str, Agreement]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from mlops_assets.assets.batch.features import earlier_rows, known_features, learnt_kinds
@@ -23,7 +22,7 @@ from mlops_assets.validation.plain_columns import plain_columns
 from mlops_assets.validation.schema import normalise
 from mlops_assets.validation.where import rows_of
 
-_ENTERS: Mapping[str, Enters] = {"dataset": "both", "features": "fit", "labels": "fit"}
+KINDS = ("dataset", "features", "labels")
 
 
 class RecordedBatches(BatchLedger):
@@ -46,11 +45,12 @@ def stored_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
             now, rows = _stored(records, kind, batch.key, version)
             whole &= rows == batch.rows
             if now != version:
+                enters: Enters = "both" if kind == "dataset" else "fit"
                 note = f"{records.storage.root}/{records.name}/{kind}/{batch.key}/{version}.parquet: restore it"
                 if rows not in (None, batch.rows):
                     note = f"{rows:,} rows in place of {batch.rows:,}; {note}"
                 what = f"batch {batch.key}: {kind}"
-                differences.append(Difference("data", what, version, now, note, _ENTERS[kind]))
+                differences.append(Difference("data", what, version, now, note, enters))
     return differences, whole
 
 
@@ -72,10 +72,8 @@ def source_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
         if then not in now:
             note = "the source holds other rows now; the refit used the stored rows"
             differences.append(Difference("data", f"batch {batch.key}: source", then, now[-1], note, "nothing"))
-    if not unread:
-        return differences, []
-    first = next(iter(unread.values()))
-    return differences, [f"not compared with the source, which cannot be read: batches {listed(unread)}: {first}"]
+    reasons = f"batches {listed(unread)}: {next(iter(unread.values()), '')}"
+    return differences, [f"not compared with the source, which cannot be read: {reasons}"] if unread else []
 
 
 def features_anew(records: ModelRecords, manifest: Manifest, place: Storage) -> tuple[Manifest, dict[str, list[str]]]:
@@ -104,7 +102,7 @@ def features_anew(records: ModelRecords, manifest: Manifest, place: Storage) -> 
 
 def _versions(batch: BatchInfo) -> dict[str, str]:
     """Return the versions of a batch's stored frames by kind; without labels where they come with the rows."""
-    return dict(zip(_ENTERS, batch.version.split("-"), strict=False))
+    return dict(zip(KINDS, batch.version.split("-"), strict=False))
 
 
 def _unlike(then: pd.DataFrame, now: pd.DataFrame) -> list[str]:

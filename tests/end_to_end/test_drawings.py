@@ -97,8 +97,8 @@ def test_what_cannot_be_drawn_is_one_line_of_bounded_length():
 
 
 def test_a_plot_that_cannot_be_kept_costs_that_plot_only():
-    def keep(name, png):
-        if name == "left":
+    def keep(file, png):
+        if file == "left.png":
             raise OSError("no room")
 
     shown = drawn_plots({"left": lambda: b"png", "right": lambda: b"png"}, "_plot", keep)

@@ -1,7 +1,7 @@
 """`champion`: judges the challenger and moves the alias, in one step under a pool of one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 
@@ -24,9 +24,8 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.trainings import TrainingRecord
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 HAS_CHAMPION = "has_champion"
 CHECKS = {
@@ -109,14 +108,15 @@ def _had_champion(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
 def _has_champion(champion: ModelVersion | None, decision: Decision) -> CheckOutcome:
     if champion is not None:
         return CheckOutcome(HAS_CHAMPION, True, f"version {champion.version} is in force", blocking=False)
-    severity: Literal["warn", "error"] = "warn" if decision.waits else "error"
-    return CheckOutcome(HAS_CHAMPION, False, f"no batch is scored: {decision.reason}", severity=severity, blocking=False)
+    waits, message = decision.waits, f"no batch is scored: {decision.reason}"
+    return CheckOutcome(HAS_CHAMPION, False, message, severity="warn" if waits else "error", blocking=False)
 
 
 def _metadata(step: Step, judged: Judgement, before: ModelVersion | None, after: ModelVersion | None) -> dict[str, Any]:
     records, registry = step.records, step.registry
-    versions, waiting = registry.versions(records.name), records.requests.waiting()
-    shown = metadata(
+    waiting, gates_of_refit = records.requests.waiting(), judged.refit.gates if judged.refit else ()
+    link = {} if after is None else {"mlflow_version": version_link(after, registry), "digest": after.digest[:16]}
+    return metadata(
         {
             "verdict": judged.decision.verdict,
             "reason": judged.decision.reason,
@@ -126,19 +126,18 @@ def _metadata(step: Step, judged: Judgement, before: ModelVersion | None, after:
             "refit_of": None if after is None else after.refit_of or None,
             "version_before": None if before is None else before.version,
             "decided_by": judged.by,
+            **({} if judged.comparison is None else _evidence(judged.comparison)),
+            "guards": [_guard_row(guard) for guard in judged.guards] or None,
+            "gates": [_gate_row(gate) for gate in judged.gates] or None,
+            "refit": [_gate_row(gate) for gate in gates_of_refit] or None,
+            "history": table(history_rows(registry.versions(records.name), records.trainings.all())),
+            **link,
         }
     )
-    if judged.comparison is not None:
-        shown |= _evidence(judged.comparison)
-    if judged.guards:
-        shown["guards"] = table(_guard_row(guard) for guard in judged.guards)
-    for name, gates in (("gates", judged.gates), ("refit", judged.refit.gates if judged.refit else ())):
-        if gates:
-            shown[name] = table({"gate": gate.name, "passed": gate.passed, "result": gate.message} for gate in gates)
-    shown["history"] = table(history_rows(versions, records.trainings.all()))
-    if after is not None:
-        shown |= {"mlflow_version": version_link(after, registry), "digest": after.digest[:16]}
-    return shown
+
+
+def _gate_row(gate: CheckOutcome) -> dict[str, Any]:
+    return {"gate": gate.name, "passed": gate.passed, "result": gate.message}
 
 
 def _guard_row(guard: Guard) -> dict[str, Any]:
@@ -150,14 +149,16 @@ def _guard_row(guard: Guard) -> dict[str, Any]:
 def _evidence(verdict: Verdict) -> dict[str, Any]:
     """Return the improvement as a number to follow, as a picture in place, as a table, and as a plot behind a link."""
     low, effect, high, evidence = verdict.low, verdict.effect, verdict.high, verdict.to_dict()
-    shown = metadata({"improvement": evidence["effect"], "more_rows_to_settle": evidence["more_rows"]})
-    comparison = {"metric": verdict.metric, **{name: evidence[name] for name in ("effect", "low", "high", "p")}}
-    if not len(verdict.differences):
-        return {**shown, "comparison": table([comparison])}
     caption = f"{verdict.metric}: {effect:.4g} better ({low:.4g} to {high:.4g}); dashed: no difference"
-    shown |= drawn("interval", lambda: interval(low, effect, high, caption))
-    shown["comparison"] = table([comparison])
-    return shown | drawn("comparison_plot", lambda: _comparison_plot(verdict))
+    compared = len(verdict.differences) > 0
+    names = ("effect", "low", "high", "p")
+    return {
+        "improvement": evidence["effect"],
+        "more_rows_to_settle": evidence["more_rows"],
+        **(drawn("interval", lambda: interval(low, effect, high, caption)) if compared else {}),
+        "comparison": [{"metric": verdict.metric, **{name: evidence[name] for name in names}}],
+        **(drawn("comparison_plot", lambda: _comparison_plot(verdict)) if compared else {}),
+    }
 
 
 def _comparison_plot(verdict: Verdict) -> dg.MarkdownMetadataValue:

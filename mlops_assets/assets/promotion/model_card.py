@@ -1,22 +1,23 @@
 """`model_card`: what the champion is, on one page: data, metrics, limits, lineage, who decided."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
-from mlops_assets.assets.shared.metadata import link, markdown_text, metadata, table
+from mlops_assets.assets.shared.metadata import markdown_text, metadata, table, version_link
 from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.rows import read_manifest
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 _IN_PLACE = ("Predicts", "Estimator", "Trained on", "Judged on", "Decision")
 
@@ -39,49 +40,45 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
             raise RegistryError(f"{model.name} has no champion to describe: materialise champion first")
         champion = promotion.as_version(model.name)
         judged = champion.judged
-        manifest = read_manifest(records, judged.data_version)
-        trained = read_manifest(records, champion.data_version)
+        trained_on, judged_on = (read_manifest(records, version.data_version) for version in (champion, judged))
         logged = mlflow_registry.metrics(judged.run_id)
         metrics = {name: value for name, value in sorted(logged.items()) if not name.endswith("_rows")}
-        facts = _facts(model, promotion, trained.to_dict()["train"], manifest.to_dict()["holdout"])
+        facts = _facts(model, promotion, trained_on, judged_on)
 
         def card() -> dg.MarkdownMetadataValue:
-            written = _card(model, facts, manifest.to_dict(), metrics, _slices(judged, mlflow_registry))
+            written = _card(model, facts, judged_on, metrics, _slices(judged, mlflow_registry))
             mlflow_registry.log_text(champion.run_id, "model_card.md", written)
             return dg.MetadataValue.md(written)
 
         return dg.MaterializeResult(
             data_version=dg.DataVersion(champion.digest),
-            metadata={
-                **metadata({"version": champion.version}),
-                "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
-                **metadata({name.lower().replace(" ", "_"): facts[name] for name in _IN_PLACE}),
-                **drawn("card", card),
-                "mlflow_version": link(
-                    f"{model.name} version {champion.version}",
-                    mlflow_registry.version_url(model.name, champion.version),
-                ),
-                "digest": champion.digest[:16],
-            },
+            metadata=metadata(
+                {
+                    "version": champion.version,
+                    "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
+                    **{name.lower().replace(" ", "_"): facts[name] for name in _IN_PLACE},
+                    **drawn("card", card),
+                    "mlflow_version": version_link(champion, mlflow_registry),
+                    "digest": champion.digest[:16],
+                }
+            ),
         )
 
     return model_card
 
 
-def _facts(
-    model: Declaration, promotion: Promotion, train: list[dict[str, Any]], holdout: list[dict[str, Any]]
-) -> dict[str, str]:
+def _facts(model: Declaration, promotion: Promotion, trained_on: Manifest, judged_on: Manifest) -> dict[str, str]:
     champion, tags = promotion.as_version(model.name), promotion.tags
-    judged = f"{_extent(holdout)}, later than all that it was trained on"
+    later = "later than all that it was trained on"
     if champion.refit_of:
-        judged = f"{_extent(holdout)}, as version {champion.refit_of}, which this is the refit of, with these rows"
+        later = f"as version {champion.refit_of}, which this is the refit of, with these rows"
     return {
         "Version": f"{champion.version}, sha256 {champion.digest[:16]}",
         "Owners": ", ".join(model.owners) or "none declared",
         "Predicts": f"{model.target} from {model.source.describe()}",
         "Estimator": model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__,
-        "Trained on": _extent(train),
-        "Judged on": judged,
+        "Trained on": _extent(trained_on.train),
+        "Judged on": f"{_extent(judged_on.holdout)}, {later}",
         "Decision": f"promotion {promotion.number} ({promotion.how}) by {promotion.by} at {promotion.done}: "
         f"{promotion.reason}",
         "Data version": champion.data_version,
@@ -102,38 +99,32 @@ def _slices(judged: ModelVersion, registry: MlflowRegistry) -> list[dict[str, st
 
 def _card(
     model: Declaration,
-    facts: dict[str, str],
-    manifest: dict[str, Any],
-    metrics: dict[str, float],
-    slices: list[dict[str, str]],
+    facts: Mapping[str, str],
+    judged_on: Manifest,
+    metrics: Mapping[str, float],
+    slices: Sequence[Mapping[str, str]],
 ) -> str:
-    train, holdout = manifest["train"], manifest["holdout"]
-    lines = [f"# {model.name}", "", markdown_text(model.description), "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {markdown_text(value)} |" for name, value in facts.items()]
-    lines += ["", "## Metrics on the holdout", "", "| metric | value |", "|---|---|"]
-    lines += [f"| {markdown_text(name)} | {value:.5g} |" for name, value in metrics.items()]
+    first, last = markdown_text(judged_on.train[0].key), markdown_text(judged_on.holdout[-1].key)
+    figures = [(name, f"{value:.5g}") for name, value in metrics.items()]
+    lines = [f"# {model.name}", "", markdown_text(model.description), "", *_markdown_table(("", ""), facts.items())]
+    lines += ["", "## Metrics on the holdout", "", *_markdown_table(("metric", "value"), figures)]
     if slices:
-        lines += [
-            "",
-            "## By slice",
-            "",
-            f"| {' | '.join(map(markdown_text, slices[0]))} |",
-            "|---" * len(slices[0]) + "|",
-        ]
-        lines += [f"| {' | '.join(map(markdown_text, row.values()))} |" for row in slices]
-    lines += [
-        "",
-        "## Limits",
-        "",
-        f"Not judged on rows unlike those from {markdown_text(train[0]['key'])} to "
-        f"{markdown_text(holdout[-1]['key'])}: see `{model.name}/drift` for "
-        f"how later batches differ and `{model.name}/performance` for how well it does on them.",
-    ]
+        lines += ["", "## By slice", "", *_markdown_table(slices[0], [row.values() for row in slices])]
+    lines += ["", "## Limits", ""]
+    lines.append(
+        f"Not judged on rows unlike those from {first} to {last}: see `{model.name}/drift` for how later batches "
+        f"differ and `{model.name}/performance` for how well it does on them."
+    )
     return "\n".join(lines)
 
 
-def _extent(batches: list[dict[str, Any]]) -> str:
-    rows = sum(batch["labelled"] for batch in batches)
+def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head, *body = ([markdown_text(cell) for cell in row] for row in (header, *rows))
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body)]
+
+
+def _extent(batches: Sequence[BatchInfo]) -> str:
+    rows = sum(batch.labelled for batch in batches)
     if len(batches) == 1:
-        return f"{rows:,} labelled rows of batch {batches[0]['key']}"
-    return f"{rows:,} labelled rows of {len(batches)} batches, {batches[0]['key']} to {batches[-1]['key']}"
+        return f"{rows:,} labelled rows of batch {batches[0].key}"
+    return f"{rows:,} labelled rows of {len(batches)} batches, {batches[0].key} to {batches[-1].key}"

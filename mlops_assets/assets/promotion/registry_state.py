@@ -27,7 +27,7 @@ State = Literal[
 Finding = tuple[State, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegistryState:
     """How the registry compares with the record of the champion, why, and what a person can do about it."""
 
@@ -40,16 +40,17 @@ class RegistryState:
     @property
     def what_to_do(self) -> str:
         """Return what a person can do, in one sentence; "" if there is nothing to do."""
-        known = "" if self.record is None else f" with version {self.record.version}"
+        recorded = "" if self.record is None else f" with version {self.record.version}"
         job = f"launch the job {self.model}_rollback"
+        restore = f"restore the files of the artifact, or {job} to go back to the champion before it"
         return {
             "sound": "",
-            "moved by hand": f"{job}{known} to put the alias back, or {self.model}/champion with action promote and "
+            "moved by hand": f"{job}{recorded} to put the alias back, or {self.model}/champion with action promote and "
             f"version {self.alias.version if self.alias else ''} to make that one champion",
-            "alias lost": f"{job}{known} to set the alias again",
+            "alias lost": f"{job}{recorded} to set the alias again",
             "version deleted": f"{job} to go back to the champion before it, or train anew and promote that version",
-            "artifact changed": f"restore the files of the artifact, or {job} to go back to the champion before it",
-            "artifact missing": f"restore the files of the artifact, or {job} to go back to the champion before it",
+            "artifact changed": restore,
+            "artifact missing": restore,
             "artifacts elsewhere": "run `mlops-assets rehome` in the project's folder",
         }[self.state]
 
@@ -62,48 +63,23 @@ class RegistryState:
     def digest(self) -> str:
         """Return 16 hex digits that change with the state, the champion on record or what the alias names."""
         record, alias = self.record, self.alias
+        recorded = None if record is None else (record.version, record.number)
         named = None if alias is None else (alias.version, alias.digest)
-        why = "" if self.state == "sound" else self.reason
-        told = (self.state, why, None if record is None else (record.version, record.number), named)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        content = (self.state, "" if self.state == "sound" else self.reason, recorded, named)
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
     def outcome(self) -> CheckOutcome:
         """Return the check `registry_intact`."""
-        message = self.reason if self.state == "sound" else f"{self.state}: {self.reason}. To do: {self.what_to_do}"
+        sound, record = self.state == "sound", self.record
+        message = self.reason if sound else f"{self.state}: {self.reason}. To do: {self.what_to_do}"
         shown = {
             "state": self.state,
             "alias": "none" if self.alias is None else f"version {self.alias.version}",
-            "recorded_champion": None if self.record is None else self.record.version,
-            "recorded_digest": None if self.record is None else self.record.digest[:16],
+            "recorded_champion": None if record is None else record.version,
+            "recorded_digest": None if record is None else record.digest[:16],
             "what_to_do": self.what_to_do or None,
         }
-        return CheckOutcome(REGISTRY_INTACT, self.state == "sound", message, blocking=False, metadata=shown)
-
-
-def registry_state(
-    records: ModelRecords,
-    registry: MlflowRegistry,
-    look: Callable[[MlflowRegistry, ModelVersion], Finding] | None = None,
-) -> RegistryState:
-    """Compare the registry with the promotions on record; raise `RegistryError` if MLflow does not answer.
-
-    look: examines the champion's artifact, by default `artifact_finding`. A fault of the artifact takes precedence over
-    a fault of the alias: only the former stops scoring.
-    """
-    model, ledger = records.name, records.promotions
-    alias, record = registry.champion(model), ledger.champion()
-    state, reason = _of_alias(registry, record, ledger.under_way(), alias, model)
-    if record is not None:
-        champion = record.as_version(model)
-        of_artifact, why = (look or artifact_finding)(registry, champion)
-        if of_artifact != "sound":
-            reason = why if state == "sound" else f"{why}; and {state}: {reason}"
-            state = of_artifact
-        elif state == "sound":
-            reason += f"; {why}"
-        else:
-            reason += f"; batches go on being scored by version {champion.version}, by its digest"
-    return RegistryState(model, state, reason, record, alias)
+        return CheckOutcome(REGISTRY_INTACT, sound, message, blocking=False, metadata=shown)
 
 
 def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding:
@@ -119,15 +95,35 @@ def artifact_finding(registry: MlflowRegistry, version: ModelVersion) -> Finding
     return "sound", "its artifact is unchanged"
 
 
-def _of_alias(
+def registry_state(
+    records: ModelRecords,
     registry: MlflowRegistry,
-    record: Promotion | None,
-    under_way: Promotion | None,
-    alias: ModelVersion | None,
-    model: str,
+    look: Callable[[MlflowRegistry, ModelVersion], Finding] = artifact_finding,
+) -> RegistryState:
+    """Compare the registry with the promotions on record; raise `RegistryError` if MLflow does not answer.
+
+    look: examines the champion's artifact. A fault of the artifact takes precedence over a fault of the alias: only the
+    former stops scoring.
+    """
+    model, alias, record = records.name, registry.champion(records.name), records.promotions.champion()
+    state, reason = _alias_finding(records, registry, alias, record)
+    if record is not None:
+        of_artifact, why = look(registry, record.as_version(model))
+        if of_artifact != "sound":
+            reason = why if state == "sound" else f"{why}; and {state}: {reason}"
+            state = of_artifact
+        elif state == "sound":
+            reason += f"; {why}"
+        else:
+            reason += f"; batches go on being scored by version {record.version}, by its digest"
+    return RegistryState(model=model, state=state, reason=reason, record=record, alias=alias)
+
+
+def _alias_finding(
+    records: ModelRecords, registry: MlflowRegistry, alias: ModelVersion | None, record: Promotion | None
 ) -> Finding:
     """Return whether the alias names the champion on record, or the version of a promotion under way."""
-    state = alias_state(alias, record, under_way)
+    state = alias_state(alias, record, records.promotions.under_way())
     if state == "none":
         return "sound", "there is no champion yet"
     if alias is not None and state == "sound":
@@ -140,6 +136,6 @@ def _of_alias(
     if alias is not None:
         named = f"the alias names version {alias.version} (sha256 {alias.digest[:12]}..)"
         return "moved by hand", f"{named}, but {recorded}"
-    if any(record.names(each) for each in registry.versions(model)):
+    if any(map(record.names, registry.versions(records.name))):
         return "alias lost", f"no version has the alias champion; {recorded}"
     return "version deleted", f"{recorded}, and it is no longer in the registry"

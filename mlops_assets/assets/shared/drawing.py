@@ -27,13 +27,13 @@ def drawn(name: str, draw: Callable[[], Any]) -> dict[str, Any]:
 def drawn_plots(
     plots: Mapping[str, Callable[[], bytes]],
     suffix: str = "",
-    keep: Callable[[str, bytes], object] = lambda name, png: None,
+    keep: Callable[[str, bytes], object] = lambda file, png: None,
 ) -> dict[str, Any]:
-    """Return a picture for each name and the function that draws its PNG; `keep` stores the PNG."""
+    """Return a picture for each name and the function that draws its PNG; `keep` stores its PNG as a file."""
 
     def picture(name: str) -> dg.MarkdownMetadataValue:
         png = plots[name]()
-        keep(name, png)
+        keep(f"{name}.png", png)
         return image(png, name.replace("_", " "))
 
     shown: dict[str, Any] = {}

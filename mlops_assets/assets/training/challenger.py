@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, table, version_link
+from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, version_link
 from mlops_assets.assets.training.fit import Trained, train
 from mlops_assets.assets.training.gates import (
     BASELINE_GATES,
@@ -27,16 +27,13 @@ from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import store_reference
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
+from mlops_assets.resources import MlflowRegistry, Storage
 
 
 class ChallengerConfig(dg.Config):
     """What a person may change for one run in the launchpad."""
 
-    params: dict[str, Any] = Field(
-        {}, description="Parameters of the estimator that replace declared or searched ones."
-    )
+    params: dict[str, Any] = Field({}, description="Estimator parameters that replace declared or searched ones.")
 
 
 def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -88,18 +85,15 @@ def _metadata(
         name: {metric.name: metric.function(y, predictions) for metric in case.metrics}
         for name, predictions in {"challenger": case.predictions, **baselines}.items()
     }
-    on_holdout = {f"holdout_{name}": value for name, value in figures["challenger"].items()}
-    shown = metadata({"version": version.version, **on_holdout})
-    shown["against_baselines"] = table({"model": name, **values} for name, values in figures.items())
-    if trained.params:
-        shown["params"] = table({"parameter": name, "value": value} for name, value in trained.params.items())
-    if trained.trials:
-        shown["trials"] = _trials(trained.trials)
-        shown |= drawn("search_plot", lambda: image(search_trials(trained.trials), "score of each trial"))
-    shown["mlflow_version"] = version_link(version, registry)
-    shown["mlflow_run"] = link("the run with its trials, plots and tags", registry.run_url(version.run_id))
-    return shown | metadata(
+    return metadata(
         {
+            "version": version.version,
+            **{f"holdout_{name}": value for name, value in figures["challenger"].items()},
+            "against_baselines": [{"model": name, **values} for name, values in figures.items()],
+            "params": [{"parameter": name, "value": value} for name, value in trained.params.items()] or None,
+            **(_search(trained.trials) if trained.trials else {}),
+            "mlflow_version": version_link(version, registry),
+            "mlflow_run": link("the run with its trials, plots and tags", registry.run_url(version.run_id)),
             "train_rows": len(case.train.y),
             "features": case.train.X.shape[1],
             "digest": version.digest[:16],
@@ -108,10 +102,10 @@ def _metadata(
     )
 
 
-def _trials(trials: Sequence[Trial]) -> dg.TableMetadataValue:
-    """Return the trials of a search, the best first; with a column of errors if a trial failed."""
+def _search(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return the trials of a search, the best first, with a column of errors if a trial failed; and their plot."""
     any_failed = any(trial.error for trial in trials)
-    return table(
+    rows = [
         {
             "trial": trial.number,
             "score": trial.score,
@@ -120,4 +114,5 @@ def _trials(trials: Sequence[Trial]) -> dg.TableMetadataValue:
             **({"error": trial.error or ""} if any_failed else {}),
         }
         for trial in sorted(trials, key=lambda trial: -trial.score)
-    )
+    ]
+    return {"trials": rows, **drawn("search_plot", lambda: image(search_trials(trials), "score of each trial"))}

@@ -1,6 +1,7 @@
 """`evaluation`: the challenger on the holdout, beside the champion: intervals, slices, features, plots, gate."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,15 +10,7 @@ from pydantic import Field
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, link, metadata, table
-from mlops_assets.assets.training.feature_tables import (
-    FEATURE_CHECKS,
-    feature_checks,
-    features_table,
-    importance_plot,
-    importance_record,
-    judging_metric,
-    tested_features,
-)
+from mlops_assets.assets.training import feature_tables
 from mlops_assets.assets.training.gates import QUALITY_GATES, Case, open_case, quality_gate
 from mlops_assets.assets.training.step import Step
 from mlops_assets.declaration import Declaration
@@ -29,9 +22,8 @@ from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import record_importance
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 
 SLICES = "slices.json"
 """Artifact of the version's MLflow run: its metrics by slice, for the model card."""
@@ -56,7 +48,7 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         code_version=model.training_version,
         deps=[asset_key(model.name, "challenger")],
         description=f"The challenger of {model.name} on the holdout, beside the champion.",
-        check_specs=check_specs(model.name, "evaluation", QUALITY_GATES | FEATURE_CHECKS, blocking=False),
+        check_specs=check_specs(model.name, "evaluation", QUALITY_GATES | feature_tables.CHECKS, blocking=False),
     )
     def evaluation(
         context: dg.AssetExecutionContext,
@@ -67,23 +59,19 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
         version = step.versions.version(step.upstream_version("challenger"))
         case = open_case(step.records, mlflow_registry, version)
-        tests = tested_features(case, ablation=config.ablation or model.ablation)
-        record_importance(step.records, version, importance_record(tests))
+        tests = feature_tables.tested_features(case, ablation=config.ablation or model.ablation)
+        record_importance(step.records, version, feature_tables.importance_record(tests))
         figures = _figures(case, step.records.champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         gate = quality_gate(case)
-
-        def keep(name: str, png: bytes) -> None:
-            mlflow_registry.log_bytes(version.run_id, f"{name}.png", png)
-
         shown = {
             **figures,
-            "features": features_table(tests, judging_metric(case).name),
-            **drawn_plots(_plots(case, tests), "_plot", keep),
+            "features": feature_tables.features_table(case, tests),
+            **drawn_plots(_plots(case, tests), "_plot", partial(mlflow_registry.log_bytes, version.run_id)),
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
         }
         yield dg.MaterializeResult(data_version=dg.DataVersion(version.digest), metadata=shown)
-        yield from (check_result(outcome, key) for outcome in (gate, *feature_checks(case, tests)))
+        yield from (check_result(outcome, key) for outcome in (gate, *feature_tables.feature_checks(case, tests)))
 
     return evaluation
 
@@ -109,25 +97,25 @@ def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry
             predictions[f"champion v{champion.version}"] = of_champion
     found = {who: intervals(case.holdout.y, one, names, seed=case.model.seed) for who, one in predictions.items()}
     challenger = found[f"challenger v{version}"]
-    shown = metadata(
+    return metadata(
         {
             "version": version,
             **{name: challenger[name].value for name in names},
             "holdout_rows": len(case.holdout.y),
             "note": note or None,
+            "metrics": [
+                {
+                    "metric": name,
+                    "model": who,
+                    "value": by_name[name].value,
+                    "95% interval": f"{by_name[name].low:.4g} to {by_name[name].high:.4g}",
+                }
+                for name in names
+                for who, by_name in found.items()
+            ],
+            **(_by_slice(case, names, registry) if case.model.slices else {}),
         }
     )
-    shown["metrics"] = table(
-        {
-            "metric": name,
-            "model": who,
-            "value": by_name[name].value,
-            "95% interval": f"{by_name[name].low:.4g} to {by_name[name].high:.4g}",
-        }
-        for name in names
-        for who, by_name in found.items()
-    )
-    return {**shown, **(_by_slice(case, names, registry) if case.model.slices else {})}
 
 
 def _by_slice(case: Case, names: list[str], registry: MlflowRegistry) -> dict[str, Any]:
@@ -137,7 +125,7 @@ def _by_slice(case: Case, names: list[str], registry: MlflowRegistry) -> dict[st
     judged = found["note"] == ""
     rows = found[judged].drop(columns="note").to_dict("records")
     registry.log_json(case.version.run_id, SLICES, [{name: str(value) for name, value in row.items()} for row in rows])
-    return {"slices": table(rows), **metadata({"slices_too_small": int((~judged).sum()) or None})}
+    return {"slices": table(rows), "slices_too_small": int((~judged).sum()) or None}
 
 
 def _plots(case: Case, tests: list[FeatureTest]) -> dict[str, Callable[[], bytes]]:
@@ -150,4 +138,4 @@ def _plots(case: Case, tests: list[FeatureTest]) -> dict[str, Callable[[], bytes
     elif case.problem == "binary" and case.predictions.probability is not None:
         drawings["calibration"] = lambda: plots.calibration(y, case.predictions)
         drawings["roc_pr"] = lambda: plots.roc_pr(y, case.predictions)
-    return {**drawings, "importance": lambda: importance_plot(tests)}
+    return {**drawings, "importance": lambda: feature_tables.importance_plot(tests)}

@@ -18,7 +18,7 @@ from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.statistics.groups import Groups
 from mlops_assets.text import listed, shown
 
-FEATURE_CHECKS = {
+CHECKS = {
     "no_overlap": "No more rows of the holdout are also training rows than chance brings.",
     "features_earn": "Each feature is worth something to the model, and none harms it.",
 }
@@ -42,9 +42,9 @@ def judging_metric(case: Case) -> Metric:
     return next((first for first in case.metrics if first.influence is not None), own)
 
 
-def features_table(tests: Sequence[FeatureTest], metric: str) -> dg.TableMetadataValue:
+def features_table(case: Case, tests: Sequence[FeatureTest]) -> dg.TableMetadataValue:
     """Return a row for each feature and each group of correlated features; figures in the units of the metric."""
-    return table(_row(test, metric, refitted=any(each.without for each in tests)) for test in tests)
+    return table(_row(test, judging_metric(case).name, any(each.without for each in tests)) for test in tests)
 
 
 def importance_record(tests: Sequence[FeatureTest]) -> dict[str, float]:
@@ -62,12 +62,12 @@ def importance_plot(tests: Sequence[FeatureTest]) -> bytes:
 
 
 def feature_checks(case: Case, tests: Sequence[FeatureTest]) -> list[CheckOutcome]:
-    """Return the checks of `FEATURE_CHECKS`, in their order."""
+    """Return the checks of `CHECKS`, in their order."""
     train, holdout = (rows.X.assign(**{case.model.target: rows.y}) for rows in (case.train, case.holdout))
     return [no_overlap(train, holdout), features_earn(tests, judging_metric(case).name)]
 
 
-def features_earn(tests: "Sequence[FeatureTest]", metric: str) -> CheckOutcome:
+def features_earn(tests: Sequence[FeatureTest], metric: str) -> CheckOutcome:
     """Check that no feature harms and, where refits were asked for, that each feature earns something.
 
     Without refits, a feature that earns nothing is reported and passes: interchangeable features, or features that
@@ -83,21 +83,17 @@ def features_earn(tests: "Sequence[FeatureTest]", metric: str) -> CheckOutcome:
     if failed := [test.failed for test in tests if test.failed]:
         basis += f"; {len(failed)} fits failed, the first: {failed[0]:.200}"
     listing = "; ".join(f"{verdict}: {listed(names)}" for verdict, names in by_verdict.items() if names)
-    message = listing or f"none of {len(single)} features harms or earns nothing"
+    listing = listing or f"none of {len(single)} features harms or earns nothing"
     useless = by_verdict["harms"] + by_verdict["earns nothing"]
     rows = [
         {"feature": shown(test.columns[0]), "verdict": test.verdict, "worth": test.effect.value}
         for test in single
         if test.columns[0] in useless
     ]
-    return CheckOutcome(
-        "features_earn",
-        not (useless if refitted else by_verdict["harms"]),
-        f"{message} ({metric}, {basis})",
-        severity="warn",
-        blocking=False,
-        metadata={"features": rows} if rows else {},
-    )
+    passed = not (useless if refitted else by_verdict["harms"])
+    evidence = {"features": rows} if rows else {}
+    message = f"{listing} ({metric}, {basis})"
+    return CheckOutcome("features_earn", passed, message, severity="warn", blocking=False, metadata=evidence)
 
 
 def _of_one_feature(tests: Sequence[FeatureTest]) -> list[FeatureTest]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
-from mlops_assets.assets.training.recipe import HOLDOUT, TAG, TRAIN, recipe_of, store_recipe
+from mlops_assets.assets.training.recipe import HOLDOUT, RECIPE_TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.assets.training.step import Step
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
@@ -22,14 +20,12 @@ from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import METRICS, default_metrics, metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import problem_of
-from mlops_assets.modelling.recipe import Recipe
+from mlops_assets.modelling.recipe import PACKAGES, Recipe, packages_of
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-
-_PACKAGES = ("scikit-learn", "numpy", "pandas", "scipy", "mlflow", "dagster", "skops")
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
 
 def tags_of(step: Step, manifest: Manifest, declaration_version: str) -> dict[str, str]:
     """Return the tags of a version that are known before it is fitted."""
-    model = step.model
+    model, packages = step.model, packages_of()
     return {
         "data_version": manifest.version,
         "declaration_version": declaration_version,
@@ -74,9 +70,9 @@ def tags_of(step: Step, manifest: Manifest, declaration_version: str) -> dict[st
         "trained_until": manifest.trained_until,
         "seed": str(model.seed),
         "serialization": model.serialization,
-        "packages": ", ".join(f"{name}=={installed(name)}" for name in _PACKAGES),
-        "python": platform.python_version(),
-        "mlops_assets": installed("mlops-assets"),
+        "packages": ", ".join(f"{name}=={packages[name]}" for name in PACKAGES),
+        "python": packages["python"],
+        "mlops_assets": packages["mlops-assets"],
         "dagster_run_id": step.context.run.run_id,
     }
 
@@ -98,7 +94,7 @@ def register(
     """Write recipe, registration, artifact, then the version with all its tags in one call, in this order."""
     model = step.model
     predictions = predict(fitted, holdout.X)
-    tags = {**tags, PREDICTIONS_TAG: predictions_digest(predictions), TAG: store_recipe(step.records, recipe)}
+    tags = {**tags, PREDICTIONS_TAG: predictions_digest(predictions), RECIPE_TAG: store_recipe(step.records, recipe)}
     with tempfile.TemporaryDirectory(prefix="mlops_assets_") as place:
         folder = Path(place) / "model"
         save_model(fitted, folder, rows.X, model.serialization, trusted=model.trusted_types)

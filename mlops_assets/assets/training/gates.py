@@ -31,7 +31,7 @@ CHALLENGER_GATES = {
     "loads_back": "The registered model, loaded by its digest, predicts what was predicted when it was fitted.",
     "latency": "A single row and 1,000 rows are scored within the declared limits of processor time.",
     "size": "The registered files are no larger than declared.",
-    "no_leakage": "No feature, and no sum of features, tells the target almost perfectly.",
+    "no_leakage": "No feature, and no sum of features, determines the target almost perfectly.",
 }
 """Gates of the registered model, independent of any comparison: a failed one ends the run."""
 BASELINE_GATES = {"beats_baseline": "The first metric on the holdout is better than that of the declared baselines."}

@@ -13,12 +13,11 @@ from mlops_assets.errors import TrainingError
 from mlops_assets.modelling.recipe import NO_LITERAL, Recipe, code_of, digest_of, machine, packages_of, text_of
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows
-from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sources.data_version import data_version
 
-TAG = "recipe"
+RECIPE_TAG = "recipe"
 TRAIN, HOLDOUT = "training rows", "holdout"
 
 _NOT_FITTED = frozenset(
@@ -59,7 +58,7 @@ def _own_estimator(model: Declaration) -> Any:
 
 def store_recipe(records: ModelRecords, recipe: Recipe) -> str:
     """Store a recipe and return the name by which the version refers to it."""
-    _recipes(records).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
+    records.of(RecordedRecipe).put(recipe.digest, RecordedRecipe(recipe.to_dict()))
     return recipe.digest
 
 
@@ -68,15 +67,16 @@ def stored_recipe(records: ModelRecords, version: ModelVersion) -> Recipe | None
 
     Raise `TrainingError` if the record is missing or was changed.
     """
-    digest = version.tags.get(TAG)
+    digest = version.tags.get(RECIPE_TAG)
     if digest is None:
         return None
-    recorded = _recipes(records).sound(digest)
-    described = f"the recipe of {version.model} version {version.version} (record recipes/{digest})"
-    if recorded is None:
-        raise TrainingError(f"{described} is gone, so it is not known what to fit: restore the database of records")
-    if digest_of(recorded.recipe) != digest:
-        raise TrainingError(f"{described} was changed since it was written: restore the database of records")
+    recorded = records.of(RecordedRecipe).sound(digest)
+    if recorded is None or digest_of(recorded.recipe) != digest:
+        fault = "is gone, so it is not known what to fit" if recorded is None else "was changed since it was written"
+        raise TrainingError(
+            f"the recipe of {version.model} version {version.version} (record recipes/{digest}) {fault}: restore the "
+            "database of records"
+        )
     return Recipe.from_dict(recorded.recipe)
 
 
@@ -87,10 +87,6 @@ class RecordedRecipe:
     KIND: ClassVar[str] = "recipes"
 
     recipe: dict[str, Any]
-
-
-def _recipes(records: ModelRecords) -> Records[RecordedRecipe]:
-    return records.of(RecordedRecipe)
 
 
 def recipe_of_tags(model: Declaration, version: ModelVersion, registry: MlflowRegistry) -> Recipe:

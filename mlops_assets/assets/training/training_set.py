@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.metadata import check_result, metadata
 from mlops_assets.assets.training.outcome import note_unfit_data
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import CheckOutcome
@@ -19,8 +19,7 @@ from mlops_assets.records.batches import batch_info
 from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.text import shown
 
 CHECKS = {
@@ -56,21 +55,19 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
         train, holdout = (read(records, manifest) for read in (read_train, read_holdout))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
-            metadata={
-                **metadata(
-                    {
-                        "version": manifest.version,
-                        "train_rows": len(train.y),
-                        "holdout_rows": len(holdout.y),
-                        "train_batches": len(manifest.train),
-                        "holdout_batches": len(manifest.holdout),
-                        "left_out_batches": len(manifest.left_out),
-                        "trained_until": manifest.trained_until,
-                    }
-                ),
-                "batches": table(manifest.table()),
-                "profile": table(_profile(train, holdout)),
-            },
+            metadata=metadata(
+                {
+                    "version": manifest.version,
+                    "train_rows": len(train.y),
+                    "holdout_rows": len(holdout.y),
+                    "train_batches": len(manifest.train),
+                    "holdout_batches": len(manifest.holdout),
+                    "left_out_batches": len(manifest.left_out),
+                    "trained_until": manifest.trained_until,
+                    "batches": manifest.table(),
+                    "profile": _profile(train, holdout),
+                }
+            ),
         )
         outcomes = split_checks(model, manifest, train, holdout)
         note_unfit_data(Step(records, mlflow_registry, context), manifest.version, outcomes)
@@ -90,11 +87,9 @@ def split(records: ModelRecords, champion: str | None) -> Manifest:
     state = [(record, unready(model, record)) for record in records.batches.all()]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
     infos = [batch_info(record) for record, why in state if why is None]
-    after, known = [], []
-    if champion is not None:
-        trained = read_manifest(records, champion)
-        after = [batch.key for batch in trained.train]
-        known = [batch.key for batch in (*trained.train, *trained.holdout)]
+    of_champion = None if champion is None else read_manifest(records, champion)
+    after = [batch.key for batch in of_champion.train] if of_champion else []
+    known = after + [batch.key for batch in of_champion.holdout] if of_champion else []
     try:
         manifest = split_in_time(infos, model.holdout, model.window, after, known)
     except TrainingError as error:
