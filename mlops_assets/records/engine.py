@@ -27,10 +27,10 @@ def database_of(declared: str, root: str) -> str:
     variable = _VARIABLE.fullmatch(declared)
     if variable is None:
         return declared
-    found = os.environ.get(variable.group(1), "").strip()
-    if not found:
+    url = os.environ.get(variable.group(1), "").strip()
+    if not url:
         raise RecordsError(f"the environment variable {variable.group(1)} is not set: it names the database of records")
-    return found
+    return url
 
 
 def engine_of(url: str) -> sa.Engine:

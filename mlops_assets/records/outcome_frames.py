@@ -68,8 +68,8 @@ def known_at_check(frame: pd.DataFrame, name: str | None, now: pd.Timestamp) -> 
         example = f"{shown(frame[name][future.to_numpy()].iloc[0])} (row {int(future.to_numpy().argmax()) + 1})"
         return CheckOutcome("known_at", False, f"{int(future.sum()):,} labels are known only in the future: {example}")
     missing = int(times.isna().sum())
-    said = f"; {missing:,} do not say when, and are not trained on" if missing else ""
-    return CheckOutcome("known_at", True, f"{shown(name)}: {times.min()} to {times.max()}{said}")
+    untimed = f"; {missing:,} labels have no time and are not trained on" if missing else ""
+    return CheckOutcome("known_at", True, f"{shown(name)}: {times.min()} to {times.max()}{untimed}")
 
 
 def tidy(frame: pd.DataFrame, schema: Schema, key: Sequence[str], target: str, known_at: str | None) -> pd.DataFrame:
@@ -117,8 +117,8 @@ def matched(keys: pd.DataFrame, labels: pd.DataFrame) -> tuple[int, pd.Series]:
     alike, other = _comparable(keys, labels)
     on = list(keys.columns)
     rows = alike.merge(other[on].drop_duplicates(), on=on, how="inner")
-    found = other[on].merge(alike.drop_duplicates(), on=on, how="left", indicator="found")["found"] == "both"
-    return len(rows), found
+    sides = other[on].merge(alike.drop_duplicates(), on=on, how="left", indicator="side")["side"]
+    return len(rows), sides == "both"
 
 
 def moments(column: pd.Series) -> pd.Series:

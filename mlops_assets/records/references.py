@@ -50,8 +50,8 @@ def record_importance(records: ModelRecords, version: ModelVersion, values: Mapp
 
 def recorded_importance(records: ModelRecords, version: ModelVersion) -> Mapping[str, float] | None:
     """Return the recorded permutation importance, None for a version that was never evaluated."""
-    found = _importances(records).get(version.digest)
-    return None if found is None else found.values
+    importance = _importances(records).get(version.digest)
+    return None if importance is None else importance.values
 
 
 def _importances(records: ModelRecords) -> Records[RecordedImportance]:
@@ -59,12 +59,12 @@ def _importances(records: ModelRecords) -> Records[RecordedImportance]:
 
 
 def store_reference(
-    records: ModelRecords, version: ModelVersion, train: Rows, holdout: Rows, said: "Predictions"
+    records: ModelRecords, version: ModelVersion, train: Rows, holdout: Rows, predictions: "Predictions"
 ) -> None:
     """Store the reference that later batches are compared with."""
     model = records.model
     frame, times = reference_rows(model, train)
-    scores = said.frame()
+    scores = predictions.frame()
     records.write_frame("reference", "training", version.digest, frame)
     if model.time and times is not None:
         records.write_frame("reference", "times", version.digest, times.to_frame(_TIME))

@@ -202,8 +202,8 @@ def _about(
 
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
-        found = storage.read_frame(model, LABELS, batch, labels)
-        return about.assign(**{columns.target: found[LABEL]}), found[KNOWN_AT]
+        known = storage.read_frame(model, LABELS, batch, labels)
+        return about.assign(**{columns.target: known[LABEL]}), known[KNOWN_AT]
     unknown = pd.Series(pd.NaT, index=about.index, dtype="datetime64[us]")
     if columns.outcomes:
         return about.assign(**{columns.target: float("nan")}), unknown

@@ -34,7 +34,7 @@ _TAKEN: ContextVar[tuple["RecordStore | None", Revisions]] = ContextVar("taken",
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A stored record: `text` is JSON, None for a withdrawn record; `written` is in seconds since 1970."""
+    """A stored record: `value` is JSON, None for a withdrawn record; `written` is in seconds since 1970."""
 
     model: str
     kind: str
@@ -42,7 +42,7 @@ class Stored:
     revision: int
     format: int
     written: float
-    text: str | None
+    value: str | None
 
 
 class RecordStore:
@@ -156,12 +156,12 @@ class RecordStore:
         """Forget what was read if another file is in place, as after a backup was restored."""
         if self.file is None:
             return
-        found: object = None
+        file_id: object = None
         with suppress(OSError):
             about = self.file.stat()
-            found = (about.st_dev, about.st_ino)
-        if found != self._file_id:
-            self._file_id, self._schema = found, ""
+            file_id = (about.st_dev, about.st_ino)
+        if file_id != self._file_id:
+            self._file_id, self._schema = file_id, ""
             self.views.clear()
 
     @contextmanager
@@ -214,15 +214,15 @@ class Writing:
         A value that equals the stored value is not written again.
         """
         before = self.get(key)
-        found = 0 if before is None else before.revision
-        if expected is not None and found != expected:
+        revision = 0 if before is None else before.revision
+        if expected is not None and revision != expected:
             raise StaleRecordError(
-                f"record {self._model}/{self._kind}/{key} has revision {found}, and {expected} was expected: another "
-                "process wrote it; read it again"
+                f"record {self._model}/{self._kind}/{key} has revision {revision}, and {expected} was expected: "
+                "another process wrote it; read it again"
             )
         text = None if value is None else _json(value, f"{self._model}/{self._kind}/{key}")
-        if before is not None and before.text == text:
-            return found
+        if before is not None and before.value == text:
+            return revision
         self._revision += 1
         row = {"revision": self._revision, "format": FORMAT, "written": time.time(), "value": text}
         names = {"model": self._model, "kind": self._kind}
@@ -245,16 +245,8 @@ def _get(connection: sa.Connection, model: str, kind: str, key: str) -> Stored |
     return None if row is None else _stored(row)
 
 
-def _stored(row: Any) -> Stored:
-    return Stored(
-        model=row.model,
-        kind=row.kind,
-        key=row.key,
-        revision=row.revision,
-        format=row.format,
-        written=row.written,
-        text=row.value,
-    )
+def _stored(row: sa.Row[Any]) -> Stored:
+    return Stored(**row._mapping)
 
 
 def _json(value: Any, what: str) -> str:

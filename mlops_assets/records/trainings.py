@@ -64,5 +64,5 @@ class TrainingLedger:
 
     def all(self) -> list[TrainingRecord]:
         """Return all trainings, the newest first."""
-        found = self._trainings.all().values()
-        return sorted(found, key=lambda record: (record.number, record.at), reverse=True)
+        trainings = self._trainings.all().values()
+        return sorted(trainings, key=lambda record: (record.number, record.at), reverse=True)

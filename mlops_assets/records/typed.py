@@ -67,11 +67,11 @@ class View:
             for known in (records, damaged, written):
                 known.pop(row.key, None)
             revision = max(revision, row.revision)
-            if row.text is None:
+            if row.value is None:
                 continue
             written[row.key] = datetime.fromtimestamp(row.written, UTC)
             try:
-                records[row.key] = record_of(kind, json.loads(row.text))
+                records[row.key] = record_of(kind, json.loads(row.value))
             except (ValueError, RecursionError) as error:
                 reason = f"record {row.model}/{row.kind}/{row.key} in {place} is not a {kind.__name__} ({error})"
                 damaged[row.key] = Damaged(row.kind, row.key, row.revision, reason)
@@ -167,8 +167,8 @@ class Records(Generic[Record]):
         return self._known(self._model)
 
     def _known(self, model: str) -> View:
-        found: View = self._store.views.get((model, self._kind)) or View()
-        return found
+        view: View = self._store.views.get((model, self._kind)) or View()
+        return view
 
 
 class TypedWriting(Generic[Record]):
@@ -240,7 +240,7 @@ def _log_damage(view: View) -> None:
 def _plain(row: "Stored | None") -> dict[str, Any]:
     """Return the fields of a stored record, {} if it cannot be read."""
     try:
-        value = json.loads(row.text) if row is not None and row.text is not None else {}
+        value = json.loads(row.value) if row is not None and row.value is not None else {}
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

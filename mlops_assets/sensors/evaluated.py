@@ -22,6 +22,6 @@ def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) 
 
 def newest_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool | None:
     """Return whether the newest evaluation of a check passed, None if there is no evaluation."""
-    found = evaluations(instance, key, most=_RECENT)
-    evaluation = found[0].asset_check_evaluation if found else None
+    newest = next(iter(evaluations(instance, key, most=_RECENT)), None)
+    evaluation = None if newest is None else newest.asset_check_evaluation
     return None if evaluation is None else evaluation.passed

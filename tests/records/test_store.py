@@ -64,13 +64,13 @@ def test_each_write_has_a_revision_and_since_tells_what_is_newer(store):
     assert sorted((row.model, row.key) for row in found) == [("cars", "may"), ("tides", "july"), ("tides", "may")]
     assert store.revisions() == {("tides", "batches"): 4, ("tides", "trainings"): 1, ("cars", "batches"): 1}
     stored = store.get("tides", "batches", "may")
-    assert (json.loads(stored.text), stored.format, stored.model, stored.kind) == ({"n": 2}, 1, "tides", "batches")
+    assert (json.loads(stored.value), stored.format, stored.model, stored.kind) == ({"n": 2}, 1, "tides", "batches")
 
 
 def test_the_same_value_once_more_is_not_a_new_revision(store):
     assert [store.put("tides", "batches", "may", {"n": 1}) for _ in range(3)] == [1, 1, 1]
     assert store.put("tides", "batches", "may", None) == 2
-    assert store.get("tides", "batches", "may").text is None
+    assert store.get("tides", "batches", "may").value is None
     assert keys(store) == [("may", 2)]
 
 
@@ -94,7 +94,7 @@ def test_a_transaction_is_whole_or_nothing(store):
     with store.transaction() as transaction:
         transaction.writing("tides", "trainings").put("may", {"n": 1})
         batches = transaction.writing("tides", "batches")
-        assert [json.loads(row.text)["n"] for row in batches.all()] == [1]
+        assert [json.loads(row.value)["n"] for row in batches.all()] == [1]
         batches.put("may", {"n": 2})
     assert (store.revision("tides", "trainings"), store.revision("tides", "batches")) == (1, 2)
 
@@ -127,7 +127,7 @@ def test_a_database_of_a_newer_release_is_left_as_it_is(store, url):
             RecordsError, match=f"schema 9999, and this release of mlops_assets knows none after {NEWEST}"
         ):
             act()
-    assert json.loads(store.get("tides", "batches", "may").text) == {"n": 1}
+    assert json.loads(store.get("tides", "batches", "may").value) == {"n": 1}
 
 
 def test_the_newest_migration_makes_the_tables_that_the_code_reads(store):
@@ -167,7 +167,7 @@ def test_a_file_that_a_backup_replaced_is_read_anew(tmp_path):
     for name in ("records.db-wal", "records.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     (tmp_path / "backup.db").rename(tmp_path / "records.db")
-    assert json.loads(store.get("tides", "batches", "may").text) == {"n": 1}
+    assert json.loads(store.get("tides", "batches", "may").value) == {"n": 1}
     assert store.revision("tides", "batches") == 1
 
 

@@ -156,7 +156,7 @@ def test_no_secret_of_a_url_is_in_a_request_a_run_or_its_events(status, world):
     run = world.instance.get_run_by_id(result.run_id)
     assert len(events) > 5
     assert SECRET not in "".join(map(repr, [request, run, world.cursor, *events]))
-    assert SECRET not in json.dumps([row.text for row in store_of(world.storage).since("alerts", {"bikes": 0})])
+    assert SECRET not in json.dumps([row.value for row in store_of(world.storage).since("alerts", {"bikes": 0})])
 
 
 def test_a_new_alert_does_not_wait_for_many_that_could_not_be_sent(world, tmp_path):

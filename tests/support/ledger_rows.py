@@ -17,7 +17,7 @@ from mlops_assets.resources.storage import Storage
 def value_of(storage: Storage, model: str, kind: str, key: str) -> Any:
     """The plain JSON of a record, None where there is none."""
     row = store_of(storage).get(model, kind, key)
-    return None if row is None or row.text is None else json.loads(row.text)
+    return None if row is None or row.value is None else json.loads(row.value)
 
 
 def put_value(storage: Storage, model: str, kind: str, key: str, value: Any) -> None:

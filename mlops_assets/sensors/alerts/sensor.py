@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -121,8 +122,8 @@ def summed(alerts: Sequence[Alert]) -> list[Alert]:
     groups: dict[tuple[str, str], list[Alert]] = {}
     for alert in sorted(alerts, key=lambda alert: alert.at):
         groups.setdefault((alert.model, alert.kind), []).append(alert)
-    told = [each for group in groups.values() for each in (group if len(group) <= MOST_SINGLE else [_sum(group)])]
-    return sorted(told, key=lambda alert: alert.at)
+    few = (group if len(group) <= MOST_SINGLE else [_sum(group)] for group in groups.values())
+    return sorted(chain.from_iterable(few), key=lambda alert: alert.at)
 
 
 def _sum(group: Sequence[Alert]) -> Alert:

@@ -49,8 +49,8 @@ def known_of(
 
 
 def seen_now(
-    source: Source, found: Look, memory: SourceMemory, marks: Mapping[str, str], tried: Tried
+    source: Source, look: Look, memory: SourceMemory, marks: Mapping[str, str], tried: Tried
 ) -> dict[str, Any]:
     """Return `seen` and `rest` of the next memory."""
-    seen, rest = source.keep(found, known_of(memory, marks, tried))
+    seen, rest = source.keep(look, known_of(memory, marks, tried))
     return {"seen": seen, "rest": rest}

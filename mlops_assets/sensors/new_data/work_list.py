@@ -75,7 +75,7 @@ def batches_on_record(records: ModelRecords) -> Batches:
     )
 
 
-def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[Wanted]:
+def wanted_batches(model: Declaration, look: Look, known: Batches) -> Iterator[Wanted]:
     """Yield the batches that need a run: first those of the source, in its order, then those whose source is gone.
 
     A rejected batch gets one more run if what judges it has changed since.
@@ -86,7 +86,7 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
     for record in known.records.values():
         if record.version is not None:
             alike.setdefault(record.version, []).append(record)
-    for batch, mark in found.ready.items():
+    for batch, mark in look.ready.items():
         there = known.records.get(batch)
         if there is None or there.mark != mark or _misjudged(there, alike):
             need = _need(mark, model.features_version, known.champion)
@@ -96,25 +96,25 @@ def wanted_batches(model: Declaration, found: Look, known: Batches) -> Iterator[
             yield Wanted(batch, BATCH_ASSETS, mark=mark, need=need, registry=False, judges=judges())
         else:
             yield from _incomplete(model, there, known, from_source=True)
-    waiting = {*found.seen, *(each.name for each in found.waiting)}
+    waiting = {*look.seen, *(waiting.name for waiting in look.waiting)}
     for batch, record in known.records.items():
-        if batch not in found.ready and batch not in waiting:
+        if batch not in look.ready and batch not in waiting:
             yield from _incomplete(model, record, known, from_source=False)
 
 
-def wanted_outcomes(found: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
+def wanted_outcomes(look: Look, marks: Mapping[str, str]) -> Iterator[Wanted]:
     """Yield the batches of outcomes that are new or have changed, in the order of their source."""
-    for batch, mark in found.ready.items():
+    for batch, mark in look.ready.items():
         if marks.get(batch) != mark:
             yield Wanted(batch, ("outcomes",), mark=mark, need=mark, registry=False)
 
 
-def vanished(model: Declaration, found: Look, known: Batches) -> list[str] | None:
+def vanished(model: Declaration, look: Look, known: Batches) -> list[str] | None:
     """Return the accepted batches that the source neither has nor is getting, None if this look cannot tell."""
-    waiting = {each.name for each in found.waiting}
-    if model.source.divided_by is not None and any(each.reason != RUNNING for each in found.waiting):
+    waiting = {waiting.name for waiting in look.waiting}
+    if model.source.divided_by is not None and any(waiting.reason != RUNNING for waiting in look.waiting):
         return None  # there are files whose periods are not known yet
-    there = found.ready.keys() | found.seen.keys() | waiting
+    there = look.ready.keys() | look.seen.keys() | waiting
     return [batch for batch, each in known.records.items() if each.status == "accepted" and batch not in there]
 
 

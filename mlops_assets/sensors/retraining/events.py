@@ -89,8 +89,8 @@ def training_request(
 def _decisions(instance: dg.DagsterInstance, model: str, limit: int) -> list[dg.AssetObservation]:
     """Return the newest decisions on record; other observations of the champion are skipped."""
     records = instance.fetch_observations(asset_key(model, "champion"), limit=limit + _MOST_SHOWN).records
-    found = [record.asset_observation for record in records if record.asset_observation is not None]
-    return [each for each in found if _KEY in each.metadata][:limit]
+    events = (record.asset_observation for record in records)
+    return [event for event in events if event is not None and _KEY in event.metadata][:limit]
 
 
 def _before(instance: dg.DagsterInstance, model: str) -> list[dict[str, Any]]:
