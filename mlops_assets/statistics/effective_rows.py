@@ -11,6 +11,7 @@ from mlops_assets.statistics.resampling import block_length
 
 FEWEST_BLOCKS = 10
 _MOST_ROWS = 16_000
+_MOST_CATEGORIES = 10
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ def effective_rows(
     worth = (sides[0].worth(), sides[1].worth())
     cells = [np.zeros(side.rows, dtype=np.int64) if side.cells is None else side.cells for side in sides]
     expected = _by_cell(codes[0], bins, cells)
-    means = expected @ np.arange(bins)
-    lengths = [block_length((code - means[cell])[-_MOST_ROWS:]) for code, cell in zip(codes, cells, strict=True)]
+    lengths = [_block_length(code, expected, cell, cumulative) for code, cell in zip(codes, cells, strict=True)]
     if max(lengths) == 1 or bins < 2:
         return EffectiveRows(*worth, 0)
     blocks = _blocks(sides, lengths)
@@ -90,6 +90,19 @@ def effective_rows(
     sizes = [np.bincount(block).astype(np.float64) for block in blocks]
     effects = [1.0 + within * (float(np.sum(size**2) / size.sum()) - 1.0) for size in sizes]
     return EffectiveRows(worth[0] / effects[0], worth[1] / effects[1], sum(map(len, sizes)))
+
+
+def _block_length(codes: Integers, expected: Floats, cell: Integers, cumulative: bool) -> int:
+    """Return the block length for one side's codes, or the greatest of its most frequent categories.
+
+    Codes of categories have no order: two that lie as far from the mean can take turns without any trace in it.
+    """
+    codes, cell = codes[-_MOST_ROWS:], cell[-_MOST_ROWS:]
+    bins = expected.shape[1]
+    if cumulative or bins == 2:
+        return block_length(codes - (expected @ np.arange(bins))[cell])
+    frequent = np.argsort(-np.bincount(codes, minlength=bins), kind="stable")[:_MOST_CATEGORIES]
+    return max(block_length((codes == each) - expected[cell, each]) for each in frequent)
 
 
 def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:

@@ -1,5 +1,6 @@
 """Drift where rows hang together in time, and where a batch has a season."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -260,3 +261,28 @@ def test_a_month_seen_once_is_unknown_whichever_part_of_the_season_comes_first(s
     report = drift(reference, batch, ["x"], times=(hours(24 * 366), hours(24 * 14, 24 * 380)), season=season)
     assert report.verdict == "unknown"
     assert report.features[0].note.startswith("the reference holds one January")
+
+
+def taking_turns(draw, rows):
+    """Codes 0 to 3: a state lasts ten rows on average, and chance takes one of its two codes in each row."""
+    fresh = np.maximum.accumulate(np.where(draw.random(rows) < 0.1, np.arange(rows), 0))
+    return 2 * (draw.random(rows) < 0.45)[fresh] + (draw.random(rows) < 0.5)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [0, 3, 1, 2], [2, 0, 3, 1]])
+def test_autocorrelated_categories_count_as_fewer_rows_in_any_order_of_their_codes(order):
+    draw = np.random.default_rng(13)
+    codes = tuple(np.array(order)[taking_turns(draw, rows)] for rows in (20_000, 5_000))
+    found = effective_rows(codes, 4, (Side(20_000), Side(5_000)), cumulative=False)
+    # one code's share is 0.275; its variance is 0.199, of which the state has 0.062, with a correlation of 0.9^lag
+    expected = 5_000 / (1 + 2 * 9 * 0.062 / 0.199)
+    assert found.blocks and found.batch == pytest.approx(expected, rel=0.3)
+
+
+def test_categories_are_compared_by_their_shares_not_by_cumulative_ones():
+    draw = np.random.default_rng(14)
+    frames = [pd.DataFrame({"x": taking_turns(draw, rows).astype(str)}) for rows in (20_000, 5_000)]
+    (found,) = drift(*frames, ["x"]).features
+    assert found.verdict == "no drift"
+    # cumulative shares would leave 5,000 / 19
+    assert int(re.search(r"worth ([\d,]+)", found.note)[1].replace(",", "")) == pytest.approx(760, rel=0.3)
