@@ -1,5 +1,6 @@
 """Text from data is shown, never obeyed: in the model card, in the tables of the UI and in Evidently's pages."""
 
+import re
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -54,6 +55,19 @@ def test_model_card_shows_text_literally(model):
     assert Page(card).elements == []
     artifact = model.registry.artifact(model.registry.champion(model.name).run_id, "model_card.md")
     assert artifact.read_text() == card
+
+
+def test_model_card_says_what_the_champion_is(model):
+    facts = dict(re.findall(r"^\| ([A-Z][a-z ]+) \| (.*) \|$", model.shown("model_card")["card"], re.MULTILINE))
+    champion = model.registry.champion(model.name)
+    assert list(facts) == [
+        *("Version", "Owners", "Predicts", "Estimator", "Trained on", "Judged on", "Decision"),
+        *("Data version", "Declaration version", "Seed", "Packages"),
+    ]
+    assert facts["Version"] == f"1, sha256 {champion.digest[:16]}"
+    assert facts["Data version"] == champion.data_version and facts["Seed"] == "0"
+    assert facts["Decision"].startswith("promotion 1 (first) by mlops")
+    assert facts["Judged on"].endswith("later than all that it was trained on")
 
 
 @pytest.mark.promise(7)

@@ -68,6 +68,12 @@ def test_promotion_by_hand_overrules_the_comparison_not_the_gates(model):
     assert all(row["passed"] for row in shown["gates"])
 
 
+def test_a_verdict_on_the_champion_leaves_why_it_became_one(model):
+    tags = model.registry.version(model.name, 2).tags
+    assert decided(model, version=2) == "version 2 is the champion already"
+    assert model.registry.version(model.name, 2).tags == tags
+
+
 @pytest.mark.slow
 def test_hold_stops_promotions_until_released(deployment, name):
     model = deployment.model(name)

@@ -42,3 +42,16 @@ def test_a_version_that_a_gate_refused_is_not_called_not_judged():
         (2, "refused", "latency: 90 ms for a row"),
         (1, "promote by ada", "by hand: better"),
     ]
+
+
+def test_the_history_shows_refits_and_the_newest_twenty():
+    refit = {"refit_of": "1", "trained_until": "2024-04-30 10:00"}
+    judged = {"verdict": "keep", "reason": "no better", "decided_by": "mlops_assets"}
+    tags = {3: {**judged, "refit_of": "1"}, 2: refit, 1: judged}
+    versions = [ModelVersion(model="tides", version=each, digest="d", run_id="r", tags=tags[each]) for each in tags]
+    assert history_rows(versions, []) == [
+        {"version": 3, "verdict": "keep, refit of version 1", "trained until": "", "reason": "no better"},
+        {"version": 2, "verdict": "refit of version 1", "trained until": "2024-04-30", "reason": ""},
+        {"version": 1, "verdict": "keep", "trained until": "", "reason": "no better"},
+    ]
+    assert len(history_rows(versions[:1] * 30, [])) == 20
