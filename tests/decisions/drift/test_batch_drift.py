@@ -10,7 +10,7 @@ from scipy import stats
 from mlops_assets.decisions.drift.batch_drift import Pair
 from mlops_assets.decisions.drift.batch_drift import drift as drift_and_together
 from mlops_assets.decisions.drift.domain_classifier import together_entry
-from mlops_assets.decisions.drift.season import matched
+from mlops_assets.decisions.drift.season import match_rows
 
 drift = partial(drift_and_together, together=False)
 DRAW = np.random.default_rng(0)
@@ -270,6 +270,9 @@ def test_booleans_with_gaps_are_compared_with_booleans_without():
 def test_few_rows_of_many_moments_are_still_compared():
     times = [pd.DataFrame({"at": pd.date_range("2024-01-01", periods=rows, freq="h")}) for rows in (2_000, 96)]
     assert {each.feature: each.verdict for each in drift(*times, ["at"]).features}["at (hour)"] == "no drift"
+    evening = times[1][times[1]["at"].dt.hour >= 12].reset_index(drop=True)
+    found = entry(drift(times[0], pd.concat([evening, evening]), ["at"]), "at (hour)")
+    assert found.verdict == "drift" and found.effect == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_season_without_times_is_unknown():
@@ -289,7 +292,7 @@ def test_of_more_than_a_hundred_features_together_the_important_ones_are_looked_
     names = [f"f{number:03}" for number in range(101)]
     reference, batch = (pd.DataFrame(DRAW.normal(size=(400, 101)).round(1), columns=names) for _ in range(2))
     batch["f100"] += 2
-    rows = matched((np.arange(400), np.arange(400)), None, (), 50)
+    rows = match_rows((np.arange(400), np.arange(400)), None, ())
     found = [together_entry(reference, batch, names, rows, known, 0) for known in ({}, {"f100": 1.0})]
     assert found[0].p > 0.01 and found[1].p < 1e-9
 

@@ -42,6 +42,10 @@ def test_parts_with_gaps_among_columns_that_are_mostly_empty_are_found():
     assert [each.feature for each in suspicions(gaps, X["b"] + X["e"])] == ["b + e"]
 
 
+def test_a_column_of_huge_values_hides_no_parts_of_the_target():
+    assert [each.feature for each in suspicions(X.assign(a=X["a"] * 1e250), X["b"] + X["e"])] == ["b + e"]
+
+
 def test_what_tells_alone_is_named_alone():
     assert [each.feature for each in suspicions(X.assign(copy=X["a"] + X["b"]), X["a"] + X["b"])] == ["copy", "a + b"]
     assert [each.feature for each in suspicions(X.assign(copy=X["a"] * 2), X["a"])] == ["a", "copy"]
