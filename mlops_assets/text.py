@@ -82,3 +82,9 @@ def reason(error: BaseException) -> str:
     """Return the type and text of an exception on one line, at most 300 characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300]
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Return the sort key under which "batch-2" comes before "batch-10"."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
-from mlops_assets.text import shown
+from mlops_assets.text import natural_order, shown
 
 _MOST_SHARE, _LEAST_SHARE = 0.2, 0.05
 """Shares of the rows between which the holdout lies by default, if whole batches allow it."""
@@ -82,13 +81,8 @@ def time_folds(batch_of_row: np.ndarray, folds: int) -> list[tuple[np.ndarray, n
 
 def _in_order(batches: Sequence[BatchInfo]) -> list[BatchInfo]:
     if any(batch.start is None for batch in batches):
-        return sorted(batches, key=lambda batch: _natural(batch.key))
-    return sorted(batches, key=lambda batch: (batch.start, batch.end or batch.start, _natural(batch.key)))
-
-
-def _natural(key: str) -> tuple[tuple[int, int, str], ...]:
-    parts = re.split(r"(\d+)", key)
-    return tuple((1, int(part), "") if index % 2 else (0, 0, part) for index, part in enumerate(parts))
+        return sorted(batches, key=lambda batch: natural_order(batch.key))
+    return sorted(batches, key=lambda batch: (batch.start, batch.end or batch.start, natural_order(batch.key)))
 
 
 def _holdout_start(

@@ -10,7 +10,7 @@ from mlops_assets.lazy import pd
 from mlops_assets.modelling.manifest import BatchInfo
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 
 if TYPE_CHECKING:
     from mlops_assets.records.store import Transaction

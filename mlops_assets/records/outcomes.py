@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 
 State = tuple[tuple[str, str], ...]
 """(batch, version) of all accepted batches of outcomes, in natural order: labels are made from these."""

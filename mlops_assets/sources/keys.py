@@ -1,4 +1,4 @@
-"""Keys of batches: safe as paths and as partition keys, and their natural order; digests for marks."""
+"""Keys of batches: safe as paths and as partition keys; digests for marks."""
 
 import hashlib
 import re
@@ -29,9 +29,3 @@ def hashed_key(name: str) -> str:
 def short_digest(text: str) -> str:
     """Return 16 hex digits that change with the text, such as the mark of a batch."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Return the sort key under which "batch-2" comes before "batch-10"."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part]

@@ -28,7 +28,7 @@ from mlops_assets.records.rows import read_holdout, read_labelled, read_train
 from mlops_assets.records.store import RecordStore
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 from mlops_assets.validation.schema import Schema
 
 FIRST = pd.Timestamp("2024-01-01")

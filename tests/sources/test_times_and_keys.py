@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from mlops_assets.errors import SourceError
 from mlops_assets.sources import Waiting
 from mlops_assets.sources.data_version import data_version
-from mlops_assets.sources.keys import is_safe, natural_order, safe_key
+from mlops_assets.sources.keys import is_safe, safe_key
 from mlops_assets.sources.periods import period_key, period_span, ready_periods
 from mlops_assets.sources.times import parse_times
+from mlops_assets.text import natural_order
 
 LATE = pd.Timestamp("2010-12-31 23:59")
 

@@ -16,11 +16,11 @@ from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.dagster_private import cron_string_iterator
 from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult, backtest, useful_life
 from mlops_assets.decisions.retraining.candidates import (
-    Trial,
+    Candidate,
+    candidates,
     default_price,
     python_snippet,
     total,
-    trials,
     winner,
     yaml_snippet,
 )
@@ -164,7 +164,7 @@ def recommend(
     arrivals = history.arrivals[start + 1 :]
     declared = model.retraining.model_dump()
     rows = int(median(each.rows for each in arrivals))
-    known = trials(declared, len(arrivals), rows, _days(arrivals) if model.time else None)
+    known = candidates(declared, len(arrivals), rows, _days(arrivals) if model.time else None)
     rules = {each.name: _rule(model.retraining, each.changes) for each in known}
     wanted = _wanted(known, rules, config.policies)
     result = backtest(history, [_contender(each, rules[each.name], arrivals) for each in wanted], start)
@@ -202,13 +202,13 @@ def _rule(declared: Retraining, changes: Mapping[str, Any]) -> Retraining:
     return Retraining(**{**declared.model_dump(), **changes})
 
 
-def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Sequence[str]) -> "list[Trial]":
-    """Return the trials asked for, and in any case never retraining, without trials equal to an earlier one."""
+def _wanted(known: "Sequence[Candidate]", rules: Mapping[str, Retraining], names: Sequence[str]) -> "list[Candidate]":
+    """Return the candidates asked for, and in any case never retraining, without candidates equal to an earlier one."""
     if unknown := sorted(set(names) - {each.name for each in known}):
         raise MlopsAssetsError(
             f"policies {listed(unknown)} are not known; expected some of {listed((each.name for each in known), 30)}"
         )
-    kept: list[Trial] = []
+    kept: list[Candidate] = []
     for each in known:
         asked = not names or each.name in (*names, "never")
         if asked and not any((rules[each.name], each.taken) == (rules[other.name], other.taken) for other in kept):
@@ -216,7 +216,7 @@ def _wanted(known: "Sequence[Trial]", rules: Mapping[str, Retraining], names: Se
     return kept
 
 
-def _contender(trial: "Trial", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
+def _contender(trial: "Candidate", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
 
     ticks = _ticks(rule, arrivals[0].time, arrivals[-1].time) if rule.cron else ()
     return Contender(trial.name, rule, ticks, trial.taken)

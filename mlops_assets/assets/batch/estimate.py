@@ -16,7 +16,7 @@ from mlops_assets.records.rows import read_holdout, read_manifest
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 
 _FOLDER = "estimates"
 _SHOWN = 10

@@ -37,7 +37,7 @@ from mlops_assets.resources.evidently_pages import PREDICTION, TARGET, performan
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 
 KIND: ReportKind = "performance"
 

@@ -18,7 +18,7 @@ _NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Range:
+class MetricRange:
     """A metric, and the bounds that hold it with 95% confidence; NaN if unknown."""
 
     value: float = _NAN
@@ -35,8 +35,8 @@ class Decay:
     """
 
     verdict: Literal["decay", "no decay", "insufficient labels"]
-    holdout: Range = Range()
-    batch: Range = Range()
+    holdout: MetricRange = MetricRange()
+    batch: MetricRange = MetricRange()
     ratio: float = _NAN
     rows: int
     p: float = _NAN
@@ -130,15 +130,17 @@ def _spread(losses: Floats) -> float:
     return sd if sd > 1e-12 * float(np.abs(losses).max()) else 0.0
 
 
-def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[Any], Any]) -> Range:
+def _range(losses: Floats, error: float, freedom: float, from_mean: Callable[[Any], Any]) -> MetricRange:
     mean, reach = float(losses.mean()), students_t.quantile(0.975, freedom) * error
     # a mean of losses that cannot be negative stays so, since roots and logarithms are taken of it
     bounds = from_mean(np.array([max(mean - reach, min(0.0, float(losses.min()))), mean + reach]))
     low, high = sorted(float(bound) for bound in bounds)
-    return Range(float(from_mean(mean)), low, high)
+    return MetricRange(float(from_mean(mean)), low, high)
 
 
-def _judge(holdout: Range, batch: Range, worse: bool, rows: int, p: float, metric: str, tolerance: float) -> Decay:
+def _judge(
+    holdout: MetricRange, batch: MetricRange, worse: bool, rows: int, p: float, metric: str, tolerance: float
+) -> Decay:
     ratio = batch.value / holdout.value if holdout.value else _NAN
     change = abs(batch.value - holdout.value)
     share = change / abs(holdout.value) if holdout.value else math.inf if change else 0.0

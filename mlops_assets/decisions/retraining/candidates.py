@@ -23,7 +23,7 @@ _WORTH_A_BATCH = 0.1
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """A rule to try: fields of `Retraining` that replace those declared. `taken` promotes without a comparison."""
 
     name: str
@@ -31,7 +31,7 @@ class Trial:
     taken: bool = False
 
 
-def trials(rule: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Trial, ...]:
+def candidates(rule: Mapping[str, Any], batches: int, rows: int, days: float | None) -> tuple[Candidate, ...]:
     """Return the rules to try beside the declared one; their order decides ties.
 
     rule: the fields of the declared `Retraining`.
@@ -42,23 +42,23 @@ def trials(rule: Mapping[str, Any], batches: int, rows: int, days: float | None)
     declared budget would delay it.
     """
     steps = {k: "every batch" if k == 1 else f"every {k} batches" for k in _EVERY if k < batches}
-    clocks = [Trial(name, _clock(rule, k, days)) for k, name in steps.items()]
+    clocks = [Candidate(name, _clock(rule, k, days)) for k, name in steps.items()]
     crons = dict.fromkeys([*([rule["cron"]] if rule["cron"] else []), *_CRONS])
     timed = [cron for cron in crons if days is not None and days < _CRONS.get(cron, float("inf")) / 2]
     volume = rule["min_new_rows"] or _VOLUME_BATCHES * rows
     return (
-        Trial("never", _OFF),
-        Trial("declared"),
+        Candidate("never", _OFF),
+        Candidate("declared"),
         *clocks,
-        *(Trial(f"cron {cron}", {**_OFF, "cron": cron}) for cron in timed),
-        Trial("drift", {**_OFF, "on_drift": True}),
-        Trial("drift at once", {**_OFF, "on_drift": True, "confirm": (1, 1)}),
-        Trial("decay", {**_OFF, "on_decay": True}),
-        Trial("decay at once", {**_OFF, "on_decay": True, "confirm": (1, 1)}),
-        Trial("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
-        Trial("growth", {**_OFF, "growth": rule["growth"] or _TIMES}),
-        Trial("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
-        *(Trial(f"{clock.name}, taken", clock.changes, taken=True) for clock in clocks),
+        *(Candidate(f"cron {cron}", {**_OFF, "cron": cron}) for cron in timed),
+        Candidate("drift", {**_OFF, "on_drift": True}),
+        Candidate("drift at once", {**_OFF, "on_drift": True, "confirm": (1, 1)}),
+        Candidate("decay", {**_OFF, "on_decay": True}),
+        Candidate("decay at once", {**_OFF, "on_decay": True, "confirm": (1, 1)}),
+        Candidate("volume", {**_OFF, "min_new_rows": max(volume, 1)}),
+        Candidate("growth", {**_OFF, "growth": rule["growth"] or _TIMES}),
+        Candidate("drift or decay", {**_OFF, "on_drift": True, "on_decay": True}),
+        *(Candidate(f"{clock.name}, taken", clock.changes, taken=True) for clock in clocks),
     )
 
 

@@ -21,7 +21,7 @@ Labelled: TypeAlias = "tuple[pd.DataFrame, pd.Series]"
 
 
 @dataclass
-class Refit:
+class RefitScores:
     """The metric `alone` (one column), the loss `without` them, milliseconds of 1,000 rows, and why a fit `failed`."""
 
     alone: Effect | None = None
@@ -37,7 +37,7 @@ def refits(
     metric: Metric,
     sets: Sequence[tuple[str, ...]],
     groups: Groups | None = None,
-) -> list[Refit]:
+) -> list[RefitScores]:
     """Fit on `train` with all columns, without each of `sets`, and on each single column; judge on `holdout` (m,).
 
     All are fitted on the same n rows, and losses are paired. Other training rows would give other models, so sqrt(1 + m
@@ -51,7 +51,7 @@ def refits(
     widened = float(np.sqrt(1.0 + len(y) / len(train[1])))
     records = []
     for columns in sets:
-        records.append(record := Refit())
+        records.append(record := RefitScores())
         others = [name for name in everything if name not in columns]
         try:
             if others:

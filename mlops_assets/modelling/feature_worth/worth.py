@@ -12,7 +12,7 @@ from mlops_assets.modelling.feature_worth.correlations import correlated_groups
 from mlops_assets.modelling.feature_worth.cost import bytes_a_row
 from mlops_assets.modelling.feature_worth.effects import Effect, score
 from mlops_assets.modelling.feature_worth.importance import permutation_importances
-from mlops_assets.modelling.feature_worth.refitted import Labelled, Refit, refits
+from mlops_assets.modelling.feature_worth.refitted import Labelled, RefitScores, refits
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.problem import Problem
@@ -86,7 +86,7 @@ def feature_tests(
     if ablation:
         refitted = refits(fitted, train, judged, metric, sets, newest)
     else:
-        refitted = [Refit() for _ in sets]
+        refitted = [RefitScores() for _ in sets]
         for record, name in zip(refitted, train[0].columns, strict=False):  # the single columns come first
             predictions = bin_means(train[0][name], train[1], judged[0][name], problem)
             record.alone = score(metric, np.asarray(judged[1]), predictions, newest)

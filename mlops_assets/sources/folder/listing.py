@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mlops_assets.sources.keys import hashed_key, is_safe, natural_order, safe_key, short_digest
+from mlops_assets.sources.keys import hashed_key, is_safe, safe_key, short_digest
+from mlops_assets.text import natural_order
 
 SUFFIXES = (".csv.gz", ".csv", ".parquet")
 _SEPARATOR = "--"

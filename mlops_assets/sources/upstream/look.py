@@ -11,11 +11,12 @@ from mlops_assets.lazy import pd
 from mlops_assets.sources import Look, Period, UpstreamAsset, Waiting
 from mlops_assets.sources.assets import Materialization
 from mlops_assets.sources.data_version import data_version
-from mlops_assets.sources.keys import natural_order, safe_key
+from mlops_assets.sources.keys import safe_key
 from mlops_assets.sources.periods import ready_periods
 from mlops_assets.sources.raised import alternatives
 from mlops_assets.sources.rows import divided
 from mlops_assets.sources.upstream.value import load
+from mlops_assets.text import natural_order
 
 _MATERIALIZATION = re.compile(r"\d{8}T\d{6}-[0-9a-z]{1,20}\Z", re.ASCII)
 _REPLACED = "replaced"

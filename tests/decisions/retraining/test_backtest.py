@@ -18,10 +18,10 @@ from mlops_assets.decisions.retraining.backtest import (
     useful_life,
 )
 from mlops_assets.decisions.retraining.candidates import (
+    candidates,
     default_price,
     python_snippet,
     total,
-    trials,
     winner,
     yaml_snippet,
 )
@@ -216,7 +216,7 @@ def test_growth_asks_at_each_doubling_since_the_last_training():
 @pytest.mark.parametrize("declared", [{}, {"cron": "0 3 * * 1", "first_after": 7, "max_age": "30D", "budget": 3}])
 def test_every_trial_is_a_retraining_and_its_snippets_give_it_back(declared):
     base = Retraining(**declared)
-    known = trials(base.model_dump(), batches=40, rows=500, days=1.0)
+    known = candidates(base.model_dump(), batches=40, rows=500, days=1.0)
     assert len({each.name for each in known}) == len(known)
     for each in known:
         built = Retraining(**{**base.model_dump(), **each.changes})
@@ -228,8 +228,8 @@ def test_every_trial_is_a_retraining_and_its_snippets_give_it_back(declared):
 
 def test_trials_suit_the_past():
     base = Retraining().model_dump()
-    monthly = {each.name: each for each in trials(base, batches=17, rows=500, days=30.4)}
-    few = {each.name: each for each in trials(base, batches=3, rows=500, days=None)}
+    monthly = {each.name: each for each in candidates(base, batches=17, rows=500, days=30.4)}
+    few = {each.name: each for each in candidates(base, batches=3, rows=500, days=None)}
     assert list(few) == [
         *("never", "declared", "every batch", "every 2 batches", "drift", "drift at once", "decay", "decay at once"),
         *("volume", "growth", "drift or decay", "every batch, taken", "every 2 batches, taken"),
@@ -239,12 +239,12 @@ def test_trials_suit_the_past():
     assert [name for name, each in few.items() if each.taken] == list(few)[-2:]
     assert "every 12 batches" in monthly and not any(name.startswith("cron") for name in monthly)
     assert monthly["volume"].changes["min_new_rows"] == 1_500
-    hourly = {each.name: each for each in trials(base, batches=5, rows=0, days=1 / 24)}
+    hourly = {each.name: each for each in candidates(base, batches=5, rows=0, days=1 / 24)}
     assert {"cron 0 3 * * 1", "cron 0 3 1 * *"} <= set(hourly) and "every 6 batches" not in hourly
     # 720 batches in the 30 days that the budget is counted over
     assert hourly["every batch"].changes["budget"] == 722
-    assert "cron 0 3 * * 1" not in {each.name for each in trials(base, batches=17, rows=500, days=3.5)}
-    timeless = {each.name for each in trials({**base, "cron": "0 3 * * 1"}, 17, 500, None)}
+    assert "cron 0 3 * * 1" not in {each.name for each in candidates(base, batches=17, rows=500, days=3.5)}
+    timeless = {each.name for each in candidates({**base, "cron": "0 3 * * 1"}, 17, 500, None)}
     assert not any(name.startswith("cron") for name in timeless)
 
 
@@ -254,7 +254,7 @@ def test_every_batch_of_an_hourly_stream_is_not_held_back_by_the_budget():
         replace(each, time=BEGIN + n * DAY / 24, label_time=BEGIN + n * DAY / 24)
         for n, each in enumerate(hourly.arrivals)
     ]
-    known = {each.name: each for each in trials(Retraining().model_dump(), 25, 100, 1 / 24)}
+    known = {each.name: each for each in candidates(Retraining().model_dump(), 25, 100, 1 / 24)}
 
     class Hourly(Simulated):
         @property

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mlops_assets.errors import DeclarationError
 from mlops_assets.sources import Table
-from mlops_assets.sources.keys import is_safe, natural_order
+from mlops_assets.sources.keys import is_safe
 from mlops_assets.sources.table.keys import key_span, span_key
+from mlops_assets.text import natural_order
 
 URL = "sqlite:///shop.db"
 
