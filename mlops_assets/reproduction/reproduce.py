@@ -164,8 +164,8 @@ def _recipe(records: ModelRecords, registry: MlflowRegistry, version: ModelVersi
         return recipe, []
     recipe = recipe_of_tags(model, version, registry)
     recorded = version.tags.get("declaration_version")
-    given = restored(recipe.given, {name: [value] for name, value in model.params.items()})
-    now = model.model_copy(update={"params": given}).training_version
+    params = restored(recipe.given, {name: [value] for name, value in model.params.items()})
+    now = model.model_copy(update={"params": params}).training_version
     change = "nothing of it changed" if now == recorded else f"it was {recorded} and is {now}: cannot tell which field"
     return recipe, [
         f"version {version.version} was registered before the declaration and the code were recorded, by their "

@@ -26,7 +26,7 @@ class Before:
     @property
     def champion(self) -> ModelVersion | None:
         """Return the version that batches are scored with."""
-        done = next((each for each in self.promotions if each.done), None)
+        done = next((promotion for promotion in self.promotions if promotion.done), None)
         return None if done is None else done.as_version(self.model)
 
     @property
@@ -37,7 +37,7 @@ class Before:
     @property
     def last_number(self) -> int:
         """Return the number of the newest promotion."""
-        return max((each.number for each in self.promotions), default=0)
+        return max((promotion.number for promotion in self.promotions), default=0)
 
 
 def before_of(step: Step, had_champion: bool) -> Before:

@@ -102,8 +102,8 @@ def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
 def _rival_predictions(step: Step, case: Case, champion: ModelVersion) -> tuple[Predictions | None, str]:
     """Return the champion's predictions for the holdout, or why it cannot be compared there."""
     trained = {batch.key for batch in read_manifest(step.records, champion.data_version).train}
-    if seen := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
-        return None, f"champion version {champion.version} was trained on {seen[0]!r} of this holdout: train again"
+    if known := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
+        return None, f"champion version {champion.version} was trained on {known[0]!r} of this holdout: train again"
     return champion_predictions(case, champion, step.registry)
 
 
@@ -118,7 +118,7 @@ def _compare(case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, .
         groups=groups,
         no_worse_by=rules.no_worse_by,
     )
-    of_guards = guards(
+    results = guards(
         *(y, champion, case.predictions),
         metrics=[(metric(name), tolerance) for name, tolerance in rules.guards.items()],
         slices=_slices(case) if rules.guard_slices else {},
@@ -128,7 +128,7 @@ def _compare(case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, .
         seed=model.seed,
         groups=groups,
     )
-    return apply_guards(verdict, of_guards), of_guards
+    return apply_guards(verdict, results), results
 
 
 def _slices(case: Case) -> dict[str, np.ndarray]:

@@ -108,10 +108,10 @@ def registry_state(
     model, alias, record = records.name, registry.champion(records.name), records.promotions.champion()
     state, reason = _alias_finding(records, registry, alias, record)
     if record is not None:
-        of_artifact, why = look(registry, record.as_version(model))
-        if of_artifact != "sound":
+        artifact_state, why = look(registry, record.as_version(model))
+        if artifact_state != "sound":
             reason = why if state == "sound" else f"{why}; and {state}: {reason}"
-            state = of_artifact
+            state = artifact_state
         elif state == "sound":
             reason += f"; {why}"
         else:

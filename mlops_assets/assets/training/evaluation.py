@@ -95,8 +95,8 @@ def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry
         of_champion, note = champion_predictions(case, champion, registry)
         if of_champion is not None:
             predictions[f"champion v{champion.version}"] = of_champion
-    found = {who: intervals(case.holdout.y, one, names, seed=case.model.seed) for who, one in predictions.items()}
-    challenger = found[f"challenger v{version}"]
+    by_model = {who: intervals(case.holdout.y, one, names, seed=case.model.seed) for who, one in predictions.items()}
+    challenger = by_model[f"challenger v{version}"]
     return metadata(
         {
             "version": version,
@@ -111,7 +111,7 @@ def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry
                     "95% interval": f"{by_name[name].low:.4g} to {by_name[name].high:.4g}",
                 }
                 for name in names
-                for who, by_name in found.items()
+                for who, by_name in by_model.items()
             ],
             **(_by_slice(case, names, registry) if case.model.slices else {}),
         }
@@ -121,9 +121,9 @@ def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry
 def _by_slice(case: Case, names: list[str], registry: MlflowRegistry) -> dict[str, Any]:
     """Return the metrics by slice as a table, and log them for the model card."""
     slices: pd.DataFrame = case.holdout.about[case.model.slices]
-    found = by_slice(case.holdout.y, case.predictions, slices, names)
-    judged = found["note"] == ""
-    rows = found[judged].drop(columns="note").to_dict("records")
+    figures = by_slice(case.holdout.y, case.predictions, slices, names)
+    judged = figures["note"] == ""
+    rows = figures[judged].drop(columns="note").to_dict("records")
     registry.log_json(case.version.run_id, SLICES, [{name: str(value) for name, value in row.items()} for row in rows])
     return {"slices": table(rows), "slices_too_small": int((~judged).sum()) or None}
 

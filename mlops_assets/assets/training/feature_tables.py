@@ -44,7 +44,8 @@ def judging_metric(case: Case) -> Metric:
 
 def features_table(case: Case, tests: Sequence[FeatureTest]) -> dg.TableMetadataValue:
     """Return a row for each feature and each group of correlated features; figures in the units of the metric."""
-    return table(_row(test, judging_metric(case).name, any(each.without for each in tests)) for test in tests)
+    refitted = any(test.without for test in tests)
+    return table(_row(test, judging_metric(case).name, refitted) for test in tests)
 
 
 def importance_record(tests: Sequence[FeatureTest]) -> dict[str, float]:

@@ -40,8 +40,7 @@ class Trained:
 
 def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Trained:
     """Fit and register the version of this data and declaration, or return the one of an earlier run."""
-    given = {**step.model.params, **overrides}
-    model = step.model.model_copy(update={"params": given})
+    model = step.model.model_copy(update={"params": {**step.model.params, **overrides}})
     existing = step.versions.find(data_version=data_version, declaration_version=model.training_version)
     if existing is not None:
         step.log(f"version {existing.version} was trained on this data before; nothing to fit")
@@ -51,7 +50,7 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
     tags = tags_of(step, manifest, model.training_version)
     with run_of(step, f"challenger {manifest.trained_until}", tags) as run_id:
         result = _fitted(model, rows, overrides, step)
-        params = {**given, **result.params}
+        params = {**model.params, **result.params}
         step.registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
         step.registry.log_trials(run_id, result.trials)
         recipe = recipe_of(model, result.params, result.model, {TRAIN: rows, HOLDOUT: holdout})
@@ -138,7 +137,7 @@ def _refuse_metrics(model: Declaration, kind: str) -> None:
     """Refuse a metric that is misspelt or of another kind of problem before fitting rather than after."""
     for name in (*model.metrics, *model.gates.minimum, *model.gates.maximum, *model.gates.guards):
         if metric(name).kind not in (kind, None):
-            suited = ", ".join(each.name for each in METRICS.values() if each.kind == kind)
+            suited = ", ".join(known.name for known in METRICS.values() if known.kind == kind)
             raise DeclarationError(
                 f"ModelPipeline {model.name!r}: metric {name!r} is for {metric(name).kind}, the target poses {kind}. "
                 f"Use some of: {suited}"

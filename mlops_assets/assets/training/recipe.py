@@ -27,17 +27,17 @@ _NOT_FITTED = frozenset(
 """Fields that the fitted model does not depend on; a source may also hold a credential."""
 
 
-def recipe_of(model: Declaration, found: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]) -> Recipe:
+def recipe_of(model: Declaration, searched: Mapping[str, Any], fitted: Any, rows: Mapping[str, Rows]) -> Recipe:
     """Return what `fitted` was made from; call it in the process that fitted it.
 
-    found: parameters that a search chose in place of `model.params`. rows: by role. Without a fitted model `machine` is
-    empty: its libraries are not all loaded.
+    searched: parameters that a search chose in place of `model.params`. rows: by role. Without a fitted model `machine`
+    is empty: its libraries are not all loaded.
     """
     declared = {name: getattr(model, name) for name in Declaration.model_fields if name not in _NOT_FITTED}
     functions = {"features": model.features, "estimator": _own_estimator(model)}
     return Recipe(
         given=_texts(model.params),
-        found=_texts(found),
+        found=_texts(searched),
         fields={**_texts(declared), "outcomes": str(bool(model.outcomes))},
         code={name: code_of(function) for name, function in functions.items() if function is not None},
         packages=packages_of(fitted),

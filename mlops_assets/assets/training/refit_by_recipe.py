@@ -61,14 +61,13 @@ class Refitting:
 
     def differences(self, fitted: Any = None, rows: Mapping[str, Rows] | None = None) -> list[Difference]:
         """Return all differences between recipe and present; `fitted` and `rows` as far as they are available."""
-        now = recipe_of(self.model, {}, fitted, rows or {})
-        found = list(differences(self.recipe, now, self.as_declared))
-        for role, digest in now.rows.items():
-            then = self.recipe.rows.get(role, digest)
-            if then != digest:
-                note = "read from files that are unchanged: another order, label or type"
-                found.append(Difference("data", role, then, digest, note, "fit"))
-        return found
+        current, note = recipe_of(self.model, {}, fitted, rows or {}), "another order, label or type"
+        of_rows = [
+            Difference("data", role, recorded, digest, f"read from files that are unchanged: {note}", "fit")
+            for role, digest in current.rows.items()
+            if (recorded := self.recipe.rows.get(role, digest)) != digest
+        ]
+        return [*differences(self.recipe, current, self.as_declared), *of_rows]
 
     def shown(self) -> dict[str, str]:
         """Return what the refit was made with, for people."""
@@ -89,13 +88,14 @@ class Refitting:
         No other recorded name is imported: only a declaration names the code that runs.
         """
 
-        now, then = self.model.estimator, self.recipe.fields.get("estimator")
-        if self.as_declared or then in (None, text_of(now)) or (callable(now) and not str(then).startswith("'")):
-            return now
-        if _is_sklearn_estimator(name := str(then).strip("'")):
+        current, recorded = self.model.estimator, self.recipe.fields.get("estimator")
+        both_functions = callable(current) and not str(recorded).startswith("'")
+        if self.as_declared or recorded in (None, text_of(current)) or both_functions:
+            return current
+        if _is_sklearn_estimator(name := str(recorded).strip("'")):
             return name
         raise TrainingError(
-            f"the estimator was {then} and is {text_of(now)}: declare the former to fit the version again"
+            f"the estimator was {recorded} and is {text_of(current)}: declare the former to fit the version again"
         )
 
 

@@ -87,9 +87,9 @@ def split(records: ModelRecords, champion: str | None) -> Manifest:
     state = [(record, unready(model, record)) for record in records.batches.all()]
     left_out = tuple((record.batch, why) for record, why in state if why is not None)
     infos = [batch_info(record) for record, why in state if why is None]
-    of_champion = None if champion is None else read_manifest(records, champion)
-    after = [batch.key for batch in of_champion.train] if of_champion else []
-    known = after + [batch.key for batch in of_champion.holdout] if of_champion else []
+    champion_set = None if champion is None else read_manifest(records, champion)
+    after = [batch.key for batch in champion_set.train] if champion_set else []
+    known = after + [batch.key for batch in champion_set.holdout] if champion_set else []
     try:
         manifest = split_in_time(infos, model.holdout, model.window, after, known)
     except TrainingError as error:
@@ -143,7 +143,8 @@ def _more_than_one_class(model: Declaration, train: Rows, holdout: Rows) -> Chec
 
 def _split_in_time(model: Declaration, manifest: Manifest, train: Rows, holdout: Rows) -> CheckOutcome:
     if not model.time:
-        return CheckOutcome("split_in_time", True, f"no time declared: split by batch after {manifest.train[-1].key!r}")
+        message = f"`time` is not declared: split by batch after {manifest.train[-1].key!r}"
+        return CheckOutcome("split_in_time", True, message)
     last, first = train.about[model.time].max(), holdout.about[model.time].min()
     message = f"training rows end {last}, the holdout begins {first}".replace(" 00:00:00", "")
     return CheckOutcome("split_in_time", bool(last <= first), message)
@@ -151,11 +152,11 @@ def _split_in_time(model: Declaration, manifest: Manifest, train: Rows, holdout:
 
 def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutcome:
     if not model.key:
-        return CheckOutcome("no_key_overlap", True, "no key declared: rows cannot be told apart")
-    both = holdout.about[model.key].drop_duplicates().merge(train.about[model.key].drop_duplicates(), on=model.key)
-    examples = both.head(5).astype(str).to_dict("records")
-    message = f"{len(both):,} keys are on both sides" + (f", such as {examples[0]}" if examples else "")
-    return CheckOutcome("no_key_overlap", both.empty, message, metadata={"examples": examples} if examples else {})
+        return CheckOutcome("no_key_overlap", True, "`key` is not declared: rows cannot be distinguished")
+    shared = holdout.about[model.key].drop_duplicates().merge(train.about[model.key].drop_duplicates(), on=model.key)
+    examples = shared.head(5).astype(str).to_dict("records")
+    message = f"{len(shared):,} keys are on both sides" + (f", such as {examples[0]}" if examples else "")
+    return CheckOutcome("no_key_overlap", shared.empty, message, metadata={"examples": examples} if examples else {})
 
 
 def _profile(train: Rows, holdout: Rows) -> list[dict[str, object]]:
