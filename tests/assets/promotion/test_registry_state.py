@@ -55,7 +55,7 @@ class Registry:
 
 def state_of(registry: Any, champion: Promotion | None, under_way: Promotion | None = None) -> RegistryState:
     ledger = SimpleNamespace(champion=lambda: champion, under_way=lambda: under_way)
-    return registry_state(registry, SimpleNamespace(name="tides", promotions=ledger))  # type: ignore[arg-type]
+    return registry_state(SimpleNamespace(name="tides", promotions=ledger), registry)  # type: ignore[arg-type]
 
 
 CHAMPION = promotion(TWO)
