@@ -5,14 +5,13 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.batch.relearn import relearn_job, who_and_why
+from mlops_assets.assets.batch.relearn import PersonConfig, relearn_job
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
-from mlops_assets.assets.shared.metadata import metadata
+from mlops_assets.assets.shared.metadata import observation
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
-from mlops_assets.text import inert
 
 _LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
 
@@ -21,43 +20,32 @@ Job = Any  # a JobDefinition, or what `define_asset_job` returns
 
 def jobs_for_people(model: Declaration) -> list[Job]:
     """Return `<model>_rollback`, `_rescore`, `_exclude`, `_relearn`, and `_approve` if approval is required."""
-    found = [_rollback_job(model), _rescore_job(model), _exclude_job(model), relearn_job(model)]
-    return [*found, _approve_job(model)] if model.approval else found
+    name = model.name
+    rollback = f"Makes the champion before the present one (or `version`, a former champion) champion of {name} again."
+    approve = f"Judges the version of {name} that waits for approval anew and makes it champion."
+    return [
+        _champion_job(model, "rollback", f"{rollback} {_LAUNCHPAD}"),
+        _rescore_job(model),
+        _exclude_job(model),
+        relearn_job(model),
+        *([_champion_job(model, "approve", f"{approve} {_LAUNCHPAD}")] if model.approval else []),
+    ]
 
 
-class ExcludeConfig(dg.Config):
+class ExcludeConfig(PersonConfig):
     """Whether the batch is trained on from now on, who says so, and why."""
 
     action: Literal["exclude", "include"] = Field(
         "exclude", description="exclude: train on it no more. include: train on it again. It is scored in either case."
     )
-    by: str = Field("", description="Who asks for it.")
-    reason: str = Field("", description="Why.")
-
-
-def _rollback_job(model: Declaration) -> Job:
-    return _champion_job(
-        model,
-        "rollback",
-        f"Makes the champion before the present one (or `version`, a former champion) champion of {model.name} again. "
-        f"{_LAUNCHPAD}",
-    )
-
-
-def _approve_job(model: Declaration) -> Job:
-    return _champion_job(
-        model,
-        "approve",
-        f"Judges the version of {model.name} that waits for approval anew and makes it champion. {_LAUNCHPAD}",
-    )
 
 
 def _champion_job(model: Declaration, action: str, description: str) -> Job:
-    asked = {"action": action, "version": 0, "by": "", "reason": ""}
+    config = {"action": action, "version": 0, "by": "", "reason": ""}
     return dg.define_asset_job(
         f"{model.name}_{action}",
         selection=dg.AssetSelection.assets(asset_key(model.name, "champion"), asset_key(model.name, "model_card")),
-        config={"ops": {f"{model.name}__champion": {"config": asked}}},
+        config={"ops": {f"{model.name}__champion": {"config": config}}},
         executor_def=dg.in_process_executor,
         tags=_tags(model, "champion"),
         description=description,
@@ -81,23 +69,17 @@ def _exclude_job(model: Declaration) -> Job:
 
     @dg.op(name=f"{model.name}__exclude")
     def exclude(context: dg.OpExecutionContext, config: ExcludeConfig, mlops_storage: Storage) -> None:
-        records = ModelRecords(model, mlops_storage)
+        ledger = ModelRecords(model, mlops_storage).batches
         batch = context.partition_key
-        by, reason = who_and_why(config, name)
-        ledger = records.batches
+        by, reason = config.who_and_why(name)
         if ledger.get(batch) is None:
             raise MlopsAssetsError(f"{model.name}: batch {batch!r} was never taken in, so there is nothing to exclude")
         ledger.exclude(batch, by, reason if config.action == "exclude" else "")
-        became = "taken out of training" if config.action == "exclude" else "put back into training"
-        context.log.info(f"{model.name}: batch {batch!r} is {became} by {by}: {reason}")
-        context.log_event(
-            dg.AssetObservation(
-                asset_key(model.name, "dataset"),
-                partition=batch,
-                description=inert(f"{became} by {by}: {reason}"),
-                metadata=metadata({"training": became, "decided_by": by, "reason": reason}),
-            )
-        )
+        change = "taken out of training" if config.action == "exclude" else "put back into training"
+        context.log.info(f"{model.name}: batch {batch!r} is {change} by {by}: {reason}")
+        values = {"training": change, "decided_by": by, "reason": reason}
+        dataset = asset_key(model.name, "dataset")
+        context.log_event(observation(dataset, values, f"{change} by {by}: {reason}", batch))
 
     @dg.job(
         name=name,

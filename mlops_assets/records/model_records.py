@@ -13,6 +13,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np, pd
 from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.records.batches import BatchLedger
+from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.outcomes import OutcomesLedger
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReports
@@ -104,6 +105,10 @@ class ModelRecords:
     def write_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
         """Store a frame, as `Storage.write_frame`."""
         return self.storage.write_frame(self.name, kind, batch, version, frame)
+
+    def keep_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
+        """Store a frame and make it the latest of its batch, as `frames.keep_frame`."""
+        return keep_frame(self.storage, self.name, kind, batch, version, frame)
 
     def has_frame(self, kind: str, batch: str, version: str) -> bool:
         """Return whether a frame is stored."""

@@ -6,19 +6,17 @@ from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.model_records import ModelRecords
 
 
-def alarm_level(records: ModelRecords, record: BatchRecord) -> "Level":
+def alarm_level(records: ModelRecords, record: BatchRecord) -> Level:
     """Return the level of a batch, from the number of batches and of alarms in the period up to it.
 
     A batch is placed in time by its rows; a batch without a time, by its scoring.
     """
-
     model = records.model
-    reports = records.reports
-    drift, scored = reports.all("drift"), reports.all("predictions")
+    drift, scored = records.reports.all("drift"), records.reports.all("predictions")
     moments = {
-        each.batch: pd.Timestamp(each.start or scored[each.batch].at).tz_localize(None)
-        for each in records.batches.all()
-        if each.status == "accepted" and (each.start or each.batch in scored)
+        other.batch: pd.Timestamp(other.start or scored[other.batch].at).tz_localize(None)
+        for other in records.batches.all()
+        if other.status == "accepted" and (other.start or other.batch in scored)
     }
     newest = max(moments.values(), default=pd.Timestamp(0))
     here = moments.pop(record.batch, newest)  # a batch without a time that is not scored yet is the newest

@@ -31,11 +31,11 @@ def outstanding(
         return BATCH_ASSETS[2:]
     if predictions.model_version is None:
         return BATCH_ASSETS[2:] if unseen else ()
-    drifts = () if drift is not None and drift.content == record.content else ("drift",)
-    if performance is None or performance.identity != record.identity or _over(performance.again_at):
-        return (*drifts, "performance")
-    return drifts
+    steps = () if drift is not None and drift.content == record.content else ("drift",)
+    if performance is None or performance.identity != record.identity or _is_past(performance.again_at):
+        return (*steps, "performance")
+    return steps
 
 
-def _over(moment: str) -> bool:
+def _is_past(moment: str) -> bool:
     return bool(moment) and datetime.fromisoformat(moment) <= datetime.now(UTC)

@@ -44,7 +44,6 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
         "drift",
         kinds={"scipy", "evidently"},
         code_version="2",
-        batch=True,
         deps=[asset_key(model.name, kind) for kind in ("features", "champion")],
         description=f"Features, predictions and labels of each batch against those of the champion of {model.name}.",
         check_specs=check_specs(model.name, "drift", {"no_drift": "Nothing drifted."}, blocking=False),

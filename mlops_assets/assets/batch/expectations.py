@@ -1,25 +1,26 @@
 """The expectations of a model: what Dagster shows as checks, and what a step runs."""
 
+from __future__ import annotations
+
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import dagster as dg
+
+from mlops_assets.assets.shared.keys import check_specs
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.typed import Records
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.planned_checks import plan, planned_earlier
 from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite, write_suite
-
-if TYPE_CHECKING:
-    import logging
-
 
 SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"
@@ -33,7 +34,7 @@ class Suite:
 
     A run's process must have the checks of the server that planned the run, though the suite may have changed since.
     Each name in `planned` keeps its check; all other expectations share one. `known` are the expectations as this
-    process loaded them. Expectations that a function returns are known only in a step, and share one check.
+    process loaded them. Expectations that the function `resolve` returns are known only in a step, and share one check.
     """
 
     model: Declaration
@@ -48,41 +49,46 @@ class Suite:
         return hashlib.sha256(known.encode()).hexdigest()[:12]
 
     @property
-    def checks(self) -> list[tuple[str, str, bool]]:
-        """Return name, description and blocking of each check that the suite has in Dagster."""
+    def check_specs(self) -> list[dg.AssetCheckSpec]:
+        """Return the checks that the suite has in Dagster."""
         if self.model.expectations is None:
             return []
         if self.resolve is not None:
-            return [(_ONE_CHECK, "Great Expectations that the declaration's function returns.", True)]
-        known = {each.check_name: each for each in self.known}
-        return [
-            *(_planned_check(name, known.get(name)) for name in self.planned),
-            (SUITE_IN_FORCE, "Expectations that came into the suite after the code location was loaded.", True),
-        ]
+            return self._specs(_ONE_CHECK, "Great Expectations that the declaration's function returns.")
+        known = {expectation.check_name: expectation for expectation in self.known}
+        specs = [spec for name in self.planned for spec in self._planned_specs(name, known.get(name))]
+        new = "Expectations that came into the suite after the code location was loaded."
+        return [*specs, *self._specs(SUITE_IN_FORCE, new)]
 
-    def validate(self, frame: "pd.DataFrame", expectations: GreatExpectations) -> list[CheckOutcome]:
+    def _planned_specs(self, name: str, expectation: Expectation | None) -> list[dg.AssetCheckSpec]:
+        if expectation is None:
+            return self._specs(name, "Great Expectations: no longer in the suite.", blocking=False)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in expectation.kwargs.items())
+        return self._specs(name, f"Great Expectations: {expectation.type}({arguments})", expectation.blocking)
+
+    def _specs(self, name: str, description: str, blocking: bool = True) -> list[dg.AssetCheckSpec]:
+        return check_specs(self.model.name, "dataset", {name: description}, blocking=blocking)
+
+    def validate(self, frame: pd.DataFrame, expectations: GreatExpectations) -> list[CheckOutcome]:
         """Return one outcome for each check of the suite, by the current expectations.
 
-        A suite that cannot be read, or that Great Expectations refuses, fails: a batch that it did not judge must not
-        pass.
+        A suite that cannot be read, or that Great Expectations refuses, fails: the batch is not judged.
         """
         if self.model.expectations is None:
             return []
         shared = _ONE_CHECK if self.resolve is not None else SUITE_IN_FORCE
         try:
-            outcomes = expectations.validate(frame, self._in_force())
+            current = from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
+            outcomes = expectations.validate(frame, current)
         except ExpectationsError as error:
             return [CheckOutcome(shared, False, f"the suite cannot be used: {error}")]
         if self.resolve is not None:
             return [_folded(_ONE_CHECK, outcomes)]
-        found = {outcome.name: outcome for outcome in outcomes}
+        by_name = {outcome.name: outcome for outcome in outcomes}
         added = [outcome for outcome in outcomes if outcome.name not in self.planned]
-        return [*(found.get(name) or _gone(name) for name in self.planned), _added(added)]
+        return [*(by_name.get(name) or _removed(name) for name in self.planned), _added(added)]
 
-    def _in_force(self) -> tuple[Expectation, ...]:
-        return from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
-
-    def infer(self, records: ModelRecords, log: "logging.Logger") -> None:
+    def infer(self, records: ModelRecords, log: logging.Logger) -> None:
         """Write the suite file if there is none and enough batches are accepted.
 
         An inferred file that nobody edited is written again once a batch that it was inferred from has other rows.
@@ -97,7 +103,7 @@ class Suite:
             if any(batch not in known or known[batch].version != version for batch, version in inferred.items()):
                 self.infer_anew(records, log)
 
-    def infer_anew(self, records: ModelRecords, log: "logging.Logger") -> str:
+    def infer_anew(self, records: ModelRecords, log: logging.Logger) -> str:
         """Infer the suite from the accepted batches unless a person edited it; return what was done, for people."""
         path = self.model.suite_path()
         if path is None:
@@ -111,20 +117,20 @@ class Suite:
             f"{number} expectations are inferred anew" if number else f"{path} is written once 3 batches are accepted"
         )
 
-    def _write(self, path: Path, records: ModelRecords, log: "logging.Logger") -> int:
+    def _write(self, path: Path, records: ModelRecords, log: logging.Logger) -> int:
         """Write the inferred expectations and return their number; 0 if too few batches are accepted."""
         accepted = [record for record in records.batches.all() if record.status == "accepted"]
         if len(accepted) < _INFER_FROM:
             return 0
         model = self.model
-        frames = [records.read_frame("dataset", record.batch, str(record.version)) for record in accepted]
-        # What is dropped may hold anything in a later batch.
+        # A dropped column may hold anything in a later batch.
         dropped = [name for name in model.drop if name not in (*model.key, model.time)]
+        frames = [records.read_frame("dataset", record.batch, str(record.version)) for record in accepted]
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
         write_suite(path, model.name, inferred)
         batches = {record.batch: str(record.version) for record in accepted}
-        _inferred(records).put(_KEY, InferredSuite(_file_digest(path), batches))
+        records.of(InferredSuite).put(_KEY, InferredSuite(_file_digest(path), batches))
         log.info(
             f"{model.name}: wrote {len(inferred)} expectations to {path}; "
             "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
@@ -134,10 +140,8 @@ class Suite:
 
 def _unedited(path: Path, records: ModelRecords) -> dict[str, str]:
     """Return the batches, with versions, that the file was inferred from; empty if it is not as inferred."""
-    recorded = _inferred(records).sound(_KEY)
-    if recorded is None or recorded.digest != _file_digest(path):
-        return {}
-    return dict(recorded.batches)
+    recorded = records.of(InferredSuite).sound(_KEY)
+    return {} if recorded is None or recorded.digest != _file_digest(path) else dict(recorded.batches)
 
 
 @dataclass(frozen=True)
@@ -150,10 +154,6 @@ class InferredSuite:
     batches: Mapping[str, str]
 
 
-def _inferred(records: ModelRecords) -> Records[InferredSuite]:
-    return records.of(InferredSuite)
-
-
 def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -161,8 +161,7 @@ def _file_digest(path: Path) -> str:
 def suite_of(model: Declaration) -> Suite:
     """Return the suite of a model, read from its file or objects; a function is kept for the step.
 
-    Raise `ExpectationsError` if the suite cannot be read, except in a process that runs a server's plan: there the step
-    reports it for its batch.
+    Raise `ExpectationsError` if the suite cannot be read; a process that runs a server's plan reports it for its batch.
     """
     if model.expectations is None:
         return Suite(model)
@@ -176,7 +175,7 @@ def suite_of(model: Declaration) -> Suite:
             raise
         known = ()
     if planned is None:
-        planned = plan(model.name, [each.check_name for each in known])
+        planned = plan(model.name, [expectation.check_name for expectation in known])
     return Suite(model, known, planned)
 
 
@@ -186,25 +185,13 @@ def _read(model: Declaration) -> tuple[Expectation, ...]:
     if path is None:
         return from_objects(model.expectations)
     try:
-        there = path.exists()
+        return load_suite(path) if path.exists() else ()
     except OSError as error:
         raise ExpectationsError(f"{path}: cannot be read: {error.strerror}.") from error
-    return load_suite(path) if there else ()
 
 
-def _planned_check(name: str, expectation: Expectation | None) -> tuple[str, str, bool]:
-    if expectation is None:
-        return name, "Great Expectations: no longer in the suite.", False
-    return name, f"Great Expectations: {_call(expectation)}", expectation.blocking
-
-
-def _call(expectation: Expectation) -> str:
-    arguments = ", ".join(f"{name}={value!r}" for name, value in expectation.kwargs.items())
-    return f"{expectation.type}({arguments})"
-
-
-def _gone(name: str) -> CheckOutcome:
-    message = "no longer in the suite: nothing is asked; reload the code location to take this check away"
+def _removed(name: str) -> CheckOutcome:
+    message = "no longer in the suite: nothing is checked; reload the code location to take this check away"
     return CheckOutcome(name, True, message, blocking=False)
 
 

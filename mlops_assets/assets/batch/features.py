@@ -15,7 +15,6 @@ from mlops_assets.lazy import pd
 from mlops_assets.modelling.features import compute, looks_ahead
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
-from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
@@ -38,7 +37,6 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         "features",
         kinds={"pandas", "parquet"},
         code_version=model.features_version,
-        batch=True,
         deps=[asset_key(model.name, "dataset")],
         description=f"Features of {model.name}: {_described(model)}.",
         check_specs=check_specs(model.name, "features", CHECKS),
@@ -46,12 +44,10 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     def features(
         context: dg.AssetExecutionContext, mlops_storage: Storage
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-
         records = ModelRecords(model, mlops_storage)
-        ledger = records.batches
-        record = ledger.accepted(context.partition_key)
+        record = records.batches.accepted(context.partition_key)
         batch = records.read_frame("dataset", record.batch, str(record.version))
-        history = earlier_rows(records, batch, record, ledger)
+        history = earlier_rows(records, batch, record, records.batches)
         computed = compute(model.features, batch, history, model.not_features)
         learnt = learnt_kinds(records, record.batch)
         table = known_features(model, computed, learnt)
@@ -60,13 +56,12 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             _leak(model, batch, history),
         ]
         yield from (check_result(outcome, key) for outcome in outcomes)
-        if refused := reasons(outcomes):
-            raise dg.Failure(
-                f"{model.name}: features of batch {record.batch!r}: {'; '.join(refused)}", allow_retries=False
-            )
+        if faults := reasons(outcomes):
+            problem = f"{model.name}: features of batch {record.batch!r}: {'; '.join(faults)}"
+            raise dg.Failure(problem, allow_retries=False)
         version = data_version(table)
-        path = keep_frame(mlops_storage, model.name, "features", record.batch, version, table)
-        ledger.put_features(record, version, model.features_version)
+        path = records.keep_frame("features", record.batch, version, table)
+        records.batches.put_features(record, version, model.features_version)
         upstream = {str(name): asset_key(model.name, "dataset") for name in batch.columns}
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
@@ -94,7 +89,6 @@ def earlier_rows(
     records: ModelRecords, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger
 ) -> "pd.DataFrame":
     """Return rows of accepted batches within the lookback, earlier than the first row of this batch."""
-
     model = records.model
     if not (model.lookback and model.time):
         return batch.iloc[:0]
@@ -120,14 +114,13 @@ def earlier_rows(
 
 def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
     """Return for each row (n,) whether its label was known at a moment; False if the row does not say since when."""
-
     if known_at not in rows.columns:
         return pd.Series(False, index=rows.index)
     known: pd.Series = pd.to_datetime(parse_times(rows[known_at]), utc=True) <= pd.to_datetime(moment, utc=True)
     return known
 
 
-def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | None") -> "pd.DataFrame":
+def known_features(model: Declaration, table: "pd.DataFrame", learnt: Schema | None) -> "pd.DataFrame":
     """Leave out columns that the first batch lacked, unless a function chose them or they are declared `optional`.
 
     The source accepts an extra column, but models of the same declaration do not know it.
@@ -137,40 +130,33 @@ def known_features(model: Declaration, table: "pd.DataFrame", learnt: "Schema | 
     return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
 
 
-def learnt_kinds(records: ModelRecords, batch: str) -> "Schema | None":
+def learnt_kinds(records: ModelRecords, batch: str) -> Schema | None:
     """Return the kinds that the features of a batch are checked against; None for the first batch of a declaration."""
-    read = stored_features(records, records.model.features_version)
-    return kinds_for(records, batch, of_features(records.model.features_version), read)
+    version = records.model.features_version
+    return kinds_for(records, batch, of_features(version), stored_features(records, version))
 
 
 def _columns(
-    records: ModelRecords,
-    batch: str,
-    table: "pd.DataFrame",
-    learnt: "Schema | None",
-    left_out: list[str],
+    records: ModelRecords, batch: str, table: "pd.DataFrame", learnt: Schema | None, left_out: list[str]
 ) -> CheckOutcome:
     """Check the features against the schema of this declaration, which its first batch sets; record the schema."""
-
-    model = records.model
-    found = schema_of(table, batch)
-    place = of_features(model.features_version)
-    expected = learnt or found
-    problems = [f"{name!r} is missing" for name in expected.columns if name not in found.columns]
+    model, schema = records.model, schema_of(table, batch)
+    expected = learnt or schema
+    problems = [f"{name!r} is missing" for name in expected.columns if name not in schema.columns]
     # An optional column may have been declared after the first batches, whose rows are stored without it.
-    new = [name for name in found.columns if name not in expected.columns]
+    new = [name for name in schema.columns if name not in expected.columns]
     problems += [f"{name!r} is new" for name in new if name not in model.optional]
     problems += [
         f"{name!r} holds {kind}, expected {expected.columns[name]}{expected.origin(name)}"
-        for name, kind in found.columns.items()
+        for name, kind in schema.columns.items()
         if "null" not in (kind, expected.columns.get(name, kind)) and kind != expected.columns.get(name, kind)
     ]
     problems += times_returned(model, table)
     if not table.shape[1]:
         problems = ["there is no feature column; let the features function return some, or drop fewer columns"]
     if not problems:
-        both = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
-        record_kinds(records, place, both.merged(found))
+        known = Schema({**expected.columns, **dict.fromkeys(new, "null")}, expected.origins)
+        record_kinds(records, of_features(model.features_version), known.merged(schema))
     message = "; ".join(problems) or f"{table.shape[1]} features of the expected kinds"
     if left_out:
         message += f"; left out, as the first batch lacked it: {listed(left_out)}. Declare it `optional` to use it"
@@ -178,7 +164,6 @@ def _columns(
 
 
 def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
-
     leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
     if not leaking:
         return CheckOutcome("no_future_leak", True, "no feature knows later rows or its own label")

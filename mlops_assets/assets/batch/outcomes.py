@@ -6,16 +6,15 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.batch.intake import as_texts, of_the_batch
+from mlops_assets.assets.batch.intake import mark_of, of_the_batch, readable, store_rejected
 from mlops_assets.assets.batch.upstream_source import read_batch, upstream_deps
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.records.column_kinds import DATASET, OUTCOMES, record_kinds, recorded_kinds
-from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched, outcome_checks, tidy
@@ -67,13 +66,17 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
         batch = context.partition_key
         frame, schema, checked = _validated(records, batch, context)
         yield from (check_result(outcome, key) for outcome in checked)
-        if refused := reasons(checked):
-            _reject(records, batch, frame, refused, context)
-            raise dg.Failure(
-                f"{model.name}: outcomes {batch!r} are rejected. " + "; ".join(refused), allow_retries=False
+        if faults := reasons(checked):
+            version, rows = store_rejected(records, "rejected_outcomes", frame, faults, context)
+            record = OutcomesRecord(
+                batch, "rejected", context.run.run_id, version=version, rows=rows, reasons=tuple(faults)
             )
-        assert frame is not None  # unreadable outcomes are refused above
-        yield from _accept(records, batch, frame, schema, context)
+            _record_and_refresh(records, record, context)
+            raise dg.Failure(
+                f"{model.name}: outcomes {batch!r} are rejected. " + "; ".join(faults), allow_retries=False
+            )
+        assert frame is not None  # unreadable outcomes are rejected above
+        yield from _accept(records, frame, schema, context)
 
     return outcomes
 
@@ -82,89 +85,61 @@ def _validated(
     records: ModelRecords, batch: str, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
     """Return the batch (None if unreadable), the kinds that its columns must hold, and the outcome of each check."""
-
-    model = records.model
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
-    assert model.outcomes is not None
-    outcomes = model.outcomes
+    model, source = records.model, records.model.outcomes
+    assert source is not None
     rows, earlier = (recorded_kinds(records, place) or Schema({}) for place in (DATASET, OUTCOMES))
     of_key = {name: kind for name, kind in rows.columns.items() if name in model.key}
     schema = Schema({**earlier.columns, **of_key})
-    named = {*model.key, model.target, model.known_at}
 
     def labels() -> "tuple[pd.DataFrame, list[str]]":
-        read = read_batch(outcomes, batch, context)
-        return plain_columns(read, [name for name in read.columns if name not in named])
+        frame = read_batch(source, batch, context)
+        return plain_columns(frame, set(frame.columns) - {*model.key, model.target, model.known_at})
 
-    found = of_the_batch(labels)
-    if isinstance(found, CheckOutcome):
-        return None, schema, [found]
-    frame, faults = found
+    content = of_the_batch(labels)
+    if isinstance(content, CheckOutcome):
+        return None, schema, [content]
+    frame, faults = content
     now = pd.Timestamp.now("UTC")
     checks = of_the_batch(lambda: outcome_checks(frame, schema, model.key, model.target, model.known_at, now))
     if isinstance(checks, CheckOutcome):
         return frame, schema, [checks]
-    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
-    return frame, schema, [readable, *with_faults(checks, faults)]
-
-
-def _reject(
-    records: ModelRecords,
-    batch: str,
-    frame: "pd.DataFrame | None",
-    refused: list[str],
-    context: dg.AssetExecutionContext,
-) -> None:
-    """Record why, and keep the rows apart for a person to look at; the batch's earlier labels no longer count."""
-
-    rows, version = 0, None
-    if frame is not None:
-        rows, version = len(frame), data_version(frame)
-        records.write_frame("rejected_outcomes", batch, version, as_texts(frame))
-    record = OutcomesRecord(batch, "rejected", context.run.run_id, version=version, rows=rows, reasons=tuple(refused))
-    _record_and_refresh(records, record, context)
-    shown = metadata({"rejected_because": "\n".join(refused), "rows": rows})
-    context.log_event(dg.AssetObservation(context.asset_key, partition=batch, metadata=shown))
+    return frame, schema, [readable(frame), *with_faults(checks, faults)]
 
 
 def _accept(
-    records: ModelRecords,
-    batch: str,
-    frame: "pd.DataFrame",
-    schema: "Schema",
-    context: dg.AssetExecutionContext,
+    records: ModelRecords, frame: "pd.DataFrame", schema: Schema, context: dg.AssetExecutionContext
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-
-    model = records.model
-    found = schema_of(frame[[*model.key, model.target]])
-    kinds = Schema({**found.columns, **{k: v for k, v in schema.columns.items() if v != "null"}})
+    model, batch = records.model, context.partition_key
+    key_and_target = frame[[*model.key, model.target]]
+    known = {name: kind for name, kind in schema.columns.items() if kind != "null"}
+    kinds = Schema({**schema_of(key_and_target).columns, **known})
     record_kinds(records, OUTCOMES, kinds)
     labels = tidy(frame, kinds, model.key, model.target, model.known_at)
     version = data_version(labels)
-    path = keep_frame(records.storage, model.name, "outcomes", batch, version, labels)
+    path = records.keep_frame("outcomes", batch, version, labels)
     record = OutcomesRecord(batch, "accepted", context.run.run_id, version=version, rows=len(labels))
     changed = _record_and_refresh(records, record, context)
-    matched, batches, unmatched, problems = _matches(records, labels)
+    rows, batches, unmatched, problems = _matches(records, labels)
+    counts = {
+        "rows": len(frame),
+        "labels": len(labels),
+        "labelled_rows": rows,
+        "labelled_batches": batches,
+        "changed_batches": len(changed),
+        "keys_without_a_row": unmatched,
+    }
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
-            **metadata(
-                {
-                    "rows": len(frame),
-                    "labels": len(labels),
-                    "labelled_rows": matched,
-                    "labelled_batches": batches,
-                    "changed_batches": len(changed),
-                    "keys_without_a_row": unmatched,
-                }
-            ),
-            **drawn("preview", lambda: preview(frame[[*model.key, model.target]])),
+            **metadata(counts),
+            **drawn("preview", lambda: preview(key_and_target)),
             "path": dg.MetadataValue.path(path),
             "dagster/row_count": len(labels),
         },
     )
-    yield check_result(_matching(len(labels), matched, batches, unmatched, problems), context.asset_key)
+    yield check_result(_matching(len(labels), rows, batches, unmatched, problems), context.asset_key)
 
 
 def _record_and_refresh(records: ModelRecords, record: OutcomesRecord, context: dg.AssetExecutionContext) -> list[str]:
@@ -178,44 +153,41 @@ def _record_and_refresh(records: ModelRecords, record: OutcomesRecord, context: 
     ledger.put(record)
     changed = refresh_labels(records)
     context.log.info(f"{records.name}: outcomes {record.batch!r} are {record.status}; labels changed in {len(changed)}")
-    # A manual run has no mark: the recorded one stays, else the sensor would request the batch again at every tick.
-    mark = context.run.tags.get(MARK) or (before.mark if before is not None else "")
     if ledger.get(record.batch) == record:  # else another run has taken the batch in meanwhile, and records its mark
-        ledger.put(replace(record, mark=mark))
+        ledger.put(replace(record, mark=mark_of(context, before)))
     return changed
 
 
 def _matches(records: ModelRecords, labels: "pd.DataFrame") -> tuple[int, int, int, list[str]]:
     """Return the numbers of rows and batches that these labels match, of keys without a row, and the problems."""
-
     model = records.model
     rows, batches, problems = 0, 0, []
-    waiting = labels[model.key].drop_duplicates(ignore_index=True)
+    unmatched = labels[model.key].drop_duplicates(ignore_index=True)
     for record in records.batches.all():
         if record.status != "accepted" or labels.empty:
             continue
         keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
         kinds = {name: kind_of(keys[name]) for name in model.key}
         try:
-            count, found = matched(as_keys(keys, kinds), as_keys(labels, kinds))
+            count, is_matched = matched(as_keys(keys, kinds), as_keys(labels, kinds))
         except UnlikeKeys as error:
             problems.append(f"batch {record.batch!r}: {error}")
             continue
         rows, batches = rows + count, batches + bool(count)
-        here = labels.loc[found.to_numpy(), model.key].drop_duplicates()
-        waiting = waiting.merge(here, on=model.key, how="left", indicator="found")
-        waiting = waiting.loc[waiting.pop("found") == "left_only"].reset_index(drop=True)
-    return rows, batches, len(waiting), problems
+        of_batch = labels.loc[is_matched.to_numpy(), model.key].drop_duplicates()
+        unmatched = unmatched.merge(of_batch, on=model.key, how="left", indicator="merged")
+        unmatched = unmatched.loc[unmatched.pop("merged") == "left_only"].reset_index(drop=True)
+    return rows, batches, len(unmatched), problems
 
 
 def _matching(labels: int, rows: int, batches: int, unmatched: int, problems: list[str]) -> CheckOutcome:
-    said = (
+    sentences = [
         f"{labels:,} labels for {rows:,} rows of {batches:,} batches; {unmatched:,} keys match no row that was taken in"
-    )
+    ]
     if not rows:
-        said += (
-            ". The rows may come yet; else compare the key columns of both sources, leading zeros and zones included"
+        sentences.append(
+            "The rows may come yet; else compare the key columns of both sources, leading zeros and zones included"
         )
     if problems:
-        said += ". " + "; ".join(problems[:3])
-    return CheckOutcome("matches_rows", bool(rows), said, severity="warn", blocking=False)
+        sentences.append("; ".join(problems[:3]))
+    return CheckOutcome("matches_rows", bool(rows), ". ".join(sentences), severity="warn", blocking=False)

@@ -51,7 +51,6 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         "performance",
         kinds={"scikitlearn", "evidently"},
         code_version="1",
-        batch=True,
         deps=[asset_key(model.name, "predictions"), *_labels_dep(model)],
         description=f"Metrics of the champion of {model.name} on each batch, beside those on its own holdout.",
         check_specs=check_specs(

@@ -38,7 +38,6 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         "predictions",
         kinds={"scikitlearn", "parquet"},
         code_version="1",
-        batch=True,
         deps=[asset_key(model.name, "features"), asset_key(model.name, "champion")],
         description=f"Batches scored by the champion of {model.name}, each row stamped with the version.",
         output_required=False,

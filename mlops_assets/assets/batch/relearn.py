@@ -1,14 +1,12 @@
 """`<model>_relearn`: learns the kinds of columns and the inferred suite again from the accepted batches."""
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.batch.expectations import suite_of
 from mlops_assets.assets.batch.intake import judged_columns
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
-from mlops_assets.assets.shared.metadata import metadata
+from mlops_assets.assets.shared.metadata import observation
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.column_kinds import (
@@ -21,43 +19,35 @@ from mlops_assets.records.column_kinds import (
 )
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
-from mlops_assets.text import inert
 
 
-class RelearnConfig(dg.Config):
+class PersonConfig(dg.Config):
     """Who asks for it, and why."""
 
     by: str = Field("", description="Who asks for it.")
     reason: str = Field("", description="Why.")
 
+    def who_and_why(self, job: str) -> tuple[str, str]:
+        """Return `by` and `reason`; raise `MlopsAssetsError` if either is blank."""
+        by, reason = self.by.strip(), self.reason.strip()
+        if not by or not reason:
+            raise MlopsAssetsError(f"fill in `by` (who) and `reason` (why) in the launchpad of {job}")
+        return by, reason
 
-def who_and_why(config: Any, job: str) -> tuple[str, str]:
-    """Return `by` and `reason` of a job for people; raise `MlopsAssetsError` if either is blank."""
-    by, reason = config.by.strip(), config.reason.strip()
-    if not by or not reason:
-        raise MlopsAssetsError(f"fill in `by` (who) and `reason` (why) in the launchpad of {job}")
-    return by, reason
 
-
-def relearn_job(model: Declaration) -> Any:
+def relearn_job(model: Declaration) -> dg.JobDefinition:
     """Return a job for people; rejected batches are checked once more if the kinds have changed."""
     name = f"{model.name}_relearn"
 
     @dg.op(name=f"{model.name}__relearn")
-    def relearn(context: dg.OpExecutionContext, config: RelearnConfig, mlops_storage: Storage) -> None:
+    def relearn(context: dg.OpExecutionContext, config: PersonConfig, mlops_storage: Storage) -> None:
         records = ModelRecords(model, mlops_storage)
-        by, reason = who_and_why(config, name)
-        kinds = relearn_kinds(records)
-        expectations = suite_of(model).infer_anew(records, context.log)
-        context.log.info(f"{model.name}: {len(kinds)} columns are learnt anew by {by}: {reason}; suite: {expectations}")
-        shown = {"relearnt_by": by, "reason": reason, "suite": expectations, "columns": len(kinds)}
-        context.log_event(
-            dg.AssetObservation(
-                asset_key(model.name, "dataset"),
-                description=inert(f"learnt anew by {by}: {reason}"),
-                metadata=metadata(shown),
-            )
-        )
+        by, reason = config.who_and_why(name)
+        columns = _relearn_kinds(records)
+        suite = suite_of(model).infer_anew(records, context.log)
+        context.log.info(f"{model.name}: {columns} columns are learnt anew by {by}: {reason}; suite: {suite}")
+        values = {"relearnt_by": by, "reason": reason, "suite": suite, "columns": columns}
+        context.log_event(observation(asset_key(model.name, "dataset"), values, f"learnt anew by {by}: {reason}"))
 
     @dg.job(
         name=name,
@@ -73,13 +63,12 @@ def relearn_job(model: Declaration) -> Any:
     return job
 
 
-def relearn_kinds(records: ModelRecords) -> dict[str, str]:
-    """Learn the kinds of the dataset's columns and of the features again; return the dataset's kinds."""
-    model = records.model
+def _relearn_kinds(records: ModelRecords) -> int:
+    """Learn the kinds of the dataset's columns and of the features again; return the number of the columns."""
+    version = records.model.features_version
     accepted = [record for record in records.batches.all() if record.status == "accepted"]
     learnt = learnt_from(accepted, stored_dataset(records))
-    learnt = None if learnt is None else judged_columns(model, learnt)
-    record_kinds(records, DATASET, learnt)
-    features = learnt_from(accepted, stored_features(records, model.features_version))
-    record_kinds(records, of_features(model.features_version), features)
-    return {} if learnt is None else learnt.columns
+    dataset = None if learnt is None else judged_columns(records.model, learnt)
+    record_kinds(records, DATASET, dataset)
+    record_kinds(records, of_features(version), learnt_from(accepted, stored_features(records, version)))
+    return 0 if dataset is None else len(dataset.columns)

@@ -1,4 +1,4 @@
-"""What the reports on a batch share: the record of the result, rows, an "unknown" check, a page."""
+"""What the reports on a batch share: the record of the result, an "unknown" check, a page."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -11,11 +11,9 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.metadata import link
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
-from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import BatchReport, ReportKind
-from mlops_assets.records.rows import read_batch, time_order
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
@@ -57,15 +55,6 @@ def record_report(
     records.reports.put(kind, report)
 
 
-def batch_rows(records: ModelRecords, batch: str) -> "tuple[pd.DataFrame, pd.Series]":
-    """Return features and target of a batch, in order of time if rows have one: neighbours are autocorrelated."""
-    model = records.model
-    record = records.batches.accepted(batch)
-    X, about = read_batch(records, record.batch, str(record.version), str(record.features))
-    order = time_order(about[model.time]) if model.time else slice(None)
-    return X.iloc[order], about[model.target].iloc[order]
-
-
 def unknown(name: str, message: str) -> CheckOutcome:
     """Return a failed check that warns: an unknown result is never a pass."""
     return CheckOutcome(name, False, message, severity="warn", blocking=False)
@@ -84,14 +73,13 @@ def with_page(
 
     Call it after the records are written.
     """
-    wanted = config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")
-    if not wanted:
+    if not (config.page or model.pages == "always" or (alarm and model.pages == "on_alarm")):
         why = "`pages` is `never`" if model.pages == "never" else "there is no alarm"
-        asked = f"not drawn, as {why}; materialise with `page: true` in the launchpad to have it"
-        return {"page": dg.MetadataValue.md(asked)}
+        text = f"not drawn, as {why}; materialise with `page: true` in the launchpad to have it"
+        return {"page": dg.MetadataValue.md(text)}
 
-    def kept() -> dg.MarkdownMetadataValue:
+    def page_link() -> dg.MarkdownMetadataValue:
         registry.log_bytes(champion.run_id, name, draw().encode())
         return link(f"Evidently's page {name}", registry.artifact_url(champion.run_id, name))
 
-    return drawn("page", kept)
+    return drawn("page", page_link)

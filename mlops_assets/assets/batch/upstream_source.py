@@ -1,5 +1,7 @@
 """The assets of a project as sources see them, from Dagster's instance and code location."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -53,10 +55,9 @@ class ProjectAssets:
 
     def materialised(self, key: str) -> dict[str, str]:
         """Return the materialised partitions, each with the id of its newest materialisation."""
-        found = self._instance.get_latest_storage_id_by_partition(
-            _asset(key), dg.DagsterEventType.ASSET_MATERIALIZATION
-        )
-        return {partition: str(number) for partition, number in found.items()}
+        materialisation = dg.DagsterEventType.ASSET_MATERIALIZATION
+        newest = self._instance.get_latest_storage_id_by_partition(_asset(key), materialisation)
+        return {partition: str(number) for partition, number in newest.items()}
 
     def newest(self, key: str) -> Materialization | None:
         """Return the newest materialisation, or None."""
@@ -83,19 +84,17 @@ def in_sensor(source: Source, context: dg.SensorEvaluationContext) -> Source:
     return source.within(ProjectAssets(context.instance, context.repository_def))
 
 
-def read_batch(source: Source, batch: str, context: dg.AssetExecutionContext) -> "pd.DataFrame":
+def read_batch(source: Source, batch: str, context: dg.AssetExecutionContext) -> pd.DataFrame:
     """Return all rows of a batch of any source.
 
     Raise `SourceError` if the batch is at fault, `SourceUnavailableError` if its source is: it should be tried again.
     """
     if source.asset_key is not None:
-        source = source.within(
-            ProjectAssets(
-                context.instance,
-                None,
-                lambda key, partition: context.load_asset_value(key, partition_key=partition),
-            )
-        )
+
+        def load(key: dg.AssetKey, partition: str | None) -> Any:
+            return context.load_asset_value(key, partition_key=partition)
+
+        source = source.within(ProjectAssets(context.instance, None, load))
     return read(source, batch)
 
 

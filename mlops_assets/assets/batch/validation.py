@@ -1,10 +1,12 @@
 """Whether a batch is accepted: it is read, converted to plain kinds, and checked by the contract and the suite."""
 
+from __future__ import annotations
+
 import dagster as dg
 
 from mlops_assets.assets.batch.expectations import Suite
 from mlops_assets.assets.batch.feature_times import refused_times, with_times_as_text
-from mlops_assets.assets.batch.intake import judged_columns, of_the_batch, unused
+from mlops_assets.assets.batch.intake import judged_columns, of_the_batch, readable, unused
 from mlops_assets.assets.batch.upstream_source import read_batch
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
@@ -25,48 +27,45 @@ def validated(
     batch: str,
     expectations: GreatExpectations,
     context: dg.AssetExecutionContext,
-) -> "tuple[pd.DataFrame | None, list[CheckOutcome]]":
+) -> tuple[pd.DataFrame | None, list[CheckOutcome]]:
     """Return the batch (None if unreadable) and the outcome of each check that could be made."""
-    model = records.model
     from mlops_assets.validation.plain_columns import plain_columns, with_faults
 
-    def rows() -> "tuple[pd.DataFrame, list[str]]":
-        read = rows_of(read_batch(model.source, batch, context), model.where)
-        if model.outcomes is not None and model.target in read.columns:
+    model = records.model
+
+    def rows() -> tuple[pd.DataFrame, list[str]]:
+        source_rows = rows_of(read_batch(model.source, batch, context), model.where)
+        if model.outcomes is not None and model.target in source_rows.columns:
             context.log.info(f"column {model.target!r} of the source is left out: labels come from `outcomes` alone")
-            read = read.drop(columns=model.target)
-        plain, faults = plain_columns(read, unused(model))
+            source_rows = source_rows.drop(columns=model.target)
+        plain, faults = plain_columns(source_rows, unused(model))
         return with_own_kinds(plain, _inferred(model, plain)) if model.where else plain, faults
 
-    found = of_the_batch(rows)
-    if isinstance(found, CheckOutcome):
-        return None, [found]
-    frame, faults = found
+    content = of_the_batch(rows)
+    if isinstance(content, CheckOutcome):
+        return None, [content]
+    frame, faults = content
     learnt = kinds_for(records, batch, DATASET, stored_dataset(records))
     schema = None if learnt is None else judged_columns(model, learnt)
-    judged = of_the_batch(lambda: _judged(model, frame, schema))
-    if isinstance(judged, CheckOutcome):
-        return frame, [judged]
-    frame, contract = judged
+    checked = of_the_batch(lambda: _checked(model, frame, schema))
+    if isinstance(checked, CheckOutcome):
+        return frame, [checked]
+    frame, contract = checked
     contract = with_times_as_text(with_faults(contract, [*faults, *refused_times(model, frame)]), model, frame)
     contract = with_where(contract, model.where)
-    readable = CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
     look = _first_look(model, frame) if schema is None else not_the_first()
     if not look.passed:
         context.log.warning(f"batch {batch!r}, the first of {model.name}: {look.message}")
-    return frame, [readable, *contract, look, *suite.validate(frame, expectations)]
+    return frame, [readable(frame), *contract, look, *suite.validate(frame, expectations)]
 
 
-def says_known_at(model: Declaration) -> bool:
+def checks_known_at(model: Declaration) -> bool:
     """Return whether the source itself, and not the outcomes, has the column `known_at`."""
     return model.known_at is not None and model.outcomes is None
 
 
-def _judged(
-    model: Declaration, frame: "pd.DataFrame", schema: "Schema | None"
-) -> "tuple[pd.DataFrame, list[CheckOutcome]]":
+def _checked(model: Declaration, frame: pd.DataFrame, schema: Schema | None) -> tuple[pd.DataFrame, list[CheckOutcome]]:
     """Return the rows in the kinds of earlier batches, and the outcomes of the contract."""
-
     frame = normalise(with_columns(frame, model.optional), schema)
     contract = contract_checks(
         frame.loc[:, [name not in unused(model) for name in frame.columns]],
@@ -79,24 +78,22 @@ def _judged(
         now=pd.Timestamp.now("UTC"),
         inferred=_inferred(model, frame),
     )
-    return frame, [*contract, _known_at(model, frame)] if says_known_at(model) else contract
+    return frame, [*contract, _known_at(model, frame)] if checks_known_at(model) else contract
 
 
-def _inferred(model: Declaration, frame: "pd.DataFrame") -> set[str]:
+def _inferred(model: Declaration, frame: pd.DataFrame) -> set[str]:
     """Return the columns whose kind was inferred from the text of a CSV file."""
     return model.source.inferred(map(str, frame.columns))
 
 
-def _first_look(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
-
+def _first_look(model: Declaration, frame: pd.DataFrame) -> CheckOutcome:
     used = {str(name) for name in frame.columns} - unused(model)
     features = set() if model.features is not None else used - set(model.not_features)
     return first_look(frame, features, used & _inferred(model, frame))
 
 
-def _known_at(model: Declaration, frame: "pd.DataFrame") -> CheckOutcome:
-
+def _known_at(model: Declaration, frame: pd.DataFrame) -> CheckOutcome:
     if model.known_at not in frame.columns:
-        found = ", ".join(str(name) for name in frame.columns[:20])
-        return CheckOutcome("known_at", False, f"there is no column {model.known_at!r} (columns: {found})")
+        columns = ", ".join(map(str, frame.columns[:20]))
+        return CheckOutcome("known_at", False, f"there is no column {model.known_at!r} (columns: {columns})")
     return known_at_check(frame, model.known_at, pd.Timestamp.now("UTC"))

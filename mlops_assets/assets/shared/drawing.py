@@ -36,7 +36,5 @@ def drawn_plots(
         keep(f"{name}.png", png)
         return image(png, name.replace("_", " "))
 
-    shown: dict[str, Any] = {}
-    for name in plots:
-        shown |= drawn(f"{name}{suffix}", partial(picture, name))
-    return shown
+    lines = [drawn(f"{name}{suffix}", partial(picture, name)) for name in plots]
+    return {name: value for line in lines for name, value in line.items()}

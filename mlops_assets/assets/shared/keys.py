@@ -65,27 +65,23 @@ def model_asset(
     model: Declaration,
     kind: str,
     *,
-    kinds: set[str],
-    code_version: str,
     description: str,
-    batch: bool = False,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Return `@dg.asset` with what all assets of a model share; `batch` for assets with a partition for each batch."""
-    shared: dict[str, Any] = {
-        "key": asset_key(model.name, kind),
-        "group_name": model.name,
-        "kinds": kinds,
-        "owners": model.owners,
-        "code_version": code_version,
-        "metadata": {MODEL: model.name},
-        "description": inert(description),
-    }
-    if batch:
-        shared["partitions_def"] = batches(model.name)
+    """Return `@dg.asset` with what all assets of a model share; those of a batch have a partition for each batch."""
+    if kind in BATCH_ASSETS:
+        options["partitions_def"] = batches(model.name)
     if kind in FRAMES:
-        shared["io_manager_key"] = "mlops_batches"
-    return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(**shared, **options))
+        options["io_manager_key"] = "mlops_batches"
+    decorator = dg.asset(
+        key=asset_key(model.name, kind),
+        group_name=model.name,
+        owners=model.owners,
+        metadata={MODEL: model.name},
+        description=inert(description),
+        **options,
+    )
+    return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], decorator)
 
 
 def check_specs(model: str, kind: str, names: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:

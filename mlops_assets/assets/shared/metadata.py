@@ -1,5 +1,7 @@
 """Turn evidence in plain values into what Dagster shows: tables, plots, numbers, checks."""
 
+from __future__ import annotations
+
 import base64
 import html
 import math
@@ -59,20 +61,19 @@ def markdown_text(text: object) -> str:
     return _SIGNS.sub(r"\\\1", html.escape(line, quote=False))
 
 
-def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+def preview(frame: pd.DataFrame) -> dg.TableMetadataValue:
     """Return the first rows of a frame as a table."""
     return table(frame.head(_PREVIEW_ROWS).to_dict("records"), _DIGITS)
 
 
-def column_schema(frame: "pd.DataFrame", described: Mapping[str, str] | None = None) -> dg.TableSchema:
+def column_schema(frame: pd.DataFrame, descriptions: Mapping[str, str] = {}) -> dg.TableSchema:
     """Return columns and dtypes of a frame, with descriptions if known, for the asset's list of columns."""
-    said = described or {}
     return dg.TableSchema(
-        [dg.TableColumn(_name(name), str(dtype), said.get(str(name))) for name, dtype in frame.dtypes.items()]
+        [dg.TableColumn(_name(name), str(dtype), descriptions.get(str(name))) for name, dtype in frame.dtypes.items()]
     )
 
 
-def same_columns(frame: "pd.DataFrame", upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
+def same_columns(frame: pd.DataFrame, upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
     """Return the lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
     return dg.TableColumnLineage(
         {_name(name): [dg.TableColumnDep(upstream[name], _name(name))] for name in frame.columns if name in upstream}
@@ -89,6 +90,14 @@ def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult
         description=inert(outcome.message),
         metadata=metadata({"result": outcome.message, **outcome.metadata}),
     )
+
+
+def observation(
+    asset: dg.AssetKey, values: Mapping[str, Any], description: str = "", partition: str | None = None
+) -> dg.AssetObservation:
+    """Return an observation of an asset, which stays with the asset's events."""
+    text = inert(description) or None
+    return dg.AssetObservation(asset, partition=partition, description=text, metadata=metadata(values))
 
 
 def _name(name: object) -> str:
@@ -118,10 +127,8 @@ def _value(value: Any) -> Any:
 
 def _cell(value: Any, limit: int | None = _CELL, digits: int = _DIGITS) -> str | int | float | bool | None:
     """Return a scalar that JSON and the UI can show; text from data is shortened."""
-    if value is None or isinstance(value, bool | int):
-        return value
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return _rounded(value, digits) if math.isfinite(value) else str(value)
