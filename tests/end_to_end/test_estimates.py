@@ -89,7 +89,7 @@ def test_labels_that_come_with_the_rows_tell_what_the_estimate_was_worth(deploym
     model.prepare(b1=rows(1, 120), b2=rows(2, 120))
     assert model.challenge().success
     result = model.take_in(model.land("b3", rows(3, 120)))
-    assert "Judged by the share of wrong labels, since roc_auc is no mean over rows" in (
+    assert "Judged by the share of wrong labels, since roc_auc is not a mean over rows" in (
         checks(result)["no_decay"].description
     )
     shown = model.shown("performance")

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.assets.batch.performance import judged_loss
+from mlops_assets.assets.batch.performance import row_loss
 from mlops_assets.assets.training.fit import decided_by
 from mlops_assets.decisions.drift.error_budget import allowed_level
-from mlops_assets.decisions.performance.decay import decay
 from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.gates import quality
 from mlops_assets.decisions.retraining.backtest import Arrival
@@ -155,15 +154,10 @@ class StoredHistory:
 
     def _decayed(self, model: int, batch: int) -> bool | None:
         """Return what the step `performance` finds; None for insufficient labels."""
-
-        judged = judged_loss(self._metrics(), self._problem())
-        found = decay(
-            judged.of_rows(self._holdout(model), self._together(model, model)),
-            judged.of_rows(self._rows(batch).y.to_numpy(), self._said(model, batch)),
-            judged.name,
-            judged.from_mean,
-        )
-        return None if found.verdict == "insufficient labels" else found.verdict == "decay"
+        holdout = (self._holdout(model), self._together(model, model))
+        scored = (self._rows(batch).y.to_numpy(), self._said(model, batch))
+        verdict = row_loss(self._metrics(), self._problem()).decay(holdout, scored).verdict
+        return None if verdict == "insufficient labels" else verdict == "decay"
 
     def _better(self, challenger: int, champion: int) -> bool:
         """Return whether the challenger keeps the declared quality and the comparison on its holdout promotes it."""

@@ -29,9 +29,8 @@ from mlops_assets.records.column_kinds import (
 from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
-from mlops_assets.resources.great_expectations import GreatExpectations
+from mlops_assets.resources import GreatExpectations, Storage
 from mlops_assets.resources.judges import judged_by
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.schema import schema_of
 

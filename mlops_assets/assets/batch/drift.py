@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.batch.alarm_budget import alarm_level
-from mlops_assets.assets.batch.report import PageConfig, record_report, unknown, with_page
+from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.checks import CheckOutcome
@@ -21,10 +21,9 @@ from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import Reference, keep_scores, read_reference, with_scored_since
 from mlops_assets.records.rows import read_sampled
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.evidently_pages import drift_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.text import counted
 
 if TYPE_CHECKING:
@@ -54,35 +53,26 @@ def drift_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         records = ModelRecords(model, mlops_storage)
         record = records.batches.accepted(context.partition_key)
-        note = partial(record_report, context, records, "drift", record)
         champion = records.champion
         if champion is None:
-            why = f"{model.name} has no champion yet: nothing to hold {record.batch!r} against"
-            context.log.info(why)
-            note(None, "no champion", why)
-            yield check_result(unknown("no_drift", "there is no champion yet to hold the batch against"), key)
+            yield check_result(unknown("no_drift", no_champion(context, records, "drift", record)), key)
             return
         reference = read_reference(records, champion)
         X, about = read_sampled(records, record)
         level = alarm_level(records, record)
-        said = _said(model, champion, X, mlflow_registry)
-        if model.drift.season and model.time and said is not None:
-            keep_scores(records, champion, record, said, about[model.time])
-            calm = _calm(records, champion, record)
-            reference = with_scored_since(reference, records, champion, calm, about[model.time].min())
-        report = _judge(model, reference, X, about, said, level)
+        predictions = _predictions(model, champion, X, mlflow_registry)
+        if model.drift.season and model.time and predictions is not None:
+            keep_scores(records, champion, record, predictions, about[model.time])
+            undrifted = _undrifted(records, champion, record)
+            reference = with_scored_since(reference, records, champion, undrifted, about[model.time].min())
+        report = _judge(model, reference, X, about, predictions, level)
         outcome = _drift_check(report)
         figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
-        note(champion.version, report.verdict, outcome.message, figures)
-        shown = _drift_metadata(report, champion, level)
-
-        def draw() -> str:
-
-            return drift_page(reference.rows, X, list(X.columns), model.seed)
-
-        alarm = report.verdict == "drift"
-        shown |= with_page(model, config, alarm, champion, f"drift/{context.partition_key}.html", draw, mlflow_registry)
-        yield dg.MaterializeResult(metadata=shown)
+        record_report(context, records, "drift", record, champion.version, report.verdict, outcome.message, figures)
+        draw = partial(drift_page, reference.rows, X, list(X.columns), model.seed)
+        name, alarm = f"drift/{record.batch}.html", report.verdict == "drift"
+        page = with_page(model, config, alarm, champion, name, draw, mlflow_registry)
+        yield dg.MaterializeResult(metadata=_drift_metadata(report, champion, level) | page)
         yield check_result(outcome, key)
 
     return drift
@@ -93,20 +83,25 @@ def _judge(
     reference: Reference,
     X: "pd.DataFrame",
     about: "pd.DataFrame",
-    said: "pd.DataFrame | None",
-    level: "Level",
+    predictions: "pd.DataFrame | None",
+    level: Level,
 ) -> "DriftReport":
     from mlops_assets.decisions.drift.batch_drift import Pair, drift
 
-    now = about[model.time] if model.time else None
+    batch_times = about[model.time] if model.time else None
     pairs = []
-    if said is not None and reference.scores is not None:
-        before, after = reference.scores.iloc[:, -1], said.iloc[:, -1]  # the score where there is one
-        times = None if reference.score_times is None else (reference.score_times, now)
+    if predictions is not None and reference.scores is not None:
         where = "holdout, on which alone it predicted what it was not trained on,"
         if reference.batches:
             where = f"holdout, with {counted(reference.batches, 'batch', 'batches')} scored since,"
-        prediction = Pair(name="prediction", kind="prediction", reference=before, batch=after, times=times, where=where)
+        prediction = Pair(
+            name="prediction",
+            kind="prediction",
+            reference=reference.scores.iloc[:, -1],  # the score where there is one
+            batch=predictions.iloc[:, -1],
+            times=None if reference.score_times is None else (reference.score_times, batch_times),
+            where=where,
+        )
         pairs.append(prediction)
     y = about[model.target]
     if y.notna().mean() >= model.label_share:  # early labels differ from late labels
@@ -118,7 +113,7 @@ def _judge(
         level.value,
         model.drift.min_effect,
         importance=reference.importance,
-        times=None if reference.times is None else (reference.times, now),
+        times=None if reference.times is None else (reference.times, batch_times),
         season=model.drift.season,
         together=model.drift.together,
         extra=pairs,
@@ -126,29 +121,28 @@ def _judge(
     )
 
 
-def _calm(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> "Iterator[BatchRecord]":
+def _undrifted(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> Iterator[BatchRecord]:
     """Yield the other batches that this champion scored and that did not drift."""
     reports = records.reports.all("drift")
-    for each in records.batches.all():
-        found = reports.get(each.batch)
-        if found is None or each.batch == record.batch or each.status != "accepted":
+    for other in records.batches.all():
+        report = reports.get(other.batch)
+        if report is None or other.batch == record.batch or other.status != "accepted":
             continue
-        if found.model_version == champion.version and found.verdict != "drift" and found.content == each.content:
-            yield each
+        if report.model_version == champion.version and report.verdict != "drift" and report.content == other.content:
+            yield other
 
 
-def _said(
+def _predictions(
     model: Declaration, champion: ModelVersion, X: "pd.DataFrame", registry: MlflowRegistry
 ) -> "pd.DataFrame | None":
     """Return the champion's predictions for these rows; None if it cannot score them, which the features then show."""
-
     try:
         return predict(registry.load(champion, model.serialization, model.trusted_types), X).frame()
     except FeaturesError:
         return None
 
 
-def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: "Level") -> dict[str, Any]:
+def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: Level) -> dict[str, Any]:
     drifted = [feature.feature for feature in report.features if feature.verdict == "drift"]
     rows = report.table()
     return {
@@ -184,32 +178,32 @@ def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drift_check(report: "DriftReport") -> CheckOutcome:
-    wanted = [feature for feature in report.features if feature.verdict == report.verdict]
+    entries = [feature for feature in report.features if feature.verdict == report.verdict]
     undecided = _undecided(report)
     if report.verdict == "no drift":
-        message = f"none of {len(wanted)} entries drifted over {report.rows_batch:,} rows"
+        message = f"none of {len(entries)} entries drifted over {report.rows_batch:,} rows"
     else:
-        named = _effects(wanted) if report.verdict == "drift" else _reasons(wanted)
-        message = f"{report.verdict}: {len(wanted)} of {len(report.features)} entries: {named}"
+        details = _effects(entries) if report.verdict == "drift" else _reasons(entries)
+        message = f"{report.verdict}: {len(entries)} of {len(report.features)} entries: {details}"
     if undecided and report.verdict != "unknown":
         message += f"; unknown: {_reasons(undecided)}"
     return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)
 
 
-def _undecided(report: "DriftReport") -> "list[FeatureDrift]":
+def _undecided(report: "DriftReport") -> list[FeatureDrift]:
     return [feature for feature in report.features if feature.verdict == "unknown"]
 
 
-def _effects(drifted: "Sequence[FeatureDrift]") -> str:
+def _effects(drifted: Sequence[FeatureDrift]) -> str:
     return ", ".join(f"{feature.feature} (effect {feature.effect:.2g})" for feature in drifted[:_MOST_IN_MESSAGE])
 
 
-def _reasons(undecided: "Sequence[FeatureDrift]") -> str:
+def _reasons(undecided: Sequence[FeatureDrift]) -> str:
     """Return why these features are unknown: each reason once, with its features."""
-    of_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for feature in undecided:
-        of_reason.setdefault(feature.note, []).append(feature.feature)
-    shown = [(why, names[:_MOST_IN_MESSAGE], len(names)) for why, names in of_reason.items()][:_MOST_REASONS]
+        by_reason.setdefault(feature.note, []).append(feature.feature)
     return "; ".join(
-        f"{why} ({', '.join(names)}{', ...' if count > len(names) else ''})" for why, names, count in shown
+        f"{reason} ({', '.join(names[:_MOST_IN_MESSAGE])}{', ...' if len(names) > _MOST_IN_MESSAGE else ''})"
+        for reason, names in list(by_reason.items())[:_MOST_REASONS]
     )

@@ -1,7 +1,9 @@
 """Estimates of the champion's metric on a batch before its labels are in, and how past estimates turned out."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,17 +15,15 @@ from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_holdout, read_manifest
-from mlops_assets.records.typed import Records
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import natural_order
 
-_FOLDER = "estimates"
 _SHOWN = 10
 _BLIND = "It takes the same features to mean the same label as on the holdout: concept drift is not seen"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchEstimate:
     """The expected value of a champion's `metric` on all rows of a batch, and later the realised value.
 
@@ -48,36 +48,37 @@ class BatchEstimate:
         """Return whether the interval contains the realised value; None without a realised value."""
         return None if self.realised is None else self.low <= self.realised <= self.high
 
-    def figures(self) -> dict[str, float]:
-        """Return numbers to follow over batches."""
-        name = f"estimated_{self.metric}"
-        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+    def row(self) -> dict[str, Any]:
+        """Return the row of a table of estimates."""
+        return {
+            "batch": self.batch,
+            f"estimated {self.metric}": self.value,
+            "low": self.low,
+            "high": self.high,
+            "realised": self.realised,
+            "held": {None: "", True: "yes", False: "no"}[self.held],
+            "version": self.model_version,
+        }
 
 
 def estimate_unseen(
-    records: ModelRecords,
-    champion: ModelVersion,
-    record: BatchRecord,
-    X: "pd.DataFrame",
-    registry: MlflowRegistry,
+    records: ModelRecords, champion: ModelVersion, record: BatchRecord, X: pd.DataFrame, registry: MlflowRegistry
 ) -> BatchEstimate | str:
     """Return and store the estimate for a batch whose labels are not in, or why there is none ("" for regression)."""
-
     model = records.model
-    kept = _kept(records, champion, record)
-    if kept is not None:
-        return kept
+    stored = _stored(records, champion, record)
+    if stored is not None:
+        return stored
     try:  # an estimate is an extra: the batch waits for its labels either way, and must not fail
         fitted = registry.load(champion, model.serialization, model.trusted_types)
-        said = predict(fitted, X)
 
-        def of_holdout() -> "tuple[pd.Series, Predictions]":
+        def holdout() -> tuple[Any, Predictions]:
             judged = champion.judged
-            holdout = read_holdout(records, read_manifest(records, judged.data_version))
-            had = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
-            return holdout.y, predict(had, holdout.X)
+            rows = read_holdout(records, read_manifest(records, judged.data_version))
+            version = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
+            return rows.y.to_numpy(), predict(version, rows.X)
 
-        return estimate_scored(records, champion, record, of_holdout, said)
+        return estimate_scored(records, champion, record, holdout, predict(fitted, X))
     except MlopsAssetsError as error:
         return str(error)
 
@@ -86,104 +87,97 @@ def estimate_scored(
     records: ModelRecords,
     champion: ModelVersion,
     record: BatchRecord,
-    of_holdout: "Callable[[], tuple[pd.Series, Predictions]]",
-    said: "Predictions",
+    holdout: Callable[[], tuple[Any, Predictions]],
+    predictions: Predictions,
 ) -> BatchEstimate | str:
     """Return and store the estimate for a batch that is scored already, as `estimate_unseen`; its labels are not used.
 
-    of_holdout: labels of the champion's holdout, and its predictions by the version that was not trained on it.
+    holdout: labels of the champion's holdout, and its predictions by the version that was not trained on it.
     """
     from mlops_assets.decisions.performance.estimated import estimate, estimated_metric
 
-    if said.classes is None:
+    if predictions.classes is None:
         return ""
-    kept = _kept(records, champion, record)
-    if kept is not None:
-        return kept
-    metric = estimated_metric(records.model.metrics, len(said.classes))
-    y, unseen = of_holdout()
-    found = estimate(metric, y.to_numpy(), unseen, said)
-    if found.note:
-        return found.note
-    about = (record.batch, record.content, champion.version)
-    made = BatchEstimate(*about, metric, found.value, found.low, found.high, found.rows, found.calibrated_on)
-    _keep(records, made)
-    return made
+    stored = _stored(records, champion, record)
+    if stored is not None:
+        return stored
+    metric = estimated_metric(records.model.metrics, len(predictions.classes))
+    result = estimate(metric, *holdout(), predictions)
+    if result.note:
+        return result.note
+    batch_estimate = BatchEstimate(
+        batch=record.batch,
+        content=record.content,
+        model_version=champion.version,
+        metric=metric,
+        value=result.value,
+        low=result.low,
+        high=result.high,
+        rows=result.rows,
+        calibrated_on=result.calibrated_on,
+    )
+    records.of(BatchEstimate).put(record.batch, batch_estimate)
+    return batch_estimate
 
 
-def realise(records: ModelRecords, made: BatchEstimate, y: "pd.Series", said: "Predictions") -> BatchEstimate:
+def realise(
+    records: ModelRecords, estimate: BatchEstimate, y: pd.Series[Any], predictions: Predictions
+) -> BatchEstimate:
     """Store the metric on the labelled rows beside its estimate."""
+    value = float(metric(estimate.metric).function(y.to_numpy(), predictions))
+    realised = replace(estimate, realised=value if math.isfinite(value) else None)
+    if realised != estimate:
+        records.of(BatchEstimate).put(estimate.batch, realised)
+    return realised
 
-    value = float(metric(made.metric).function(y.to_numpy(), said))
-    known = replace(made, realised=value if math.isfinite(value) else None)
-    if known != made:
-        _keep(records, known)
-    return known
+
+def estimate_figures(estimate: BatchEstimate | str) -> dict[str, float]:
+    """Return the numbers of an estimate to follow over batches; none if there is no estimate."""
+    if isinstance(estimate, str):
+        return {}
+    name = f"estimated_{estimate.metric}"
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def estimate_metadata(records: ModelRecords, made: BatchEstimate | str) -> dict[str, Any]:
+def estimate_metadata(records: ModelRecords, estimate: BatchEstimate | str) -> dict[str, Any]:
     """Return figures, a sentence, and the last estimates beside realised values; the reason if there is no estimate."""
-    if isinstance(made, str):
-        return metadata({"estimated_without_labels": f"no estimate: {made}"}) if made else {}
-    past = _up_to(records, made)
+    if isinstance(estimate, str):
+        return metadata({"estimated_without_labels": f"no estimate: {estimate}"}) if estimate else {}
+    newest = [*_earlier(records, estimate), estimate][-_SHOWN:]
+    sentence = estimate_sentence(records, estimate)
     return {
-        **metadata({**made.figures(), "estimated_without_labels": estimate_sentence(records, made)}),
-        "estimates": table(_row(each) for each in reversed(past[-_SHOWN:])),
+        **metadata({**estimate_figures(estimate), "estimated_without_labels": sentence}),
+        "estimates": table(shown.row() for shown in reversed(newest)),
     }
 
 
-def estimate_sentence(records: ModelRecords, made: BatchEstimate) -> str:
+def estimate_sentence(records: ModelRecords, estimate: BatchEstimate) -> str:
     """Return the estimate in words, with its basis and how earlier estimates turned out."""
     from mlops_assets.decisions.performance.estimated import coverage, reliable
 
-    known = [
-        (each.low, each.high, each.realised)
-        for each in _up_to(records, made)
-        if each.realised is not None and each.batch != made.batch
-    ]
-    warned = "" if reliable(known) else ", not to be relied on"
-    came = "" if made.realised is None else f", and came to {made.realised:.4g}"
+    earlier = _earlier(records, estimate)
+    past = [(other.low, other.high, other.realised) for other in earlier if other.realised is not None]
+    warning = "" if reliable(past) else ", not to be relied on"
+    realised = "" if estimate.realised is None else f", and came to {estimate.realised:.4g}"
     return (
-        f"Estimated without labels{warned}: {made.metric} {made.value:.4g} ({made.low:.4g} to {made.high:.4g} with 95% "
-        f"confidence){came}, by the probabilities of version {made.model_version}, calibrated on "
-        f"{made.calibrated_on:,} rows of its holdout; {coverage(known)}. {_BLIND}"
+        f"Estimated without labels{warning}: {estimate.metric} {estimate.value:.4g} ({estimate.low:.4g} to "
+        f"{estimate.high:.4g} with 95% confidence){realised}, by the probabilities of version "
+        f"{estimate.model_version}, calibrated on {estimate.calibrated_on:,} rows of its holdout; "
+        f"{coverage(past)}. {_BLIND}"
     )
 
 
-def _row(made: BatchEstimate) -> Mapping[str, Any]:
-    said = {None: "", True: "yes", False: "no"}[made.held]
-    return {
-        "batch": made.batch,
-        f"estimated {made.metric}": made.value,
-        "low": made.low,
-        "high": made.high,
-        "realised": made.realised,
-        "held": said,
-        "version": made.model_version,
-    }
+def _earlier(records: ModelRecords, estimate: BatchEstimate) -> Sequence[BatchEstimate]:
+    """Return the estimates of the same metric, of any champion, on earlier batches, in order of their batches."""
+    stored = [other for other in records.of(BatchEstimate).all().values() if other.metric == estimate.metric]
+    here = natural_order(estimate.batch)
+    before = [other for other in stored if natural_order(other.batch) < here]
+    return sorted(before, key=lambda other: natural_order(other.batch))
 
 
-def _up_to(records: ModelRecords, made: BatchEstimate) -> Sequence[BatchEstimate]:
-    """Return all estimates of the same metric, of any champion, up to this batch, which is the last."""
-
-    kept = _estimates(records).all().values()
-    before = [
-        each for each in kept if each.metric == made.metric and natural_order(each.batch) < natural_order(made.batch)
-    ]
-    return [*sorted(before, key=lambda each: natural_order(each.batch)), made]
-
-
-def _kept(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> BatchEstimate | None:
+def _stored(records: ModelRecords, champion: ModelVersion, record: BatchRecord) -> BatchEstimate | None:
     """Return the stored estimate of these rows for this champion, perhaps made before their labels were in."""
-    made = _estimates(records).get(record.batch)
-    if made is None or (made.content, made.model_version) != (record.content, champion.version):
+    estimate = records.of(BatchEstimate).get(record.batch)
+    if estimate is None or (estimate.content, estimate.model_version) != (record.content, champion.version):
         return None
-    return made
-
-
-def _keep(records: ModelRecords, made: BatchEstimate) -> None:
-    _estimates(records).put(made.batch, made)
-
-
-def _estimates(records: ModelRecords) -> Records[BatchEstimate]:
-    return records.of(BatchEstimate)
+    return estimate

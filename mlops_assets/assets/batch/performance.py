@@ -3,19 +3,21 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.batch.estimate import (
     BatchEstimate,
+    estimate_figures,
     estimate_metadata,
     estimate_scored,
     estimate_sentence,
     estimate_unseen,
     realise,
 )
-from mlops_assets.assets.batch.report import PageConfig, record_report, unknown, with_page
+from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
@@ -31,15 +33,11 @@ from mlops_assets.modelling.problem import Problem
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unusable_outcomes
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import next_label_at, read_labelled
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.evidently_pages import PREDICTION, TARGET, performance_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
-from mlops_assets.text import natural_order
-
-KIND: ReportKind = "performance"
+from mlops_assets.sources.keys import natural_order
 
 
 def performance_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -65,41 +63,45 @@ def performance_asset(model: Declaration) -> dg.AssetsDefinition:
         record = records.batches.accepted(context.partition_key)
         champion = records.champion
         if champion is None:
-            reason = "there is no champion yet to be measured"
-            record_report(context, records, KIND, record, None, "no champion", reason)
-            yield check_result(unknown("no_decay", reason), key)
+            yield check_result(unknown("no_decay", no_champion(context, records, "performance", record)), key)
             return
-        X, y = read_labelled(records, record)
-        again_at = next_label_at(records, record)
-        labelled = y.notna().to_numpy()
-        share = {"rows": int(labelled.sum()), "labelled_share": float(labelled.mean())}
-        insufficient = _insufficient(records, record, int(labelled.sum()))
-        if insufficient is not None:
-            made = estimate_unseen(records, champion, record, X, mlflow_registry)
-            figures, said = {**share, **_figures(made)}, ("insufficient labels", insufficient)
-            record_report(context, records, KIND, record, champion.version, *said, figures, again_at)
-            estimated = estimate_metadata(records, made)
-            yield dg.MaterializeResult(metadata={**_waiting_metadata(champion, insufficient, share), **estimated})
-            yield check_result(unknown("no_decay", _with_estimate(records, insufficient, made)), key)
-            return
-        case = open_case(records, mlflow_registry, champion)
-        judged, made = _judge(records, case, record, X, y)
-        figures, said = (
-            {**judged.figures(), **share, **_figures(made)},
-            (judged.found.verdict, judged.found.reason),
-        )
-        record_report(context, records, KIND, record, champion.version, *said, figures, again_at)
-        shown = {
-            **_performance_metadata(context, judged, share),
-            **estimate_metadata(records, made),
-        }
-        name = f"performance/{context.partition_key}.html"
-        alarm = judged.found.verdict == "decay"
-        shown |= with_page(model, config, alarm, champion, name, lambda: judged.page(model.seed), mlflow_registry)
+        shown, outcome = _measured(context, config, records, record, champion, mlflow_registry)
         yield dg.MaterializeResult(metadata=shown)
-        yield check_result(_decay_check(judged.found), key)
+        yield check_result(outcome, key)
 
     return performance
+
+
+def _measured(
+    context: dg.AssetExecutionContext,
+    config: PageConfig,
+    records: ModelRecords,
+    record: BatchRecord,
+    champion: ModelVersion,
+    registry: MlflowRegistry,
+) -> tuple[dict[str, Any], CheckOutcome]:
+    """Measure the champion on a batch, or estimate it without labels, and record it; return metadata and check."""
+    note = partial(record_report, context, records, "performance", record, champion.version)
+    again_at = next_label_at(records, record)  # asked first, so that no label becomes known unnoticed
+    X, y = read_labelled(records, record)
+    labelled = int(y.notna().sum())
+    share = {"rows": labelled, "labelled_share": float(y.notna().mean())}
+    waits_for = _insufficient(records, record, labelled)
+    if waits_for is not None:
+        estimate = estimate_unseen(records, champion, record, X, registry)
+        note("insufficient labels", waits_for, {**share, **estimate_figures(estimate)}, again_at)
+        values = {"verdict": "insufficient labels", "reason": waits_for, **share, "model_version": champion.version}
+        sentence = "" if isinstance(estimate, str) else f". {estimate_sentence(records, estimate)}"
+        shown = {**metadata(values), **estimate_metadata(records, estimate)}
+        return shown, unknown("no_decay", f"{waits_for}{sentence}")
+    result, estimate = _judge(records, open_case(records, champion, registry), record, X, y)
+    verdict, reason = result.decay.verdict, result.decay.reason
+    note(verdict, reason, {**result.figures(), **share, **estimate_figures(estimate)}, again_at)
+    shown = {**_result_metadata(context, result, share), **estimate_metadata(records, estimate)}
+    name, alarm = f"performance/{record.batch}.html", verdict == "decay"
+    seed = records.model.seed
+    shown |= with_page(records.model, config, alarm, champion, name, lambda: result.page(seed), registry)
+    return shown, CheckOutcome("no_decay", verdict == "no decay", reason, severity="warn", blocking=False)
 
 
 def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
@@ -109,16 +111,16 @@ def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
     return [dg.AssetDep(asset_key(model.name, "outcomes"), partition_mapping=dg.AllPartitionMapping())]
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """The champion's results on a batch: every metric `here`, and `then`, on its own holdout."""
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    """The champion's results on the labelled rows of a batch: every metric on them, and on its own holdout."""
 
     case: Case
-    y: "pd.Series"
-    said: "Predictions"
-    found: "Decay"
-    here: Mapping[str, float]
-    then: Mapping[str, float]
+    y: "pd.Series[Any]"
+    predictions: Predictions
+    decay: Decay
+    on_batch: Mapping[str, float]
+    on_holdout: Mapping[str, float]
 
     @property
     def first(self) -> str:
@@ -127,75 +129,71 @@ class _Judged:
 
     def figures(self) -> dict[str, float]:
         """Return the first metric on the batch and on the holdout, where it is defined."""
-        both = {self.first: self.here[self.first], f"holdout_{self.first}": self.then[self.first]}
-        return {name: figure for name, figure in both.items() if math.isfinite(figure)}
+        first = {self.first: self.on_batch[self.first], f"holdout_{self.first}": self.on_holdout[self.first]}
+        return {name: figure for name, figure in first.items() if math.isfinite(figure)}
 
     def page(self, seed: int) -> str:
-        """Return Evidently's page of both sides."""
-
-        sides = (_side(self.case.holdout.y, self.case.predictions), _side(self.y, self.said))
-        return performance_page(self.case.problem, *sides, seed)
+        """Return Evidently's page of holdout and batch."""
+        holdout = {TARGET: self.case.holdout.y.to_numpy(), PREDICTION: self.case.predictions.value}
+        batch = {TARGET: self.y.to_numpy(), PREDICTION: self.predictions.value}
+        return performance_page(self.case.problem, pd.DataFrame(holdout), pd.DataFrame(batch), seed)
 
 
 def _judge(
-    records: ModelRecords, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series"
-) -> "tuple[_Judged, BatchEstimate | str]":
+    records: ModelRecords, case: Case, record: BatchRecord, X: "pd.DataFrame", y: "pd.Series[Any]"
+) -> tuple[_Result, BatchEstimate | str]:
     """Judge the labelled rows of a batch; also return the estimate for all its rows, made without their labels."""
-
-    of_all, labelled = predict(case.fitted, X), y.notna().to_numpy()
-    made = estimate_scored(records, case.version, record, lambda: (case.holdout.y, case.predictions), of_all)
-    said, y, loss = of_all.take(labelled), y[labelled], judged_loss(case.metrics, case.problem)
-    if isinstance(made, BatchEstimate):
-        made = realise(records, made, y, said)
-    found = decay(
-        loss.of_rows(case.holdout.y.to_numpy(), case.predictions),
-        loss.of_rows(y.to_numpy(), said),
-        loss.name,
-        loss.from_mean,
-        remark=loss.instead_of,
+    holdout = (case.holdout.y.to_numpy(), case.predictions)
+    all_rows, labelled = predict(case.fitted, X), y.notna().to_numpy()
+    estimate = estimate_scored(records, case.version, record, lambda: holdout, all_rows)
+    predictions, y = all_rows.take(labelled), y[labelled]
+    if isinstance(estimate, BatchEstimate):
+        estimate = realise(records, estimate, y, predictions)
+    batch = (y.to_numpy(), predictions)
+    result = _Result(
+        case=case,
+        y=y,
+        predictions=predictions,
+        decay=row_loss(case.metrics, case.problem).decay(holdout, batch),
+        on_batch={metric.name: metric.function(*batch) for metric in case.metrics},
+        on_holdout={metric.name: metric.function(*holdout) for metric in case.metrics},
     )
-    here = {metric.name: metric.function(y.to_numpy(), said) for metric in case.metrics}
-    then = {metric.name: metric.function(case.holdout.y.to_numpy(), case.predictions) for metric in case.metrics}
-    return _Judged(case, y, said, found, here, then), made
+    return result, estimate
 
 
 @dataclass(frozen=True)
-class JudgedLoss:
-    """The row losses that decay is computed from and, if they are not the first metric's, the reason."""
+class RowLoss:
+    """The row losses that decay is computed from and, if they are not the first metric's, a remark with the reason."""
 
     name: str
-    of_rows: Callable[[Any, "Predictions"], Any]
+    of_rows: Callable[[Any, Predictions], Any]
     from_mean: Callable[[Any], Any]
-    instead_of: str = ""
+    remark: str = ""
+
+    def decay(self, holdout: tuple[Any, Predictions], batch: tuple[Any, Predictions]) -> Decay:
+        """Compare the batch with the holdout, each given as labels and predictions."""
+        losses = (self.of_rows(*holdout), self.of_rows(*batch))
+        return decay(*losses, self.name, self.from_mean, remark=self.remark)
 
 
-def judged_loss(metrics: "Sequence[Metric]", problem: "Problem") -> JudgedLoss:
+def row_loss(metrics: Sequence[Metric], problem: Problem) -> RowLoss:
     """Return the loss of the first metric that is a mean over rows; else squared errors or wrong labels."""
     first = metrics[0]
-    chosen = next((each for each in metrics if each.row_loss is not None), None)
-    if chosen is not None and chosen.row_loss is not None:
-        why = "" if chosen is first else f"Judged by {chosen.name}, since {first.name} is no mean over rows"
-        return JudgedLoss(chosen.name, chosen.row_loss, chosen.from_mean, why)
+    for metric in metrics:
+        if metric.row_loss is not None:
+            remark = "" if metric is first else f"Judged by {metric.name}, since {first.name} is not a mean over rows"
+            return RowLoss(metric.name, metric.row_loss, metric.from_mean, remark)
     name = "mean squared error" if problem == "regression" else "share of wrong labels"
-    why = f"Judged by the {name}, since {first.name} is no mean over rows"
-    return JudgedLoss(name, _squared_or_wrong, lambda mean: mean, why)
+    remark = f"Judged by the {name}, since {first.name} is not a mean over rows"
+    return RowLoss(name, _squared_or_wrong, lambda mean: mean, remark)
 
 
-def _squared_or_wrong(y: Any, said: "Predictions") -> Any:
-    return (y - said.value) ** 2 if said.classes is None else (y != said.value).astype(float)
-
-
-def _figures(made: BatchEstimate | str) -> dict[str, float]:
-    return {} if isinstance(made, str) else made.figures()
-
-
-def _with_estimate(records: ModelRecords, reason: str, made: BatchEstimate | str) -> str:
-    return reason if isinstance(made, str) else f"{reason}. {estimate_sentence(records, made)}"
+def _squared_or_wrong(y: Any, predictions: Predictions) -> Any:
+    return (y - predictions.value) ** 2 if predictions.classes is None else (y != predictions.value).astype(float)
 
 
 def _insufficient(records: ModelRecords, record: BatchRecord, labelled: int) -> str | None:
     """Return why the batch cannot be judged yet, with why outcomes are not used; None if it can be judged."""
-
     later = records.model.outcomes is not None
     reason = insufficient_labels(labelled, record.rows, records.model.label_share if later else None)
     if reason is None or not later:
@@ -204,43 +202,25 @@ def _insufficient(records: ModelRecords, record: BatchRecord, labelled: int) -> 
     return "; ".join([reason, *(f"outcomes {batch!r} are not used: {why}" for batch, why in unusable.items())])
 
 
-def _waiting_metadata(champion: ModelVersion, reason: str, share: Mapping[str, float]) -> dict[str, Any]:
-    """Return what is known while labels come in; the labelled share is a number, so that it can be followed."""
-    return metadata({"verdict": "insufficient labels", "reason": reason, **share, "model_version": champion.version})
-
-
-def _performance_metadata(
-    context: dg.AssetExecutionContext, judged: _Judged, share: Mapping[str, float]
-) -> dict[str, Any]:
-    here, then, first = judged.here, judged.then, judged.first
+def _result_metadata(context: dg.AssetExecutionContext, result: _Result, share: Mapping[str, float]) -> dict[str, Any]:
+    batch, holdout, first = result.on_batch, result.on_holdout, result.first
     return {
-        **metadata({"verdict": judged.found.verdict, "reason": judged.found.reason}),
-        **drawn("trend", lambda: _trend(context, first, here[first], then[first])),
-        **metadata(here),
-        "metrics": table({"metric": name, "batch": here[name], "holdout": then[name]} for name in here),
-        **metadata({**share, "model_version": judged.case.version.version}),
+        **metadata({"verdict": result.decay.verdict, "reason": result.decay.reason}),
+        **drawn("trend", lambda: _trend(context, first, batch[first], holdout[first])),
+        **metadata(batch),
+        "metrics": table({"metric": name, "batch": batch[name], "holdout": holdout[name]} for name in batch),
+        **metadata({**share, "model_version": result.case.version.version}),
     }
 
 
-def _trend(context: dg.AssetExecutionContext, metric: str, here: float, holdout: float) -> dg.MarkdownMetadataValue:
+def _trend(context: dg.AssetExecutionContext, metric: str, value: float, holdout: float) -> dg.MarkdownMetadataValue:
     """Return a plot of the metric over this batch and earlier ones, each as last measured."""
-
-    measured = {context.partition_key: here}
+    measured = {context.partition_key: value}
     for record in context.instance.fetch_materializations(context.asset_key, limit=2 * MOST_POINTS).records:
         before = record.asset_materialization
         if before is not None and before.partition and isinstance(before.metadata.get(metric), dg.FloatMetadataValue):
             measured.setdefault(before.partition, float(before.metadata[metric].value or 0.0))
-    keys = sorted(
-        (key for key in measured if natural_order(key) <= natural_order(context.partition_key)), key=natural_order
-    )
+    ordered = sorted(measured, key=natural_order)
+    keys = ordered[: ordered.index(context.partition_key) + 1]
     caption = f"{metric} over {len(keys)} batches to {context.partition_key}; dashed: on the holdout"
     return trend([measured[key] for key in keys], holdout, caption)
-
-
-def _decay_check(found: "Decay") -> CheckOutcome:
-    return CheckOutcome("no_decay", found.verdict == "no decay", found.reason, severity="warn", blocking=False)
-
-
-def _side(y: "pd.Series", said: "Predictions") -> "pd.DataFrame":
-
-    return pd.DataFrame({TARGET: y.to_numpy(), PREDICTION: said.value})

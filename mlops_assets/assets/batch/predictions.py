@@ -1,25 +1,21 @@
 """`predictions`: a batch scored by the champion, stamped with its version."""
 
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.batch.report import record_report
+from mlops_assets.assets.batch.report import no_champion, record_report
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import column_schema, link, metadata, preview
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions, predict
-from mlops_assets.records.frames import keep_frame
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_batch
+from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 
 _COLUMNS = {
@@ -45,52 +41,45 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
     def predictions(
         context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> Iterator[dg.MaterializeResult[Any]]:
-
         records = ModelRecords(model, mlops_storage)
         record = records.batches.accepted(context.partition_key)
-        note = partial(record_report, context, records, "predictions", record)
         champion = records.champion
         if champion is None:
-            why = f"{model.name} has no champion yet: batch {record.batch!r} is not scored"
-            context.log.info(why)
-            note(None, "no champion", why)
+            no_champion(context, records, "predictions", record)
             return
         X, about = read_batch(records, record.batch, str(record.version), str(record.features))
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
         frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
         version = data_version(frame)
-        path = keep_frame(mlops_storage, model.name, "predictions", record.batch, version, frame)
-        note(champion.version, "scored", f"{len(frame):,} rows", {"rows": len(frame)})
-        facts = metadata({"rows": len(frame), "model_version": champion.version, **_scores(fitted, X, frame)})
+        path = records.keep_frame("predictions", record.batch, version, frame)
+        figures, reason = {"rows": len(frame)}, f"{len(frame):,} rows"
+        record_report(context, records, "predictions", record, champion.version, "scored", reason, figures)
+        values = {
+            "rows": len(frame),
+            "model_version": champion.version,
+            "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
+            "unseen_categories": _unseen(fitted, X),
+        }
+        page = mlflow_registry.version_url(champion.model, champion.version)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
-            metadata={**facts, **_stored(frame, path, champion, mlflow_registry)},
+            metadata={
+                **metadata(values),
+                **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
+                "mlflow_version": link(f"{champion.model} version {champion.version}", page),
+                "digest": champion.digest[:16],
+                "path": dg.MetadataValue.path(path),
+                "dagster/row_count": len(frame),
+                "dagster/column_schema": column_schema(frame, _COLUMNS),
+            },
         )
 
     return predictions
 
 
-def _scores(fitted: object, X: "pd.DataFrame", frame: "pd.DataFrame") -> dict[str, Any]:
-    mean = float(frame["score"].mean()) if "score" in frame else None
-    return {"mean_prediction": mean, "unseen_categories": _unseen(fitted, X)}
-
-
-def _stored(frame: "pd.DataFrame", path: Path, champion: ModelVersion, registry: MlflowRegistry) -> dict[str, Any]:
-    """Return where the scores are and which version made them."""
-    page = registry.version_url(champion.model, champion.version)
-    return {
-        **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
-        "mlflow_version": link(f"{champion.model} version {champion.version}", page),
-        "digest": champion.digest[:16],
-        "path": dg.MetadataValue.path(path),
-        "dagster/row_count": len(frame),
-        "dagster/column_schema": column_schema(frame, _COLUMNS),
-    }
-
-
-def _stamped(said: "Predictions", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
+def _stamped(predictions: Predictions, about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
     """Return key, time and slices of each row with its prediction and the version that made it."""
-    scores = said.frame()
+    scores = predictions.frame()
     frame = about.reset_index(drop=True).assign(**{str(name): scores[name] for name in scores})
     return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
 

@@ -55,6 +55,14 @@ def record_report(
     records.reports.put(kind, report)
 
 
+def no_champion(context: dg.AssetExecutionContext, records: ModelRecords, kind: ReportKind, record: BatchRecord) -> str:
+    """Record that there is no champion yet to score or judge a batch; return the reason."""
+    reason = f"{records.name} has no champion yet: batch {record.batch!r} is not scored"
+    context.log.info(reason)
+    record_report(context, records, kind, record, None, "no champion", reason)
+    return reason
+
+
 def unknown(name: str, message: str) -> CheckOutcome:
     """Return a failed check that warns: an unknown result is never a pass."""
     return CheckOutcome(name, False, message, severity="warn", blocking=False)

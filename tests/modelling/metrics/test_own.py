@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlops_assets import Folder, Gates, ModelPipeline
 from mlops_assets.assets.backtest.stored_history import as_loss
-from mlops_assets.assets.batch.performance import judged_loss
+from mlops_assets.assets.batch.performance import row_loss
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.fitting.search import search
 from mlops_assets.modelling.metrics import metric, scores
@@ -152,10 +152,10 @@ def test_bounds_and_guards_may_name_it_and_a_misspelt_one_is_told_at_once(shop):
 def test_decay_is_judged_by_what_is_a_mean_over_rows_and_named_by_it(shop):
     own, rmse = metric(f"{shop}:overtime"), metric("rmse")
     for problem, name in (("regression", "mean squared error"), ("binary", "share of wrong labels")):
-        assert judged_loss([own], problem).name == name
-    judged = judged_loss([own, rmse], "regression")
-    assert judged.name == "rmse"
-    assert judged.instead_of == f"Judged by rmse, since {shop}:overtime is no mean over rows"
+        assert row_loss([own], problem).name == name
+    loss = row_loss([own, rmse], "regression")
+    assert loss.name == "rmse"
+    assert loss.remark == f"Judged by rmse, since {shop}:overtime is not a mean over rows"
 
 
 def test_a_back_test_loses_what_a_cost_is_and_what_a_gain_lacks(shop):
