@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -11,6 +11,8 @@ from mlops_assets.assets.batch.report import PageConfig, no_champion, record_rep
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.decisions.drift import batch_drift
+from mlops_assets.decisions.drift.batch_drift import DriftReport, Pair
 from mlops_assets.decisions.drift.column_tests import EXTRAS, FeatureDrift
 from mlops_assets.decisions.drift.error_budget import Level
 from mlops_assets.declaration import Declaration
@@ -25,9 +27,6 @@ from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.evidently_pages import drift_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import counted
-
-if TYPE_CHECKING:
-    from mlops_assets.decisions.drift.batch_drift import DriftReport
 
 _MOST_IN_TABLE = 200
 _MOST_IN_MESSAGE = 8
@@ -85,9 +84,7 @@ def _judge(
     about: "pd.DataFrame",
     predictions: "pd.DataFrame | None",
     level: Level,
-) -> "DriftReport":
-    from mlops_assets.decisions.drift.batch_drift import Pair, drift
-
+) -> DriftReport:
     batch_times = about[model.time] if model.time else None
     pairs = []
     if predictions is not None and reference.scores is not None:
@@ -106,7 +103,7 @@ def _judge(
     y = about[model.target]
     if y.notna().mean() >= model.label_share:  # early labels differ from late labels
         pairs.append(Pair(name=model.target, kind="target", reference=reference.rows[model.target], batch=y))
-    return drift(
+    return batch_drift.drift(
         reference.rows,
         X,
         [name for name in reference.rows.columns if name != model.target],
@@ -142,7 +139,7 @@ def _predictions(
         return None
 
 
-def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: Level) -> dict[str, Any]:
+def _drift_metadata(report: DriftReport, champion: ModelVersion, level: Level) -> dict[str, Any]:
     drifted = [feature.feature for feature in report.features if feature.verdict == "drift"]
     rows = report.table()
     return {
@@ -167,7 +164,7 @@ def _drift_metadata(report: "DriftReport", champion: ModelVersion, level: Level)
     }
 
 
-def _drifted_features(report: "DriftReport") -> int:
+def _drifted_features(report: DriftReport) -> int:
     return sum(entry.verdict == "drift" and entry.kind not in EXTRAS for entry in report.features)
 
 
@@ -177,7 +174,7 @@ def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
     return first | {"weight": row["weight"], "test": row["test"], "note": row["note"]}
 
 
-def _drift_check(report: "DriftReport") -> CheckOutcome:
+def _drift_check(report: DriftReport) -> CheckOutcome:
     entries = [feature for feature in report.features if feature.verdict == report.verdict]
     undecided = _undecided(report)
     if report.verdict == "no drift":
@@ -190,7 +187,7 @@ def _drift_check(report: "DriftReport") -> CheckOutcome:
     return CheckOutcome("no_drift", report.verdict == "no drift", message, severity="warn", blocking=False)
 
 
-def _undecided(report: "DriftReport") -> list[FeatureDrift]:
+def _undecided(report: DriftReport) -> list[FeatureDrift]:
     return [feature for feature in report.features if feature.verdict == "unknown"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from mlops_assets.assets.shared.metadata import metadata, table
+from mlops_assets.decisions.performance import estimated
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import metric
@@ -94,15 +95,13 @@ def estimate_scored(
 
     holdout: labels of the champion's holdout, and its predictions by the version that was not trained on it.
     """
-    from mlops_assets.decisions.performance.estimated import estimate, estimated_metric
-
     if predictions.classes is None:
         return ""
     stored = _stored(records, champion, record)
     if stored is not None:
         return stored
-    metric = estimated_metric(records.model.metrics, len(predictions.classes))
-    result = estimate(metric, *holdout(), predictions)
+    metric = estimated.estimated_metric(records.model.metrics, len(predictions.classes))
+    result = estimated.estimate(metric, *holdout(), predictions)
     if result.note:
         return result.note
     batch_estimate = BatchEstimate(
@@ -153,17 +152,15 @@ def estimate_metadata(records: ModelRecords, estimate: BatchEstimate | str) -> d
 
 def estimate_sentence(records: ModelRecords, estimate: BatchEstimate) -> str:
     """Return the estimate in words, with its basis and how earlier estimates turned out."""
-    from mlops_assets.decisions.performance.estimated import coverage, reliable
-
     earlier = _earlier(records, estimate)
     past = [(other.low, other.high, other.realised) for other in earlier if other.realised is not None]
-    warning = "" if reliable(past) else ", not to be relied on"
+    warning = "" if estimated.reliable(past) else ", not to be relied on"
     realised = "" if estimate.realised is None else f", and came to {estimate.realised:.4g}"
     return (
         f"Estimated without labels{warning}: {estimate.metric} {estimate.value:.4g} ({estimate.low:.4g} to "
         f"{estimate.high:.4g} with 95% confidence){realised}, by the probabilities of version "
         f"{estimate.model_version}, calibrated on {estimate.calibrated_on:,} rows of its holdout; "
-        f"{coverage(past)}. {_BLIND}"
+        f"{estimated.coverage(past)}. {_BLIND}"
     )
 
 

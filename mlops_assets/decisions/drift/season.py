@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from mlops_assets.decisions.drift.column_tests import FEWEST_ROWS
@@ -16,7 +16,7 @@ from mlops_assets.statistics.effective_rows import Side
 Season = Literal["hour", "weekday", "month"]
 
 _CYCLES = {"hour": timedelta(days=1), "weekday": timedelta(days=7), "month": timedelta(days=365)}
-_FIRST_MONDAY = pd.Timestamp("1970-01-05")
+_FIRST_MONDAY = datetime(1970, 1, 5)
 # a period of which the reference holds only a few days at its edge does not show how periods differ
 _LEAST_OF_A_PERIOD = 0.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +23,7 @@ OF_MORE_CLASSES = ("accuracy", "log_loss", "brier")
 _CONFIDENCE = 0.95
 _SHARES = ("accuracy", "roc_auc", "f1")
 _TOO_OFTEN = 0.05
-_EPS = float(np.finfo(np.float64).eps)
+_EPS = sys.float_info.epsilon
 
 
 @dataclass(frozen=True, kw_only=True)
