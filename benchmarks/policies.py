@@ -57,7 +57,7 @@ def replayed(name: str, price: float = 0.0, say: Any = print) -> Recommended:
     with tempfile.TemporaryDirectory() as home:
         storage = stored(model, Path(home))
         search = "once" if model.search is not None else "off"
-        return recommend(ModelRecords(model, storage), BacktestConfig(price=price, search=search), say=say)
+        return recommend(ModelRecords(model, storage), BacktestConfig(price=price, search=search), log=say)
 
 
 def example(name: str) -> Declaration:

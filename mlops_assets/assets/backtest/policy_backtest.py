@@ -1,10 +1,11 @@
 """`policy_backtest`: replays the model's past under rules of retraining and shows which would have been best."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise, takewhile
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -28,14 +29,11 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.modelling.fitting.parameter_names import full_name
+from mlops_assets.modelling.plots.policy_plots import age_curve, cost_and_quality, quality_over_time
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import listed
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 TOLERANCE = 0.05
 """A model's useful life ends when it is this much worse than a new one."""
@@ -61,12 +59,12 @@ class BacktestConfig(dg.Config):
     newest: int = Field(0, ge=0, description="Score only so many of the newest batches; 0 for all.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recommended:
     """A back-test, the policy that is best at `price`, its rule, and the name of the loss."""
 
-    backtest: "Backtest"
-    winner: "PolicyResult"
+    backtest: Backtest
+    winner: PolicyResult
     rule: Retraining
     price: float
     measure: str
@@ -79,29 +77,27 @@ class Recommended:
     @property
     def sentence(self) -> str:
         """Return the result in a sentence."""
-        found, never = self.winner, self.backtest.results[0]
-        best = self.backtest.oracle
+        best, oracle, never = self.winner, self.backtest.oracle, self.backtest.results[0]
         return (
-            f"{found.name}: mean {self.measure} {found.mean:.4g} over {len(found.losses)} batches with "
-            f"{found.retrainings} retrainings ({found.promotions} promoted); {never.name} {never.mean:.4g} with "
-            f"{never.retrainings}, the best in hindsight {best.mean:.4g}. A retraining costs {self.price:.3g}"
+            f"{best.name}: mean {self.measure} {best.mean:.4g} over {len(best.losses)} batches with "
+            f"{best.retrainings} retrainings ({best.promotions} promoted); {never.name} {never.mean:.4g} with "
+            f"{never.retrainings}, the best in hindsight {oracle.mean:.4g}. A retraining costs {self.price:.3g}"
         )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row for each policy, the cheapest first, the oracle last."""
-
-        ordered = sorted(self.backtest.results, key=lambda each: total(each, self.price))
+        ordered = sorted(self.backtest.results, key=lambda result: total(result, self.price))
         return [
             {
-                "policy": each.name + (" (chosen)" if each.name == self.winner.name else ""),
-                self.measure: each.mean,
-                "retrainings": each.retrainings,
-                "promotions": each.promotions,
-                "regret": each.regret,
-                "total": total(each, self.price),
-                "seconds": each.seconds,
+                "policy": result.name + (" (chosen)" if result.name == self.winner.name else ""),
+                self.measure: result.mean,
+                "retrainings": result.retrainings,
+                "promotions": result.promotions,
+                "regret": result.regret,
+                "total": total(result, self.price),
+                "seconds": result.seconds,
             }
-            for each in [*ordered, self.backtest.oracle]
+            for result in [*ordered, self.backtest.oracle]
         ]
 
 
@@ -126,20 +122,19 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Any]:
         records = ModelRecords(model, mlops_storage)
         tuned = {} if config.search == "once" else _champion_params(records, mlflow_registry)
-        found = recommend(records, config, tuned, context.log.info)
-        context.log.info(f"{model.name}: {found.sentence}")
-        return dg.MaterializeResult(metadata=_metadata(found))
+        recommended = recommend(records, config, tuned, context.log.info)
+        context.log.info(f"{model.name}: {recommended.sentence}")
+        return dg.MaterializeResult(metadata=_metadata(recommended))
 
     return policy_backtest
 
 
 def backtest_job(model: Declaration) -> Any:
     """Return the job `<model>_backtest`, with its launchpad filled in."""
-    asked = {"price": 0.0, "search": "off", "policies": [], "newest": 0}
     return dg.define_asset_job(
         f"{model.name}_backtest",
         selection=dg.AssetSelection.assets(asset_key(model.name, "policy_backtest")),
-        config={"ops": {f"{model.name}__policy_backtest": {"config": asked}}},
+        config={"ops": {f"{model.name}__policy_backtest": {"config": BacktestConfig().model_dump()}}},
         executor_def=dg.in_process_executor,
         tags={MODEL: model.name, KIND: "backtest"},
         description=f"Replays the past of {model.name} under other rules of retraining and shows which is best. "
@@ -151,36 +146,35 @@ def recommend(
     records: ModelRecords,
     config: BacktestConfig,
     tuned: Mapping[str, Any] | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Recommended:
     """Replay the stored batches of a model and choose; `tuned` are parameters as in `Pipeline.set_params`."""
-
     model = records.model
-    history = StoredHistory(records, tuned, say)
+    history = StoredHistory(records, tuned, log)
     start = history.first(config.newest)
     if config.search == "once" and model.search is not None:
-        found = history.searched(start)
-        history = StoredHistory(records, params_of(found.model, model.search.space), say)
+        fitted = history.searched(start).model
+        history = StoredHistory(records, _params_of(fitted, model.search.space), log)
     arrivals = history.arrivals[start + 1 :]
+    rows = int(median(arrival.rows for arrival in arrivals))
+    days = _days(arrivals) if model.time else None
     declared = model.retraining.model_dump()
-    rows = int(median(each.rows for each in arrivals))
-    known = candidates(declared, len(arrivals), rows, _days(arrivals) if model.time else None)
-    rules = {each.name: _rule(model.retraining, each.changes) for each in known}
-    wanted = _wanted(known, rules, config.policies)
-    result = backtest(history, [_contender(each, rules[each.name], arrivals) for each in wanted], start)
+    known = trials(declared, len(arrivals), rows, days)
+    rules = {trial.name: Retraining(**{**declared, **trial.changes}) for trial in known}
+    contenders = [_contender(trial, rules[trial.name], arrivals) for trial in _selected(known, rules, config.policies)]
+    result = backtest(history, contenders, start)
     price = config.price or default_price(result.results)
     best = winner(result.results, price)
     name = history.metric.name
     least = "0" if name.startswith("neg_") else "1"
     measure = f"{least} - {name}" if history.metric.greater_is_better else name
-    return Recommended(result, best, rules[best.name], price, measure)
+    return Recommended(backtest=result, winner=best, rule=rules[best.name], price=price, measure=measure)
 
 
-def params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
+def _params_of(fitted: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of searched parameters in a fitted Pipeline, named as in `Pipeline.set_params`."""
-
-    known, full = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
-    return {name: known[name] for name in full if name in known}
+    known, full_names = fitted.get_params(deep=True), [full_name(name, fitted) for name in names]
+    return {name: known[name] for name in full_names if name in known}
 
 
 def _champion_params(records: ModelRecords, registry: MlflowRegistry) -> dict[str, Any]:
@@ -189,91 +183,74 @@ def _champion_params(records: ModelRecords, registry: MlflowRegistry) -> dict[st
     champion = records.champion if model.search is not None else None
     if champion is None or model.search is None:
         return {}
-    return params_of(registry.load(champion, model.serialization, model.trusted_types), model.search.space)
+    return _params_of(registry.load(champion, model.serialization, model.trusted_types), model.search.space)
 
 
-def _days(arrivals: "Sequence[Arrival]") -> float:
+def _days(arrivals: Sequence[Arrival]) -> float:
     """Return the median days between two batches."""
     gaps = [(later.time - earlier.time).total_seconds() for earlier, later in pairwise(arrivals)]
     return median(gaps) / 86_400 if gaps else 1.0
 
 
-def _rule(declared: Retraining, changes: Mapping[str, Any]) -> Retraining:
-    return Retraining(**{**declared.model_dump(), **changes})
-
-
-def _wanted(known: "Sequence[Candidate]", rules: Mapping[str, Retraining], names: Sequence[str]) -> "list[Candidate]":
-    """Return the candidates asked for, and in any case never retraining, without candidates equal to an earlier one."""
-    if unknown := sorted(set(names) - {each.name for each in known}):
+def _selected(known: Sequence[Trial], rules: Mapping[str, Retraining], names: Sequence[str]) -> list[Trial]:
+    """Return the trials asked for, and in any case never retraining, without trials equal to an earlier one."""
+    if unknown := sorted(set(names) - {trial.name for trial in known}):
         raise MlopsAssetsError(
-            f"policies {listed(unknown)} are not known; expected some of {listed((each.name for each in known), 30)}"
+            f"policies {listed(unknown)} are not known; expected some of {listed((trial.name for trial in known), 30)}"
         )
-    kept: list[Candidate] = []
-    for each in known:
-        asked = not names or each.name in (*names, "never")
-        if asked and not any((rules[each.name], each.taken) == (rules[other.name], other.taken) for other in kept):
-            kept.append(each)
-    return kept
+    asked = [trial for trial in known if not names or trial.name in (*names, "never")]
+    ruled = [(rules[trial.name], trial.taken) for trial in asked]
+    return [trial for place, trial in enumerate(asked) if ruled.index(ruled[place]) == place]
 
 
-def _contender(trial: "Candidate", rule: Retraining, arrivals: "Sequence[Arrival]") -> "Contender":
-
-    ticks = _ticks(rule, arrivals[0].time, arrivals[-1].time) if rule.cron else ()
-    return Contender(trial.name, rule, ticks, trial.taken)
-
-
-def _ticks(rule: Retraining, since: "datetime", until: "datetime") -> "tuple[datetime, ...]":
-    moments = cron_string_iterator(since.timestamp(), str(rule.cron), rule.timezone)
-    return tuple(takewhile(lambda moment: moment < until, moments))
+def _contender(trial: Trial, rule: Retraining, arrivals: Sequence[Arrival]) -> Contender:
+    """Return the trial with the moments of its cron between the first and the last batch."""
+    ticks: Iterable[datetime] = ()
+    if rule.cron:
+        moments = cron_string_iterator(arrivals[0].time.timestamp(), rule.cron, rule.timezone)
+        ticks = takewhile(lambda moment: moment < arrivals[-1].time, moments)
+    return Contender(trial.name, rule, tuple(ticks), trial.taken)
 
 
-def _metadata(found: Recommended) -> dict[str, Any]:
-
-    least = winner(found.backtest.results, found.price, equal=0)
-    life = useful_life(found.backtest.ages, TOLERANCE)
-    settings = found.settings
+def _metadata(recommended: Recommended) -> dict[str, Any]:
+    least = winner(recommended.backtest.results, recommended.price, equal=0)
+    ages, settings = recommended.backtest.ages, recommended.settings
+    life = useful_life(ages, TOLERANCE)
     return {
         **metadata(
             {
-                "winner": found.winner.name,
-                "why": found.sentence,
-                "winner_mean": found.winner.mean,
-                "winner_retrainings": found.winner.retrainings,
-                "useful_life_batches": life if life is not None else f"longer than {len(found.backtest.ages)}",
-                "price": found.price,
+                "winner": recommended.winner.name,
+                "why": recommended.sentence,
+                "winner_mean": recommended.winner.mean,
+                "winner_retrainings": recommended.winner.retrainings,
+                "useful_life_batches": life if life is not None else f"longer than {len(ages)}",
+                "price": recommended.price,
                 "least_total": f"{least.name}: mean {least.mean:.4g}, {least.retrainings} retrainings",
             }
         ),
         "python": dg.MetadataValue.md(f"```python\n{python_snippet(settings)}\n```"),
         "yaml": dg.MetadataValue.md(f"```yaml\n{yaml_snippet(settings)}\n```"),
-        "policies": table(found.rows()),
-        **_plots(found),
-        "ages": table(vars(each) for each in found.backtest.ages),
-        "decisions": table(_decisions(found.winner)),
+        "policies": table(recommended.rows()),
+        **_plots(recommended),
+        "ages": table(vars(age) for age in ages),
+        "decisions": table(
+            {"after": training.after, "asked by": ", ".join(training.triggers), "promoted": training.promoted}
+            for training in recommended.winner.trainings
+        ),
     }
 
 
-def _decisions(result: "PolicyResult") -> list[dict[str, Any]]:
-    """Return the retrainings that a policy would have asked for."""
-    return [
-        {"after": each.after, "asked by": ", ".join(each.triggers), "promoted": each.promoted}
-        for each in result.trainings
-    ]
-
-
-def _plots(found: Recommended) -> dict[str, Any]:
-    from mlops_assets.modelling.plots.policy_plots import age_curve, cost_and_quality, quality_over_time
-
-    results, oracle = found.backtest.results, found.backtest.oracle
-    lines = {each.name: each.losses for each in results if each.name in (*_PLOTTED, found.winner.name)}
-    points = [(each.name, each.retrainings, each.mean) for each in results if not each.taken]
-    ages = found.backtest.ages
+def _plots(recommended: Recommended) -> dict[str, Any]:
+    results, oracle = recommended.backtest.results, recommended.backtest.oracle
+    lines = {result.name: result.losses for result in results if result.name in (*_PLOTTED, recommended.winner.name)}
+    points = [(result.name, result.retrainings, result.mean) for result in results if not result.taken]
+    ages = recommended.backtest.ages
     plots: dict[str, Callable[[], bytes]] = {
         "quality_over_time": lambda: quality_over_time(
-            found.backtest.batches, {**lines, oracle.name: oracle.losses}, found.measure
+            recommended.backtest.batches, {**lines, oracle.name: oracle.losses}, recommended.measure
         ),
-        "cost_and_quality": lambda: cost_and_quality(points, found.winner.name, oracle.mean, found.measure),
+        "cost_and_quality": lambda: cost_and_quality(points, recommended.winner.name, oracle.mean, recommended.measure),
     }
     if ages:
-        plots["age"] = lambda: age_curve([each.age for each in ages], [each.ratio for each in ages], TOLERANCE)
+        plots["age"] = lambda: age_curve([age.age for age in ages], [age.ratio for age in ages], TOLERANCE)
     return drawn_plots(plots)

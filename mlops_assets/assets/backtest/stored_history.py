@@ -1,13 +1,16 @@
 """The past of a model, from its stored batches, as a back-test needs it: fits, losses and real verdicts."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_assets.assets.batch.performance import row_loss
 from mlops_assets.assets.training.fit import decided_by
+from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.decisions.drift.error_budget import allowed_level
 from mlops_assets.decisions.promotion.comparison import compare
 from mlops_assets.decisions.promotion.gates import quality
@@ -16,6 +19,7 @@ from mlops_assets.decisions.retraining.decide import duration
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fitting.estimators import build
+from mlops_assets.modelling.fitting.search import SearchResult, fit, search
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores
 from mlops_assets.modelling.metrics.own import is_own
@@ -28,10 +32,6 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
 from mlops_assets.records.rows import Rows, read_holdout, read_sampled, read_train
-
-if TYPE_CHECKING:
-    from mlops_assets.decisions.drift.batch_drift import Pair
-    from mlops_assets.modelling.fitting.search import SearchResult
 
 _TIMELESS = timedelta(days=30)
 """Batches without a time are assumed to come this far apart, so that no budget holds them back."""
@@ -48,17 +48,17 @@ class StoredHistory:
         self,
         records: ModelRecords,
         params: Mapping[str, Any] | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._kept, self._model, self._params, self._say = records, records.model, params or {}, say
+        self._records, self._model, self._params, self._log = records, records.model, params or {}, log
         ready = [batch for batch in records.batches.all() if unready(self._model, batch) is None]
-        self._records = [batch for batch in ready if batch.labelled]
-        self._infos = tuple(batch_info(each) for each in self._records)
-        self.arrivals: Sequence[Arrival] = _arrivals(records, self._records)
+        self._batches = [batch for batch in ready if batch.labelled]
+        self._infos = tuple(batch_info(batch) for batch in self._batches)
+        self.arrivals: Sequence[Arrival] = _arrivals(records, self._batches)
         self._fits: dict[tuple[str, ...], tuple[Any, float]] = {}
         self._manifest, self._metrics = cache(self._split), cache(self._measures)
         self._rows = lru_cache(maxsize=16)(self._read_rows)
-        self._said = lru_cache(maxsize=64)(self._predict)
+        self._predictions = lru_cache(maxsize=64)(self._predict)
         self._reference = lru_cache(maxsize=4)(self._read_reference)
         self.loss: Callable[[int, int], float] = cache(self._loss)
         self.drifted: Callable[[int, int], bool | None] = cache(self._drifted)
@@ -66,7 +66,7 @@ class StoredHistory:
         self.better: Callable[[int, int], bool] = cache(self._better)
 
     @property
-    def metric(self) -> "Metric":
+    def metric(self) -> Metric:
         """Return the first metric, which decides."""
         return self._metrics()[0]
 
@@ -93,21 +93,19 @@ class StoredHistory:
         """Return the seconds that the fit took."""
         return self._fitted(model)[1]
 
-    def searched(self, position: int) -> "SearchResult":
+    def searched(self, position: int) -> SearchResult:
         """Return the declared search, made once on the training set as of a position."""
-        from mlops_assets.modelling.fitting.search import search
-
-        rows, wanted = read_train(self._kept, self._manifest(position)), self._model.search
-        if wanted is None:
+        rows, declared = read_train(self._records, self._manifest(position)), self._model.search
+        if declared is None:
             raise TrainingError(f"{self._model.name} declares no search: choose search: off")
-        folds = time_folds(rows.batch, wanted.folds)
-        options = (wanted.space, wanted.method, wanted.trials, self.metric.name, self._model.seed)
+        folds = time_folds(rows.batch, declared.folds)
+        options = (declared.space, declared.method, declared.trials, self.metric.name, self._model.seed)
         return search(self._pipeline(rows), rows.X, rows.y, folds, *options)
 
     def _loss(self, model: int, batch: int) -> float:
         if self._fitted(model)[0] is None:
             return float("nan")
-        value = float(self.metric.function(self._rows(batch).y.to_numpy(), self._said(model, batch)))
+        value = float(self.metric.function(self._rows(batch).y.to_numpy(), self._predictions(model, batch)))
         return as_loss(self.metric, value)
 
     def _drifted(self, model: int, batch: int) -> bool | None:
@@ -115,163 +113,140 @@ class StoredHistory:
 
         It leaves out the classifier over all features, importances, and earlier alarms, on which the level depends.
         """
-        from mlops_assets.decisions.drift.batch_drift import Pair, drift
-
-        declared, rule, record = self._model, self._model.drift, self._records[batch]
+        declared, rule = self._model, self._model.drift
         frame, times = self._reference(model)
-        X, about = read_sampled(self._kept, record)
-        near = sum(self.arrivals[batch].time - each.time < _span(rule.period) for each in self.arrivals[: batch + 1])
-        found = drift(
+        X, about = read_sampled(self._records, self._batches[batch])
+        arrivals, period = self.arrivals[: batch + 1], duration(rule.period)
+        near = sum(arrivals[-1].time - arrival.time < period for arrival in arrivals)
+        target = declared.target
+        labels = Pair(name=target, kind="target", reference=frame[target], batch=about[target])
+        report = drift(
             frame,
             X,
-            [name for name in frame.columns if name != declared.target],
+            [name for name in frame.columns if name != target],
             allowed_level(rule.alpha, rule.false_alarms, near, 0).value,
             rule.min_effect,
             times=(times, about[declared.time]) if declared.time and times is not None else None,
             season=rule.season,
             together=False,
-            extra=[
-                self._prediction_pair(model, batch),
-                Pair(
-                    name=declared.target,
-                    kind="target",
-                    reference=frame[declared.target],
-                    batch=about[declared.target],
-                ),
-            ],
+            extra=[self._prediction_pair(model, batch), labels],
             seed=declared.seed,
         )
-        return None if found.verdict == "unknown" else found.verdict == "drift"
+        return None if report.verdict == "unknown" else report.verdict == "drift"
 
-    def _prediction_pair(self, model: int, batch: int) -> "Pair":
+    def _prediction_pair(self, model: int, batch: int) -> Pair:
         """Return the model's predictions for the batch's labelled rows, and for its own holdout."""
-        from mlops_assets.decisions.drift.batch_drift import Pair
-
-        held, scored = self._judged_on(model), self._rows(batch)
-        before, now = (said.frame().iloc[:, -1] for said in (self._together(model, model), self._said(model, batch)))
-        times = (held.time(self._model.time), scored.time(self._model.time)) if self._model.time else None
-        return Pair(name="prediction", kind="prediction", reference=before, batch=now, times=times)
+        sides = (self._on_holdout(model, model), self._predictions(model, batch))
+        holdout, scored = (predictions.frame().iloc[:, -1] for predictions in sides)
+        time = self._model.time
+        times = (self._holdout_rows(model).time(time), self._rows(batch).time(time)) if time else None
+        return Pair(name="prediction", kind="prediction", reference=holdout, batch=scored, times=times)
 
     def _decayed(self, model: int, batch: int) -> bool | None:
         """Return what the step `performance` finds; None for insufficient labels."""
-        holdout = (self._holdout(model), self._together(model, model))
-        scored = (self._rows(batch).y.to_numpy(), self._said(model, batch))
+        holdout = (self._holdout(model), self._on_holdout(model, model))
+        scored = (self._rows(batch).y.to_numpy(), self._predictions(model, batch))
         verdict = row_loss(self._metrics(), self._problem()).decay(holdout, scored).verdict
         return None if verdict == "insufficient labels" else verdict == "decay"
 
     def _better(self, challenger: int, champion: int) -> bool:
         """Return whether the challenger keeps the declared quality and the comparison on its holdout promotes it."""
-
         rules, group = self._model.gates, self._model.group
         if not self._passes(challenger):
             return False
-        found = compare(
+        comparison = compare(
             self._holdout(challenger),
-            self._together(champion, challenger),
-            self._together(challenger, challenger),
+            self._on_holdout(champion, challenger),
+            self._on_holdout(challenger, challenger),
             self.metric,
             rules.min_gain,
             1 - rules.confidence,
             seed=self._model.seed,
-            groups=self._judged_on(challenger).about[group].to_numpy() if group else None,
+            groups=self._holdout_rows(challenger).about[group].to_numpy() if group else None,
             no_worse_by=rules.no_worse_by,
         )
-        return found.verdict == "promote"
+        return comparison.verdict == "promote"
 
     def _passes(self, model: int) -> bool:
-
         if self._fitted(model)[0] is None:
             return False
         gates = self._model.gates
-        names = [*(each.name for each in self._metrics()), *gates.minimum, *gates.maximum]
-        found = scores(self._holdout(model), self._together(model, model), list(dict.fromkeys(names)))
-        return quality(found, gates.minimum, gates.maximum).passed
+        names = dict.fromkeys([*(metric.name for metric in self._metrics()), *gates.minimum, *gates.maximum])
+        values = scores(self._holdout(model), self._on_holdout(model, model), list(names))
+        return quality(values, gates.minimum, gates.maximum).passed
 
-    def _split(self, position: int) -> "Manifest":
-
+    def _split(self, position: int) -> Manifest:
         return split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
 
-    def _measures(self) -> "tuple[Metric, ...]":
-
+    def _measures(self) -> tuple[Metric, ...]:
         return tuple(metric(name) for name in self._model.metrics or default_metrics(self._problem()))
 
-    def _problem(self) -> "Problem":
-
+    def _problem(self) -> Problem:
         return problem_of(self._rows(0).y, self._model.problem)
 
     def _fitted(self, model: int) -> tuple[Any, float]:
         """Return the model (None if it cannot be fitted) and the seconds; positions with the same batches share it."""
-        from mlops_assets.modelling.fitting.search import fit
-
         manifest = self._manifest(model)
-        trained_on = tuple(each.key for each in manifest.train)
+        trained_on = tuple(batch.key for batch in manifest.train)
         if trained_on not in self._fits:
-            rows, begin, fitted = read_train(self._kept, manifest), time.perf_counter(), None
+            rows, begin, fitted = read_train(self._records, manifest), time.perf_counter(), None
             try:
                 fitted = fit(self._pipeline(rows), rows.X, rows.y)
             except TrainingError as error:  # such as no label known in time: in production nothing is promoted then
-                self._say(f"no model up to {manifest.trained_until}: {error}")
+                self._log(f"no model up to {manifest.trained_until}: {error}")
             self._fits[trained_on] = fitted, time.perf_counter() - begin
-            self._say(f"fitted {len(self._fits)} of {len(self._infos)}: trained until {manifest.trained_until}")
+            self._log(f"fitted {len(self._fits)} of {len(self._infos)}: trained until {manifest.trained_until}")
         return self._fits[trained_on]
 
     def _pipeline(self, rows: Rows) -> Any:
-
         model = self._model
         problem, by = problem_of(rows.y, model.problem), decided_by(model)
         pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, by)
         return pipeline.set_params(**self._params) if self._params else pipeline
 
-    def _judged_on(self, model: int) -> Rows:
+    def _holdout_rows(self, model: int) -> Rows:
+        return read_holdout(self._records, Manifest((), self._manifest(model).holdout))
 
-        return read_holdout(self._kept, Manifest((), self._manifest(model).holdout))
+    def _holdout(self, model: int) -> np.ndarray:
+        return self._holdout_rows(model).y.to_numpy()
 
-    def _holdout(self, model: int) -> "np.ndarray":
-        return self._judged_on(model).y.to_numpy()
-
-    def _together(self, model: int, held_by: int) -> "Predictions":
+    def _on_holdout(self, model: int, holdout_of: int) -> Predictions:
         """Return a model's predictions for the holdout of another model."""
-
-        return predict(self._fitted(model)[0], self._judged_on(held_by).X)
+        return predict(self._fitted(model)[0], self._holdout_rows(holdout_of).X)
 
     def _read_rows(self, batch: int) -> Rows:
+        return read_holdout(self._records, Manifest((), (self._infos[batch],)))
 
-        return read_holdout(self._kept, Manifest((), (self._infos[batch],)))
-
-    def _predict(self, model: int, batch: int) -> "Predictions":
-
+    def _predict(self, model: int, batch: int) -> Predictions:
         return predict(self._fitted(model)[0], self._rows(batch).X)
 
-    def _read_reference(self, model: int) -> "tuple[pd.DataFrame, pd.Series | None]":
-        return reference_rows(self._model, read_train(self._kept, self._manifest(model)))
+    def _read_reference(self, model: int) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+        return reference_rows(self._model, read_train(self._records, self._manifest(model)))
 
 
-def as_loss(metric: "Metric", value: float) -> float:
+def as_loss(metric: Metric, value: float) -> float:
     """Return a metric as a loss: the difference to 1 if greater is better.
 
     The difference is to 0 for scorers named `neg_...` and for the user's own gains, which have no greatest value.
     """
     if not metric.greater_is_better:
         return value
-
     return (0.0 if metric.name.startswith("neg_") or is_own(metric.name) else 1.0) - value
 
 
-def _arrivals(records: ModelRecords, batches: Sequence[BatchRecord]) -> "list[Arrival]":
-    """Return when batches came: with their last row; without `time`, 30 days apart."""
-
-    found: list[Arrival] = []
-    came = (datetime.min if records.model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
+def _arrivals(records: ModelRecords, batches: Sequence[BatchRecord]) -> list[Arrival]:
+    """Return when batches arrived: with their last row; without `time`, 30 days apart."""
+    arrivals: list[Arrival] = []
+    moment = (datetime.min if records.model.time else datetime(2000, 1, 1)).replace(tzinfo=UTC)
     for record in batches:
-        ended = _utc(record.end) if record.end and records.model.time else came + _TIMELESS
-        came = max(ended, came + timedelta.resolution)
-        found.append(Arrival(record.batch, record.labelled, came, max(came, _known(records, record) or came)))
-    return found
+        end = _utc(record.end) if record.end and records.model.time else moment + _TIMELESS
+        moment = max(end, moment + timedelta.resolution)
+        arrivals.append(Arrival(record.batch, record.labelled, moment, max(moment, _known(records, record) or moment)))
+    return arrivals
 
 
 def _known(records: ModelRecords, record: BatchRecord) -> datetime | None:
     """Return when `label_share` of a batch's labels were known; None if unrecorded: they count as known at once."""
-
     model = records.model
     if model.known_at is None:
         return None
@@ -288,8 +263,3 @@ def _known(records: ModelRecords, record: BatchRecord) -> datetime | None:
 def _utc(moment: str) -> datetime:
     at = datetime.fromisoformat(moment)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-def _span(text: str) -> timedelta:
-
-    return duration(text)
