@@ -33,10 +33,10 @@ def jobs_for_people(model: Declaration) -> list[Job]:
 
 
 class ExcludeConfig(PersonConfig):
-    """Whether the batch is trained on from now on, who says so, and why."""
+    """Whether the batch is trained on from now on, by whose decision, and why."""
 
     action: Literal["exclude", "include"] = Field(
-        "exclude", description="exclude: train on it no more. include: train on it again. It is scored in either case."
+        "exclude", description="exclude: do not train on it. include: train on it again. It is scored in either case."
     )
 
 

@@ -198,9 +198,9 @@ def _selected(known: Sequence[Trial], rules: Mapping[str, Retraining], names: Se
         raise MlopsAssetsError(
             f"policies {listed(unknown)} are not known; expected some of {listed((trial.name for trial in known), 30)}"
         )
-    asked = [trial for trial in known if not names or trial.name in (*names, "never")]
-    ruled = [(rules[trial.name], trial.taken) for trial in asked]
-    return [trial for place, trial in enumerate(asked) if ruled.index(ruled[place]) == place]
+    selected = [trial for trial in known if not names or trial.name in (*names, "never")]
+    effects = [(rules[trial.name], trial.taken) for trial in selected]
+    return [trial for place, trial in enumerate(selected) if effects.index(effects[place]) == place]
 
 
 def _contender(trial: Trial, rule: Retraining, arrivals: Sequence[Arrival]) -> Contender:

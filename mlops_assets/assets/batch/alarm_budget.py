@@ -19,8 +19,8 @@ def alarm_level(records: ModelRecords, record: BatchRecord) -> Level:
         if other.status == "accepted" and (other.start or other.batch in scored)
     }
     newest = max(moments.values(), default=pd.Timestamp(0))
-    here = moments.pop(record.batch, newest)  # a batch without a time that is not scored yet is the newest
-    since = here - pd.Timedelta(model.drift.period)
-    near = [batch for batch, moment in moments.items() if since < moment <= here]
-    alarms = sum(batch in drift and drift[batch].verdict == "drift" for batch in near)
-    return allowed_level(model.drift.alpha, model.drift.false_alarms, len(near) + 1, alarms, model.drift.period)
+    moment = moments.pop(record.batch, newest)  # a batch without a time that is not scored yet is the newest
+    since = moment - pd.Timedelta(model.drift.period)
+    recent = [batch for batch, other in moments.items() if since < other <= moment]
+    alarms = sum(batch in drift and drift[batch].verdict == "drift" for batch in recent)
+    return allowed_level(model.drift.alpha, model.drift.false_alarms, len(recent) + 1, alarms, model.drift.period)

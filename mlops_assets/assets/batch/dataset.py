@@ -46,7 +46,7 @@ CONTRACT = {
 }
 """The checks that come first: without rows, Great Expectations passes vacuously."""
 FIRST_LOOK = {"first_look": "In the first batch, an index is not a feature and numbers are not read as text."}
-KNOWN_AT = {"known_at": "Labels say since when they are known, and none is known only in the future."}
+KNOWN_AT = {"known_at": "Labels have a time since which they are known, and it is not in the future."}
 
 
 def dataset_asset(model: Declaration) -> dg.AssetsDefinition:

@@ -166,7 +166,7 @@ def _columns(
 def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
     leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
     if not leaking:
-        return CheckOutcome("no_future_leak", True, "no feature knows later rows or its own label")
+        return CheckOutcome("no_future_leak", True, "no feature depends on later rows or on its own label")
     return CheckOutcome(
         "no_future_leak",
         False,

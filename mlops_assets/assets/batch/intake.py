@@ -87,5 +87,5 @@ def judged_columns(model: Declaration, schema: Schema) -> Schema:
 def as_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a rejected batch as parquet can hold it; its columns may lack names or share one."""
     names = [name if isinstance(name, str) and name else f"column {place + 1}" for place, name in enumerate(frame)]
-    unlike = [f"{name} ({place + 1})" if names.count(name) > 1 else name for place, name in enumerate(names)]
-    return frame.set_axis(unlike, axis=1).astype(str)
+    unique = [f"{name} ({place + 1})" if names.count(name) > 1 else name for place, name in enumerate(names)]
+    return frame.set_axis(unique, axis=1).astype(str)

@@ -27,13 +27,13 @@ CHECKS = {
     "readable": "The source gives the batch within its limits of size, rows and encoding.",
     "row_count": "The batch has rows.",
     "columns": "The key, the target and, where declared, `known_at` are there.",
-    "dtypes": "Keys are of the kind that they are of in the rows, labels of that of earlier outcomes.",
+    "dtypes": "Keys have the kinds that they have in the rows, labels the kind of earlier outcomes.",
     "finite": "No number is infinite.",
-    "key_known": "Each row says which row it belongs to.",
-    "known_at": "Labels say when they became known, and that is not in the future.",
+    "key_known": "Each label has the key of the row that it belongs to.",
+    "known_at": "Labels have a time since which they are known, and it is not in the future.",
     "one_label": "No key has two labels within the batch.",
 }
-MATCHES = {"matches_rows": "Some of the keys are those of rows that were taken in."}
+MATCHES = {"matches_rows": "Some of the keys match rows that were taken in."}
 
 
 def outcome_batches(model: str) -> dg.DynamicPartitionsDefinition:
