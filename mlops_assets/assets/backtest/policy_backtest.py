@@ -134,7 +134,7 @@ def backtest_job(model: Declaration) -> Any:
     return dg.define_asset_job(
         f"{model.name}_backtest",
         selection=dg.AssetSelection.assets(asset_key(model.name, "policy_backtest")),
-        config={"ops": {f"{model.name}__policy_backtest": {"config": BacktestConfig().model_dump()}}},
+        config={"ops": {f"{model.name}__policy_backtest": {"config": BacktestConfig.model_validate({}).model_dump()}}},
         executor_def=dg.in_process_executor,
         tags={MODEL: model.name, KIND: "backtest"},
         description=f"Replays the past of {model.name} under other rules of retraining and shows which is best. "
