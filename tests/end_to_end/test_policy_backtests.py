@@ -103,7 +103,7 @@ def test_labels_count_from_when_enough_of_them_are_known(tmp_path: Path):
     model = pipeline(source=Frame(delayed), known_at="known", window=None)
     storage = policies.stored(model, tmp_path)
     arrivals = StoredHistory(ModelRecords(model, storage)).arrivals
-    assert arrivals[0].labelled.isoformat() == "2024-01-05T01:03:00+00:00"
+    assert arrivals[0].label_time.isoformat() == "2024-01-05T01:03:00+00:00"
     found = recommend(ModelRecords(model, storage), BacktestConfig(policies=["every batch"]))
     # as of b05 the labels of b01 were known when the holdout begins, as of b04 none; those of b05 come before b08
     assert found.backtest.batches[0] == "b08"

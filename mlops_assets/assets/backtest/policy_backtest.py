@@ -159,9 +159,10 @@ def recommend(
     rows = int(median(arrival.rows for arrival in arrivals))
     days = _days(arrivals) if model.time else None
     declared = model.retraining.model_dump()
-    known = trials(declared, len(arrivals), rows, days)
-    rules = {trial.name: Retraining(**{**declared, **trial.changes}) for trial in known}
-    contenders = [_contender(trial, rules[trial.name], arrivals) for trial in _selected(known, rules, config.policies)]
+    known = candidates(declared, len(arrivals), rows, days)
+    rules = {candidate.name: Retraining(**{**declared, **candidate.changes}) for candidate in known}
+    selected = _selected(known, rules, config.policies)
+    contenders = [_contender(candidate, rules[candidate.name], arrivals) for candidate in selected]
     result = backtest(history, contenders, start)
     price = config.price or default_price(result.results)
     best = winner(result.results, price)
@@ -192,24 +193,23 @@ def _days(arrivals: Sequence[Arrival]) -> float:
     return median(gaps) / 86_400 if gaps else 1.0
 
 
-def _selected(known: Sequence[Trial], rules: Mapping[str, Retraining], names: Sequence[str]) -> list[Trial]:
-    """Return the trials asked for, and in any case never retraining, without trials equal to an earlier one."""
-    if unknown := sorted(set(names) - {trial.name for trial in known}):
-        raise MlopsAssetsError(
-            f"policies {listed(unknown)} are not known; expected some of {listed((trial.name for trial in known), 30)}"
-        )
-    selected = [trial for trial in known if not names or trial.name in (*names, "never")]
-    effects = [(rules[trial.name], trial.taken) for trial in selected]
-    return [trial for place, trial in enumerate(selected) if effects.index(effects[place]) == place]
+def _selected(known: Sequence[Candidate], rules: Mapping[str, Retraining], names: Sequence[str]) -> list[Candidate]:
+    """Return the candidates asked for, and in any case never retraining, without candidates equal to an earlier one."""
+    policies = [candidate.name for candidate in known]
+    if unknown := sorted(set(names).difference(policies)):
+        raise MlopsAssetsError(f"policies {listed(unknown)} are not known; expected some of {listed(policies, 30)}")
+    selected = [candidate for candidate in known if not names or candidate.name in (*names, "never")]
+    effects = [(rules[candidate.name], candidate.taken) for candidate in selected]
+    return [candidate for place, candidate in enumerate(selected) if effects.index(effects[place]) == place]
 
 
-def _contender(trial: Trial, rule: Retraining, arrivals: Sequence[Arrival]) -> Contender:
-    """Return the trial with the moments of its cron between the first and the last batch."""
+def _contender(candidate: Candidate, rule: Retraining, arrivals: Sequence[Arrival]) -> Contender:
+    """Return the candidate with the moments of its cron between the first and the last batch."""
     ticks: Iterable[datetime] = ()
     if rule.cron:
         moments = cron_string_iterator(arrivals[0].time.timestamp(), rule.cron, rule.timezone)
         ticks = takewhile(lambda moment: moment < arrivals[-1].time, moments)
-    return Contender(trial.name, rule, tuple(ticks), trial.taken)
+    return Contender(candidate.name, rule, tuple(ticks), candidate.taken)
 
 
 def _metadata(recommended: Recommended) -> dict[str, Any]:

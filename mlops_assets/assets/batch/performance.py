@@ -37,7 +37,7 @@ from mlops_assets.records.rows import next_label_at, read_labelled
 from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.evidently_pages import PREDICTION, TARGET, performance_page
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.sources.keys import natural_order
+from mlops_assets.text import natural_order
 
 
 def performance_asset(model: Declaration) -> dg.AssetsDefinition:
@@ -94,7 +94,7 @@ def _measured(
         sentence = "" if isinstance(estimate, str) else f". {estimate_sentence(records, estimate)}"
         shown = {**metadata(values), **estimate_metadata(records, estimate)}
         return shown, unknown("no_decay", f"{waits_for}{sentence}")
-    result, estimate = _judge(records, open_case(records, champion, registry), record, X, y)
+    result, estimate = _judge(records, open_case(records, registry, champion), record, X, y)
     verdict, reason = result.decay.verdict, result.decay.reason
     note(verdict, reason, {**result.figures(), **share, **estimate_figures(estimate)}, again_at)
     shown = {**_result_metadata(context, result, share), **estimate_metadata(records, estimate)}

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.lazy import np, pd, sklearn
@@ -20,7 +20,6 @@ from mlops_assets.modelling.metrics.own import is_own
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.text import did_you_mean, reason, shown
 
-Folds: TypeAlias = "Sequence[tuple[np.ndarray, np.ndarray]]"
 Method = Literal["grid", "random", "halving", "optuna"]
 
 
