@@ -37,6 +37,9 @@ def test_own_materialisation_goes_before_a_newer_one_of_another_run():
         assert read("alone", instance) == 2
 
 
-def test_never_materialised_says_what_to_do():
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(TrainingError, match="m/challenger was never"):
+def test_not_materialised_says_what_to_do():
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(TrainingError, match="m/challenger is not materialised: materialise it first"),
+    ):
         read("alone", instance)
