@@ -107,5 +107,5 @@ def test_why_there_is_no_estimate_is_shown_and_stops_nothing(deployment, name):
     assert result.success
     assert failed(result)["no_decay"] == "insufficient labels: none of 120 rows has one yet"
     assert model.shown("performance")["estimated_without_labels"] == (
-        "no estimate: 20 labelled rows in the holdout, at least 30 and a batch with rows are needed"
+        "no estimate: 20 labelled rows in the holdout and 120 rows in the batch; at least 30 and 1 are needed"
     )
