@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,7 +152,9 @@ def times(column: pd.Series) -> pd.Series:
         column = column.dt.to_timestamp()
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.astype(object)
-    parsed = pd.to_datetime(column, errors="coerce", utc=True)
+    with warnings.catch_warnings():  # texts that are not times are NaT, as documented
+        warnings.filterwarnings("ignore", "Could not infer format")
+        parsed = pd.to_datetime(column, errors="coerce", utc=True)
     unread = column.notna() & parsed.isna()
     if unread.any() and not unread.all():
         # The format is guessed from the first value; only the rest is worth parsing value by value.

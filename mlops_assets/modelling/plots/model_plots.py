@@ -35,7 +35,8 @@ def predicted_and_actual(y: np.ndarray | pd.Series, predictions: Predictions, ti
     left.plot(across, [np.nanmean(predicted[group]) for group in groups], color=BLUE, lw=1.2, label="predicted")
     canvas.name_axes(left, ("row" if time is None else "time") + means, "target")
     if time is not None:
-        locator = matplotlib.dates.AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+        # With at least five, matplotlib finds no interval for five months: it warns, and draws too many.
+        locator = matplotlib.dates.AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         left.xaxis.set_major_locator(locator)
         left.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     canvas.legend_above(left, 2)

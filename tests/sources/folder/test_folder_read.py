@@ -152,7 +152,7 @@ def test_parquet_bombs_are_refused_before_they_unfold(tmp_path):
     with pytest.raises(SourceError, match=r"unpacks to 160.0 MB"):
         source.read("zeros")
     with pytest.raises(
-        SourceError, match="has 400,000 rows; expected at most 500\. Its footer says so: split the file"
+        SourceError, match=r"has 400,000 rows; expected at most 500\. Its footer says so: split the file"
     ):
         Folder(str(tmp_path / "*.parquet"), limits=Limits(max_rows=500)).read("text")
 
