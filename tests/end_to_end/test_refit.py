@@ -55,14 +55,19 @@ def numbers(model: DeployedModel) -> list[int]:
     return [each.version for each in model.registry.versions(model.name)]
 
 
-@pytest.fixture(scope="module")
-def refitted(deployment) -> DeployedModel:
+def refitted_model(deployment, name: str) -> DeployedModel:
     """Version 1 was judged on b3 and promoted, version 2 is its refit; b4 came after it."""
-    model = deployment.model("refitted_tree", refit=True, **TREE)
+    model = deployment.model(name, refit=True, **TREE)
     model.prepare(b1=rows(1, 90), b2=rows(2, 90), b3=rows(3, 90))
     assert model.train().success
     assert model.take_in(model.land("b4", rows(4, 90))).success
     return model
+
+
+@pytest.fixture(scope="module")
+def refitted(deployment) -> DeployedModel:
+    """A refitted model that tests look at and leave as it is."""
+    return refitted_model(deployment, "refitted_tree")
 
 
 def test_the_refit_is_the_same_recipe_on_all_rows_and_becomes_champion(refitted):
@@ -130,7 +135,8 @@ def test_history_why_card_and_reproduce_name_the_version_that_was_judged(refitte
     assert "a refit of version 1, on the rows that it was trained and judged on" in found.notes
 
 
-def test_the_judged_version_serves_as_a_measure_also_where_it_was_deleted(refitted, deployment):
+def test_the_judged_version_serves_as_a_measure_also_where_it_was_deleted(deployment):
+    refitted = refitted_model(deployment, "refitted_deleted")
     MlflowClient(tracking_uri=deployment.registry.tracking_uri).delete_model_version(refitted.name, "1")
     report = BatchReports(refitted.storage, refitted.name)
     why = "the holdout, on which alone it predicted what it was not trained on, holds one hour from 00:00"
