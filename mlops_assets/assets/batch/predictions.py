@@ -8,7 +8,7 @@ import dagster as dg
 from mlops_assets.assets.batch.report import no_champion, record_report
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
-from mlops_assets.assets.shared.metadata import column_schema, link, metadata, preview
+from mlops_assets.assets.shared.metadata import column_schema, metadata, preview, version_link
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions, predict
@@ -60,13 +60,12 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
             "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
             "unseen_categories": _unseen(fitted, X),
         }
-        page = mlflow_registry.version_url(champion.model, champion.version)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
             metadata={
                 **metadata(values),
                 **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
-                "mlflow_version": link(f"{champion.model} version {champion.version}", page),
+                "mlflow_version": version_link(champion, mlflow_registry),
                 "digest": champion.digest[:16],
                 "path": dg.MetadataValue.path(path),
                 "dagster/row_count": len(frame),
