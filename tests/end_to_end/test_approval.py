@@ -80,6 +80,7 @@ def test_the_training_ledger_tells_what_waits_and_what_became_of_it(deployment, 
     (after,) = TrainingLedger(model.storage, name).all()
     assert (after.status, after.verdict, after.version) == ("judged", "promote", 1)
     assert (after.at, after.run_id, after.trigger) == (before.at, before.run_id, before.trigger)
+    assert "no version waits for approval" in why(approve(model))
 
 
 @pytest.mark.slow

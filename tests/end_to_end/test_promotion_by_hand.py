@@ -71,6 +71,7 @@ def test_promotion_by_hand_overrules_the_comparison_not_the_gates(model):
 def test_a_verdict_on_the_champion_leaves_why_it_became_one(model):
     tags = model.registry.version(model.name, 2).tags
     assert decided(model, version=2) == "version 2 is the champion already"
+    assert model.shown("champion")["verdict"] == "keep"
     assert model.registry.version(model.name, 2).tags == tags
 
 
