@@ -78,7 +78,7 @@ def _of_same_season(reference: _Ordered, batch: _Ordered, season: Sequence[Seaso
     unseen = ~np.isin(cells[1], cells[0][cells[0] >= 0])
     single, note = _single_period(reference.times, batch.times, season, where)
     usable = ~unseen & ~single
-    shared = np.setdiff1d(cells[1][usable], [-1])
+    shared = np.unique(cells[1][usable])
     selected = (np.isin(cells[0], shared), usable)
     share, names, obstacle = float(usable.mean()), ", ".join(season), ""
     if share < 0.5 or usable.sum() < FEWEST_ROWS:

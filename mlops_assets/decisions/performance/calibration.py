@@ -45,7 +45,7 @@ class Calibration:
         return np.asarray(np.sum(influences, axis=0))
 
     def _against_the_rest(self, probability: Floats) -> Floats:
-        chances = np.clip(probability, 1e-12, 1.0)
+        chances = np.maximum(probability, 1e-12)
         for column, fitted in self.classes.items():
             chances[:, column] = fitted.chance(probability[:, column])
         return chances
