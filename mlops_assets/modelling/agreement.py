@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, Literal
 
 from mlops_assets.errors import DeclarationError, TrainingError
@@ -78,7 +78,7 @@ class Agreement:
         return "within tolerance" if self.relative <= TOLERANCE else "differs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reproduction:
     """The result of fitting a version again.
 
@@ -193,7 +193,7 @@ def differences(then: Recipe, now: Recipe, as_declared: bool = False) -> tuple[D
             result.append(_declared("declaration", f"parameter {name}", one, other, as_declared))
     for name in sorted(then.machine.keys() & now.machine.keys()):
         if then.machine[name] != now.machine[name]:
-            result.append(Difference("machine", name, then.machine[name], now.machine[name]))
+            result.append(Difference("machine", name, then=then.machine[name], now=now.machine[name]))
     return tuple(result)
 
 
@@ -236,12 +236,14 @@ def _packages(then: Recipe, now: Recipe) -> Iterator[Difference]:
     for name, version in then.packages.items():
         current = now.packages.get(name, "not installed")
         if current != version:
-            yield Difference("package", name, version, current, enters="nothing" if name in _NO_NUMBERS else "both")
+            yield Difference(
+                "package", name, then=version, now=current, enters="nothing" if name in _NO_NUMBERS else "both"
+            )
 
 
 def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
     if name == "features":
-        return Difference("code", name, then, now, enters="features")
+        return Difference("code", name, then=then, now=now, enters="features")
     if name == "seed":
         return _declared("seed", name, then, now, as_declared)
     by_now = as_declared or not then.startswith("'sklearn.")  # outside sklearn, only a declaration may name what is run
@@ -250,8 +252,8 @@ def _field(name: str, then: str, now: str, as_declared: bool) -> Difference:
 
 def _declared(kind: Kind, what: str, then: str, now: str, used: bool) -> Difference:
     if used:
-        return Difference(kind, what, then, now, enters="fit")
-    return Difference(kind, what, then, now, "the refit used the recorded value", enters="nothing")
+        return Difference(kind, what, then=then, now=now, enters="fit")
+    return Difference(kind, what, then=then, now=now, note="the refit used the recorded value", enters="nothing")
 
 
 def _plain(agreement: Agreement) -> dict[str, Any]:
@@ -264,3 +266,4 @@ def _plain(agreement: Agreement) -> dict[str, Any]:
         "relative_difference": agreement.relative if finite else None,
         "spread": agreement.spread,
     }
+    _: KW_ONLY

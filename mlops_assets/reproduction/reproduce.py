@@ -51,7 +51,9 @@ def reproduce(
         notes.append(f"a refit of version {version.refit_of}, on the rows that it was trained and judged on")
     manifest, differences, whole = _manifest(records, version)
     refitting = Refitting(records.model, recipe, as_declared)
-    case = _Case(records, registry, version, refitting, differences, notes)
+    case = _Case(
+        records=records, registry=registry, version=version, refitting=refitting, differences=differences, notes=notes
+    )
     if manifest is not None and whole:
         with tempfile.TemporaryDirectory(prefix="mlops_assets_") as folder:
             case.compare(manifest, Path(folder))
@@ -73,7 +75,7 @@ def reproduce(
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Case:
     """A version that is fitted again, and what comes of it, as in `Reproduction`."""
 
@@ -179,10 +181,10 @@ def _manifest(records: ModelRecords, version: ModelVersion) -> tuple[Manifest | 
     try:
         manifest = read_manifest(records, then)
     except MlopsAssetsError as error:
-        return None, [Difference("data", "training set", then, "gone", str(error))], False
+        return None, [Difference("data", "training set", then=then, now="gone", note=str(error))], False
     if manifest.version != then:
         note = f"{records.storage.document_path(records.name, TRAINING_SET, then)} was changed: restore it"
-        return None, [Difference("data", "training set", then, manifest.version, note)], False
+        return None, [Difference("data", "training set", then=then, now=manifest.version, note=note)], False
     return manifest, *stored_differences(records, manifest)
 
 

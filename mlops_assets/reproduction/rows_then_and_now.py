@@ -50,7 +50,7 @@ def stored_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
                 if rows not in (None, batch.rows):
                     note = f"{rows:,} rows in place of {batch.rows:,}; {note}"
                 what = f"batch {batch.key}: {kind}"
-                differences.append(Difference("data", what, version, now, note, enters))
+                differences.append(Difference("data", what, then=version, now=now, note=note, enters=enters))
     return differences, whole
 
 
@@ -71,7 +71,9 @@ def source_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
             continue
         if then not in now:
             note = "the source holds other rows now; the refit used the stored rows"
-            differences.append(Difference("data", f"batch {batch.key}: source", then, now[-1], note, "nothing"))
+            differences.append(
+                Difference("data", f"batch {batch.key}: source", then=then, now=now[-1], note=note, enters="nothing")
+            )
     reasons = f"batches {listed(unread)}: {next(iter(unread.values()), '')}"
     return differences, [f"not compared with the source, which cannot be read: {reasons}"] if unread else []
 

@@ -26,7 +26,9 @@ OTHER = Agreement(100, 0.5, 2.0, False)
 
 
 def reproduction(agreements=None, anew=None, found=(), **more):
-    return Reproduction("bike", 3, agreements or {}, anew or {}, tuple(found), **more)
+    return Reproduction(
+        model="bike", version=3, agreements=agreements or {}, anew=anew or {}, differences=tuple(found), **more
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_probabilities_are_compared_and_labels_only_where_there_are_none():
 
 
 def test_equal_predictions_are_identical_whatever_is_not_as_it_was():
-    package = Difference("package", "scikit-learn", "1.6.0", "1.9.1")
+    package = Difference("package", "scikit-learn", then="1.6.0", now="1.9.1")
     found = reproduction({"holdout": SAME}, found=[package])
     assert (found.verdict, found.because) == ("identical", ())
     assert found.reason == "identical on 100 holdout rows, bit for bit"
@@ -79,10 +81,10 @@ def test_only_what_entered_the_refit_can_be_why_it_differs():
     found = reproduction(
         {"training rows": SAME, "holdout": OTHER},
         found=[
-            Difference("seed", "seed", "0", "1", enters="nothing"),
+            Difference("seed", "seed", then="0", now="1", enters="nothing"),
             Difference("code", "features: bike.lags", note="changed since", enters="features"),
-            Difference("package", "numpy", "2.0", "2.4"),
-            Difference("data", "batch b1: features", "aa", "bb", enters="fit"),
+            Difference("package", "numpy", then="2.0", now="2.4"),
+            Difference("data", "batch b1: features", then="aa", now="bb", enters="fit"),
         ],
     )
     assert (found.verdict, found.because) == ("differs", ("data", "package"))
@@ -93,7 +95,7 @@ def test_only_what_entered_the_refit_can_be_why_it_differs():
 
 def test_where_the_stored_features_give_the_same_model_their_code_is_why():
     code = Difference("code", "features: bike.lags", note="changed since", enters="features")
-    package = Difference("package", "numpy", "2.0", "2.4")
+    package = Difference("package", "numpy", then="2.0", now="2.4")
     found = reproduction({"holdout": SAME}, {"holdout": OTHER}, [package, code])
     assert (found.verdict, found.because) == ("differs", ("code",))
     assert found.reason == "differs because of code: features: bike.lags (changed since)"
@@ -103,7 +105,7 @@ def test_where_the_stored_features_give_the_same_model_their_code_is_why():
 
 def test_where_both_fit_and_features_come_out_otherwise_both_are_why():
     code = Difference("code", "features: bike.lags", note="changed since", enters="features")
-    package = Difference("package", "numpy", "2.0", "2.4")
+    package = Difference("package", "numpy", then="2.0", now="2.4")
     assert reproduction({"holdout": OTHER}, {"holdout": OTHER}, [package, code]).because == ("code", "package")
     assert reproduction({"holdout": OTHER}, {}, [package, code]).because == ("package",)
 
@@ -116,7 +118,7 @@ def test_what_nothing_recorded_explains_is_said_to_be_unexplained():
 
 def test_json_has_everything_and_no_number_that_json_lacks():
     labels = Agreement(2, float("inf"), 1.0, False)
-    package = Difference("package", "numpy", "2.0", "2.4")
+    package = Difference("package", "numpy", then="2.0", now="2.4")
     found = reproduction({"holdout": labels}, found=[package], notes=("n",), fitted_with={"seed": "0"})
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert told["verdict"] == "differs" and told["because"] == ["package"]

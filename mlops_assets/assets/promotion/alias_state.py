@@ -13,7 +13,7 @@ from mlops_assets.records.requests import Hold, WaitingVersion
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Before:
     """What a decision starts from: all promotions (newest first), the state of the alias, and people's requests."""
 
@@ -47,7 +47,7 @@ def before_of(step: Step, had_champion: bool) -> Before:
     if under_way is not None:
         _end_cut_short(step, under_way, alias)
     promotions, state = ledger.all(), alias_state(alias, ledger.champion(), None, had_champion)
-    return Before(model, promotions, state, requests.hold(), requests.waiting())
+    return Before(model=model, promotions=promotions, state=state, hold=requests.hold(), waiting=requests.waiting())
 
 
 def why_over(instance: dg.DagsterInstance, run_id: str) -> str:

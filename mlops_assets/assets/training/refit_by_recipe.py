@@ -63,7 +63,14 @@ class Refitting:
         """Return all differences between recipe and present; `fitted` and `rows` as far as they are available."""
         current, note = recipe_of(self.model, {}, fitted, rows or {}), "another order, label or type"
         of_rows = [
-            Difference("data", role, recorded, digest, f"read from files that are unchanged: {note}", "fit")
+            Difference(
+                "data",
+                role,
+                then=recorded,
+                now=digest,
+                note=f"read from files that are unchanged: {note}",
+                enters="fit",
+            )
             for role, digest in current.rows.items()
             if (recorded := self.recipe.rows.get(role, digest)) != digest
         ]

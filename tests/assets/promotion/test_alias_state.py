@@ -28,7 +28,7 @@ ABANDONED = replace(BEGUN, number=4, abandoned="2024-05-01T11:00:00+00:00")
 
 
 def before(*promotions: Promotion) -> Before:
-    return Before("tides", promotions, "sound", None, None)
+    return Before(model="tides", promotions=promotions, state="sound", hold=None, waiting=None)
 
 
 def test_the_champion_is_the_newest_promotion_that_was_done():

@@ -24,7 +24,7 @@ def test_a_version_of_another_tool_is_neither_judged_nor_promoted(tmp_path):
         name="tides", source=Folder(str(tmp_path / "*.csv")), target="y", estimator="sklearn.linear_model.Ridge"
     )
     step = Step(ModelRecords(model, storage), registry, build_asset_context())
-    before = Before("tides", (), "none", None, None)
+    before = Before(model="tides", promotions=(), state="none", hold=None, waiting=None)
     with pytest.raises(RegistryError, match=r"tides version 1 was not registered by this pack, or its record is gone"):
         judge(step, 1, before)
     with pytest.raises(RegistryError, match=r"tides version 1 has no tag 'data_version', so another tool"):
