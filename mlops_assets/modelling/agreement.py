@@ -41,6 +41,7 @@ class Difference:
 
     kind: Kind
     what: str
+    _: KW_ONLY
     then: str = ""
     now: str = ""
     note: str = ""
@@ -266,4 +267,3 @@ def _plain(agreement: Agreement) -> dict[str, Any]:
         "relative_difference": agreement.relative if finite else None,
         "spread": agreement.spread,
     }
-    _: KW_ONLY
