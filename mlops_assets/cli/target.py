@@ -4,7 +4,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,6 @@ from mlops_assets.cli.output import quietly
 from mlops_assets.dagster_private import repository_at
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.text import listed
-
-WAYS = (
-    "name it by -m MODULE or -f FILE, or go to a folder with [tool.dg.project] in its pyproject.toml, "
-    "a workspace.yaml or a definitions.py"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +33,13 @@ class Target:
 
     def load(self) -> dg.RepositoryDefinition:
         """Return the definitions; raise `MlopsAssetsError` if they do not load. What loading prints goes to stderr."""
-        with quietly(), _importing_from(self.folder):
-            try:
-                return self._repository()
-            except MlopsAssetsError:
-                raise
-            except Exception as error:  # whatever a user's code raises
-                raise MlopsAssetsError(f"{self} does not load: {_innermost(error)}") from error
-
-    def _repository(self) -> dg.RepositoryDefinition:
-        repository = repository_at(self.kind, self.name, self.folder)
+        try:
+            with quietly(), _importing_from(self.folder):
+                repository = repository_at(self.kind, self.name, self.folder)
+        except MlopsAssetsError:
+            raise
+        except Exception as error:  # whatever a user's code raises
+            raise MlopsAssetsError(f"{self} does not load: {_innermost(error)}") from error
         if repository is None:
             raise MlopsAssetsError(f"{self} holds no Definitions: assign one at module level, as `defs = ...`")
         return repository
@@ -61,17 +53,28 @@ def target_of(module: str | None, python_file: Path | None, directory: Path | No
     if module and python_file:
         raise MlopsAssetsError("both -m and -f are given: name the code location by one of them")
     if module:
-        return Target(kind="python_module", name=module, folder=folder, location_name=module, why="-m")
+        return _module(module, folder, "-m")
     if python_file:
         if not python_file.is_file():
             raise MlopsAssetsError(f"there is no file {python_file}, which -f names")
-        return Target(
-            kind="python_file", name=str(python_file.resolve()), folder=folder, location_name=python_file.name, why="-f"
-        )
-    found = _of_project(folder) or _of_workspace(folder) or _of_file(folder)
-    if found is None:
-        raise MlopsAssetsError(f"there is no code location in {folder}: {WAYS}")
-    return found
+        return _file(python_file.resolve(), folder, "-f")
+    if (target := _of_project(folder) or _of_workspace(folder)) is not None:
+        return target
+    if (path := folder / "definitions.py").is_file():
+        return _file(path, folder, "in this folder")
+    raise MlopsAssetsError(
+        f"there is no code location in {folder}: name it by -m MODULE or -f FILE, or go to a folder with "
+        "[tool.dg.project] in its pyproject.toml, a workspace.yaml or a definitions.py"
+    )
+
+
+def _module(name: str, folder: Path, why: str, location_name: str | None = None) -> Target:
+    return Target(kind="python_module", name=name, folder=folder, location_name=location_name or name, why=why)
+
+
+def _file(path: Path, folder: Path, why: str, location_name: str | None = None) -> Target:
+    name = location_name or path.name
+    return Target(kind="python_file", name=str(path), folder=folder, location_name=name, why=why)
 
 
 def _of_project(folder: Path) -> Target | None:
@@ -80,27 +83,26 @@ def _of_project(folder: Path) -> Target | None:
         path = parent / "pyproject.toml"
         if path.is_file() and (project := _project(path)):
             os.chdir(parent)  # relative paths of data are relative to this folder
-            named = project.get("code_location_name") or parent.name
-            name = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
-            return Target(
-                kind="python_module", name=name, folder=parent, location_name=named, why=f"[tool.dg.project] of {path}"
-            )
+            module = project.get("code_location_target_module") or f"{project['root_module']}.definitions"
+            location_name = project.get("code_location_name") or parent.name
+            return _module(module, parent, f"[tool.dg.project] of {path}", location_name)
     return None
 
 
 def _project(path: Path) -> Mapping[str, Any]:
     try:
-        declared = tomllib.loads(path.read_text())
+        settings = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MlopsAssetsError(f"{path} cannot be read: {error}") from error
-    project: Mapping[str, Any] = declared.get("tool", {}).get("dg", {}).get("project", {})
+    project: Mapping[str, Any] = settings.get("tool", {}).get("dg", {}).get("project", {})
     if project and "root_module" not in project:
         raise MlopsAssetsError(f"[tool.dg.project] of {path} lacks root_module, the package that holds the definitions")
     return project
 
 
 def _of_workspace(folder: Path) -> Target | None:
-    path = next((each for name in ("workspace.yaml", "workspace.yml") if (each := folder / name).is_file()), None)
+    paths = (folder / name for name in ("workspace.yaml", "workspace.yml"))
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
     try:
@@ -109,44 +111,21 @@ def _of_workspace(folder: Path) -> Target | None:
     except (yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
         raise MlopsAssetsError(f"{path} cannot be read as a workspace: {error}") from error
     if len(targets) != 1:
-        names = listed((Path(each.name).name for each in targets), 20) or "none"
+        names = listed((Path(target.name).name for target in targets), 20) or "none"
         raise MlopsAssetsError(f"{path} names {len(targets)} code locations ({names}): choose one by -m or -f, and -d")
     return targets[0]
 
 
 def _of_entry(entry: Mapping[str, Any], path: Path) -> Target:
     [(kind, value)] = entry.items()
-    about = value if isinstance(value, Mapping) else {}
+    fields = value if isinstance(value, Mapping) else {"relative_path": value, "module_name": value}
+    folder, location_name = path.parent / (fields.get("working_directory") or "."), fields.get("location_name")
     if kind == "python_file":
-        file = path.parent / (about.get("relative_path", "") if about else value)
-        folder = path.parent / (about.get("working_directory") or ".")
-        return Target(
-            kind=kind,
-            name=str(file),
-            folder=folder,
-            location_name=about.get("location_name") or file.name,
-            why=str(path),
-        )
+        return _file(path.parent / fields["relative_path"], folder, str(path), location_name)
     if kind in ("python_module", "python_package"):
-        module = about.get("module_name") or about.get("package_name") or str(value)
-        folder = path.parent / (about.get("working_directory") or ".")
-        return Target(
-            kind="python_module",
-            name=module,
-            folder=folder,
-            location_name=about.get("location_name") or module,
-            why=str(path),
-        )
+        module = fields.get("module_name") or fields["package_name"]
+        return _module(str(module), folder, str(path), location_name)
     raise MlopsAssetsError(f"{path} names a {kind}, which is not loaded here: name its module or file by -m or -f")
-
-
-def _of_file(folder: Path) -> Target | None:
-    path = folder / "definitions.py"
-    return (
-        Target(kind="python_file", name=str(path), folder=folder, location_name=path.name, why="in this folder")
-        if path.is_file()
-        else None
-    )
 
 
 @contextmanager
@@ -156,7 +135,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if str(folder) in sys.path:
+        with suppress(ValueError):  # the user's code may have removed it
             sys.path.remove(str(folder))
 
 
@@ -167,5 +146,4 @@ def _innermost(error: BaseException) -> str:
         if cause is None:
             break
         error = cause
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:600]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
