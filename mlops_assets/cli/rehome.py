@@ -7,7 +7,7 @@ import typer
 from mlops_assets.cli.code_location import Directory, Module, PythonFile, located, missing_database
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, quietly, say_json, table
 from mlops_assets.cli.rehoming import Move, misplaced_models
-from mlops_assets.cli.rehoming import rehome as mended
+from mlops_assets.cli.rehoming import rehome as move_artifacts
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.text import counted
 
@@ -34,13 +34,12 @@ def rehome(
         if missing_database(registry):
             moves = []
         elif by:
-            moves = mended(registry, location.storage, models, by, reason)
+            moves = move_artifacts(registry, location.storage, models, by, reason)
         else:
             moves = misplaced_models(registry, models)
         declared = registry.artifact_folder
     if as_json:
-        folder = str(declared) if declared else None
-        say_json({"declared": folder, "changed": bool(by and moves), "moves": list(map(_plain, moves))})
+        say_json({"declared": declared, "changed": bool(by and moves), "moves": list(map(_plain, moves))})
     else:
         _show(moves, bool(by))
     if moves and not by:
@@ -50,24 +49,24 @@ def rehome(
 def _plain(move: Move) -> dict[str, object]:
     return {
         "model": move.model,
-        "from": str(move.before),
-        "to": str(move.after),
+        "from": move.before,
+        "to": move.after,
         "runs": len(move.runs),
         "versions": sorted(move.versions),
-        "left_behind": [str(folder) for folder in move.left_behind],
+        "left_behind": move.left_behind,
     }
 
 
 def _show(moves: list[Move], changed: bool) -> None:
-    out = console()
+    screen = console()
     if not moves:
-        out.print("Nothing to do: no store of ours names another folder than the declared one.")
+        screen.print("Nothing to do: the store names the declared folder.")
         return
     rows = [(move.model, len(move.runs), len(move.versions), f"{move.before}\n{move.after}") for move in moves]
-    out.print(table(("model", "runs", "versions", "from, to"), rows))
+    screen.print(table(("model", "runs", "versions", "from, to"), rows))
     for move in moves:
         if move.left_behind:
             folders = counted(len(move.left_behind), "folder was", "folders were")
             example = f"not brought along, such as {move.left_behind[0]}: copy first"
-            out.print(literal(f"{move.model}: {folders} {example}"), soft_wrap=True)
-    out.print("Changed." if changed else "Nothing is changed yet: give --by and --reason.")
+            screen.print(literal(f"{move.model}: {folders} {example}"), soft_wrap=True)
+    screen.print("Changed." if changed else "Nothing is changed yet: give --by and --reason.")

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +12,6 @@ from urllib.parse import quote
 from mlops_assets.errors import RegistryError
 from mlops_assets.records.promotions import Promotion, PromotionLedger
 from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere
-from mlops_assets.resources.mlflow.calls import local_folder
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
@@ -22,31 +21,29 @@ REHOMED = "mlops_assets.rehomed"
 _RUNS = "SELECT run_uuid, artifact_uri FROM runs WHERE experiment_id = ?"
 _VERSIONS = "SELECT version, run_id, source FROM model_versions WHERE name = ?"
 _EXPERIMENTS = "SELECT experiment_id, artifact_location FROM experiments WHERE name = ?"
+_SET_EXPERIMENT = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+_SET_RUN = "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?"
+_SET_VERSION = "UPDATE model_versions SET source = ?, storage_location = ? WHERE name = ? AND version = ?"
+_SET_TAG = "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)"
 _MODEL = "/{}/artifacts/model"  # below the experiment's location, formatted with the run's id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """The runs and versions of one model that name another folder than the declared one.
+    """The runs and versions of one model that name another folder, `before`, than the declared one, `after`.
 
-    runs: id -> new URI of the run's artifacts; versions: number -> new URI of the version's model. left_behind: folders
-    that exist at the earlier place and not at the declared place.
+    location: the URI of `after`. runs: id -> new URI of the run's artifacts; versions: number -> new URI of the
+    version's model. left_behind: folders that exist at the earlier place and not at the declared place.
     """
 
     model: str
     experiment: str
     before: Path
+    after: Path
     location: str
     runs: dict[str, str]
     versions: dict[int, str]
-    left_behind: tuple[Path, ...] = field(default=())
-
-    @property
-    def after(self) -> Path:
-        """The declared folder of the model's artifacts."""
-        folder = local_folder(self.location)
-        assert folder is not None, "only folders are declared for a move"
-        return folder
+    left_behind: tuple[Path, ...]
 
 
 def misplaced_models(registry: MlflowRegistry, models: Iterable[str]) -> list[Move]:
@@ -54,7 +51,7 @@ def misplaced_models(registry: MlflowRegistry, models: Iterable[str]) -> list[Mo
     if registry.artifact_folder is None:
         return []
     with _store(registry, "ro") as store:
-        return list(_moves(store, registry, models))
+        return list(_moves(store, registry.artifact_folder, models))
 
 
 def rehome(registry: MlflowRegistry, storage: Storage, models: Iterable[str], by: str, reason: str) -> list[Move]:
@@ -62,98 +59,80 @@ def rehome(registry: MlflowRegistry, storage: Storage, models: Iterable[str], by
 
     Files are not moved. Raise `RegistryError`, and change nothing, if some files are not at the declared place.
     """
-    if registry.artifact_folder is None:
+    declared = registry.artifact_folder
+    if declared is None:
         return []
     with _store(registry, "rw") as store:
         store.execute("BEGIN IMMEDIATE")
-        moves = list(_moves(store, registry, models))
+        moves = list(_moves(store, declared, models))
         if behind := [folder for move in moves for folder in move.left_behind]:
             raise RegistryError(
-                f"{len(behind)} folders were not brought along, such as {behind[0]}: copy them below "
-                f"{registry.artifact_folder} first"
+                f"{len(behind)} folders were not brought along, such as {behind[0]}: copy them below {declared} first"
             )
         for move in moves:
             _mend(store, move, by, reason)
-            _mend_record(storage, move, registry.artifact_folder)
+            _mend_record(storage, move, declared)
         store.execute("COMMIT")  # last, so that another attempt mends everything after a crash
     return moves
 
 
-def _moves(store: sqlite3.Connection, registry: MlflowRegistry, models: Iterable[str]) -> Iterator[Move]:
-    declared = registry.artifact_folder
+def _moves(store: sqlite3.Connection, declared: Path, models: Iterable[str]) -> Iterator[Move]:
     for model in models:
-        location = artifact_location(str(registry.artifact_root), model)
+        location, after = artifact_location(str(declared), model), declared / model
         for experiment, place in store.execute(_EXPERIMENTS, (model,)).fetchall():
-            runs = [(run, uri) for run, uri in store.execute(_RUNS, (experiment,)) if elsewhere(declared, uri)]
+            uris = dict(store.execute(_RUNS, (experiment,)))
+            runs = {run: folder for run, uri in uris.items() if (folder := elsewhere(declared, uri))}
+            before = elsewhere(declared, place) or next(iter(runs.values()), None)
+            if before is None:
+                continue
             versions = {
                 int(number): f"{location}{_MODEL.format(run)}"
                 for number, run, source in store.execute(_VERSIONS, (model,))
                 if elsewhere(declared, source or "") and source.endswith(_MODEL.format(run))
             }
-            folders = (elsewhere(declared, uri) for uri in (place, *(uri for _, uri in runs)))
-            before = next((folder for folder in folders if folder), None)
-            if before is not None:
-                mended = {run: f"{location}/{run}/artifacts" for run, _ in runs}
-                behind = tuple(folder for run, uri in runs if (folder := _left_behind(uri, mended[run])))
-                yield Move(
-                    model=model,
-                    experiment=str(experiment),
-                    before=before,
-                    location=location,
-                    runs=mended,
-                    versions=versions,
-                    left_behind=behind,
-                )
-
-
-def _left_behind(uri: str, new: str) -> Path | None:
-    before, after = local_folder(uri), local_folder(new)
-    return before if before is not None and after is not None and before.exists() and not after.exists() else None
+            new = {run: after / run / "artifacts" for run in runs}
+            behind = (folder for run, folder in runs.items() if folder.exists() and not new[run].exists())
+            yield Move(
+                model=model,
+                experiment=str(experiment),
+                before=before,
+                after=after,
+                location=location,
+                runs={run: f"{location}/{run}/artifacts" for run in runs},
+                versions=versions,
+                left_behind=tuple(behind),
+            )
 
 
 def _mend(store: sqlite3.Connection, move: Move, by: str, reason: str) -> None:
-    store.execute(
-        "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (move.location, move.experiment)
-    )
-    store.executemany("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", [(b, a) for a, b in move.runs.items()])
-    store.executemany(
-        "UPDATE model_versions SET source = ?, storage_location = ? WHERE name = ? AND version = ?",
-        [(source, source, move.model, number) for number, source in move.versions.items()],
-    )
-    noted = {
-        "by": by,
-        "reason": reason,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from": str(move.before),
-    }
-    store.execute(
-        "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)",
-        (REHOMED, json.dumps(noted), move.experiment),
-    )
+    store.execute(_SET_EXPERIMENT, (move.location, move.experiment))
+    store.executemany(_SET_RUN, [(uri, run) for run, uri in move.runs.items()])
+    store.executemany(_SET_VERSION, [(uri, uri, move.model, number) for number, uri in move.versions.items()])
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    tag = json.dumps({"by": by, "reason": reason, "at": at, "from": str(move.before)})
+    store.execute(_SET_TAG, (REHOMED, tag, move.experiment))
 
 
 def _mend_record(storage: Storage, move: Move, declared: Path) -> None:
     """Mend the records of promotions: they name artifacts too, and outlive their versions in the registry."""
 
-    def mended(promotion: Promotion) -> str:
-        moved = f"{move.location}{_MODEL.format(promotion.run_id)}"
-        return moved if elsewhere(declared, promotion.source) else promotion.source
+    def source(promotion: Promotion) -> str:
+        outside = elsewhere(declared, promotion.source)
+        return f"{move.location}{_MODEL.format(promotion.run_id)}" if outside else promotion.source
 
-    PromotionLedger(storage, move.model).mend_sources(mended)
+    PromotionLedger(storage, move.model).mend_sources(source)
 
 
 @contextmanager
 def _store(registry: MlflowRegistry, mode: str) -> Iterator[sqlite3.Connection]:
     """Open MLflow's SQLite file to read (ro) or to write (rw); the file is never created."""
-    path = Path(registry.address.partition(":///")[2])
+    path = Path(registry.address.partition(":///")[2]).absolute()
     try:
-        store = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=30)
-        store.isolation_level = None  # this module begins transactions itself
-        try:
+        uri = f"file:{quote(str(path))}?mode={mode}"
+        # no isolation level: this module begins transactions itself
+        with closing(sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)) as store:
             yield store
-        finally:
-            store.close()
     except sqlite3.Error as error:
         raise RegistryError(
-            f"MLflow's store {path} cannot be used: {error}. Is it that of the declared home?"
+            f"MLflow's store {path} cannot be used: {error}. Is it the store of the declared home?"
         ) from error
