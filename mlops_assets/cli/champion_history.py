@@ -1,14 +1,13 @@
 """Which version was champion when: the recorded promotions, the origin of their runs, each version's metric."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
 from mlops_assets.assets.shared.keys import TRIGGER, asset_key
-from mlops_assets.cli.dagster_events import materialized
+from mlops_assets.cli.dagster_events import events
 from mlops_assets.records.promotions import How, Promotion
 
 
@@ -34,46 +33,32 @@ class ChampionPeriod:
     value: float | None
     until: datetime | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON; moments are UTC, ISO 8601."""
-        until = None if self.until is None else self.until.isoformat(timespec="seconds")
-        return {**asdict(self), "since": self.since.isoformat(timespec="seconds"), "until": until}
-
 
 def champion_periods(instance: dg.DagsterInstance, model: str, promotions: Sequence[Promotion]) -> list[ChampionPeriod]:
     """Return the periods, the newest first, from promotions that are sorted in the same way."""
     metrics, until, periods = _metrics(instance, model), None, []
     for promotion in promotions:
         if promotion.done:
-            periods.append(_period(instance, model, promotion, metrics, until))
-            until = periods[-1].since
+            refit_of = promotion.as_version(model).refit_of or None
+            metric, value = metrics.get(refit_of or promotion.version, ("", None))
+            period = ChampionPeriod(
+                number=promotion.number,
+                version=promotion.version,
+                since=datetime.fromisoformat(promotion.done),
+                how=promotion.how,
+                by=promotion.by,
+                reason=promotion.reason,
+                run_id=promotion.dagster_run_id,
+                launched_by=_launched_by(instance, promotion.dagster_run_id),
+                version_before=promotion.against,
+                refit_of=refit_of,
+                metric=metric,
+                value=value,
+                until=until,
+            )
+            periods.append(period)
+            until = period.since
     return periods
-
-
-def _period(
-    instance: dg.DagsterInstance,
-    model: str,
-    promotion: Promotion,
-    metrics: Mapping[int, tuple[str, float]],
-    until: datetime | None,
-) -> ChampionPeriod:
-    refit_of = promotion.as_version(model).refit_of or None
-    metric, value = metrics.get(refit_of or promotion.version, ("", None))
-    return ChampionPeriod(
-        number=promotion.number,
-        version=promotion.version,
-        since=datetime.fromisoformat(promotion.done),
-        how=promotion.how,
-        by=promotion.by,
-        reason=promotion.reason,
-        run_id=promotion.dagster_run_id,
-        launched_by=_launched_by(instance, promotion.dagster_run_id),
-        version_before=promotion.against,
-        refit_of=refit_of,
-        metric=metric,
-        value=value,
-        until=until,
-    )
 
 
 def _launched_by(instance: dg.DagsterInstance, run_id: str) -> str:
@@ -81,18 +66,18 @@ def _launched_by(instance: dg.DagsterInstance, run_id: str) -> str:
     run = instance.get_run_by_id(run_id)
     if run is None:
         return "unknown: Dagster has no such run any more"
-    why = f" ({run.tags[TRIGGER]})" if run.tags.get(TRIGGER) else ""
+    trigger = f" ({run.tags[TRIGGER]})" if run.tags.get(TRIGGER) else ""
     for kind in ("sensor", "schedule"):
         if name := run.tags.get(f"dagster/{kind}_name"):
-            return f"{kind} {name}{why}"
+            return f"{kind} {name}{trigger}"
     person = f" by {run.tags['user']}" if run.tags.get("user") else ""
-    return f"job {run.job_name}, launched by hand{person}{why}"
+    return f"job {run.job_name}, launched by hand{person}{trigger}"
 
 
 def _metrics(instance: dg.DagsterInstance, model: str) -> dict[int, tuple[str, float]]:
     """Return the first metric of each version, by its newest training."""
     metrics: dict[int, tuple[str, float]] = {}
-    for event in materialized(instance, asset_key(model, "challenger")):
+    for event in events(instance.fetch_materializations, asset_key(model, "challenger")):
         version = event.metadata.get("version")
         name = next((name for name in event.metadata if name.startswith("holdout_")), "")
         if isinstance(version, int) and isinstance(value := event.metadata.get(name), int | float):

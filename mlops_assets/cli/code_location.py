@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 import dagster as dg
 import typer
 
-from mlops_assets.cli.output import quietly
+from mlops_assets.cli.output import one_line, quietly
 from mlops_assets.cli.target import Target, target_of
 from mlops_assets.dagster_private import env_file_variables
 from mlops_assets.declaration import Declaration
@@ -54,8 +54,7 @@ class Location:
             )
         close = difflib.get_close_matches(name, models)
         meant = f"; did you mean {' or '.join(close)}?" if close else ""
-        known = f"{self.target} has: {listed(models, 20)}"
-        raise MlopsAssetsError(f"there is no model {shown(name)}{meant} ({known})")
+        raise MlopsAssetsError(f"there is no model {shown(name)}{meant} ({self.target} has: {listed(models, 20)})")
 
     def records(self, name: str) -> ModelRecords:
         """Return the records of a model; raise as `model` does."""
@@ -73,21 +72,20 @@ class Location:
 
     def resource(self, key: str) -> Any:
         """Return a resource as a run gets it, with environment variables resolved."""
-        found = self.repository.get_top_level_resources()
-        if key not in found:
+        resources = self.repository.get_top_level_resources()
+        if key not in resources:
             raise MlopsAssetsError(
-                f"{self.target} has no resource {key!r} (it has: {listed(sorted(found), 20)}): "
+                f"{self.target} has no resource {key!r} (it has: {listed(sorted(resources), 20)}): "
                 "add those of mlops_assets, for instance by `type: mlops_assets.Deployment` in a defs.yaml"
             )
-        wanted = {key: found[key]}
-        while needed := {name for each in wanted.values() for name in each.required_resource_keys} - set(wanted):
-            wanted |= {name: found[name] for name in needed}
+        needed = {key: resources[key]}
+        while names := {name for resource in needed.values() for name in resource.required_resource_keys} - set(needed):
+            needed |= {name: resources[name] for name in names}
         try:
             with quietly():
-                built = self.stack.enter_context(dg.build_resources(wanted, instance=self.instance))
+                built = self.stack.enter_context(dg.build_resources(needed, instance=self.instance))
         except Exception as error:  # a resource of the user's may raise anything
-            reason = " ".join(str(error).split())[:500] or type(error).__name__
-            raise MlopsAssetsError(f"resource {key!r} of {self.target} cannot be made: {reason}") from error
+            raise MlopsAssetsError(f"resource {key!r} of {self.target} cannot be made: {one_line(error)}") from error
         return getattr(built, key)
 
 
@@ -109,20 +107,26 @@ def located(module: str | None, python_file: Path | None, directory: Path | None
 def env_file() -> Iterator[None]:
     """Let variables of a file `.env` in the current folder override the shell's, as for `dagster` and `dg`."""
     values = env_file_variables(os.getcwd())
-    before = {name: os.environ.get(name) for name in values}
+    before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name in values:
             os.environ.pop(name, None)
-            os.environ |= {} if value is None else {name: value}
+        os.environ.update(before)
+
+
+def sqlite_file(registry: MlflowRegistry) -> Path | None:
+    """Return the SQLite file of a registry, None for a server or another database."""
+    address = registry.address
+    return Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None
 
 
 def missing_database(registry: MlflowRegistry) -> Path | None:
     """Return the SQLite file of a registry if it does not exist, else None: a request to MLflow would create it."""
-    path = Path(registry.address.removeprefix("sqlite:///"))
-    return path if registry.address.startswith("sqlite:///") and not path.exists() else None
+    path = sqlite_file(registry)
+    return None if path is None or path.exists() else path
 
 
 def instance_of() -> dg.DagsterInstance:
@@ -139,5 +143,4 @@ def instance_of() -> dg.DagsterInstance:
         with quietly():
             return dg.DagsterInstance.get()
     except Exception as error:  # Dagster, YAML and SQLAlchemy raise kinds of their own
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
-        raise MlopsAssetsError(f"the instance of DAGSTER_HOME={home} does not open: {reason}") from error
+        raise MlopsAssetsError(f"the instance of DAGSTER_HOME={home} does not open: {one_line(error)}") from error

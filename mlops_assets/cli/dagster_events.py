@@ -21,14 +21,20 @@ class Event:
     metadata: Mapping[str, Any]
 
 
-def materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Event]:
-    """Yield materialisations of an asset, newest first, page by page on demand."""
-    return _events(instance.fetch_materializations, key)
+def events(fetch: Callable[..., Any], key: dg.AssetKey) -> Iterator[Event]:
+    """Yield events of an asset, newest first, page by page on demand.
 
-
-def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Event]:
-    """Yield observations of an asset, newest first, page by page on demand."""
-    return _events(instance.fetch_observations, key)
+    fetch: `fetch_materializations` or `fetch_observations` of an instance.
+    """
+    cursor: str | None = None
+    while True:
+        page = fetch(key, limit=_PAGE, cursor=cursor)
+        for record in page.records:
+            if (event := record.asset_materialization or record.asset_observation) is not None:
+                yield _event(record.timestamp, record.run_id, event.metadata)
+        if not page.has_more:
+            return
+        cursor = page.cursor
 
 
 def not_passed(instance: dg.DagsterInstance, key: dg.AssetKey, name: str, most: int = 500) -> Iterator[Event]:
@@ -43,18 +49,6 @@ def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return Dagster's metadata as JSON: tables as lists of objects, without pictures."""
     values = {name: _plain(value) for name, value in metadata.items()}
     return {name: value for name, value in values.items() if not (isinstance(value, str) and value.startswith("!["))}
-
-
-def _events(fetch: Callable[..., Any], key: dg.AssetKey) -> Iterator[Event]:
-    cursor: str | None = None
-    while True:
-        page = fetch(key, limit=_PAGE, cursor=cursor)
-        for record in page.records:
-            if (event := record.asset_materialization or record.asset_observation) is not None:
-                yield _event(record.timestamp, record.run_id, event.metadata)
-        if not page.has_more:
-            return
-        cursor = page.cursor
 
 
 def _event(seconds: float, run_id: str | None, metadata: Mapping[str, Any], more: Mapping[str, Any] = {}) -> Event:

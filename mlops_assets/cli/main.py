@@ -1,4 +1,4 @@
-"""`mlops-assets`: the commands. A new command is an import and a line in `COMMANDS`."""
+"""`mlops-assets`: the commands. A new command is an import and a name in the last loop."""
 
 import functools
 from collections.abc import Callable
@@ -8,22 +8,13 @@ import typer
 from rich.console import Console
 
 from mlops_assets.cli.backtest import backtest
-from mlops_assets.cli.doctor import doctor
+from mlops_assets.cli.doctor.command import doctor
 from mlops_assets.cli.history import history
 from mlops_assets.cli.output import USAGE, literal
 from mlops_assets.cli.rehome import rehome
 from mlops_assets.cli.reproduce import reproduce
 from mlops_assets.cli.why import why
 from mlops_assets.errors import MlopsAssetsError
-
-COMMANDS: tuple[Callable[..., None], ...] = (
-    doctor,
-    why,
-    history,
-    reproduce,
-    backtest,
-    rehome,
-)
 
 app = typer.Typer(
     name="mlops-assets",
@@ -47,5 +38,5 @@ def _with_errors(command: Callable[..., None]) -> Callable[..., None]:
     return reporting
 
 
-for command in COMMANDS:
+for command in (doctor, why, history, reproduce, backtest, rehome):
     app.command()(_with_errors(command))

@@ -1,7 +1,7 @@
 """The decisions on a model, gathered from Dagster's events and the pack's records."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
@@ -10,14 +10,13 @@ import dagster as dg
 
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
-from mlops_assets.cli.dagster_events import Event, materialized, not_passed, observed
+from mlops_assets.cli.dagster_events import Event, events, not_passed
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
 
 Kind = Literal["verdict", "retraining", "drift", "decay", "batch", "registry"]
 
-_NUMBERS = ("improvement", "more_rows_to_settle")
-_COMPARED = ("low", "high", "p")
+_NUMBERS = ("improvement", "more_rows_to_settle", "low", "high", "p")
 _EVIDENCE = ("comparison", "guards", "gates", "refit")
 _PACK = "mlops_assets"
 _WITHOUT_VERDICT = {"fitted": "not judged yet", "slow": "measured again", "refused": "refused"}
@@ -41,19 +40,15 @@ class OnRecord:
     numbers: Mapping[str, float] = field(default_factory=dict)
     evidence: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON; `at` is UTC, ISO 8601."""
-        return {**asdict(self), "at": self.at.isoformat(timespec="seconds")}
-
 
 def decisions(instance: dg.DagsterInstance, records: ModelRecords, last: int) -> list[OnRecord]:
     """Return the last decisions on a model, the newest first."""
     champion = asset_key(records.name, "champion")
-    verdicts = list(islice(_verdicts(materialized(instance, champion)), last))
+    verdicts = list(islice(_verdicts(events(instance.fetch_materializations, champion)), last))
     on_record = [
         *verdicts,
         *_trainings(records, verdicts),
-        *islice(_retraining(observed(instance, champion)), last),
+        *islice(_retraining(events(instance.fetch_observations, champion)), last),
         *_alarms(records, "drift", "drift"),
         *_alarms(records, "performance", "decay"),
         *_batches(records),
@@ -62,13 +57,13 @@ def decisions(instance: dg.DagsterInstance, records: ModelRecords, last: int) ->
     return sorted(on_record, key=lambda decision: decision.at, reverse=True)[:last]
 
 
-def _verdicts(events: Iterator[Event]) -> Iterator[OnRecord]:
+def _verdicts(materializations: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the decision of each run of the champion step."""
-    for event in events:
+    for event in materializations:
         metadata = event.metadata
         if "verdict" in metadata:
             compared = {**metadata, **next(iter(metadata.get("comparison") or []), {})}
-            numbers = {name: compared.get(name) for name in (*_NUMBERS, *_COMPARED)}
+            numbers = {name: compared.get(name) for name in _NUMBERS}
             yield OnRecord(
                 event.at,
                 "verdict",
@@ -102,9 +97,9 @@ def _trainings(records: ModelRecords, verdicts: list[OnRecord]) -> Iterator[OnRe
         yield OnRecord(training.moment, "verdict", verdict, about=about, reason=reason, run_id=training.run_id)
 
 
-def _retraining(events: Iterator[Event]) -> Iterator[OnRecord]:
+def _retraining(observations: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the decisions of the sensor or a schedule on a new training."""
-    for event in events:
+    for event in observations:
         metadata = event.metadata
         if "decision_key" in metadata:
             champion = metadata.get("champion_version")
@@ -148,9 +143,9 @@ def _batches(records: ModelRecords) -> Iterator[OnRecord]:
             yield OnRecord(at, "batch", "excluded", about=about, reason=excluded.reason, by=excluded.by)
 
 
-def _registry(events: Iterator[Event]) -> Iterator[OnRecord]:
+def _registry(evaluations: Iterator[Event]) -> Iterator[OnRecord]:
     """Yield the times when the alias or an artifact differed from the decision on record."""
-    for event in events:
+    for event in evaluations:
         state, about = str(event.metadata.get("state", "failed")), f"alias: {event.metadata.get('alias', 'unknown')}"
         reason = event.metadata["description"]
         yield OnRecord(event.at, "registry", state, about=about, reason=reason, by="unknown")

@@ -7,6 +7,8 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields, is_dataclass
+from datetime import datetime
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -18,24 +20,30 @@ from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON on stdout, nothing else.")]
 
-WRONG = 1
-"""Exit code of a command that found something wrong."""
-
-USAGE = 2
-"""Exit code of a command that could not do its work."""
+WRONG = 1  # exit code of a command that found something wrong
+USAGE = 2  # exit code of a command that could not do its work
 
 
 def say_json(value: Any) -> None:
-    """Print `value` as JSON on stdout, in ASCII for any terminal; NaN and infinity, which JSON lacks, become null."""
-    typer.echo(json.dumps(_finite(value), indent=2, default=str))
+    """Print `value` as JSON on stdout, in ASCII for any terminal; moments are ISO 8601, NaN and infinity are null."""
+    typer.echo(json.dumps(_plain(value), indent=2, default=str))
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: _plain(content) for name, content in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_plain(content) for content in value]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error on one line of at most 600 characters; its type if it has no message."""
+    return " ".join(str(error).split())[:600] or type(error).__name__
 
 
 def console() -> Console:
@@ -52,18 +60,14 @@ def literal(text: Any) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
     """Return a table of literal texts; the last column takes the remaining width."""
-    made = Table(
-        title=literal(title) if title else None,
-        title_justify="left",
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
+    result = Table(
+        title=literal(title) or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
     for name in columns:
-        made.add_column(name, overflow="fold", ratio=1 if name == columns[-1] else None)
+        result.add_column(name, overflow="fold", ratio=1 if name == columns[-1] else None)
     for row in rows:
-        made.add_row(*("" if cell is None else literal(cell) for cell in row))
-    return made
+        result.add_row(*("" if cell is None else literal(cell) for cell in row))
+    return result
 
 
 @contextmanager

@@ -27,15 +27,14 @@ def why(
         records = location.records(model)
         champion = _champion(records)
         stillborn = stillborn_runs(location.instance, model)
-        decided = decisions(location.instance, records, last)
+        newest = decisions(location.instance, records, last)
     if as_json:
         runs = None if stillborn is None else str(stillborn)
-        listed = [decision.to_json() for decision in decided]
-        say_json({"model": model, "champion": champion, "before_first_step": runs, "decisions": listed})
+        say_json({"model": model, "champion": champion, "before_first_step": runs, "decisions": newest})
     else:
         if stillborn is not None:
-            console().print(f"[bold red]No batch and no training gets anywhere[/]: {literal(str(stillborn))}")
-        _show(model, champion, decided)
+            console().print(f"[bold red]No run of this model reaches its first step[/]: {literal(str(stillborn))}")
+        _show(model, champion, newest)
 
 
 def _champion(records: ModelRecords) -> dict[str, Any] | None:
@@ -46,23 +45,23 @@ def _champion(records: ModelRecords) -> dict[str, Any] | None:
     return {"version": record.version, "since": record.done, "by": record.by, "reason": record.reason}
 
 
-def _show(model: str, champion: Mapping[str, Any] | None, decided: Sequence[OnRecord]) -> None:
+def _show(model: str, champion: Mapping[str, Any] | None, newest: Sequence[OnRecord]) -> None:
     screen = console()
     if champion is None:
         screen.print(f"{model} has no champion.")
     else:
         since = f"{champion['since']} by {champion['by']}: {champion['reason']}"
         screen.print(f"[bold]{model} version {champion['version']}[/bold] is champion since {literal(since)}")
-    if not decided:
+    if not newest:
         screen.print("Nothing was decided yet: no batch was rejected, nothing was trained, no alarm was raised.")
         return
-    rows = [(f"{one.at:%Y-%m-%d %H:%M}", one.kind, one.decision, one.about, _why(one)) for one in decided]
+    rows = [(f"{entry.at:%Y-%m-%d %H:%M}", entry.kind, entry.decision, entry.about, _why(entry)) for entry in newest]
     screen.print(table(("when (UTC)", "kind", "decision", "about", "why"), rows))
     for kind in ("verdict", "retraining"):
-        proven = [decision for decision in decided if decision.kind == kind and any(decision.evidence.values())]
-        compared = [decision for decision in proven if decision.evidence.get("comparison")]  # a rollback has none
-        for newest in (compared or proven)[:1]:
-            _show_evidence(screen, newest)
+        with_evidence = [entry for entry in newest if entry.kind == kind and any(entry.evidence.values())]
+        compared = [entry for entry in with_evidence if entry.evidence.get("comparison")]  # a rollback has none
+        for entry in (compared or with_evidence)[:1]:
+            _show_evidence(screen, entry)
 
 
 def _why(decision: OnRecord) -> str:
@@ -79,9 +78,8 @@ def _cell(value: Any) -> Any:
 
 def _show_evidence(screen: Console, decision: OnRecord) -> None:
     for name, rows in decision.evidence.items():
-        if rows:
+        if name == "gates" and rows and all(row["passed"] for row in rows):
+            screen.print(f"gates: all {len(rows)} passed")
+        elif rows:
             title = f"{name} of the {decision.kind} of {decision.at:%Y-%m-%d %H:%M} on {decision.about}"
-            if name == "gates" and all(row["passed"] for row in rows):
-                screen.print(f"gates: all {len(rows)} passed")
-                continue
             screen.print(table(list(rows[0]), ([_cell(row.get(column)) for column in rows[0]] for row in rows), title))

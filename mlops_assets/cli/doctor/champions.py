@@ -29,17 +29,17 @@ def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, D
         yield fine("champions", f"{loaded} of {len(models)} models have a champion that can be loaded")
 
 
-def artifact_places(registry: MlflowRegistry, models: Mapping[str, Declaration]) -> Iterator[Finding]:
+def artifact_places(registry: MlflowRegistry, models: Mapping[str, Declaration]) -> list[Finding]:
     """Check that MLflow's store keeps the artifacts where they are declared."""
     if registry.artifact_folder is None:
-        return
-    found = misplaced_models(registry, models)
-    for move in found:
-        yield fault(
+        return []
+    why = "The home was moved or copied: no version is trained, and the champion may be that of another home."
+    return [
+        fault(
             f"artifacts of {move.model}",
             f"MLflow's store has them at {move.before}, and {move.after} is declared",
-            "The home was moved or copied: no version is trained, and the champion may be that of another home.",
+            why,
             "run `mlops-assets rehome`",
         )
-    if not found:
-        yield fine("artifacts", f"lie below {registry.artifact_folder}")
+        for move in misplaced_models(registry, models)
+    ] or [fine("artifacts", f"lie below {registry.artifact_folder}")]

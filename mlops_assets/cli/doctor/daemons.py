@@ -1,6 +1,7 @@
 """What has to run: the daemon, the pack's sensors and schedules; and stuck slots of pools."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,106 +12,103 @@ from mlops_assets.dagster_private import InstigatorType
 from mlops_assets.declaration import Declaration
 from mlops_assets.text import listed
 
-_NEEDED = {
+_HARM = {
     "new_data": "New batches are not taken in.",
     "retraining": "Nothing is retrained on drift, decay, volume or age.",
     "registry_watch": "An alias moved by hand or a changed artifact is not noticed.",
+    "alerts": "No alert is sent when something goes wrong.",
 }
 _DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR", "MONITORING", "EVENT_LOG_CONSUMER")
+_Automation = dg.SensorDefinition | dg.ScheduleDefinition
 _ADD = "add it to the sensors of the code location, or use `type: mlops_assets.Deployment` in a defs.yaml"
 
 
 def daemons(instance: dg.DagsterInstance) -> Iterator[Finding]:
     """Check that the daemon is alive, by its heartbeats."""
-    statuses = {name: each for name, each in instance.get_daemon_statuses().items() if name in _DAEMONS}
-    silent = {name: each for name, each in statuses.items() if not each.healthy}
-    if not silent:
-        yield fine("daemon", f"{len(statuses)} parts of it are alive")
-        return
-    beats = [each.last_heartbeat.timestamp for each in silent.values() if each.last_heartbeat is not None]
-    seen = f"last seen {datetime.fromtimestamp(max(beats), UTC):%Y-%m-%d %H:%M} UTC" if beats else "never seen"
-    why = "Without it no sensor or schedule ticks, no queued run starts, no dead run is ended."
-    yield fault(
-        "daemon", f"{listed(sorted(silent))} not alive, {seen}", why, "start `dagster-daemon run`, or `make dev`"
-    )
+    statuses = {name: status for name, status in instance.get_daemon_statuses().items() if name in _DAEMONS}
+    silent = {name: status.last_heartbeat for name, status in statuses.items() if not status.healthy}
+    beats = [heartbeat.timestamp for heartbeat in silent.values() if heartbeat is not None]
+    last = f"last seen {_moment(max(beats))}" if beats else "never seen"
+    why = "Without it no sensor or schedule ticks, no queued run starts and no dead run is ended."
+    mend = "start `dagster-daemon run`, or `make dev`"
+    dead = fault("daemon", f"{listed(sorted(silent))} not alive, {last}", why, mend)
+    yield dead.unless(not silent, f"{len(statuses)} parts of it are alive")
 
 
 def sensors(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, location_name: str) -> Iterator[Finding]:
     """Check that the pack's sensors exist, run, and ticked without an error."""
     ours = {}
-    for each in repository.sensor_defs:
-        module = getattr(getattr(each, "_raw_fn", None), "__module__", "")
+    for sensor in repository.sensor_defs:
+        module = getattr(getattr(sensor, "_raw_fn", None), "__module__", "")
         if module.startswith("mlops_assets.sensors."):
-            ours[module.split(".")[2]] = each
-    for what, harm in _NEEDED.items():
-        if what not in ours:
-            yield fault(f"sensor {what}", "not in the code location", harm, _ADD)
-    if "alerts" not in ours:
-        yield advice("sensor alerts", "not in the code location", "No alert is sent when something goes wrong.", _ADD)
+            ours[module.split(".")[2]] = sensor
     states = _states(instance, "SENSOR", location_name)
-    for what, each in sorted(ours.items()):
-        harm = _NEEDED.get(what, "No alert is sent when something goes wrong.")
-        yield _instigator(instance, "sensor", each.name, each.default_status.value, states.get(each.name), harm)
+    for name, harm in _HARM.items():
+        if name in ours:
+            yield _automation(instance, ours[name], states, harm)
+        else:
+            missing = advice if name == "alerts" else fault
+            yield missing(f"sensor {name}", "not in the code location", harm, _ADD)
 
 
 def schedules(
     instance: dg.DagsterInstance,
     repository: dg.RepositoryDefinition,
     location_name: str,
-    models: Iterable[Declaration],
+    models: Collection[Declaration],
 ) -> Iterator[Finding]:
     """Check that each declared cron has a schedule that runs."""
     states = _states(instance, "SCHEDULE", location_name)
-    crons: dict[str, list[str]] = {}
-    for model in models:
-        if model.retraining.cron:
-            crons.setdefault(model.retraining.cron, []).append(model.name)
-    for cron, names in crons.items():
-        found = [each for each in repository.schedule_defs if each.cron_schedule == cron]
-        found = [each for each in found if each.name.startswith("retraining_")] or found
+    for cron in dict.fromkeys(model.retraining.cron for model in models if model.retraining.cron):
+        names = [model.name for model in models if model.retraining.cron == cron]
         harm = f"Not retrained by the clock, as declared: {listed(names)}."
-        if not found:
+        at_cron = [schedule for schedule in repository.schedule_defs if schedule.cron_schedule == cron]
+        for schedule in [schedule for schedule in at_cron if schedule.name.startswith("retraining_")] or at_cron:
+            yield _automation(instance, schedule, states, harm)
+        if not at_cron:
             mend = "add retraining_schedules() to the schedules of the code location, after the models are built"
             yield fault(f"schedule {cron}", "not in the code location", harm, mend)
-        for each in found:
-            yield _instigator(instance, "schedule", each.name, each.default_status.value, states.get(each.name), harm)
 
 
-def slots(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """Yield slots of pools that ended runs hold: a killed process cannot give its slot back."""
+def slots(instance: dg.DagsterInstance) -> list[Finding]:
+    """Return the slots of pools that ended runs hold: a killed process cannot give its slot back."""
     store = instance.event_log_storage
-    stuck: dict[str, list[str]] = {}
+    stuck: dict[str, list[str]] = defaultdict(list)
     for info in store.get_concurrency_infos(sorted(store.get_concurrency_keys())).values():
         for run_id in sorted(info.active_run_ids):
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
-                stuck.setdefault(info.concurrency_key, []).append(run_id[:8])
-    for pool, runs in stuck.items():
-        why = "Steps of the pool wait for it; monitoring frees it a while after the run's end, if it is set to."
-        mend = f"Deployment > Concurrency > {pool} in the UI: free the slots"
-        yield fault("pool slots", f"{pool} is held by {listed(runs)}, which ended", why, mend)
-    if not stuck:
-        yield fine("pool slots", "none is held by a run that has ended")
+                stuck[info.concurrency_key].append(run_id[:8])
+    why = "Steps of the pool wait for it; monitoring frees the slot some time after the run's end, if that is set."
+    mend = "Deployment > Concurrency > {} in the UI: free the slots"
+    return [
+        fault("pool slots", f"{pool} is held by {listed(runs)}, which ended", why, mend.format(pool))
+        for pool, runs in stuck.items()
+    ] or [fine("pool slots", "no ended run holds a slot")]
 
 
 def _states(instance: dg.DagsterInstance, kind: str, location_name: str) -> dict[str, Any]:
     """Return states by name; states of this code location go before states under another name of it."""
-    found = instance.all_instigator_state(instigator_type=InstigatorType[kind])
-    ranked = sorted(found, key=lambda each: each.repository_selector.location_name == location_name)
-    return {each.instigator_name: each for each in ranked}
+    states = instance.all_instigator_state(instigator_type=InstigatorType[kind])
+    states = sorted(states, key=lambda state: state.repository_selector.location_name == location_name)
+    return {state.instigator_name: state for state in states}
 
 
-def _instigator(instance: dg.DagsterInstance, kind: str, name: str, default: str, state: Any, harm: str) -> Finding:
-    called = f"{kind} {name}"
-    start = f"Automation > {name} in the UI: switch it on"
-    running = default == "RUNNING" if state is None or state.status.value == "DECLARED_IN_CODE" else state.is_running
+def _automation(instance: dg.DagsterInstance, definition: _Automation, states: Mapping[str, Any], harm: str) -> Finding:
+    """Check that a sensor or a schedule is switched on, and that its last tick did not fail."""
+    name = f"{'sensor' if isinstance(definition, dg.SensorDefinition) else 'schedule'} {definition.name}"
+    state, in_ui = states.get(definition.name), f"Automation > {definition.name} in the UI"
+    running = definition.default_status.value == "RUNNING"
+    if state is not None and state.status.value != "DECLARED_IN_CODE":
+        running = state.is_running
     if not running:
-        return fault(called, "stopped", harm, start)
+        return fault(name, "stopped", harm, f"{in_ui}: switch it on")
     ticks = [] if state is None else instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
     if ticks and ticks[0].status.value == "FAILURE":
         error = " ".join((ticks[0].error.message if ticks[0].error else "unknown").split())[:300]
-        return fault(
-            called, f"its last tick failed: {error}", harm, f"Automation > {name} in the UI shows the whole error"
-        )
-    last = f"last tick {datetime.fromtimestamp(ticks[0].timestamp, UTC):%Y-%m-%d %H:%M} UTC" if ticks else "no tick yet"
-    return fine(called, f"switched on, {last}")
+        return fault(name, f"its last tick failed: {error}", harm, f"{in_ui} shows the whole error")
+    return fine(name, f"switched on, {f'last tick {_moment(ticks[0].timestamp)}' if ticks else 'no tick yet'}")
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from mlops_assets.cli.doctor.findings import Finding, advice, fine
+from mlops_assets.cli.doctor.findings import Finding, advice
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import SourceUnavailableError
-from mlops_assets.sources import Source
 from mlops_assets.text import shown
 
 _WHY = (
@@ -17,22 +16,14 @@ _MEND = "connect as a role that may only SELECT: CREATE ROLE reader LOGIN PASSWO
 
 def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
     """Check the role of each table or query on PostgreSQL from which a model reads rows or outcomes."""
-    tables = {
-        (source.database, source.title): source
-        for model in models
-        for source in (model.source, model.outcomes)
-        if source is not None and source.database is not None
-    }
+    sources = (source for model in models for source in (model.source, model.outcomes) if source is not None)
+    tables = {(source.database, source.title): source for source in sources if source.database is not None}
     for table in tables.values():
-        yield _role(table)
-
-
-def _role(table: Source) -> Finding:
-    name = f"role of {table.title}"
-    try:
-        rights = table.excess_rights()
-    except SourceUnavailableError as error:
-        return advice(name, str(error), "Whether the role may do more than SELECT is not known.")
-    if not rights:
-        return fine(name, "nothing beyond SELECT was found")
-    return advice(name, f"the role {', '.join(shown(right)[1:-1] for right in rights[:8])}", _WHY, _MEND)
+        name = f"role of {table.title}"
+        try:
+            rights = table.excess_rights()
+        except SourceUnavailableError as error:
+            yield advice(name, str(error), "Whether the role may do more than SELECT is not known.")
+        else:
+            excess = advice(name, f"the role {', '.join(shown(right)[1:-1] for right in rights[:8])}", _WHY, _MEND)
+            yield excess.unless(not rights, "nothing beyond SELECT was found")

@@ -1,12 +1,14 @@
-"""A finding of the doctor: what was seen, why it matters, how to mend it."""
+"""A finding of the doctor: the state of one thing, why it matters, how to mend it."""
 
-from dataclasses import KW_ONLY, dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["fault", "advice", "fine"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One finding.
 
@@ -17,21 +19,24 @@ class Finding:
     name: str
     severity: Severity
     found: str
-    _: KW_ONLY
     why: str = ""
     mend: str = ""
+
+    def unless(self, sound: object, found: str) -> Finding:
+        """Return this finding; if all is `sound`, return a fine one of the same name instead."""
+        return fine(self.name, found) if sound else self
 
 
 def fine(name: str, found: str) -> Finding:
     """Return a finding that needs no action."""
-    return Finding(name, "fine", found)
+    return Finding(name=name, severity="fine", found=found)
 
 
 def fault(name: str, found: str, why: str, mend: str) -> Finding:
     """Return a finding that must be mended."""
-    return Finding(name, "fault", found, why=why, mend=mend)
+    return Finding(name=name, severity="fault", found=found, why=why, mend=mend)
 
 
 def advice(name: str, found: str, why: str, mend: str = "") -> Finding:
     """Return a finding that is worth knowing."""
-    return Finding(name, "advice", found, why=why, mend=mend)
+    return Finding(name=name, severity="advice", found=found, why=why, mend=mend)

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.text import listed
@@ -24,74 +23,64 @@ _OFF = {
 
 def storage(root: str) -> Iterator[Finding]:
     """Check that batches and records can be written and have room."""
-    name, path = "storage", Path(root)
+    path = Path(root)
     if not path.is_absolute():
-        why = "Each process looks below the folder that it was started in: what one has written another does not find."
-        yield advice(
-            "storage path", f"{root!r} is relative", why, "give mlops_storage and mlops_batches an absolute root"
-        )
-    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "No batch can be taken in, no decision recorded."
-        yield fault(name, f"{there} cannot be written to", why, f"give the user of the daemon the folder {path}")
+        why = "Each process looks below the folder that it was started in: another process does not find what it wrote."
+        mend = "give mlops_storage and mlops_batches an absolute root"
+        yield advice("storage path", f"{root!r} is relative", why, mend)
+    folder = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        why, mend = "No batch can be taken in, no decision recorded.", f"give the user of the daemon the folder {path}"
+        yield fault("storage", f"{folder} cannot be written to", why, mend)
         return
-    free = shutil.disk_usage(there).free
-    if free < _LEAST_FREE:
-        why = "A batch or a model that does not fit is not written; its run fails."
-        yield fault(
-            name, f"{free / 1e9:.2f} GB free below {there}", why, "make room: nothing there is deleted by itself"
-        )
-        return
-    yield fine(name, f"{path}: can be written to, {free / 1e9:,.0f} GB free")
+    free = shutil.disk_usage(folder).free
+    why = "A batch or a model that does not fit is not written; its run fails."
+    mend = "make room: the pack deletes nothing there"
+    full = fault("storage", f"{free / 1e9:.2f} GB free below {folder}", why, mend)
+    yield full.unless(free >= _LEAST_FREE, f"{path}: can be written to, {free / 1e9:,.0f} GB free")
 
 
-def permissions(paths: Mapping[str, Path]) -> Iterator[Finding]:
+def permissions(paths: Mapping[str, Path]) -> list[Finding]:
     """Check whether every user of the machine may write where only this user should."""
     why = "Any user of this machine can change what decisions rest on, or what is loaded."
-    found = False
-    for what, path in paths.items():
-        if path.exists() and (mode := path.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            found = True
-            yield fault(f"permissions of {what}", f"{path} is writable by everybody", why, f"chmod o-w {path}")
-    if not found:
-        yield fine("permissions", f"nobody else writes to {listed(paths, 10)}")
+    return [
+        fault(f"permissions of {name}", f"{path} is writable by everybody", why, f"chmod o-w {path}")
+        for name, path in paths.items()
+        if path.exists() and (mode := path.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX
+    ] or [fine("permissions", f"nobody else writes to {listed(paths, 10)}")]
 
 
 def telemetry(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check whether packages send usage data; importing this pack switches it off unless a variable is set."""
     for package, (variable, off, known) in _OFF.items():
-        name, value = f"telemetry of {package}", environment.get(variable, "")
-        if value.lower() in known:
-            yield fine(name, f"off ({variable}={value})")
-        else:
-            why = f"{package} reports its use over the network, which this pack says that nothing does."
-            yield fault(name, f"on ({variable}={value!r})", why, f"export {variable}={off}, or do not set it")
+        value = environment.get(variable, "")
+        why = f"{package} reports its use over the network; this pack promises that nothing does."
+        mend = f"export {variable}={off}, or do not set it"
+        on = fault(f"telemetry of {package}", f"on ({variable}={value!r})", why, mend)
+        yield on.unless(value.lower() in known, f"off ({variable}={value})")
 
 
-def versions(requirements: Iterable[str] | None = None) -> Iterator[Finding]:
-    """Check that the installed packages are within the ranges that the pack is tested with."""
-    wrong = [*_wrong_python(), *_wrong(requires("mlops-assets") or () if requirements is None else requirements)]
-    for package, found in wrong:
-        why = "Outside of the range that is tested, or known to break."
-        yield fault(f"version of {package}", found, why, f"pip install --upgrade mlops-assets {package!r}")
-    if not wrong:
-        yield fine("versions", "Python and all packages are within the supported ranges")
+def versions(requirements: Iterable[str] | None = None) -> list[Finding]:
+    """Check that Python and the installed packages are within the ranges that the pack is tested with."""
+    python = f"python{metadata('mlops-assets')['Requires-Python'] or ''}"
+    packages = (requires("mlops-assets") or ()) if requirements is None else requirements
+    why = "This version is outside the tested range, or is known to break."
+    return [
+        fault(f"version of {name}", problem, why, f"pip install --upgrade mlops-assets {name!r}")
+        for name, problem in _unsupported([python, *packages])
+    ] or [fine("versions", "Python and all packages are within the supported ranges")]
 
 
-def _wrong(requirements: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for each in map(Requirement, requirements):
-        if each.marker is not None and not each.marker.evaluate({"extra": ""}):
+def _unsupported(requirements: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each package outside its range, and the installed and the supported versions."""
+    for requirement in map(Requirement, requirements):
+        name, supported = requirement.name, requirement.specifier
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            installed = version(each.name)
+            installed = platform.python_version() if name == "python" else version(name)
         except PackageNotFoundError:
-            yield each.name, f"not installed; needed: {each.specifier}"
-            continue
-        if not each.specifier.contains(installed, prereleases=True):
-            yield each.name, f"{installed}; supported: {each.specifier}"
-
-
-def _wrong_python() -> Iterator[tuple[str, str]]:
-    needed = metadata("mlops-assets")["Requires-Python"] or ""
-    if not SpecifierSet(needed).contains(platform.python_version(), prereleases=True):
-        yield "python", f"{platform.python_version()}; supported: {needed}"
+            yield name, f"not installed; needed: {supported}"
+        else:
+            if not supported.contains(installed, prereleases=True):
+                yield name, f"{installed}; supported: {supported}"

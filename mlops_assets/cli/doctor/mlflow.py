@@ -19,26 +19,20 @@ def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
     if missing := missing_database(registry):
         yield advice("MLflow", f"there is no database at {missing}", "The first training makes it.")
         return
-    if reason := why_no_answer(registry, model):
-        why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
-        yield fault("MLflow", reason, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
-    else:
-        yield fine("MLflow", f"answers at {without_credentials(registry.address)}")
+    reason = why_no_answer(registry, model)
+    why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
+    away = fault("MLflow", reason, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
+    yield away.unless(not reason, f"answers at {without_credentials(registry.address)}")
 
 
 def address(registry: MlflowRegistry) -> Iterator[Finding]:
     """Check how long MLflow may take, and whether its address holds a secret."""
-    yield _patience(registry)
+    seconds = registry.timeout_seconds * (registry.retries + 1)
+    limits = f"a request may take {registry.timeout_seconds} s and is repeated {registry.retries} times"
+    why = f"While MLflow is away, a step waits {seconds} s for each request and holds its slot meanwhile."
+    patient = fault("MLflow timeouts", limits, why, "MlflowRegistry(timeout_seconds=10, retries=2)")
+    yield patient.unless(seconds <= _LONGEST_REQUEST, limits)
     yield _address(registry)
-
-
-def _patience(registry: MlflowRegistry) -> Finding:
-    name, seconds = "MLflow timeouts", registry.timeout_seconds * (registry.retries + 1)
-    found = f"a request may take {registry.timeout_seconds} s and is repeated {registry.retries} times"
-    if seconds > _LONGEST_REQUEST:
-        why = f"While MLflow is away, a step waits {seconds} s for each request and holds its slot meanwhile."
-        return fault(name, found, why, "MlflowRegistry(timeout_seconds=10, retries=2)")
-    return fine(name, found)
 
 
 def _address(registry: MlflowRegistry) -> Finding:
@@ -51,7 +45,7 @@ def _address(registry: MlflowRegistry) -> Finding:
         why = "Names, passwords and models go over the network unencrypted."
         return advice(name, f"http to {parts.hostname}", why, "serve MLflow by https")
     if parts.scheme == "sqlite":
-        why = "An SQLite file serves the processes of one machine, and the UI of people needs a server on it."
+        why = "An SQLite file serves the processes of one machine only; MLflow's UI needs a server on that machine."
         return advice(name, "SQLite", why, "on more than one machine set MLFLOW_TRACKING_URI to a server's address")
     return fine(name, without_credentials(registry.address))
 
@@ -59,10 +53,7 @@ def _address(registry: MlflowRegistry) -> Finding:
 def is_loopback(host: str) -> bool:
     """Return whether a host is a loopback address, which no other machine reaches."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
-    try:
-        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback if host else True
+        addresses = [str(information[4][0]) for information in socket.getaddrinfo(host or "localhost", None)]
     except OSError:
         return False
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)

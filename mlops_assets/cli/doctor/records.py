@@ -7,10 +7,12 @@ from mlops_assets.errors import RecordsError
 from mlops_assets.records.damaged import damaged_records
 from mlops_assets.records.migrate import NEWEST
 from mlops_assets.records.promotions import Promotion
-from mlops_assets.records.typed import Damaged, store_of
+from mlops_assets.records.typed import store_of
 from mlops_assets.resources.storage import Storage
 
 _MOST = 5
+_NO_DECISION = "No decision is made and no batch is scored: nobody knows whether the model has a champion."
+_SKIPPED = "Whoever reads records skips this one; all other records count."
 
 
 def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
@@ -19,29 +21,22 @@ def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
         store = store_of(storage)
         schema = store.schema()
     except RecordsError as error:
-        yield fault("records", str(error), "Nothing is on record without it: no step and no sensor runs.", "mend that")
+        yield fault(
+            "records",
+            str(error),
+            "Nothing is on record without it: no step and no sensor runs.",
+            "mend what it says",
+        )
         return
-    known = f"schema {schema}" if schema else "no records yet"
-    yield fine("records", f"{store.place}: {known}; this release writes schema {NEWEST}")
-    sound = True
-    for model in models:
-        damaged = list(damaged_records(storage, model))
-        sound = sound and not damaged
-        for each in damaged[:_MOST]:
-            more = f" (and {len(damaged) - _MOST} more of {model})" if len(damaged) > _MOST else ""
-            name = f"record {model}/{each.kind}/{each.key}"
-            yield fault(name, each.reason + more, _why(each), _mend(each))
-    if sound and schema:
+    state = f"schema {schema}" if schema else "no records yet"
+    yield fine("records", f"{store.place}: {state}; this release writes schema {NEWEST}")
+    damaged = {model: list(damaged_records(storage, model)) for model in models}
+    for model, unreadable in damaged.items():
+        more = f" (and {len(unreadable) - _MOST} more of {model})" if len(unreadable) > _MOST else ""
+        for record in unreadable[:_MOST]:
+            why, mend = _SKIPPED, "restore the database from a backup, or materialise what the record is about again"
+            if record.kind == Promotion.KIND:
+                why, mend = _NO_DECISION, "restore the database of records from a backup"
+            yield fault(f"record {model}/{record.kind}/{record.key}", record.reason + more, why, mend)
+    if schema and not any(damaged.values()):
         yield fine("each record", "all records of all models can be read")
-
-
-def _why(damaged: Damaged) -> str:
-    if damaged.kind == Promotion.KIND:
-        return "No decision is made and no batch is scored: a model is never taken for one without a champion."
-    return "It is left out wherever records are read; all others count on."
-
-
-def _mend(damaged: Damaged) -> str:
-    if damaged.kind == Promotion.KIND:
-        return "restore the database of records from a backup"
-    return "restore the database from a backup, or materialise what the record is about again"

@@ -1,6 +1,6 @@
 """Runs of the models: whether they reach their first step."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -11,13 +11,10 @@ _WHY = "Such a run records nothing: no batch is rejected and no training refused
 _MEND = "mend what it says, then reload the code location; the sensors ask for the runs again"
 
 
-def runs(instance: dg.DagsterInstance, models: Iterable[str]) -> Iterator[Finding]:
-    """Yield the models whose newest runs failed before their first step, with the error."""
-    sound = True
-    for model in models:
-        found = stillborn_runs(instance, model)
-        if found is not None:
-            sound = False
-            yield fault(f"runs of {model}", str(found), _WHY, _MEND)
-    if sound:
-        yield fine("runs", "the newest run of each model came to its first step")
+def runs(instance: dg.DagsterInstance, models: Iterable[str]) -> list[Finding]:
+    """Return the models whose newest runs failed before their first step, with the error."""
+    return [
+        fault(f"runs of {model}", str(failed), _WHY, _MEND)
+        for model in models
+        if (failed := stillborn_runs(instance, model)) is not None
+    ] or [fine("runs", "the newest run of each model reached its first step")]
