@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig
-from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.cli.code_location import Directory, Location, ModelName, Module, PythonFile, located
 from mlops_assets.cli.dagster_events import plain
 from mlops_assets.cli.output import AsJson, console, literal, quietly, say_json, table
@@ -37,15 +36,15 @@ def backtest(
     """Replay a model's past under other rules of retraining, and show which would have been best. Change nothing."""
     with located(module, python_file, directory) as location:
         location.model(model)
-        asked = BacktestConfig(price=price, newest=newest, policies=policy or [], search="once" if search else "off")
-        results = _replayed(location, model, asked)
+        config = BacktestConfig(price=price, newest=newest, policies=policy or [], search="once" if search else "off")
+        results = _replayed(location, model, config)
     if as_json:
         say_json(results)
     else:
         _show(results)
 
 
-def _replayed(location: Location, model: str, asked: BacktestConfig) -> dict[str, Any]:
+def _replayed(location: Location, model: str, config: BacktestConfig) -> dict[str, Any]:
     """Run `<model>_backtest` once, recorded in the instance; return its results."""
     job, run_id = location.repository.get_job(f"{model}_backtest"), str(uuid.uuid4())
     with _progress(location.instance, run_id), quietly(log=logging.NOTSET):
@@ -53,7 +52,7 @@ def _replayed(location: Location, model: str, asked: BacktestConfig) -> dict[str
             instance=location.instance,
             run_id=run_id,
             run_config={
-                "ops": {f"{model}__policy_backtest": {"config": asked.model_dump()}},
+                "ops": {f"{model}__policy_backtest": {"config": config.model_dump()}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             tags={".dagster/repository": f"{location.repository.name}@{location.target.location_name}"},
@@ -61,10 +60,9 @@ def _replayed(location: Location, model: str, asked: BacktestConfig) -> dict[str
         )
     if not result.success:
         raise MlopsAssetsError(f"the back-test of {model} failed (run {run_id}): {_reason(result)}")
-    [made] = result.get_asset_materialization_events()
-    assert made.materialization.asset_key == asset_key(model, "policy_backtest")
-    results = plain(made.materialization.metadata)
-    code = {name: _inside_fence(results[name]) for name in ("python", "yaml")}
+    [event] = result.get_asset_materialization_events()
+    results = plain(event.materialization.metadata)
+    code = {name: "\n".join(results[name].splitlines()[1:-1]) for name in ("python", "yaml")}  # without the fence
     return {"model": model, "run_id": run_id, **results, **code}
 
 
@@ -96,8 +94,8 @@ def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
     """Return the message of the error that stopped the step."""
-    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    error = errors[0] if errors else None
+    failures = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    error = next(failures, None)
     while error is not None and error.cause is not None:
         error = error.cause
     if error is None:
@@ -106,15 +104,11 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return message or before + name
 
 
-def _inside_fence(markdown: str) -> str:
-    """Return the code in a Markdown block of code."""
-    return "\n".join(markdown.splitlines()[1:-1])
-
-
 def _show(results: Mapping[str, Any]) -> None:
     screen, policies = console(), results["policies"]
-    names = list(policies[0])
-    screen.print(table(names[1:] + names[:1], ([row[name] for name in (*names[1:], names[0])] for row in policies)))
+    first, *others = policies[0]
+    columns = [*others, first]
+    screen.print(table(columns, ([row[name] for name in columns] for row in policies)))
     screen.print(f"Best is {literal(results['why'])}")
     screen.print(f"A model is useful for {literal(results['useful_life_batches'])} batches. To declare it:\n")
     screen.print(literal(results["yaml"]))

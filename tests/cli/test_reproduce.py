@@ -152,7 +152,7 @@ def test_person_reads_the_verdict_the_figures_and_what_it_was_fitted_with(projec
     done = project.reproduce("bike@latest")
     assert done.returncode == 0
     assert "bike version 1: identical on 120 training rows and 60 holdout rows, bit for bit" in done.stdout
-    assert "Nothing that is recorded is otherwise now." in done.stdout
+    assert "Everything on record is the same now." in done.stdout
     assert "seed 0, n_estimators 5" in done.stdout
     assert "a function of the user's that prints" in done.stderr and "that prints" not in done.stdout
 
@@ -215,7 +215,10 @@ def test_what_names_no_version_is_told_in_a_line(asked):
     done = CliRunner().invoke(app, ["reproduce", asked, "--json"])
     assert (done.exit_code, done.stdout) == (2, "")
     said = " ".join(done.stderr.split())
-    assert f"Error: '{asked}' names no version: expected MODEL@VERSION with a number, `champion` or `latest`" in said
+    assert (
+        f"Error: '{asked}' does not name a version: expected MODEL@VERSION with a number, `champion` or `latest`"
+        in said
+    )
 
 
 @pytest.mark.slow
