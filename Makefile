@@ -2,6 +2,8 @@ PYTHON ?= python3
 export MLOPS_ASSETS_HOME ?= $(CURDIR)/.mlops
 export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
 BIN = .venv/bin
+# The seed of the order in which the tests run: no test may rest on another.
+ORDER ?= 1
 QUIETLY = install --quiet --disable-pip-version-check
 WANTED = -c constraints.txt -e ".[dev]"
 
@@ -17,12 +19,12 @@ dev: setup ## Dagster's UI on http://127.0.0.1:3000, MLflow's on http://127.0.0.
 	$(BIN)/python dev.py
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" -p randomly --randomly-seed=$(ORDER)
 
 test-all: test test-slow test-versions ## all tests
 
 test-slow: setup lint docs ## style, floors, types, the site, the slower proofs, and those in a browser, which need Debian's chromium
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slow or browser"
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slow or browser" -p no:randomly
 
 test-versions: setup ## the lowest and the newest version of each dependency, the newest on each Python that is here
 	$(BIN)/nox

@@ -89,7 +89,6 @@ def test_an_address_as_path_of_a_folder_a_suite_or_a_storage_makes_no_connection
             lambda: Folder(path).look({}),
             lambda: Folder(path).read("a"),
             lambda: load_suite(Path(path)),
-            lambda: load_suite(path),
         ]
         for use in uses:
             try:
