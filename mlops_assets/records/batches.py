@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
@@ -11,9 +11,6 @@ from mlops_assets.modelling.manifest import BatchInfo
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 from mlops_assets.text import natural_order
-
-if TYPE_CHECKING:
-    from mlops_assets.records.store import Transaction
 
 
 @dataclass(frozen=True)
@@ -103,10 +100,6 @@ class BatchLedger:
         """Record what became of a batch; its earlier record is replaced."""
         self._batches.put(record.batch, record)
 
-    def put_in(self, transaction: "Transaction", record: BatchRecord) -> None:
-        """Record what became of a batch in a transaction that also writes other records."""
-        self._batches.inside(transaction).put(record.batch, record)
-
     def put_features(self, record: BatchRecord, features: str, features_code: str) -> None:
         """Record which file holds the features of a batch; raise `MlopsAssetsError` if its rows have changed."""
         with self._batches.writing() as writing:
@@ -131,10 +124,7 @@ class BatchLedger:
 
     def exclude(self, batch: str, by: str, reason: str) -> None:
         """Take a batch out of training, or back in if `reason` is empty."""
-        if reason:
-            self._excluded.put(batch, Excluded(by, reason))
-        else:
-            self._excluded.remove(batch)
+        self._excluded.put(batch, Excluded(by, reason) if reason else None)
 
     def get(self, batch: str) -> BatchRecord | None:
         """Return the record of a batch, None if there is none."""
@@ -168,7 +158,7 @@ class BatchLedger:
         stays: both runs look again after they wrote, and `new_data` later finds a pair that neither saw. One batch
         always stays: a batch gives way only to an accepted batch, and of two accepted batches only the later does.
         """
-        return gives_way(batch, [each for each in self.records().values() if each.version == version])
+        return gives_way(batch, [record for record in self.records().values() if record.version == version])
 
     def records(self) -> dict[str, BatchRecord]:
         """Return all records by batch, in order of name."""
@@ -184,29 +174,25 @@ class BatchLedger:
 
     def _exclusions(self) -> dict[str, Excluded]:
         """Return all exclusions; a batch whose record of exclusion is damaged stays out of training."""
-        damaged = {each.key: _UNREADABLE for each in self._excluded.damaged()}
-        return {**damaged, **self._excluded.all()}
+        return {**{damaged.key: _UNREADABLE for damaged in self._excluded.damaged()}, **self._excluded.all()}
 
 
 def in_time(record: BatchRecord) -> tuple[str, Any]:
     """Return a key that sorts records by time where it is known, else by batch key."""
-
     return record.start or "", natural_order(record.batch)
 
 
 def gives_way(batch: str, alike: Iterable[BatchRecord]) -> str | None:
     """Return the accepted batch among `alike` (all with the same rows) that takes precedence over `batch`, or None."""
-
-    accepted = [each.batch for each in alike if each.status == "accepted"]
+    accepted = [record.batch for record in alike if record.status == "accepted"]
     others = [other for other in accepted if other != batch]
     if batch in accepted:
         others = [other for other in others if natural_order(other) < natural_order(batch)]
     return min(others, key=natural_order, default=None)
 
 
-def batch_info(record: BatchRecord) -> "BatchInfo":
+def batch_info(record: BatchRecord) -> BatchInfo:
     """Return the record in the form that the splits use."""
-
     start, end = (pd.Timestamp(moment) if moment else None for moment in (record.start, record.end))
     return BatchInfo(
         key=record.batch,

@@ -13,6 +13,7 @@ from mlops_assets.lazy import pd
 from mlops_assets.records.typed import Records
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
+from mlops_assets.text import listed
 
 UNPARTITIONED = "all"
 """The batch under which the frame of an asset without partitions is stored."""
@@ -36,8 +37,8 @@ def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str
 
 def latest_versions(storage: Storage, model: str, kind: str, batches: Iterable[str]) -> dict[str, str | None]:
     """Return the latest version of each batch, None for a batch without one."""
-    known = _latest(storage, model, kind).all()
-    return {batch: known[batch].version if batch in known else None for batch in batches}
+    frames = _latest(storage, model, kind).all()
+    return {batch: frames[batch].version if batch in frames else None for batch in batches}
 
 
 def _latest(storage: Storage, model: str, kind: str) -> Records[LatestFrame]:
@@ -56,19 +57,17 @@ class BatchFiles(dg.ConfigurableIOManager):
     database: str = Field(default="", description="The same database as that of `Storage`.")
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-
         model, kind = _model_and_kind(context.asset_key)
         storage = Storage(root=self.root, database=self.database)
-        batches = context.asset_partition_keys if context.has_asset_partitions else [UNPARTITIONED]
-        versions = latest_versions(storage, model, kind, batches)
+        versions = latest_versions(storage, model, kind, _batches(context))
         absent = [batch for batch, version in versions.items() if version is None]
         if len(absent) == len(versions):
             raise MlopsAssetsError(
-                f"{context.asset_key.to_user_string()} has no stored frame for {_some(absent) or 'any batch'} "
+                f"{context.asset_key.to_user_string()} has no stored frame for {listed(absent) or 'any batch'} "
                 f"under {self.root}: materialise it first"
             )
         if absent:  # a rejected batch has no dataset; the others must not wait for it
-            context.log.warning(f"{context.asset_key.to_user_string()}: no frame stored for {_some(absent)}; left out")
+            context.log.warning(f"{context.asset_key.to_user_string()}: no frame stored for {listed(absent)}; left out")
         columns = (context.definition_metadata or {}).get("columns")
         frames = [
             storage.read_frame(model, kind, batch, version, columns)
@@ -78,7 +77,6 @@ class BatchFiles(dg.ConfigurableIOManager):
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-
         if obj is None:
             return
         name = context.asset_key.to_user_string()
@@ -87,7 +85,7 @@ class BatchFiles(dg.ConfigurableIOManager):
                 f"{name} returned a {type(obj).__name__}: BatchFiles stores DataFrames; "
                 "give this asset another io_manager_key"
             )
-        batches = context.asset_partition_keys if context.has_asset_partitions else [UNPARTITIONED]
+        batches = _batches(context)
         if len(batches) != 1:
             raise MlopsAssetsError(f"{name} returned one frame for {len(batches)} partitions: run them one by one")
         model, kind = _model_and_kind(context.asset_key)
@@ -97,8 +95,8 @@ class BatchFiles(dg.ConfigurableIOManager):
         context.add_output_metadata({"path": dg.MetadataValue.path(path), "dagster/row_count": len(obj)})
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(repr(name[:80]) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _batches(context: dg.InputContext | dg.OutputContext) -> Sequence[str]:
+    return context.asset_partition_keys if context.has_asset_partitions else [UNPARTITIONED]
 
 
 def _model_and_kind(key: dg.AssetKey) -> tuple[str, str]:

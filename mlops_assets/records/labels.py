@@ -14,7 +14,7 @@ from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.schema import kind_of
 
 LABELS = "labels"
-"""The kind of the stored frames of labels."""
+"""The kind of the stored frames of labels: `label` and `known_at` of all rows of a batch, missing where unknown."""
 
 
 def refresh_labels(records: ModelRecords, batches: Collection[str] | None = None) -> list[str]:
@@ -23,17 +23,8 @@ def refresh_labels(records: ModelRecords, batches: Collection[str] | None = None
     The labels of a batch depend only on its rows and all accepted outcomes. A batch that has all of its labels is
     joined as well, since outcomes may be corrected or withdrawn.
     """
-    wanted = [
-        record.batch
-        for record in records.batches.all()
-        if record.status == "accepted" and (batches is None or record.batch in batches)
-    ]
-    return [batch for batch in wanted if _refresh(records, batch)]
-
-
-def read_labels(records: ModelRecords, batch: str, version: str) -> "pd.DataFrame":
-    """Return `label` and `known_at` (n,) of all rows of a batch at a recorded version, missing where unknown."""
-    return records.read_frame(LABELS, batch, version)
+    accepted = [record.batch for record in records.batches.all() if record.status == "accepted"]
+    return [batch for batch in accepted if (batches is None or batch in batches) and _refresh(records, batch)]
 
 
 def waits_for_labels(model: Declaration, record: BatchRecord) -> str | None:
@@ -60,8 +51,8 @@ def _refresh(records: ModelRecords, batch: str) -> bool:
 
     A step that takes in rows writes their record, then reads the outcomes. A step that takes in outcomes writes their
     record, then reads the records of rows. Whichever step writes last sees both, so no label is missed. A slower step
-    may put older labels over newer ones: each looks again after it has written, and begins anew if rows or outcomes
-    have changed.
+    may put older labels over newer ones: both steps look again after they have written, and begin anew if rows or
+    outcomes have changed.
     """
     rows, outcomes, changed = records.batches, records.outcomes, False
     while True:
@@ -76,12 +67,11 @@ def _refresh(records: ModelRecords, batch: str) -> bool:
 
 def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
     """Store and record the labels that follow from `state`; return whether they changed."""
-
     model = records.model
     keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
-    known, unusable = _known(records.storage.root, model.name, tuple(kinds.items()), state)
-    labels = join(as_keys(keys, kinds), known)
+    outcomes, unusable = _outcome_labels(records.storage.root, model.name, tuple(kinds.items()), state)
+    labels = join(as_keys(keys, kinds), outcomes)
     version = data_version(labels)
     labelled = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
     records.write_frame(LABELS, record.batch, version, labels)
@@ -89,14 +79,13 @@ def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _known(
+def _outcome_labels(
     root: str, model: str, kinds: tuple[tuple[str, str], ...], state: State
 ) -> "tuple[pd.DataFrame | None, tuple[tuple[str, str], ...]]":
     """Return one label for each key over all outcomes, and (batch, reason) of outcomes whose keys are of another kind.
 
     Outcomes may come before rows, when the kinds of the rows' key are not known yet.
     """
-
     frames, unusable = [], []
     for batch, version in state:
         frame = Storage(root=root).read_frame(model, "outcomes", batch, version)

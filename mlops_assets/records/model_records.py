@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np, pd
@@ -26,6 +26,12 @@ from mlops_assets.resources.storage import Storage
 if TYPE_CHECKING:
     from mlops_assets.records.store import Transaction
 
+Ledger = TypeVar("Ledger")
+
+
+def _ledger(kind: Callable[[Storage, str], Ledger]) -> cached_property[Ledger]:
+    return cached_property(lambda records: kind(records.storage, records.name))
+
 
 @dataclass(frozen=True)
 class ModelRecords:
@@ -34,45 +40,25 @@ class ModelRecords:
     model: Declaration
     storage: Storage
 
+    batches = _ledger(BatchLedger)
+    """The batches of rows."""
+    outcomes = _ledger(OutcomesLedger)
+    """The batches of labels that come later than their rows."""
+    reports = _ledger(BatchReports)
+    """The reports on batches."""
+    trainings = _ledger(TrainingLedger)
+    """The trainings."""
+    promotions = _ledger(PromotionLedger)
+    """The promotions."""
+    requests = _ledger(Requests)
+    """The hold on promotions, and the version that waits for approval."""
+    alerts = _ledger(AlertLedger)
+    """The alerts that were sent."""
+
     @property
     def name(self) -> str:
         """The name of the model."""
         return self.model.name
-
-    @cached_property
-    def batches(self) -> BatchLedger:
-        """The batches of rows."""
-        return BatchLedger(self.storage, self.name)
-
-    @cached_property
-    def outcomes(self) -> OutcomesLedger:
-        """The batches of labels that come later than their rows."""
-        return OutcomesLedger(self.storage, self.name)
-
-    @cached_property
-    def reports(self) -> BatchReports:
-        """The reports on batches."""
-        return BatchReports(self.storage, self.name)
-
-    @cached_property
-    def trainings(self) -> TrainingLedger:
-        """The trainings."""
-        return TrainingLedger(self.storage, self.name)
-
-    @cached_property
-    def promotions(self) -> PromotionLedger:
-        """The promotions."""
-        return PromotionLedger(self.storage, self.name)
-
-    @cached_property
-    def requests(self) -> Requests:
-        """The hold on promotions, and the version that waits for approval."""
-        return Requests(self.storage, self.name)
-
-    @cached_property
-    def alerts(self) -> AlertLedger:
-        """The alerts that were sent."""
-        return AlertLedger(self.storage, self.name)
 
     @property
     def champion(self) -> ModelVersion | None:

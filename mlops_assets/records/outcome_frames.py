@@ -40,17 +40,17 @@ def outcome_checks(
     schema: the known kinds of the columns; of the key from the rows, of the target from earlier outcomes.
     """
     wanted = [*key, target, *([known_at] if known_at else [])]
-    there = frame[[name for name in frame.columns if name in wanted]]
+    frame = frame[[name for name in frame.columns if name in wanted]]
     needed = Schema({name: schema.columns.get(name, "null") for name in wanted})
-    contract = contract_checks(normalise(there, needed), needed, target, (), None, now=now)
+    contract = contract_checks(normalise(frame, needed), needed, target, (), None, now=now)
     outcomes = [outcome for outcome in contract if outcome.name in _CONTRACT]
     if any(outcome.stops for outcome in outcomes):
         return outcomes
-    outcomes += [_key_known(there, key), known_at_check(there, known_at, now)]
+    outcomes += [_key_known(frame, key), known_at_check(frame, known_at, now)]
     if any(outcome.stops for outcome in outcomes):
         return outcomes
     try:
-        return [*outcomes, _one_label(tidy(there, needed, key, target, None), key, target)]
+        return [*outcomes, _one_label(tidy(frame, needed, key, target, None), key, target)]
     except UnlikeKeys as error:
         return [*outcomes, CheckOutcome("one_label", False, f"not checked: {error}")]
 
@@ -80,8 +80,8 @@ def tidy(frame: pd.DataFrame, schema: Schema, key: Sequence[str], target: str, k
     label = frame[target]
     if schema.columns.get(target) == "boolean" and kind_of(label) == "number":
         label = label.astype("boolean").astype(object) if label.isna().any() else label.astype(bool)
-    known = moments(frame[known_at]) if known_at else _no_moments(len(frame))
-    rows = keys.assign(**{LABEL: label, KNOWN_AT: known})
+    times = moments(frame[known_at]) if known_at else _no_moments(len(frame))
+    rows = keys.assign(**{LABEL: label, KNOWN_AT: times})
     return rows[rows[LABEL].notna()].reset_index(drop=True)
 
 
@@ -177,7 +177,7 @@ def _one_label(rows: pd.DataFrame, key: Sequence[str], target: str) -> CheckOutc
     if twice.empty:
         return CheckOutcome("one_label", True, f"{len(distinct):,} keys have one label each")
     first = twice.iloc[0]
-    both = " and ".join(shown(label) for label in twice[(twice[list(key)] == first[list(key)]).all(axis=1)][LABEL])
+    labels = " and ".join(shown(label) for label in twice[(twice[list(key)] == first[list(key)]).all(axis=1)][LABEL])
     where = {name: shown(first[name]) for name in key}
     count = twice[list(key)].drop_duplicates().shape[0]
-    return CheckOutcome("one_label", False, f"{count:,} keys have several labels: {target} of {where} is {both}")
+    return CheckOutcome("one_label", False, f"{count:,} keys have several labels: {target} of {where} is {labels}")

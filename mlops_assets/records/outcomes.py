@@ -45,19 +45,12 @@ class OutcomesLedger:
         """Return the record of a batch, None if there is none."""
         return self._outcomes.get(batch)
 
-    def all(self) -> list[OutcomesRecord]:
-        """Return all records, in natural order of their batches."""
-        outcomes = self._outcomes.all()
-        return [outcomes[batch] for batch in sorted(outcomes, key=natural_order)]
-
-    def accepted(self) -> list[OutcomesRecord]:
-        """Return the records of accepted batches, in natural order."""
-        return [record for record in self.all() if record.status == "accepted"]
-
     def marks(self) -> dict[str, str]:
         """Return the recorded mark of each batch, rejected batches too."""
-        return {record.batch: record.mark for record in self.all()}
+        return {batch: record.mark for batch, record in self._outcomes.all().items()}
 
     def state(self) -> State:
         """Return the batches of outcomes that labels are made from now."""
-        return tuple((record.batch, str(record.version)) for record in self.accepted())
+        accepted = [record for record in self._outcomes.all().values() if record.status == "accepted"]
+        accepted.sort(key=lambda record: natural_order(record.batch))
+        return tuple((record.batch, str(record.version)) for record in accepted)

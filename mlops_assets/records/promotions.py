@@ -91,7 +91,7 @@ class PromotionLedger:
 
     def champion(self) -> Promotion | None:
         """Return the newest completed promotion: its version is champion, whatever the alias names."""
-        return next((each for each in self.all() if each.done), None)
+        return next((promotion for promotion in self.all() if promotion.done), None)
 
     def under_way(self) -> Promotion | None:
         """Return the newest promotion if it has not ended, else None."""
@@ -100,7 +100,7 @@ class PromotionLedger:
 
     def last_number(self) -> int:
         """Return the number of the newest promotion, 0 if there is none."""
-        return max((each.number for each in self.all()), default=0)
+        return max((promotion.number for promotion in self.all()), default=0)
 
     def intend(
         self,
@@ -138,17 +138,17 @@ class PromotionLedger:
             evidence=evidence,
             against=compared_with,
         )
-        what = f"{self._model}: version {version.version} is not promoted"
+        refusal = f"{self._model}: version {version.version} is not promoted"
         with self._promotions.writing() as writing:
             newest = next(iter(_newest_first(writing.all())), None)
-            if (newest is not None and newest.number != judged_against) or (newest is None and judged_against):
-                begun = "none" if newest is None else f"{newest.number}, of version {newest.version}"
+            if (0 if newest is None else newest.number) != judged_against:
+                newer = "none" if newest is None else f"{newest.number}, of version {newest.version}"
                 raise SupersededError(
-                    f"{what}: it was judged when promotion {judged_against} was the newest, and the newest is {begun} "
-                    "by now; let the champion step judge it anew"
+                    f"{refusal}: it was judged when promotion {judged_against} was the newest, and the newest is "
+                    f"{newer} by now; let the champion step judge it anew"
                 )
             if over := run_is_over():
-                raise SupersededError(f"{what}: {over}; the champion stays as it is, the next run judges anew")
+                raise SupersededError(f"{refusal}: {over}; the champion stays as it is, the next run judges anew")
             writing.put(_key(promotion.number), promotion, expected=0)
         return promotion
 
@@ -162,9 +162,7 @@ class PromotionLedger:
 
     def check_open(self, number: int) -> None:
         """Raise `SupersededError` unless a promotion is under way."""
-        promotion = self._promotions.sound(_key(number))
-        if promotion is None or not promotion.open:
-            raise self._superseded(number)
+        self._still_open(number, self._promotions.sound(_key(number)))
 
     def mend_sources(self, mended: Callable[[Promotion], str]) -> None:
         """Record the new places of artifacts after a home was moved."""
@@ -172,27 +170,29 @@ class PromotionLedger:
             for key, promotion in writing.all().items():
                 writing.put(key, replace(promotion, source=mended(promotion)))
 
-    def _superseded(self, number: int) -> SupersededError:
-        return SupersededError(f"{self._model}: promotion {number} was ended by another run, which found it cut short")
+    def _still_open(self, number: int, promotion: Promotion | None) -> Promotion:
+        if promotion is None or not promotion.open:
+            raise SupersededError(
+                f"{self._model}: promotion {number} was ended by another run, which found it cut short"
+            )
+        return promotion
 
-    def _end(self, number: int, **how: str) -> Promotion:
+    def _end(self, number: int, **moment: str) -> Promotion:
         with self._promotions.writing() as writing:
-            promotion = writing.get(_key(number))
-            if promotion is None or not promotion.open:
-                raise self._superseded(number)
-            ended = replace(promotion, **how)  # type: ignore[arg-type]  # one of the two moments
+            promotion = self._still_open(number, writing.get(_key(number)))
+            ended = replace(promotion, **moment)  # type: ignore[arg-type]  # `done` or `abandoned`
             writing.put(_key(number), ended)
         return ended
 
 
 def former_champions(promotions: Sequence[Promotion]) -> list[Promotion]:
     """Return the completed promotions of other versions before the current champion's promotion, the newest first."""
-    done = [each for each in promotions if each.done]
-    return [each for each in done[1:] if (each.version, each.digest) != (done[0].version, done[0].digest)]
+    done = [promotion for promotion in promotions if promotion.done]
+    return [former for former in done[1:] if (former.version, former.digest) != (done[0].version, done[0].digest)]
 
 
 def _newest_first(promotions: Mapping[str, Promotion]) -> list[Promotion]:
-    return sorted(promotions.values(), key=lambda each: each.number, reverse=True)
+    return sorted(promotions.values(), key=lambda promotion: promotion.number, reverse=True)
 
 
 def _key(number: int) -> str:

@@ -51,7 +51,7 @@ class Requests:
 
     def put_hold(self, hold: Hold | None) -> None:
         """Hold promotions, or release them (None)."""
-        self._holds.remove(_KEY) if hold is None else self._holds.put(_KEY, hold)
+        self._holds.put(_KEY, hold)
 
     def waiting(self) -> WaitingVersion | None:
         """Return the version that waits for approval."""
@@ -59,4 +59,4 @@ class Requests:
 
     def put_waiting(self, waiting: WaitingVersion | None) -> None:
         """Let a version wait in place of any other, or let no version wait (None)."""
-        self._waiting.remove(_KEY) if waiting is None else self._waiting.put(_KEY, waiting)
+        self._waiting.put(_KEY, waiting)

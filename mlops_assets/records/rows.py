@@ -52,19 +52,15 @@ class _Columns:
         return tuple(dict.fromkeys((*labels, *self.about)))
 
 
-def read_manifest(records: ModelRecords, version: str) -> "Manifest":
+def read_manifest(records: ModelRecords, version: str) -> Manifest:
     """Return a recorded training set; raise `TrainingError` if its record is gone."""
-
-    values = records.storage.read_document(records.name, TRAINING_SET, version)
-    if values is None:
+    manifest = _manifest(records.storage, records.name, version)
+    if manifest is None:
         raise TrainingError(
             f"{records.name}: training set {version} is not recorded in {records.storage.root}: "
             "materialise training_set"
         )
-    try:
-        return Manifest.from_dict(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _misshaped(records.storage, records.name, version, error) from error
+    return manifest
 
 
 @lru_cache(maxsize=1_000)
@@ -73,21 +69,19 @@ def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
 
     The version is a hash of the content, so each training set is read once.
     """
-    values = Storage(root=root).read_document(model, TRAINING_SET, version) if version else None
-    if values is None:
-        return frozenset()
+    manifest = _manifest(Storage(root=root), model, version) if version else None
+    return frozenset() if manifest is None else frozenset(batch.key for batch in (*manifest.train, *manifest.holdout))
+
+
+def _manifest(storage: Storage, model: str, version: str) -> Manifest | None:
+    values = storage.read_document(model, TRAINING_SET, version)
     try:
-        return frozenset(str(batch["key"]) for role in ("train", "holdout") for batch in values[role])
-    except (KeyError, TypeError) as error:
-        raise _misshaped(Storage(root=root), model, version, error) from error
-
-
-def _misshaped(storage: Storage, model: str, version: str, error: Exception) -> DamagedRecordError:
-    path = storage.document_path(model, TRAINING_SET, version)
-    return DamagedRecordError(
-        f"{path} is not a training set ({type(error).__name__}: {error}): restore it, or remove it and materialise "
-        f"{model}/training_set anew"
-    )
+        return None if values is None else Manifest.from_dict(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedRecordError(
+            f"{storage.document_path(model, TRAINING_SET, version)} is not a training set ({type(error).__name__}: "
+            f"{error}): restore it, or remove it and materialise {model}/training_set anew"
+        ) from error
 
 
 def read_train(records: ModelRecords, manifest: "Manifest") -> Rows:
@@ -122,13 +116,16 @@ def read_batch(
 
 
 def read_sampled(
-    records: ModelRecords, record: BatchRecord, most: int = 100_000
+    records: ModelRecords, record: BatchRecord, most: int | None = 100_000
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Read as `read_batch`, in order of time where rows have one; of more than `most` rows always the same sample."""
+    """Read as `read_batch`, in order of time where rows have one; of more than `most` rows always the same sample.
 
-    about = _known_by_now(records, record)
-    rows = None
-    if len(about) > most:
+    A label whose `known_at` lies in the future is NaN.
+    """
+    target, (about, known_at), rows = records.model.target, _recorded(records, record), None
+    later = _is_future(known_at)
+    about = about.assign(**{target: about[target].mask(later)}) if later.any() else about
+    if most is not None and len(about) > most:
         rows = np.sort(np.random.default_rng(0).choice(len(about), most, replace=False))
         about = about.iloc[rows].reset_index(drop=True)
     X = records.read_frame("features", record.batch, str(record.features), rows=rows)
@@ -141,30 +138,17 @@ def read_labelled(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataF
 
     A label that is missing, or whose `known_at` lies in the future, is NaN.
     """
-    model = records.model
-    X = records.read_frame("features", record.batch, str(record.features))
-    about = _known_by_now(records, record)
-    y = about[model.target]
-    order = time_order(about[model.time]) if model.time else slice(None)
-    return X.iloc[order], y.iloc[order]
-
-
-def _known_by_now(records: ModelRecords, record: BatchRecord) -> "pd.DataFrame":
-    """Return target, time, group, key and slices of all rows of a batch; labels with a future `known_at` are NaN."""
-    target = records.model.target
-    about, known_at = _recorded(records, record)
-    later = (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
-    return about.assign(**{target: about[target].mask(later)}) if later.any() else about
+    X, about = read_sampled(records, record, most=None)
+    return X, about[records.model.target]
 
 
 def next_label_at(records: ModelRecords, record: BatchRecord) -> str:
     """Return the next `known_at` (UTC, ISO 8601) in the future among a batch's labels; "" if there is none."""
-
     if records.model.known_at is None:
         return ""
     _, known_at = _recorded(records, record)
-    ahead = known_at[known_at > pd.Timestamp.now("UTC").tz_localize(None)]
-    return "" if ahead.empty else ahead.min().tz_localize("UTC").isoformat()
+    future = known_at[_is_future(known_at)]
+    return "" if future.empty else future.min().tz_localize("UTC").isoformat()
 
 
 def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
@@ -173,7 +157,6 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
     Rows with the same time are shuffled, with a fixed seed. A file often sorts them by label or place: the block
     bootstrap would take such rows for autocorrelated, and the baseline "previous" would profit from their order.
     """
-
     shuffled = np.random.default_rng(0).permutation(len(times))
     return np.lexsort((shuffled, times.to_numpy(), *(() if batch is None else (batch,))))
 
@@ -189,6 +172,10 @@ def _columns(model: Declaration) -> _Columns:
     )
 
 
+def _is_future(known_at: "pd.Series") -> "np.ndarray":
+    return (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
+
+
 def _recorded(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
     """Read as `_about`, at the recorded versions."""
     columns = _columns(records.model)
@@ -199,11 +186,10 @@ def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
 ) -> "tuple[pd.DataFrame, pd.Series]":
     """Return target and identifying columns of all rows of a batch, and when each label became known (NaT: unknown)."""
-
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
-        known = storage.read_frame(model, LABELS, batch, labels)
-        return about.assign(**{columns.target: known[LABEL]}), known[KNOWN_AT]
+        outcomes = storage.read_frame(model, LABELS, batch, labels)
+        return about.assign(**{columns.target: outcomes[LABEL]}), outcomes[KNOWN_AT]
     unknown = pd.Series(pd.NaT, index=about.index, dtype="datetime64[us]")
     if columns.outcomes:
         return about.assign(**{columns.target: float("nan")}), unknown
@@ -217,7 +203,7 @@ def _about(
 
 
 def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
-    """Return the first moment of the holdout."""
+    """Return the first moment of the holdout, in UTC without a zone, as `known_at` is stored."""
     starts = [batch.start for batch in manifest.holdout if batch.start is not None]
     if len(starts) < len(manifest.holdout):
         timeless = [batch.key for batch in manifest.holdout if batch.start is None]
@@ -225,27 +211,26 @@ def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
             f"{model.name}: batches {timeless[:5]} were taken in before `time` was declared, so what was known when "
             f"the holdout begins is not known: materialise {model.name}/dataset for them"
         )
-    return min(starts)
+    begin = min(starts)
+    return begin if begin.tzinfo is None else begin.tz_convert("UTC").tz_localize(None)
 
 
 @lru_cache(maxsize=4)
 def _rows(
     root: str, model: str, columns: _Columns, batches: "tuple[BatchInfo, ...]", known_by: "pd.Timestamp | None"
 ) -> Rows:
-
     storage, features, abouts, moments = Storage(root=root), [], [], []
     for batch in batches:
-        rows, of_features, *of_labels = batch.version.split("-")
-        labels = of_labels[0] if of_labels else None
-        about, known_at = _about(storage, model, columns, batch.key, rows, labels)
-        features.append(storage.read_frame(model, "features", batch.key, of_features))
+        rows, features_version, *labels = batch.version.split("-")
+        about, known_at = _about(storage, model, columns, batch.key, rows, labels[0] if labels else None)
+        features.append(storage.read_frame(model, "features", batch.key, features_version))
         abouts.append(about)
         moments.append(known_at)
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
     X, about = pd.concat(features, ignore_index=True), pd.concat(abouts, ignore_index=True)
     known_at = pd.concat(moments, ignore_index=True)
     labelled = about[columns.target].notna().to_numpy()
-    known = labelled & (known_at <= _plain(known_by)).to_numpy() if known_by is not None else labelled
+    known = labelled & (known_at <= known_by).to_numpy() if known_by is not None else labelled
     X, about, ordinal = X[known], about[known], ordinal[known]
     if columns.time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
         order = time_order(about[columns.time], ordinal)
@@ -253,8 +238,3 @@ def _rows(
     X, about = X.reset_index(drop=True), about.reset_index(drop=True)
     y = about.pop(columns.target)  # booleans with gaps have dtype object; the rows without a label are gone by now
     return Rows(X, y.infer_objects(), ordinal, about=about, known_later=int(labelled.sum() - known.sum()))
-
-
-def _plain(moment: "pd.Timestamp") -> "pd.Timestamp":
-    """Return a moment in UTC without a zone, as `known_at` is stored."""
-    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)

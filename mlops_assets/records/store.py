@@ -76,17 +76,14 @@ class RecordStore:
 
     def revisions(self) -> Revisions:
         """Return the newest revision of each kind of each model: one query for all."""
-        with self._reading() as connection:
-            rows = [] if connection is None else connection.execute(sa.select(COUNTERS)).all()
-            return {(row.model, row.kind): row.revision for row in rows}
+        return {(row.model, row.kind): row.revision for row in self._rows(sa.select(COUNTERS))}
 
     def revision(self, model: str, kind: str) -> int:
         """Return the newest revision of a kind of a model; 0 if it has none."""
         if self.taken is not None:
             return self.taken.get((model, kind), 0)
-        wanted = sa.select(COUNTERS.c.revision).where(COUNTERS.c.model == model, COUNTERS.c.kind == kind)
-        with self._reading() as connection:
-            return 0 if connection is None else int(connection.execute(wanted).scalar() or 0)
+        counters = self._rows(sa.select(COUNTERS).where(_of_kind(COUNTERS, model, kind)))
+        return int(counters[0].revision) if counters else 0
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -108,17 +105,16 @@ class RecordStore:
 
     def get(self, model: str, kind: str, key: str) -> Stored | None:
         """Return one record, None if there is none; a withdrawn record has no text."""
-        with self._reading() as connection:
-            return None if connection is None else _get(connection, model, kind, key)
+        rows = self._rows(_select(model, kind, key))
+        return _stored(rows[0]) if rows else None
 
     def since(self, kind: str, revisions: Mapping[str, int]) -> list[Stored]:
         """Return the records of a kind that are newer than the revision given for each model, oldest first."""
         oldest, models = min(revisions.values(), default=0), list(revisions)
         wanted = sa.select(RECORDS).where(RECORDS.c.kind == kind, RECORDS.c.revision > oldest)
         wanted = wanted.where(RECORDS.c.model.in_(models)) if len(models) <= _MOST_NAMED else wanted
-        with self._reading() as connection:
-            rows = [] if connection is None else connection.execute(wanted.order_by(RECORDS.c.revision)).all()
-            return [_stored(row) for row in rows if row.revision > revisions.get(row.model, row.revision)]
+        rows = self._rows(wanted.order_by(RECORDS.c.revision))
+        return [_stored(row) for row in rows if row.revision > revisions.get(row.model, row.revision)]
 
     def put(self, model: str, kind: str, key: str, value: Any, *, expected: int | None = None) -> int:
         """Write one record and return its revision; see `Writing.put`."""
@@ -132,12 +128,16 @@ class RecordStore:
         SQLite has one writer at a time: do whatever takes long before.
         """
         self._watch_file()
-        with self._told(), self._engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with self._errors(), self._engine.connect().execution_options(immediate=True) as connection, connection.begin():
             if self._schema != NEWEST:
                 migrate(connection)
             yield Transaction(connection)
         self._watch_file()
         self._schema = NEWEST
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self._reading() as connection:
+            return [] if connection is None else connection.execute(query).all()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
@@ -146,7 +146,7 @@ class RecordStore:
         if self.file is not None and not self.file.exists():
             yield None
             return
-        with self._told(), self._engine.connect() as connection, connection.begin():
+        with self._errors(), self._engine.connect() as connection, connection.begin():
             if self._schema != NEWEST:
                 self._schema = schema_of(connection)
                 check_known(self._schema)
@@ -158,14 +158,14 @@ class RecordStore:
             return
         file_id: object = None
         with suppress(OSError):
-            about = self.file.stat()
-            file_id = (about.st_dev, about.st_ino)
+            stat = self.file.stat()
+            file_id = (stat.st_dev, stat.st_ino)
         if file_id != self._file_id:
             self._file_id, self._schema = file_id, ""
             self.views.clear()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except (sa.exc.SQLAlchemyError, OSError) as error:
@@ -199,11 +199,12 @@ class Writing:
 
     def get(self, key: str) -> Stored | None:
         """Return the current record of a key."""
-        return _get(self._connection, self._model, self._kind, key)
+        row = self._connection.execute(_select(self._model, self._kind, key)).one_or_none()
+        return None if row is None else _stored(row)
 
     def all(self) -> Sequence[Stored]:
         """Return all records except withdrawn ones, oldest first."""
-        wanted = sa.select(RECORDS).where(RECORDS.c.model == self._model, RECORDS.c.kind == self._kind)
+        wanted = sa.select(RECORDS).where(_of_kind(RECORDS, self._model, self._kind))
         rows = self._connection.execute(wanted.order_by(RECORDS.c.revision)).all()
         return [_stored(row) for row in rows if row.value is not None]
 
@@ -213,25 +214,26 @@ class Writing:
         expected: the revision that the record must have, 0 for a new record; `StaleRecordError` otherwise.
         A value that equals the stored value is not written again.
         """
-        before = self.get(key)
+        name, before = f"record {self._model}/{self._kind}/{key}", self.get(key)
         revision = 0 if before is None else before.revision
         if expected is not None and revision != expected:
             raise StaleRecordError(
-                f"record {self._model}/{self._kind}/{key} has revision {revision}, and {expected} was expected: "
-                "another process wrote it; read it again"
+                f"{name} has revision {revision}, and {expected} was expected: another process wrote it; read it again"
             )
-        text = None if value is None else _json(value, f"{self._model}/{self._kind}/{key}")
+        try:
+            text = None if value is None else json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise RecordsError(f"{name} is not a plain JSON value: {error}") from error
         if before is not None and before.value == text:
             return revision
         self._revision += 1
         row = {"revision": self._revision, "format": FORMAT, "written": time.time(), "value": text}
-        names = {"model": self._model, "kind": self._kind}
         if before is None:
-            self._connection.execute(sa.insert(RECORDS).values(**names, key=key, **row))
+            self._connection.execute(sa.insert(RECORDS).values(model=self._model, kind=self._kind, key=key, **row))
         else:
-            this = (RECORDS.c.model == self._model) & (RECORDS.c.kind == self._kind) & (RECORDS.c.key == key)
+            this = _of_kind(RECORDS, self._model, self._kind) & (RECORDS.c.key == key)
             self._connection.execute(sa.update(RECORDS).where(this).values(**row))
-        counter = (COUNTERS.c.model == self._model) & (COUNTERS.c.kind == self._kind)
+        counter = _of_kind(COUNTERS, self._model, self._kind)
         self._connection.execute(sa.update(COUNTERS).where(counter).values(revision=self._revision))
         return self._revision
 
@@ -239,21 +241,16 @@ class Writing:
 _MOST_NAMED = 500
 
 
-def _get(connection: sa.Connection, model: str, kind: str, key: str) -> Stored | None:
-    this = (RECORDS.c.model == model) & (RECORDS.c.kind == kind) & (RECORDS.c.key == key)
-    row = connection.execute(sa.select(RECORDS).where(this)).one_or_none()
-    return None if row is None else _stored(row)
+def _of_kind(table: sa.Table, model: str, kind: str) -> sa.ColumnElement[bool]:
+    return (table.c.model == model) & (table.c.kind == kind)
+
+
+def _select(model: str, kind: str, key: str) -> sa.Select[Any]:
+    return sa.select(RECORDS).where(_of_kind(RECORDS, model, kind), RECORDS.c.key == key)
 
 
 def _stored(row: sa.Row[Any]) -> Stored:
     return Stored(**row._mapping)
-
-
-def _json(value: Any, what: str) -> str:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise RecordsError(f"record {what} is not a plain JSON value: {error}") from error
 
 
 _STORES: dict[tuple[int, str], RecordStore] = {}

@@ -54,7 +54,7 @@ class TrainingLedger:
         """Record what became of a training; an earlier record of the same data and declaration is replaced."""
         with self._trainings.writing() as writing:
             if not record.number:
-                numbers = (each.number for each in writing.sound().values())
+                numbers = (training.number for training in writing.sound().values())
                 record = replace(record, number=1 + max(numbers, default=0))
             writing.put(f"{record.data_version}-{record.declaration_version}", record)
 

@@ -51,10 +51,11 @@ class OwnVersions:
 
     def find(self, **tags: str) -> ModelVersion | None:
         """Return the newest version that was recorded with all these tags, None if there is none."""
-        runs = {run_id for run_id, each in self._registrations.all().items() if tags.items() <= dict(each.tags).items()}
+        recorded = self._registrations.all().items()
+        runs = (run_id for run_id, registration in recorded if tags.items() <= dict(registration.tags).items())
         registered = (self._registry.version_of_run(self._model, run_id) for run_id in runs)
-        own = (self._own(version) for version in registered if version is not None)
-        return max((version for version in own if version is not None), key=lambda each: each.version, default=None)
+        own = [own for version in registered if version is not None and (own := self._own(version)) is not None]
+        return max(own, key=lambda version: version.version, default=None)
 
     def _own(self, version: ModelVersion) -> ModelVersion | None:
         recorded = self._registrations.get(version.run_id)

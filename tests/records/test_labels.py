@@ -16,7 +16,6 @@ from mlops_assets.assets.training.training_set import split
 from mlops_assets.errors import TrainingError
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.labels import (
-    read_labels,
     refresh_labels,
     unusable_outcomes,
     waits_for_labels,
@@ -82,7 +81,7 @@ def labels_of(storage: Storage, batch: str) -> list[float]:
     """The labels that the ledger's record points to."""
     record = BatchLedger(storage, "late").accepted(batch)
     assert record.labels is not None
-    return read_labels(ModelRecords(model(), storage), batch, record.labels)["label"].tolist()
+    return ModelRecords(model(), storage).read_frame("labels", batch, record.labels)["label"].tolist()
 
 
 @pytest.fixture
@@ -214,7 +213,7 @@ def test_labels_of_known_moment_are_kept_whole(storage):
     put_rows(storage, late, "a", rows([1, 2, 3]))
     put_outcomes(storage, late, "o", outcomes(r1=1, r2=2).assign(seen=["2024-01-05T02:00+02:00", None]))
     record = BatchLedger(storage, "late").accepted("a")
-    known_at = read_labels(ModelRecords(model(), storage), "a", str(record.labels))["known_at"]
+    known_at = ModelRecords(model(), storage).read_frame("labels", "a", str(record.labels))["known_at"]
     assert str(known_at.dtype) == "datetime64[us]"
     assert known_at.iloc[0] == pd.Timestamp("2024-01-05")
     assert known_at.iloc[1:].isna().all()

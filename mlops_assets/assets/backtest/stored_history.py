@@ -27,7 +27,7 @@ from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.modelling.splits import split_in_time, time_folds
 from mlops_assets.records.batches import BatchRecord, batch_info
-from mlops_assets.records.labels import read_labels, unready
+from mlops_assets.records.labels import LABELS, unready
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
@@ -254,7 +254,7 @@ def _known(records: ModelRecords, record: BatchRecord) -> datetime | None:
         frame = records.read_frame("dataset", record.batch, str(record.version), [model.known_at])
         at = moments(frame[model.known_at])
     else:
-        at = read_labels(records, record.batch, record.labels)[KNOWN_AT]
+        at = records.read_frame(LABELS, record.batch, record.labels)[KNOWN_AT]
     at = at.dropna().sort_values()
     needed = min(int(model.label_share * record.rows), len(at)) - 1
     return None if at.empty else _utc(at.iloc[max(needed, 0)].isoformat())

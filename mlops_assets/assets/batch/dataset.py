@@ -21,9 +21,9 @@ from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.column_kinds import (
     DATASET,
-    kinds_and_revision,
+    kinds_for,
     learnt_anew,
-    record_kinds_in,
+    record_kinds,
     stored_dataset,
 )
 from mlops_assets.records.labels import refresh_labels
@@ -176,7 +176,7 @@ def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame") -
     if before is not None and before.version == record.version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)
     while True:
-        learnt, revision = kinds_and_revision(records, batch, DATASET, stored_dataset(records))
+        learnt, revision = kinds_for(records, batch, DATASET, stored_dataset(records))
         schema = judged_columns(model, schema_of(frame, batch))
         if learnt is not None:
             learnt = judged_columns(model, learnt)
@@ -185,8 +185,8 @@ def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame") -
             schema = learnt.merged(schema)
         try:
             with records.transaction() as transaction:
-                records.batches.put_in(transaction, record)
-                record_kinds_in(transaction, records, DATASET, schema, expected=revision)
+                records.of(BatchRecord).inside(transaction).put(record.batch, record)
+                record_kinds(records, DATASET, schema, revision, transaction)
             return []
         except StaleRecordError:  # another batch changed the kinds meanwhile: check this batch against them
             continue

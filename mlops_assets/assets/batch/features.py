@@ -133,7 +133,7 @@ def known_features(model: Declaration, table: "pd.DataFrame", learnt: Schema | N
 def learnt_kinds(records: ModelRecords, batch: str) -> Schema | None:
     """Return the kinds that the features of a batch are checked against; None for the first batch of a declaration."""
     version = records.model.features_version
-    return kinds_for(records, batch, of_features(version), stored_features(records, version))
+    return kinds_for(records, batch, of_features(version), stored_features(records, version))[0]
 
 
 def _columns(

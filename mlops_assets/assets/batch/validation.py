@@ -45,7 +45,7 @@ def validated(
     if isinstance(content, CheckOutcome):
         return None, [content]
     frame, faults = content
-    learnt = kinds_for(records, batch, DATASET, stored_dataset(records))
+    learnt, _ = kinds_for(records, batch, DATASET, stored_dataset(records))
     schema = None if learnt is None else judged_columns(model, learnt)
     checked = of_the_batch(lambda: _checked(model, frame, schema))
     if isinstance(checked, CheckOutcome):
