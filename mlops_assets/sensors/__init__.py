@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from mlops_assets.sensors.retraining.schedules import retraining_schedules as retraining_schedules
     from mlops_assets.sensors.retraining.sensor import retraining_sensor as retraining_sensor
 
-_FOUND_IN = {
+_MODULES = {
     "alerts_sensor": "alerts.sensor",
     "new_data_sensor": "new_data.sensor",
     "registry_watch_sensor": "registry_watch",
     "retraining_schedules": "retraining.schedules",
     "retraining_sensor": "retraining.sensor",
 }
-__all__ = sorted(_FOUND_IN)
-__getattr__ = face("mlops_assets.sensors", _FOUND_IN)
+__all__ = sorted(_MODULES)
+__getattr__ = face("mlops_assets.sensors", _MODULES)

@@ -22,6 +22,5 @@ def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey, most: int) 
 
 def newest_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool | None:
     """Return whether the newest evaluation of a check passed, None if there is no evaluation."""
-    newest = next(iter(evaluations(instance, key, most=_RECENT)), None)
-    evaluation = None if newest is None else newest.asset_check_evaluation
-    return None if evaluation is None else evaluation.passed
+    newest = (event.asset_check_evaluation for event in evaluations(instance, key, most=_RECENT))
+    return next((evaluation.passed for evaluation in newest if evaluation is not None), None)

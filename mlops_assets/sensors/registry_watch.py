@@ -92,25 +92,24 @@ class Artifacts:
         return self._copied(memory, registry, version) if folder is None else _in_place(registry, version, folder)
 
     def _copied(self, memory: dict[str, Any], registry: MlflowRegistry, version: ModelVersion) -> Finding:
-        known = memory.get("copied")
-        if known is not None and known["digest"] != version.digest:
-            known = None
-        due = known is None or time.time() - known["at"] > COPIED_AGAIN_AFTER
-        if due and not self._spent:
+        last = memory.get("copied", {})
+        if last.get("digest") != version.digest:
+            last = {}
+        if not self._spent and time.time() - last.get("at", 0.0) > COPIED_AGAIN_AFTER:
             self._spent = True
             state, reason = artifact_finding(registry, version)
-            known = memory["copied"] = {"digest": version.digest, "at": time.time(), "state": state, "reason": reason}
-        if known is None:
+            last = memory["copied"] = {"digest": version.digest, "at": time.time(), "state": state, "reason": reason}
+        if not last:
             return "sound", "its artifact is not at hand and was not copied yet to be looked at"
-        return known["state"], known["reason"]
+        return last["state"], last["reason"]
 
 
 def _in_place(registry: MlflowRegistry, version: ModelVersion, folder: Path) -> Finding:
     seen = f"{version.digest} {_written(folder)}"
-    known = _LOOKED_AT.get(str(folder))
-    if known is None or known[0] != seen:
-        known = _LOOKED_AT[str(folder)] = (seen, artifact_finding(registry, version))
-    return known[1]
+    last = _LOOKED_AT.get(str(folder))
+    if last is None or last[0] != seen:
+        last = _LOOKED_AT[str(folder)] = (seen, artifact_finding(registry, version))
+    return last[1]
 
 
 def _written(folder: Path) -> str:

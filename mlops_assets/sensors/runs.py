@@ -19,10 +19,8 @@ FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 def runs_under_way(instance: dg.DagsterInstance, kind: str) -> dict[str, list[dg.DagsterRun]]:
     """Return the queued or running runs of a kind (`batch`, `training`, ...) by model; one query for all models."""
-    runs: dict[str, list[dg.DagsterRun]] = {}
-    for run in instance.get_runs(dg.RunsFilter(tags={KIND: kind}, statuses=UNFINISHED)):
-        runs.setdefault(run.tags.get(MODEL, ""), []).append(run)
-    return runs
+    records = by_model(instance.get_run_records(dg.RunsFilter(tags={KIND: kind}, statuses=UNFINISHED)))
+    return {model: [record.dagster_run for record in group] for model, group in records.items()}
 
 
 def by_model(records: Iterable[dg.RunRecord]) -> dict[str, list[dg.RunRecord]]:

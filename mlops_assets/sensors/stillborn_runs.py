@@ -1,6 +1,7 @@
 """Runs that failed before their first step: no step of a model ran in them."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import dagster as dg
 
@@ -26,16 +27,14 @@ class Stillborn:
 def stillborn_runs(instance: dg.DagsterInstance, model: str) -> Stillborn | None:
     """Return the newest runs without a step, None if the newest ended run reached a step or there is no such run."""
     newest = instance.get_runs(dg.RunsFilter(tags={MODEL: model}, statuses=_ENDED), limit=_MOST)
-    count = 0
-    for run in newest:
-        if run.status == dg.DagsterRunStatus.SUCCESS or _came_to_a_step(instance, run.run_id):
-            break
-        count += 1
-    return Stillborn(count, newest[0].run_id, _reason(instance, newest[0].run_id)) if count else None
+    stillborn = [*takewhile(lambda run: not _came_to_a_step(instance, run), newest)]
+    return Stillborn(len(stillborn), newest[0].run_id, _reason(instance, newest[0].run_id)) if stillborn else None
 
 
-def _came_to_a_step(instance: dg.DagsterInstance, run_id: str) -> bool:
-    return bool(instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_START, limit=1).records)
+def _came_to_a_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if run.status == dg.DagsterRunStatus.SUCCESS:
+        return True
+    return bool(instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_START, limit=1).records)
 
 
 def _reason(instance: dg.DagsterInstance, run_id: str) -> str:

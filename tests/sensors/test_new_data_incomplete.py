@@ -119,7 +119,7 @@ def test_a_batch_that_waits_for_its_next_attempt_holds_up_none_behind_it(ticks):
 
 
 def test_more_waiting_batches_than_a_tick_may_ask_about_starve_none(ticks, monkeypatch):
-    monkeypatch.setattr(requests_module, "MOST_ASKED", 4)
+    monkeypatch.setattr(requests_module, "MOST_LOOKED_UP", 4)
     monkeypatch.setattr(requests_module, "MOST_TRIED", 3)
     names = [f"day-{number}" for number in range(12)]
     for name in names:

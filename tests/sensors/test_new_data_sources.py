@@ -64,7 +64,7 @@ def test_ten_thousand_files_are_all_taken_in_in_order_with_a_small_cursor(ticks,
     assert seen == names[:30]
     assert len(memory(ticks)["seen"]) == memory_module.MOST_FILES
     assert len(ticks.cursor) < 10_000
-    for place, name in ((requests_module, "MOST_PER_TICK"), (requests_module, "MOST_ASKED")):
+    for place, name in ((requests_module, "MOST_PER_TICK"), (requests_module, "MOST_LOOKED_UP")):
         monkeypatch.setattr(place, name, 1_000)  # as bounded as before, in a hundredth of the ticks
     monkeypatch.setattr(memory_module, "MOST_FILES", 2_000)
     monkeypatch.setattr(requests_module, "attempts", lambda instance, tags: Attempts())

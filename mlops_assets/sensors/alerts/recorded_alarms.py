@@ -6,6 +6,7 @@ from itertools import takewhile
 
 import dagster as dg
 
+from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT
 from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.decisions.retraining.decide import confirmed
@@ -21,7 +22,6 @@ from mlops_assets.resources.alerts import Alert, AlertKind, Severity
 from mlops_assets.sensors.evaluated import evaluations
 from mlops_assets.text import counted
 
-REGISTRY_CHECK = "registry_intact"
 LONGEST = timedelta(days=7)
 """Older alarms are not sent, for instance to people who turn alerts on later."""
 
@@ -104,11 +104,8 @@ def _confirmed(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Al
     k, n = model.retraining.confirm
     for kind, name in _REPORTED:
         reports = records.reports.all(kind)
-        on_champion = [
-            report
-            for record in batches
-            if (report := reports.get(record.batch)) is not None and report.model_version == champion.version
-        ]
+        of_batches = [reports[record.batch] for record in batches if record.batch in reports]
+        on_champion = [report for report in of_batches if report.model_version == champion.version]
         judged = [report for report in on_champion if report.verdict in (name, f"no {name}")]
         if not confirmed([report.verdict == name for report in judged], k, n):
             continue
@@ -128,10 +125,18 @@ def _confirmed(records: ModelRecords, batches: list[BatchRecord]) -> Iterator[Al
 
 def _trainings(records: ModelRecords) -> Iterator[Alert]:
     model, trainings = records.model, records.trainings.all()
-    yield from _refused(model, trainings)
-    judged = [record for record in trainings if record.status == "judged"]
-    for record in judged:
-        if record.verdict == WAITING:
+    for record in trainings:
+        if record.status == "refused":
+            yield alarm(
+                model,
+                "challenger refused",
+                subject="training set" if record.version is None else f"version {record.version}",
+                reason=record.reason,
+                link=f"runs/{record.run_id}",
+                identity=f"{record.data_version}/{record.declaration_version}",
+                at=record.moment,
+            )
+        elif record.status == "judged" and record.verdict == WAITING:
             yield alarm(
                 model,
                 "approval",
@@ -141,6 +146,11 @@ def _trainings(records: ModelRecords) -> Iterator[Alert]:
                 identity=f"version {record.version}",
                 at=record.moment,
             )
+    yield from _undecided(model, trainings)
+
+
+def _undecided(model: Declaration, trainings: Sequence[TrainingRecord]) -> Iterator[Alert]:
+    judged = (record for record in trainings if record.status == "judged")
     streak = [*takewhile(lambda record: record.verdict == "inconclusive", judged)]
     if len(streak) >= _STREAK:
         newest, oldest = streak[0], streak[-1]
@@ -155,23 +165,9 @@ def _trainings(records: ModelRecords) -> Iterator[Alert]:
         )
 
 
-def _refused(model: Declaration, trainings: Sequence[TrainingRecord]) -> Iterator[Alert]:
-    for record in trainings:
-        if record.status == "refused":
-            yield alarm(
-                model,
-                "challenger refused",
-                subject="training set" if record.version is None else f"version {record.version}",
-                reason=record.reason,
-                link=f"runs/{record.run_id}",
-                identity=f"{record.data_version}/{record.declaration_version}",
-                at=record.moment,
-            )
-
-
 def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Alert]:
     """Yield an alert if the registry is not as the pack left it; a fault that returns after a repair is a new alert."""
-    key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_CHECK)
+    key = dg.AssetCheckKey(asset_key(model.name, "champion"), REGISTRY_INTACT)
     events = evaluations(instance, key, _MOST_EVALUATIONS)
     if not events or not (reason := _refusal(events[0])):
         return
@@ -179,9 +175,9 @@ def _registry(model: Declaration, instance: dg.DagsterInstance) -> Iterator[Aler
     yield alarm(
         model,
         "registry",
-        subject=f"check {REGISTRY_CHECK} failed",
+        subject=f"check {REGISTRY_INTACT} failed",
         reason=reason,
-        link=f"assets/{model.name}/champion?view=checks&checkDetail={REGISTRY_CHECK}",
+        link=f"assets/{model.name}/champion?view=checks&checkDetail={REGISTRY_INTACT}",
         identity=f"{reason}/{first.timestamp:.3f}",
         at=datetime.fromtimestamp(first.timestamp, UTC),
     )

@@ -1,14 +1,13 @@
 """The memory of a source that `new_data` keeps between two looks, in a cursor of bounded size."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mlops_assets.sources import Look, Source
 from mlops_assets.sources.source import Known
 
 MOST_TRIED = 200
-
 
 Tried = dict[str, tuple[str, float]]
 
@@ -31,26 +30,20 @@ class SourceMemory:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "SourceMemory":
         """Return the memory that `to_json` returned; unknown fields of an earlier release are dropped."""
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        tried = {batch: (str(need), float(due)) for batch, (need, due) in known.pop("tried", {}).items()}
-        return cls(**{**known, "tried": tried, "gone": tuple(known.get("gone", ()))})
+        memory = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        tried = {batch: (str(need), float(due)) for batch, (need, due) in memory.pop("tried", {}).items()}
+        return cls(**{**memory, "tried": tried, "gone": tuple(memory.get("gone", ()))})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, without empty fields."""
         return {name: value for name, value in asdict(self).items() if value}
 
+    def known(self, marks: Mapping[str, str], asked: Callable[[], Iterable[str]] = tuple) -> Known:
+        """Return what a source may recall; `marks` holds the marks of the batches that were taken in."""
+        waits = {batch: need.split(" ")[0] for batch, (need, _) in self.tried.items()}
+        return Known(marks=marks, tried=waits, asked=asked, seen=self.seen, rest=self.rest)
 
-def known_of(
-    memory: SourceMemory, marks: Mapping[str, str], tried: Tried, asked: Callable[[], Iterable[str]] = tuple
-) -> Known:
-    """Return what a source may recall; `marks` holds the marks of the batches that were taken in."""
-    waits = {batch: need.split(" ")[0] for batch, (need, _) in tried.items()}
-    return Known(marks=marks, tried=waits, asked=asked, seen=memory.seen, rest=memory.rest)
-
-
-def seen_now(
-    source: Source, look: Look, memory: SourceMemory, marks: Mapping[str, str], tried: Tried
-) -> dict[str, Any]:
-    """Return `seen` and `rest` of the next memory."""
-    seen, rest = source.keep(look, known_of(memory, marks, tried))
-    return {"seen": seen, "rest": rest}
+    def after_look(self, source: Source, look: Look, marks: Mapping[str, str]) -> "SourceMemory":
+        """Return the memory with what the source keeps of a look."""
+        seen, rest = source.keep(look, self.known(marks))
+        return replace(self, seen=seen, rest=rest)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import dagster as dg
@@ -10,47 +10,31 @@ import dagster as dg
 from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import ATTEMPT, JUDGED_BY, KIND, MARK, MODEL, asset_key, batches
 from mlops_assets.declaration import Declaration
-from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, attempts, delay
-from mlops_assets.sensors.new_data.cursor import MOST_TRIED, SourceMemory, Tried
+from mlops_assets.sensors.new_data.cursor import MOST_TRIED, SourceMemory
 from mlops_assets.sensors.new_data.work_list import Wanted
-from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.registry_probe import Probe
 from mlops_assets.sensors.runs import runs_under_way
 
 MOST_PER_TICK = 10
 """The most runs of one model that a tick requests; runs under way count."""
 
-MOST_ASKED = 50
+MOST_LOOKED_UP = 50
 """The most batches of one model whose earlier runs a tick looks up."""
 
 Kind = Literal["batch", "outcomes"]
 
 
-class Probe:
-    """Asks whether the registry answers, once a tick and only if a batch needs it."""
-
-    def __init__(self, registry: MlflowRegistry) -> None:
-        self._registry = registry
-        self._answers: bool | None = None
-        self.waiting = 0
-
-    def answers(self, model: str) -> bool:
-        """Return whether a run of a model would reach the registry; if not, count one more waiting batch."""
-        if self._answers is None:
-            self._answers = not why_no_answer(self._registry, model)
-        self.waiting += not self._answers
-        return self._answers
-
-
 @dataclass
 class NewDataTick:
-    """One tick of the sensor, and the requests and events gathered so far."""
+    """One tick of the sensor, and its requests and events so far; `unanswered` batches wait for the registry."""
 
     context: dg.SensorEvaluationContext
     probe: Probe
     requests: list[dg.RunRequest] = field(default_factory=list)
     additions: list[dg.AddDynamicPartitionsRequest] = field(default_factory=list)
     events: list[dg.AssetObservation] = field(default_factory=list)
+    unanswered: int = 0
     now: float = field(default_factory=time.time)
     _running: dict[Kind, dict[str, list[dg.DagsterRun]]] = field(default_factory=dict)
 
@@ -63,8 +47,8 @@ class NewDataTick:
 
 def request_runs(
     model: Declaration, kind: Kind, wanted: Iterable[Wanted], memory: SourceMemory, tick: NewDataTick
-) -> tuple[Tried, str]:
-    """Request runs of the first batches that are due; return `tried` and `after` of the next memory.
+) -> SourceMemory:
+    """Request runs of the first batches that are due; return the memory with the next `tried` and `after`.
 
     A batch that waits for its next attempt, or for the registry, does not delay the batches behind it. If a tick
     looks up as many batches as it may, the next tick goes on behind them.
@@ -75,19 +59,20 @@ def request_runs(
     needs = {candidate.batch: candidate.need for candidate in candidates}
     tried = {batch: (need, due) for batch, (need, due) in memory.tried.items() if needs.get(batch) == need}
     requests: list[dg.RunRequest] = []
-    asked, after = 0, ""
-    for candidate in _from(candidates, memory.after):
+    looked_up, after = 0, ""
+    for candidate in _beginning_with(memory.after, candidates):
         batch = candidate.batch
         if len(requests) >= MOST_PER_TICK - len(running):
             break
-        if asked == MOST_ASKED:
+        if looked_up == MOST_LOOKED_UP:
             after = batch
             break
         if batch in tried and 0 < tried[batch][1] - tick.now <= LONGEST_DELAY_SECONDS:
             continue
-        if candidate.registry and not tick.probe.answers(model.name):
+        if candidate.registry and tick.probe.why_no_answer(model.name):
+            tick.unanswered += 1
             continue
-        asked += 1
+        looked_up += 1
         earlier = attempts(tick.context.instance, _tags(model.name, kind, candidate))
         if earlier.due(tick.now):
             requests.append(_request(model.name, kind, candidate, earlier.count + 1))
@@ -98,12 +83,11 @@ def request_runs(
         partitions = outcome_batches(model.name) if kind == "outcomes" else batches(model.name)
         tick.additions.append(partitions.build_add_request([str(request.partition_key) for request in requests]))
         tick.requests += requests
-    return dict(list(tried.items())[:MOST_TRIED]), after
+    return replace(memory, tried=dict(list(tried.items())[:MOST_TRIED]), after=after)
 
 
-def _from(candidates: list[Wanted], batch: str) -> list[Wanted]:
-    """Return the candidates beginning with a batch; the candidates before it come last."""
-    first = next((index for index, each in enumerate(candidates) if each.batch == batch), 0)
+def _beginning_with(batch: str, candidates: list[Wanted]) -> list[Wanted]:
+    first = next((index for index, candidate in enumerate(candidates) if candidate.batch == batch), 0)
     return candidates[first:] + candidates[:first]
 
 

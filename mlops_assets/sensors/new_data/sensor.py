@@ -15,11 +15,12 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
-from mlops_assets.sensors.new_data.cursor import SourceMemory, known_of, seen_now
-from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, NewDataTick, Probe, request_runs
+from mlops_assets.sensors.new_data.cursor import SourceMemory
+from mlops_assets.sensors.new_data.requests import MOST_PER_TICK, NewDataTick, request_runs
 from mlops_assets.sensors.new_data.vanished import report_vanished
 from mlops_assets.sensors.new_data.work_list import batches_on_record, vanished, wanted_batches, wanted_outcomes
 from mlops_assets.sensors.one_process import in_one_process
+from mlops_assets.sensors.registry_probe import Probe
 from mlops_assets.sources import Look, Source
 from mlops_assets.sources.reading import look
 from mlops_assets.text import counted
@@ -62,8 +63,8 @@ def new_data_sensor(
             return memories
 
         cursor = each_model(context, mlops_storage, context.cursor, take_in, seconds=MOST_SECONDS)
-        if tick.probe.waiting:
-            waiting = counted(tick.probe.waiting, "batch waits", "batches wait")
+        if tick.unanswered:
+            waiting = counted(tick.unanswered, "batch waits", "batches wait")
             context.log.warning(f"MLflow does not answer: {waiting}")
         return dg.SensorResult(
             in_one_process(tick.requests, context),
@@ -76,17 +77,15 @@ def new_data_sensor(
 
 
 def _batches(records: ModelRecords, memory: SourceMemory, tick: NewDataTick) -> SourceMemory:
-    model, known = records.model, batches_on_record(records)
-    listed = _look(model.source, model, batches(model.name), memory, known.marks, tick)
-    wanted = wanted_batches(model, listed or Look({}, (), {}), known)  # stored batches go on without their source
-    tried, after = request_runs(model, "batch", wanted, memory, tick)
+    model, recorded = records.model, batches_on_record(records)
+    listed = _look(model.source, model, batches(model.name), memory, recorded.marks, tick)
+    wanted = wanted_batches(model, listed or Look({}, (), {}), recorded)  # stored batches go on without their source
+    memory = request_runs(model, "batch", wanted, memory, tick)
     if listed is None:
-        return replace(memory, tried=tried, after=after)
-    events, gone = report_vanished(model, vanished(model, listed, known), memory.gone)
+        return memory
+    events, gone = report_vanished(model, vanished(model, listed, recorded), memory.gone)
     tick.events += events
-    return SourceMemory(
-        **seen_now(model.source, listed, memory, known.marks, tried), tried=tried, after=after, gone=gone
-    )
+    return replace(memory.after_look(model.source, listed, recorded.marks), gone=gone)
 
 
 def _outcomes(records: ModelRecords, memory: SourceMemory, tick: NewDataTick) -> SourceMemory:
@@ -97,8 +96,8 @@ def _outcomes(records: ModelRecords, memory: SourceMemory, tick: NewDataTick) ->
     listed = _look(model.outcomes, model, outcome_batches(model.name), memory, marks, tick)
     if listed is None:
         return memory
-    tried, after = request_runs(model, "outcomes", wanted_outcomes(listed, marks), memory, tick)
-    return SourceMemory(**seen_now(model.outcomes, listed, memory, marks, tried), tried=tried, after=after)
+    memory = request_runs(model, "outcomes", wanted_outcomes(listed, marks), memory, tick)
+    return memory.after_look(model.outcomes, listed, marks)
 
 
 def _look(
@@ -112,8 +111,8 @@ def _look(
     """Return the look at a source; None if the source cannot be listed. An error is logged."""
     asked = partial(tick.context.instance.get_dynamic_partitions, str(partitions.name))
     try:
-        there = in_sensor(source, tick.context)
-        listed = look(there, there.recall(known_of(memory, marks, memory.tried, asked)))
+        source = in_sensor(source, tick.context)
+        listed = look(source, source.recall(memory.known(marks, asked)))
     except Exception as error:  # a source is the user's code: it may raise anything, and must not stop the others
         tick.context.log.error(f"{model.name}: {type(error).__name__}: {error}")
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cache, partial
+from typing import get_args
 
 from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.shared.keys import BATCH_ASSETS
@@ -12,7 +13,7 @@ from mlops_assets.records.batches import BatchRecord, gives_way, in_time
 from mlops_assets.records.column_kinds import learnt_anew
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
-from mlops_assets.records.reports import BatchReport
+from mlops_assets.records.reports import BatchReport, ReportKind
 from mlops_assets.records.rows import batches_of_manifest
 from mlops_assets.records.typed import log_damage
 from mlops_assets.resources.judges import judged_by
@@ -42,9 +43,7 @@ class Batches:
     """All records of a model's batches; those in `unseen` are newer than the champion's training set and holdout."""
 
     records: Mapping[str, BatchRecord]
-    predictions: Mapping[str, BatchReport]
-    drift: Mapping[str, BatchReport]
-    performance: Mapping[str, BatchReport]
+    reports: Mapping[ReportKind, Mapping[str, BatchReport]]
     champion: str = ""
     unseen: frozenset[str] = field(default_factory=frozenset)
     learnt_anew: int = 0
@@ -57,7 +56,6 @@ class Batches:
 
 def batches_on_record(records: ModelRecords) -> Batches:
     """Read the ledger and the reports; only records that changed since the last tick are read."""
-    reports = records.reports
     try:
         champion = records.promotions.champion()
     except DamagedRecordError as error:  # rows and features need no champion; the step that scores raises this error
@@ -66,9 +64,7 @@ def batches_on_record(records: ModelRecords) -> Batches:
     batches = records.batches.records()
     return Batches(
         records=batches,
-        predictions=reports.all("predictions"),
-        drift=reports.all("drift"),
-        performance=reports.all("performance"),
+        reports={kind: records.reports.all(kind) for kind in get_args(ReportKind)},
         champion="" if champion is None else f"v{champion.version}",
         unseen=frozenset() if champion is None else _unseen(records, champion, batches),
         learnt_anew=learnt_anew(records),
@@ -87,15 +83,15 @@ def wanted_batches(model: Declaration, look: Look, known: Batches) -> Iterator[W
         if record.version is not None:
             alike.setdefault(record.version, []).append(record)
     for batch, mark in look.ready.items():
-        there = known.records.get(batch)
-        if there is None or there.mark != mark or _misjudged(there, alike):
+        last = known.records.get(batch)
+        if last is None or last.mark != mark or _misjudged(last, alike):
             need = _need(mark, model.features_version, known.champion)
             yield Wanted(batch, BATCH_ASSETS, mark=mark, need=need, registry=False, judges=judges())
-        elif there.status == "rejected" and there.judged_by not in ("", judges()):
+        elif last.status == "rejected" and last.judged_by not in ("", judges()):
             need = _need(mark, model.features_version, known.champion, judges())
             yield Wanted(batch, BATCH_ASSETS, mark=mark, need=need, registry=False, judges=judges())
         else:
-            yield from _incomplete(model, there, known, from_source=True)
+            yield from _incomplete(model, last, known, from_source=True)
     waiting = {*look.seen, *(waiting.name for waiting in look.waiting)}
     for batch, record in known.records.items():
         if batch not in look.ready and batch not in waiting:
@@ -114,23 +110,22 @@ def vanished(model: Declaration, look: Look, known: Batches) -> list[str] | None
     waiting = {waiting.name for waiting in look.waiting}
     if model.source.divided_by is not None and any(waiting.reason != RUNNING for waiting in look.waiting):
         return None  # there are files whose periods are not known yet
-    there = look.ready.keys() | look.seen.keys() | waiting
-    return [batch for batch, each in known.records.items() if each.status == "accepted" and batch not in there]
+    present = look.ready.keys() | look.seen.keys() | waiting
+    return [batch for batch, record in known.records.items() if record.status == "accepted" and batch not in present]
 
 
 def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_source: bool) -> Iterator[Wanted]:
     """Yield the run that the stored rows of a batch still need, if any."""
-    scores, drift, performance = (
-        each.get(record.batch) for each in (known.predictions, known.drift, known.performance)
-    )
-    left = outstanding(record, model.features_version, scores, drift, performance, record.batch in known.unseen)
-    if not left:
+    predictions, drift, performance = (known.reports[kind].get(record.batch) for kind in get_args(ReportKind))
+    unseen = record.batch in known.unseen
+    assets = outstanding(record, model.features_version, predictions, drift, performance, unseen)
+    if not assets:
         return
-    if not from_source and left[0] == "dataset":
-        left = left[1:]
-    labels = record.labels if left == ("performance",) else None
+    if not from_source and assets[0] == "dataset":
+        assets = assets[1:]
+    labels = record.labels if assets == ("performance",) else None
     need = _need(record.mark, model.features_version, known.champion, labels)
-    yield Wanted(record.batch, left, mark=record.mark, need=need, registry=left[0] != "dataset")
+    yield Wanted(record.batch, assets, mark=record.mark, need=need, registry=assets[0] != "dataset")
 
 
 def _unseen(records: ModelRecords, champion: Promotion, batches: Mapping[str, BatchRecord]) -> frozenset[str]:
@@ -143,7 +138,7 @@ def _unseen(records: ModelRecords, champion: Promotion, batches: Mapping[str, Ba
     last = max((in_time(batches[batch]) for batch in used if batch in batches), default=None)
     if last is None:  # another tool's training set, or its record is gone: no batch is known to be newer
         return frozenset()
-    return frozenset(batch for batch, each in batches.items() if batch not in used and in_time(each) > last)
+    return frozenset(batch for batch, record in batches.items() if batch not in used and in_time(record) > last)
 
 
 def _misjudged(record: BatchRecord, alike: Mapping[str, list[BatchRecord]]) -> bool:

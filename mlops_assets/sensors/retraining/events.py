@@ -32,6 +32,10 @@ def observation(
         "reason": decision.reason,
         "asked_by": ", ".join(decision.triggers) or "nothing",
         "held_back_by": ", ".join(decision.holds) if decision.triggers and decision.holds else None,
+        "champion_version": evidence.champion,
+        "new_rows": evidence.new_rows,
+        "data_version": evidence.data_version,
+        "attempt": evidence.failures + 1 if decision.fire else None,
     }
     this = {"at": f"{now:%Y-%m-%d %H:%M:%S}", "decision": decision.verdict, "reason": decision.reason}
     return dg.AssetObservation(
@@ -41,14 +45,6 @@ def observation(
             **metadata(facts),
             "evidence": table(decision.table()),
             "decisions": table([this, *_before(instance, model)]),
-            **metadata(
-                {
-                    "champion_version": evidence.champion,
-                    "new_rows": evidence.new_rows,
-                    "data_version": evidence.data_version,
-                    "attempt": evidence.failures + 1 if decision.fire else None,
-                }
-            ),
             _KEY: decision.key,
         },
     )
@@ -56,8 +52,8 @@ def observation(
 
 def recorded_before(instance: dg.DagsterInstance, model: str, decision: RetrainingDecision) -> bool:
     """Return whether this decision is the newest on record: a daemon may die between recording it and its cursor."""
-    newest = _decisions(instance, model, 1)
-    return bool(newest) and newest[0].metadata[_KEY].value == decision.key
+    newest = _newest(instance, model)
+    return newest is not None and newest.metadata[_KEY].value == decision.key
 
 
 def training_request(
@@ -86,17 +82,17 @@ def training_request(
     )
 
 
-def _decisions(instance: dg.DagsterInstance, model: str, limit: int) -> list[dg.AssetObservation]:
-    """Return the newest decisions on record; other observations of the champion are skipped."""
-    records = instance.fetch_observations(asset_key(model, "champion"), limit=limit + _MOST_SHOWN).records
+def _newest(instance: dg.DagsterInstance, model: str) -> dg.AssetObservation | None:
+    """Return the newest decision on record; other observations of the champion are skipped."""
+    records = instance.fetch_observations(asset_key(model, "champion"), limit=_MOST_SHOWN + 1).records
     events = (record.asset_observation for record in records)
-    return [event for event in events if event is not None and _KEY in event.metadata][:limit]
+    return next((event for event in events if event is not None and _KEY in event.metadata), None)
 
 
 def _before(instance: dg.DagsterInstance, model: str) -> list[dict[str, Any]]:
     """Return the rows of the newest decision's table: itself and all decisions before it."""
-    newest = _decisions(instance, model, 1)
-    rows = newest[0].metadata.get("decisions") if newest else None
-    return (
-        [dict(row.data) for row in rows.records][: _MOST_SHOWN - 1] if isinstance(rows, dg.TableMetadataValue) else []
-    )
+    newest = _newest(instance, model)
+    rows = None if newest is None else newest.metadata.get("decisions")
+    if not isinstance(rows, dg.TableMetadataValue):
+        return []
+    return [dict(row.data) for row in rows.records[: _MOST_SHOWN - 1]]

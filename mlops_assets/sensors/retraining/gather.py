@@ -12,7 +12,7 @@ from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.errors import MlopsAssetsError
-from mlops_assets.modelling.manifest import BatchInfo, Manifest
+from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
@@ -51,7 +51,7 @@ def evidence_of(
     model, past = records.model, _Past(records, runs)
     champion, trainings, ended = past.champion, past.trainings, past.ended
     unseen = _since(past.labelled, past.champion_contents | past.answered)
-    training, failures, in_a_row = runs.training.get(model.name, []), past.failures, past.failed_in_a_row
+    under_way, failures, in_a_row = runs.training.get(model.name, []), past.failures, past.failed_in_a_row
     return Evidence(
         champion=None if champion is None else champion.version,
         champion_trained=None if champion is None else datetime.fromtimestamp(champion.created / 1000, UTC),
@@ -66,10 +66,10 @@ def evidence_of(
         data_version=past.data_version,
         declaration_version=model.training_version,
         cannot_train=past.cannot_train,
-        never_trained=all(each.declaration_version != model.training_version for each in ended),
+        never_trained=all(training.declaration_version != model.training_version for training in ended),
         nothing_new=past.nothing_new,
         outcome=past.outcome,
-        unfinished="" if training else past.unfinished,
+        unfinished="" if under_way else past.unfinished,
         waits=bool(ended) and ended[0].verdict == WAITING,
         cancelled=bool(failures) and failures[0].dagster_run.status == dg.DagsterRunStatus.CANCELED,
         failures=len(failures),
@@ -77,8 +77,8 @@ def evidence_of(
         last_failure=next((ended_at(run) for run in (*in_a_row, *failures)), None),
         last_training=trainings[0].moment if trainings else None,
         # a refused training set costs no training: small batches would use up the budget before the first training
-        trainings=tuple(each.moment for each in trainings if each.trigger and each.version is not None),
-        under_way=f"run {training[0].run_id[:8]}" if training else "",
+        trainings=tuple(training.moment for training in trainings if training.trigger and training.version is not None),
+        under_way=f"run {under_way[0].run_id[:8]}" if under_way else "",
         intake=past.intake,
         intake_since=intake_since,
         clock=clock,
@@ -93,8 +93,8 @@ class _Past:
         self.champion = records.champion
         self.trainings = records.trainings.all()
         self.ended = [training for training in self.trainings if training.final]
-        self._known = records.batches.all()
-        self._batches = [batch for batch in self._known if batch.ready(self._model.features_version) is None]
+        self._recorded = records.batches.all()
+        self._batches = [batch for batch in self._recorded if batch.ready(self._model.features_version) is None]
         self.labelled = [batch for batch in self._batches if batch.labelled and unready(self._model, batch) is None]
         self._failed = runs.failed.get(records.name, [])
         self.planned, self.cannot_train = self._planned()
@@ -102,8 +102,7 @@ class _Past:
 
     def contents(self, data_version: str) -> Contents:
         """Return the batches of a training set."""
-        manifest = read_manifest(self._records, data_version)
-        return _contents(*manifest.train, *manifest.holdout)
+        return _contents(read_manifest(self._records, data_version))
 
     @cached_property
     def _manifest(self) -> Manifest | None:
@@ -113,7 +112,7 @@ class _Past:
     @cached_property
     def champion_contents(self) -> Contents:
         """The batches that the champion was trained and judged on."""
-        return set() if self._manifest is None else _contents(*self._manifest.train, *self._manifest.holdout)
+        return set() if self._manifest is None else _contents(self._manifest)
 
     @cached_property
     def answered(self) -> Contents:
@@ -124,17 +123,17 @@ class _Past:
         judged_on = "" if self.champion is None else self.champion.judged.data_version
         for training in self.ended:
             manifest = read_manifest(self._records, training.data_version)
-            new = training.version is not None and _contents(*manifest.train) - self.champion_contents
+            new = training.version is not None and _contents(manifest, ("train",)) - self.champion_contents
             if new or training.data_version == judged_on:
-                return _contents(*manifest.train, *manifest.holdout)
+                return _contents(manifest)
         return set()
 
     @property
     def trained_rows(self) -> int:
         """The larger number of training rows: of the champion, or of the last training that fitted a version."""
-        last = next((each.data_version for each in self.ended if each.version is not None), None)
-        newest = None if last is None else read_manifest(self._records, last)
-        return max((each.rows("train") for each in (self._manifest, newest) if each is not None), default=0)
+        fitted = [training.data_version for training in self.ended if training.version is not None]
+        manifests = [self._manifest, *(read_manifest(self._records, version) for version in fitted[:1])]
+        return max((manifest.rows("train") for manifest in manifests if manifest is not None), default=0)
 
     @property
     def nothing_new(self) -> bool:
@@ -142,21 +141,21 @@ class _Past:
 
         A refit knows the holdout too: a window that moves on only leaves out the oldest rows.
         """
-        planned, made = self.planned, self._manifest
-        if planned is None or self.champion is None or made is None:
+        planned, trained = self.planned, self._manifest
+        if planned is None or self.champion is None or trained is None:
             return False
         if self.champion.declaration_version != self._model.training_version:
             return False
-        if not made.holdout:
-            return planned.train == made.train[-len(planned.train) :]
+        if not trained.holdout:
+            return planned.train == trained.train[-len(planned.train) :]
         # labels that became known after the holdout begins are not used: a later holdout lets in more labels
-        later = self._model.known_at is not None and planned.holdout[0].start != made.holdout[0].start
-        return planned.train == made.train and not later
+        later = self._model.known_at is not None and planned.holdout[0].start != trained.holdout[0].start
+        return planned.train == trained.train and not later
 
     @property
     def intake(self) -> int:
         """The number of batches that are under way or due: nearly all after the declaration has changed."""
-        due = [batch for batch in self._known if batch.status == "accepted" and not batch.excluded]
+        due = [batch for batch in self._recorded if batch.status == "accepted" and not batch.excluded]
         waiting = {batch.batch for batch in due if batch.features_code != self._model.features_version}
         runs = self._runs.intake.get(self._model.name, [])
         return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
@@ -187,8 +186,8 @@ class _Past:
         training = self._records.trainings.get(self.data_version, self._model.training_version)
         if training is None or not training.final:
             return ""
-        about = f"{training.verdict} (version {training.version}): " if training.version else ""
-        return about + training.reason
+        verdict = f"{training.verdict} (version {training.version}): " if training.version else ""
+        return verdict + training.reason
 
     @property
     def unfinished(self) -> str:
@@ -229,8 +228,8 @@ class _Past:
         return planned, too_few(planned.rows("train"), planned.rows("holdout"))
 
 
-def _contents(*batches: BatchInfo) -> Contents:
-    return {(batch.key, batch.version) for batch in batches}
+def _contents(manifest: Manifest, roles: Sequence[str] = ("train", "holdout")) -> Contents:
+    return {(batch.key, batch.version) for role in roles for batch in getattr(manifest, role)}
 
 
 def _since(batches: Sequence[BatchRecord], known: Contents) -> list[BatchRecord]:

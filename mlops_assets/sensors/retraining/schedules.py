@@ -53,14 +53,14 @@ def _schedule(cron: str, timezone: str, models: Sequence[Declaration], running: 
     def schedule(context: dg.ScheduleEvaluationContext, mlops_storage: Storage) -> list[dg.RunRequest] | dg.SkipReason:
         runs = runs_of(context.instance, datetime.now(UTC))
         requests = [
-            request for model in models if (request := _asked(ModelRecords(model, mlops_storage), runs, context))
+            request for model in models if (request := _decide(ModelRecords(model, mlops_storage), runs, context))
         ]
         return requests or dg.SkipReason(f"no training of {names}: see the decisions on the champions")
 
     return schedule
 
 
-def _asked(records: ModelRecords, runs: Runs, context: dg.ScheduleEvaluationContext) -> dg.RunRequest | None:
+def _decide(records: ModelRecords, runs: Runs, context: dg.ScheduleEvaluationContext) -> dg.RunRequest | None:
     """Decide on one model, record the decision, and return a request if it fires."""
     model = records.model
     now, instance = datetime.now(UTC), context.instance

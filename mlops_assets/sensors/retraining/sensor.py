@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import TAKING_IN, decide_retraining
-from mlops_assets.declaration import Declaration
 from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
@@ -19,7 +18,7 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.one_process import in_one_process
-from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.registry_probe import Probe
 from mlops_assets.sensors.retraining.events import observation, recorded_before, training_request
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of, runs_of
 
@@ -88,10 +87,9 @@ class RetrainingTick:
     """One tick: the runs of all models, read once, and the requests and events for Dagster."""
 
     def __init__(self, context: dg.SensorEvaluationContext, registry: MlflowRegistry) -> None:
-        self._context, self._registry = context, registry
+        self._context, self._probe = context, Probe(registry)
         self._now = datetime.now(UTC)
         self._runs = runs_of(context.instance, self._now)
-        self._away: str | None = None
         self.requests: list[dg.RunRequest] = []
         self.events: list[dg.AssetObservation] = []
 
@@ -103,8 +101,8 @@ class RetrainingTick:
         since = datetime.fromisoformat(memory.intake_since) if memory.intake_since else self._now
         evidence = evidence_of(records, self._runs, since)
         decision = decide_retraining(model.retraining, evidence, self._now)
-        if decision.fire and self._no_answer(model):
-            evidence = replace(evidence, registry_away=self._no_answer(model))
+        if decision.fire and (no_answer := self._probe.why_no_answer(model.name)):
+            evidence = replace(evidence, registry_away=no_answer)  # a run would fail without it and be an attempt
             decision = decide_retraining(model.retraining, evidence, self._now)
         if self._runs.intake.get(model.name) and not decision.triggers:
             return replace(memory, state="")  # half of a batch's records are not evidence; its run ends soon
@@ -122,18 +120,12 @@ class RetrainingTick:
             intake_since=(memory.intake_since or self._now.isoformat()) if TAKING_IN in decision.holds else "",
         )
 
-    def _no_answer(self, model: Declaration) -> str:
-        """Return why the registry does not answer, asked once a tick: a run would fail without it and be an attempt."""
-        if self._away is None:
-            self._away = why_no_answer(self._registry, model.name)
-        return self._away
-
 
 def _state(records: ModelRecords, runs: Runs) -> str:
     """Return a text that changes whenever the evidence of a decision changes."""
     model, store = records.model, store_of(records.storage)
     revisions = [store.revision(model.name, kind) for kind in _READ]
-    under_way = [f"+{run.run_id}" for by_name in (runs.training, runs.intake) for run in by_name.get(model.name, [])]
+    under_way = [f"+{run.run_id}" for of_kind in (runs.training, runs.intake) for run in of_kind.get(model.name, [])]
     failed = [f"-{record.dagster_run.run_id}" for record in runs.failed.get(model.name, [])]
     policy = hashlib.sha256(model.retraining.model_dump_json().encode()).hexdigest()[:16]
     return " ".join(str(part) for part in (model.training_version, policy, *revisions, *under_way, *failed[:1]))
