@@ -111,17 +111,6 @@ class BatchLedger:
                 )
             writing.put(record.batch, replace(now or record, features=features, features_code=features_code))
 
-    def put_labelled(self, batch: str, labelled: Labelled) -> bool:
-        """Record which labels a batch has; return whether they are new."""
-        if self._labelled.get(batch) == labelled:
-            return False
-        self._labelled.put(batch, labelled)
-        return True
-
-    def labelled(self, batch: str) -> Labelled | None:
-        """Return the labels that came later than the rows of a batch, None if there are none."""
-        return self._labelled.get(batch)
-
     def exclude(self, batch: str, by: str, reason: str) -> None:
         """Take a batch out of training, or back in if `reason` is empty."""
         self._excluded.put(batch, Excluded(by, reason) if reason else None)

@@ -1,5 +1,7 @@
 """Labels that come later than their rows: joined from the known outcomes on the key."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
@@ -42,7 +44,7 @@ def unready(model: Declaration, record: BatchRecord) -> str | None:
 
 def unusable_outcomes(records: ModelRecords, batch: str) -> Mapping[str, str]:
     """Return the batches of outcomes whose keys cannot be compared with a batch's keys, each with the reason."""
-    labelled = records.batches.labelled(batch)
+    labelled = records.of(Labelled).get(batch)
     return {} if labelled is None else labelled.unusable
 
 
@@ -75,13 +77,16 @@ def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
     version = data_version(labels)
     labelled = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
     records.write_frame(LABELS, record.batch, version, labels)
-    return records.batches.put_labelled(record.batch, labelled)
+    if records.of(Labelled).get(record.batch) == labelled:
+        return False
+    records.of(Labelled).put(record.batch, labelled)
+    return True
 
 
 @lru_cache(maxsize=2)
 def _outcome_labels(
     root: str, model: str, kinds: tuple[tuple[str, str], ...], state: State
-) -> "tuple[pd.DataFrame | None, tuple[tuple[str, str], ...]]":
+) -> tuple[pd.DataFrame | None, tuple[tuple[str, str], ...]]:
     """Return one label for each key over all outcomes, and (batch, reason) of outcomes whose keys are of another kind.
 
     Outcomes may come before rows, when the kinds of the rows' key are not known yet.

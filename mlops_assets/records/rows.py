@@ -1,5 +1,7 @@
 """Labelled rows of a manifest, read from the stored batches."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 
@@ -23,14 +25,14 @@ class Rows:
     `about` (n, time + group + key + slices) the identifying columns. `known_later` counts the labelled rows that are
     left out because their label was not known in time."""
 
-    X: "pd.DataFrame"
-    y: "pd.Series"
-    batch: "np.ndarray"
+    X: pd.DataFrame
+    y: pd.Series
+    batch: np.ndarray
     _: KW_ONLY
-    about: "pd.DataFrame"
+    about: pd.DataFrame
     known_later: int = 0
 
-    def time(self, name: str | None) -> "pd.Series | None":
+    def time(self, name: str | None) -> pd.Series | None:
         """Return the rows' time, None if the model declares no time."""
         return self.about[name] if name else None
 
@@ -84,7 +86,7 @@ def _manifest(storage: Storage, model: str, version: str) -> Manifest | None:
         ) from error
 
 
-def read_train(records: ModelRecords, manifest: "Manifest") -> Rows:
+def read_train(records: ModelRecords, manifest: Manifest) -> Rows:
     """Return the rows to train on, at the versions that the manifest names.
 
     With `known_at`, only rows whose label was known when the holdout begins: in production a model trained then could
@@ -98,14 +100,14 @@ def read_train(records: ModelRecords, manifest: "Manifest") -> Rows:
     return _rows(records.storage.root, model.name, _columns(model), manifest.train, known_by)
 
 
-def read_holdout(records: ModelRecords, manifest: "Manifest") -> Rows:
+def read_holdout(records: ModelRecords, manifest: Manifest) -> Rows:
     """Return the rows to judge on, with every label of the manifest; otherwise as `read_train`."""
     return _rows(records.storage.root, records.name, _columns(records.model), manifest.holdout, None)
 
 
 def read_batch(
     records: ModelRecords, batch: str, version: str, features: str, labels: str | None = None
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return features of all rows of a batch, and its target, time, group, key and slice columns, row by row.
 
     Where labels come later, the target is NaN unless `labels` names a version.
@@ -117,7 +119,7 @@ def read_batch(
 
 def read_sampled(
     records: ModelRecords, record: BatchRecord, most: int | None = 100_000
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read as `read_batch`, in order of time where rows have one; of more than `most` rows always the same sample.
 
     A label whose `known_at` lies in the future is NaN.
@@ -133,7 +135,7 @@ def read_sampled(
     return X.iloc[order], about.iloc[order]
 
 
-def read_labelled(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
+def read_labelled(records: ModelRecords, record: BatchRecord) -> tuple[pd.DataFrame, pd.Series]:
     """Return features and labels of all rows of a batch, in order of time where rows have one.
 
     A label that is missing, or whose `known_at` lies in the future, is NaN.
@@ -151,7 +153,7 @@ def next_label_at(records: ModelRecords, record: BatchRecord) -> str:
     return "" if future.empty else future.min().tz_localize("UTC").isoformat()
 
 
-def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.ndarray":
+def time_order(times: pd.Series, batch: np.ndarray | None = None) -> np.ndarray:
     """Return positions (n,) that sort rows by time, within batches if the ordinals `batch` of the batches are given.
 
     Rows with the same time are shuffled, with a fixed seed. A file often sorts them by label or place: the block
@@ -162,7 +164,7 @@ def time_order(times: "pd.Series", batch: "np.ndarray | None" = None) -> "np.nda
 
 
 def _columns(model: Declaration) -> _Columns:
-    about = dict.fromkeys([*(name for name in (model.time, model.group) if name), *model.key, *model.slices])
+    about = dict.fromkeys(name for name in (model.time, model.group, *model.key, *model.slices) if name)
     return _Columns(
         target=model.target,
         time=model.time,
@@ -172,11 +174,11 @@ def _columns(model: Declaration) -> _Columns:
     )
 
 
-def _is_future(known_at: "pd.Series") -> "np.ndarray":
+def _is_future(known_at: pd.Series) -> np.ndarray:
     return (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
 
 
-def _recorded(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame, pd.Series]":
+def _recorded(records: ModelRecords, record: BatchRecord) -> tuple[pd.DataFrame, pd.Series]:
     """Read as `_about`, at the recorded versions."""
     columns = _columns(records.model)
     return _about(records.storage, records.name, columns, record.batch, str(record.version), record.labels)
@@ -184,7 +186,7 @@ def _recorded(records: ModelRecords, record: BatchRecord) -> "tuple[pd.DataFrame
 
 def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
-) -> "tuple[pd.DataFrame, pd.Series]":
+) -> tuple[pd.DataFrame, pd.Series]:
     """Return target and identifying columns of all rows of a batch, and when each label became known (NaT: unknown)."""
     about = storage.read_frame(model, "dataset", batch, version, columns.stored)
     if columns.outcomes and labels is not None:
@@ -202,7 +204,7 @@ def _about(
     return about[[columns.target, *columns.about]], known_at
 
 
-def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
+def _begin(model: Declaration, manifest: Manifest) -> pd.Timestamp:
     """Return the first moment of the holdout, in UTC without a zone, as `known_at` is stored."""
     starts = [batch.start for batch in manifest.holdout if batch.start is not None]
     if len(starts) < len(manifest.holdout):
@@ -217,7 +219,7 @@ def _begin(model: Declaration, manifest: "Manifest") -> "pd.Timestamp":
 
 @lru_cache(maxsize=4)
 def _rows(
-    root: str, model: str, columns: _Columns, batches: "tuple[BatchInfo, ...]", known_by: "pd.Timestamp | None"
+    root: str, model: str, columns: _Columns, batches: tuple[BatchInfo, ...], known_by: pd.Timestamp | None
 ) -> Rows:
     storage, features, abouts, moments = Storage(root=root), [], [], []
     for batch in batches:

@@ -5,6 +5,7 @@ import json
 import dagster as dg
 import pytest
 
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -165,8 +166,11 @@ def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and
     marks = ticks.taken_in(*names)
     ticks.put("bikes", "day-11", marks["day-11"], champion=2)
     assert keys(ticks.tick()) == []
-    roles = {"train": [{"key": "day-2"}, {"key": "day-3"}], "holdout": [{"key": "day-9"}], "left_out": []}
-    ticks.storage.write_document("bikes", "training_set", "d", roles)
+    train, holdout = (
+        tuple(BatchInfo(key=batch, version="v-f", rows=9, labelled=9) for batch in role)
+        for role in (("day-2", "day-3"), ("day-9",))
+    )
+    ticks.storage.write_document("bikes", "training_set", "d", Manifest(train, holdout).to_dict())
     champion(ticks, 2)
     result = ticks.tick()
     assert (keys(result), assets(result)) == (["day-10"], [["predictions", "drift", "performance"]])
