@@ -14,6 +14,10 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+PARTITION = "dagster/partition"
+"""Dagster's own tag of the partition that a run is for."""
+NO_RETRIES = {"dagster/max_retries": "0"}
+"""The next tick tries again, and knows the attempts."""
 FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 

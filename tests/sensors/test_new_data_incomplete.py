@@ -28,15 +28,15 @@ def clock(ticks, monkeypatch):
     """The clock of the sensor and of runs; `clock.forward(seconds)` sets it on."""
     init = requests_module.NewDataTick.__init__
 
-    def made(tick, *given):
-        init(tick, *given)
+    def init_ahead(tick, **fields):
+        init(tick, **fields)
         tick.now += ticks.ahead
 
     class Clock:
         def forward(self, seconds):
             ticks.ahead += seconds
 
-    monkeypatch.setattr(requests_module.NewDataTick, "__init__", made)
+    monkeypatch.setattr(requests_module.NewDataTick, "__init__", init_ahead)
     return Clock()
 
 

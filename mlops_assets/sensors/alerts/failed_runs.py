@@ -11,11 +11,10 @@ from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.alerts import Alert
 from mlops_assets.sensors.alerts.recorded_alarms import LONGEST, alarm
-from mlops_assets.sensors.runs import FAILED, by_model, ended_at
+from mlops_assets.sensors.runs import FAILED, PARTITION, by_model, ended_at
 
 _RECENT = timedelta(days=1)
 _MOST_RUNS, _MOST_TRAININGS = 200, 1_000
-_PARTITION = "dagster/partition"
 _WRAPPER = "DagsterExecutionStepExecutionError"
 
 
@@ -97,7 +96,7 @@ def _given_up(records: ModelRecords, failed: Sequence[dg.RunRecord]) -> Iterator
 
 def _batch_says_why(ledger: BatchLedger, run: dg.DagsterRun) -> bool:
     """Return whether a run failed because it rejected its batch or found a duplicate: the batch's record says why."""
-    batch = run.tags.get(_PARTITION)
+    batch = run.tags.get(PARTITION)
     record = ledger.get(batch) if batch else None
     if record is None or record.status == "accepted":
         return False
@@ -108,12 +107,12 @@ def _identity(record: dg.RunRecord) -> str:
     """Return an identity of a run's purpose; without tags of a purpose, its job on that day."""
     run, tags = record.dagster_run, record.dagster_run.tags
     subject = [tags[tag] for tag in (MARK, DATA_VERSION, DECLARATION_VERSION) if tags.get(tag)]
-    parts = [tags.get(KIND, run.job_name), tags.get(_PARTITION, ""), *(subject or [f"{ended_at(record):%Y-%m-%d}"])]
+    parts = [tags.get(KIND, run.job_name), tags.get(PARTITION, ""), *(subject or [f"{ended_at(record):%Y-%m-%d}"])]
     return "/".join(parts)
 
 
 def _purpose(run: dg.DagsterRun) -> str:
-    batch = run.tags.get(_PARTITION)
+    batch = run.tags.get(PARTITION)
     return f"{run.tags.get(KIND) or run.job_name} run" + (f" of {batch}" if batch else "")
 
 

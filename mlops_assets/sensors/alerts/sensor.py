@@ -20,7 +20,7 @@ from mlops_assets.sensors.alerts.failed_runs import failed_runs, run_alarms
 from mlops_assets.sensors.alerts.recorded_alarms import LONGEST, recorded_alarms
 from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.models import models_of
-from mlops_assets.sensors.runs import UNFINISHED
+from mlops_assets.sensors.runs import NO_RETRIES, UNFINISHED
 
 # Dagster warns of a parameter that it passes itself when it gives resources to a sensor's job.
 warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning)
@@ -122,8 +122,8 @@ def summed(alerts: Sequence[Alert]) -> list[Alert]:
     groups: dict[tuple[str, str], list[Alert]] = {}
     for alert in sorted(alerts, key=lambda alert: alert.at):
         groups.setdefault((alert.model, alert.kind), []).append(alert)
-    few = (group if len(group) <= MOST_SINGLE else [_sum(group)] for group in groups.values())
-    return sorted(chain.from_iterable(few), key=lambda alert: alert.at)
+    few = [group if len(group) <= MOST_SINGLE else [_sum(group)] for group in groups.values()]
+    return sorted(chain(*few), key=lambda alert: alert.at)
 
 
 def _sum(group: Sequence[Alert]) -> Alert:
@@ -175,7 +175,7 @@ def _request(alerts: Sequence[Alert], tried: dict[str, list[Any]]) -> dg.RunRequ
     return dg.RunRequest(
         run_key=_digest([(key, tried.get(key)) for alert in alerts for key in alert.keys]),
         run_config={"ops": {"send_alerts": {"config": {"alerts": values}}}},
-        tags={"dagster/max_retries": "0"},
+        tags=NO_RETRIES,
     )
 
 

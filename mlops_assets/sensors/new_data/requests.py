@@ -14,7 +14,7 @@ from mlops_assets.sensors.new_data.attempts import LONGEST_DELAY_SECONDS, NEED, 
 from mlops_assets.sensors.new_data.cursor import MOST_TRIED, SourceMemory
 from mlops_assets.sensors.new_data.work_list import Wanted
 from mlops_assets.sensors.registry_probe import Probe
-from mlops_assets.sensors.runs import runs_under_way
+from mlops_assets.sensors.runs import NO_RETRIES, PARTITION, runs_under_way
 
 MOST_PER_TICK = 10
 """The most runs of one model that a tick requests; runs under way count."""
@@ -25,7 +25,7 @@ MOST_LOOKED_UP = 50
 Kind = Literal["batch", "outcomes"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class NewDataTick:
     """One tick of the sensor, and its requests and events so far; `unanswered` batches wait for the registry."""
 
@@ -54,7 +54,7 @@ def request_runs(
     looks up as many batches as it may, the next tick goes on behind them.
     """
     running = tick.running(kind, model.name)
-    busy = {run.tags.get("dagster/partition") for run in running}
+    busy = {run.tags.get(PARTITION) for run in running}
     candidates = [candidate for candidate in wanted if candidate.batch not in busy]
     needs = {candidate.batch: candidate.need for candidate in candidates}
     tried = {batch: (need, due) for batch, (need, due) in memory.tried.items() if needs.get(batch) == need}
@@ -92,7 +92,7 @@ def _beginning_with(batch: str, candidates: list[Wanted]) -> list[Wanted]:
 
 
 def _request(model: str, kind: Kind, wanted: Wanted, attempt: int) -> dg.RunRequest:
-    tags = {**_tags(model, kind, wanted), MARK: wanted.mark, ATTEMPT: str(attempt), "dagster/max_retries": "0"}
+    tags = {**_tags(model, kind, wanted), MARK: wanted.mark, ATTEMPT: str(attempt), **NO_RETRIES}
     return dg.RunRequest(
         run_key=f"{model}/{kind}/{wanted.batch}/{wanted.need}/{attempt}",
         partition_key=wanted.batch,
@@ -107,4 +107,4 @@ def _tags(model: str, kind: Kind, wanted: Wanted) -> dict[str, str]:
     With the partition's tag Dagster resolves no partition. A batch that it cannot resolve, such as a partition added
     by the same tick, then does not fail the tick for all others.
     """
-    return {MODEL: model, KIND: kind, "dagster/partition": wanted.batch, NEED: wanted.need}
+    return {MODEL: model, KIND: kind, PARTITION: wanted.batch, NEED: wanted.need}

@@ -51,7 +51,7 @@ def new_data_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
     ) -> dg.SensorResult:
-        tick = NewDataTick(context, Probe(mlflow_registry))
+        tick = NewDataTick(context=context, probe=Probe(mlflow_registry))
 
         def take_in(records: ModelRecords, before: dict[str, Any] | None) -> dict[str, Any]:
             memories = dict(before or {})

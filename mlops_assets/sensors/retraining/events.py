@@ -18,6 +18,7 @@ from mlops_assets.assets.shared.keys import (
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.decisions.retraining.decide import RetrainingDecision
 from mlops_assets.decisions.retraining.evidence import Evidence
+from mlops_assets.sensors.runs import NO_RETRIES
 from mlops_assets.text import inert
 
 _KEY, _MOST_SHOWN = "decision_key", 20
@@ -63,22 +64,17 @@ def training_request(
 
     All requested runs on this data count, also runs that began with other data or failed long ago.
     """
-    what = {
+    data = {
         MODEL: model,
         KIND: "training",
         DATA_VERSION: str(evidence.data_version),
         DECLARATION_VERSION: evidence.declaration_version,
     }
-    attempt = str(instance.get_runs_count(dg.RunsFilter(tags=what)) + 1)
+    attempt = str(instance.get_runs_count(dg.RunsFilter(tags=data)) + 1)
     return dg.RunRequest(
         run_key=f"{model}/{evidence.data_version}/{evidence.declaration_version}/{attempt}",
         asset_selection=[asset_key(model, kind) for kind in TRAINING_ASSETS],
-        tags={
-            **what,
-            TRIGGER: ", ".join(decision.triggers),
-            ATTEMPT: attempt,
-            "dagster/max_retries": "0",  # the next tick tries again, and knows the attempts
-        },
+        tags={**data, TRIGGER: ", ".join(decision.triggers), ATTEMPT: attempt, **NO_RETRIES},
     )
 
 

@@ -18,7 +18,7 @@ from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
 from mlops_assets.records.rows import read_manifest
-from mlops_assets.sensors.runs import FAILED, by_model, ended_at, runs_under_way
+from mlops_assets.sensors.runs import FAILED, PARTITION, by_model, ended_at, runs_under_way
 
 _REMEMBERED = timedelta(days=30)
 _MOST_FAILURES = 1_000
@@ -158,7 +158,7 @@ class _Past:
         due = [batch for batch in self._recorded if batch.status == "accepted" and not batch.excluded]
         waiting = {batch.batch for batch in due if batch.features_code != self._model.features_version}
         runs = self._runs.intake.get(self._model.name, [])
-        return len(waiting | {run.tags.get("dagster/partition", run.run_id) for run in runs})
+        return len(waiting | {run.tags.get(PARTITION, run.run_id) for run in runs})
 
     @property
     def failures(self) -> list[dg.RunRecord]:
