@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.frames import DATASET
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.validation.schema import Schema, schema_of
 
 if TYPE_CHECKING:
     from mlops_assets.records.store import Transaction
 
-DATASET = "dataset"
-OUTCOMES = "outcomes"
 _MOST_BATCHES = 50
 
 Read = Callable[[BatchRecord], "pd.DataFrame | None"]
@@ -108,7 +107,7 @@ def learnt_from(records: Iterable[BatchRecord], read: Read) -> Schema | None:
 
 def stored_dataset(records: ModelRecords) -> Read:
     """Return a function that reads the rows of an accepted batch."""
-    return lambda record: records.read_frame("dataset", record.batch, str(record.version))
+    return lambda record: records.dataset(record)
 
 
 def stored_features(records: ModelRecords, features_version: str) -> Read:
@@ -117,7 +116,7 @@ def stored_features(records: ModelRecords, features_version: str) -> Read:
     def read(record: BatchRecord) -> pd.DataFrame | None:
         if record.features is None or record.features_code != features_version:
             return None
-        return records.read_frame("features", record.batch, record.features)
+        return records.features(record)
 
     return read
 

@@ -15,6 +15,10 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.text import listed
 
+DATASET, FEATURES, PREDICTIONS = "dataset", "features", "predictions"
+"""Kinds of frames, one for each batch: the last parts of the keys of the assets that write them."""
+OUTCOMES, LABELS = "outcomes", "labels"
+"""A batch of outcomes, and the labels that all outcomes give to a batch."""
 UNPARTITIONED = "all"
 """The batch under which the frame of an asset without partitions is stored."""
 

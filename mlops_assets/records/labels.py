@@ -8,15 +8,13 @@ from functools import lru_cache
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord, Labelled
+from mlops_assets.records.frames import LABELS, OUTCOMES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import LABEL, UnlikeKeys, as_keys, join, latest_labels
 from mlops_assets.records.outcomes import State
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.validation.schema import kind_of
-
-LABELS = "labels"
-"""The kind of the stored frames of labels: `label` and `known_at` of all rows of a batch, missing where unknown."""
 
 
 def refresh_labels(records: ModelRecords, batches: Collection[str] | None = None) -> list[str]:
@@ -70,7 +68,7 @@ def _refresh(records: ModelRecords, batch: str) -> bool:
 def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
     """Store and record the labels that follow from `state`; return whether they changed."""
     model = records.model
-    keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
+    keys = records.dataset(record, model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
     outcomes, unusable = _outcome_labels(records.storage.root, model.name, tuple(kinds.items()), state)
     labels = join(as_keys(keys, kinds), outcomes)
@@ -93,7 +91,7 @@ def _outcome_labels(
     """
     frames, unusable = [], []
     for batch, version in state:
-        frame = Storage(root=root).read_frame(model, "outcomes", batch, version)
+        frame = Storage(root=root).read_frame(model, OUTCOMES, batch, version)
         if frame.empty:
             continue
         try:

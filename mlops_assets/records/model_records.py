@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np, pd
 from mlops_assets.records.alerts import AlertLedger
-from mlops_assets.records.batches import BatchLedger
-from mlops_assets.records.frames import keep_frame
+from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.frames import DATASET, FEATURES, keep_frame
 from mlops_assets.records.outcomes import OutcomesLedger
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReports
@@ -87,6 +87,14 @@ class ModelRecords:
     ) -> pd.DataFrame:
         """Return a stored frame, as `Storage.read_frame`."""
         return self.storage.read_frame(self.name, kind, batch, version, columns, rows)
+
+    def dataset(self, record: BatchRecord, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the rows of a batch."""
+        return self.read_frame(DATASET, record.batch, str(record.version), columns)
+
+    def features(self, record: BatchRecord, rows: np.ndarray | None = None) -> pd.DataFrame:
+        """Return the features of a batch, of the rows at positions `rows` if these are given."""
+        return self.read_frame(FEATURES, record.batch, str(record.features), rows=rows)
 
     def write_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
         """Store a frame, as `Storage.write_frame`."""

@@ -10,7 +10,7 @@ from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchRecord
-from mlops_assets.records.labels import LABELS
+from mlops_assets.records.frames import DATASET, FEATURES, LABELS
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 from mlops_assets.resources.storage import Storage
@@ -112,7 +112,7 @@ def read_batch(
 
     Where labels come later, the target is NaN unless `labels` names a version.
     """
-    X = records.read_frame("features", batch, features)
+    X = records.read_frame(FEATURES, batch, features)
     about, _ = _about(records.storage, records.name, _columns(records.model), batch, version, labels)
     return X, about
 
@@ -130,7 +130,7 @@ def read_sampled(
     if most is not None and len(about) > most:
         rows = np.sort(np.random.default_rng(0).choice(len(about), most, replace=False))
         about = about.iloc[rows].reset_index(drop=True)
-    X = records.read_frame("features", record.batch, str(record.features), rows=rows)
+    X = records.features(record, rows=rows)
     order = time_order(about[records.model.time]) if records.model.time else slice(None)
     return X.iloc[order], about.iloc[order]
 
@@ -188,7 +188,7 @@ def _about(
     storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Return target and identifying columns of all rows of a batch, and when each label became known (NaT: unknown)."""
-    about = storage.read_frame(model, "dataset", batch, version, columns.stored)
+    about = storage.read_frame(model, DATASET, batch, version, columns.stored)
     if columns.outcomes and labels is not None:
         outcomes = storage.read_frame(model, LABELS, batch, labels)
         return about.assign(**{columns.target: outcomes[LABEL]}), outcomes[KNOWN_AT]
@@ -225,7 +225,7 @@ def _rows(
     for batch in batches:
         rows, features_version, *labels = batch.version.split("-")
         about, known_at = _about(storage, model, columns, batch.key, rows, labels[0] if labels else None)
-        features.append(storage.read_frame(model, "features", batch.key, features_version))
+        features.append(storage.read_frame(model, FEATURES, batch.key, features_version))
         abouts.append(about)
         moments.append(known_at)
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])

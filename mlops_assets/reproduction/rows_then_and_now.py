@@ -12,7 +12,8 @@ from mlops_assets.modelling.agreement import Difference, Enters
 from mlops_assets.modelling.features import compute
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
-from mlops_assets.records.column_kinds import DATASET, recorded_kinds
+from mlops_assets.records.column_kinds import recorded_kinds
+from mlops_assets.records.frames import DATASET, FEATURES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
@@ -90,14 +91,14 @@ def features_anew(records: ModelRecords, manifest: Manifest, place: Storage) -> 
     learnt = learnt_kinds(records, "")
     for batch in (*manifest.train, *manifest.holdout):
         versions = _versions(batch)
-        frame = records.read_frame("dataset", batch.key, versions["dataset"])
+        frame = records.read_frame(DATASET, batch.key, versions["dataset"])
         history = earlier_rows(records, frame, ledger.of_manifest[batch.key], ledger)
         table = known_features(model, compute(model.features, frame, history, model.not_features), learnt)
         now, then = data_version(table), versions["features"]
         computed[batch.key] = replace(batch, version="-".join({**versions, "features": now}.values()))
-        place.write_frame(model.name, "features", batch.key, now, table)
+        place.write_frame(model.name, FEATURES, batch.key, now, table)
         if now != then:
-            changed[batch.key] = _unlike(records.read_frame("features", batch.key, then), table)
+            changed[batch.key] = _unlike(records.read_frame(FEATURES, batch.key, then), table)
     train, holdout = (tuple(computed[batch.key] for batch in role) for role in (manifest.train, manifest.holdout))
     return replace(manifest, train=train, holdout=holdout), changed
 

@@ -27,7 +27,8 @@ from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem, problem_of
 from mlops_assets.modelling.splits import split_in_time, time_folds
 from mlops_assets.records.batches import BatchRecord, batch_info
-from mlops_assets.records.labels import LABELS, unready
+from mlops_assets.records.frames import LABELS
+from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
@@ -251,7 +252,7 @@ def _known(records: ModelRecords, record: BatchRecord) -> datetime | None:
     if model.known_at is None:
         return None
     if record.labels is None:
-        frame = records.read_frame("dataset", record.batch, str(record.version), [model.known_at])
+        frame = records.dataset(record, [model.known_at])
         at = moments(frame[model.known_at])
     else:
         at = records.read_frame(LABELS, record.batch, record.labels)[KNOWN_AT]

@@ -20,12 +20,12 @@ from mlops_assets.errors import StaleRecordError
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.column_kinds import (
-    DATASET,
     kinds_for,
     learnt_anew,
     record_kinds,
     stored_dataset,
 )
+from mlops_assets.records.frames import DATASET
 from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
@@ -171,7 +171,7 @@ def _is_duplicate(records: ModelRecords, record: BatchRecord, context: dg.AssetE
 def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame") -> list[str]:
     """Store the rows; record them and their kinds, or return conflicts with a batch accepted since the validation."""
     model, batch = records.model, record.batch
-    records.keep_frame("dataset", batch, str(record.version), frame)
+    records.keep_frame(DATASET, batch, str(record.version), frame)
     before = records.batches.get(batch)
     if before is not None and before.version == record.version:  # the same rows, validated anew, keep their features
         record = replace(record, features=before.features, features_code=before.features_code)

@@ -125,7 +125,7 @@ class Suite:
         model = self.model
         # A dropped column may hold anything in a later batch.
         dropped = [name for name in model.drop if name not in (*model.key, model.time)]
-        frames = [records.read_frame("dataset", record.batch, str(record.version)) for record in accepted]
+        frames = [records.dataset(record) for record in accepted]
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
         write_suite(path, model.name, inferred)

@@ -15,6 +15,7 @@ from mlops_assets.lazy import pd
 from mlops_assets.modelling.features import compute, looks_ahead
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
+from mlops_assets.records.frames import FEATURES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
@@ -46,7 +47,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         records = ModelRecords(model, mlops_storage)
         record = records.batches.accepted(context.partition_key)
-        batch = records.read_frame("dataset", record.batch, str(record.version))
+        batch = records.dataset(record)
         history = earlier_rows(records, batch, record, records.batches)
         computed = compute(model.features, batch, history, model.not_features)
         learnt = learnt_kinds(records, record.batch)
@@ -60,7 +61,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             problem = f"{model.name}: features of batch {record.batch!r}: {'; '.join(faults)}"
             raise dg.Failure(problem, allow_retries=False)
         version = data_version(table)
-        path = records.keep_frame("features", record.batch, version, table)
+        path = records.keep_frame(FEATURES, record.batch, version, table)
         records.batches.put_features(record, version, model.features_version)
         upstream = {str(name): asset_key(model.name, "dataset") for name in batch.columns}
         yield dg.MaterializeResult(
@@ -95,7 +96,7 @@ def earlier_rows(
     first = batch[model.time].min()
     since = first - pd.Timedelta(model.lookback)
     earlier = [
-        records.read_frame("dataset", other.batch, str(other.version))
+        records.dataset(other)
         for other in ledger.all()
         if other.batch != record.batch
         and other.status == "accepted"

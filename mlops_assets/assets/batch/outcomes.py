@@ -14,7 +14,8 @@ from mlops_assets.assets.shared.metadata import check_result, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.column_kinds import DATASET, OUTCOMES, record_kinds, recorded_kinds
+from mlops_assets.records.column_kinds import record_kinds, recorded_kinds
+from mlops_assets.records.frames import DATASET, OUTCOMES
 from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import UnlikeKeys, as_keys, matched, outcome_checks, tidy
@@ -118,7 +119,7 @@ def _accept(
     record_kinds(records, OUTCOMES, kinds)
     labels = tidy(frame, kinds, model.key, model.target, model.known_at)
     version = data_version(labels)
-    path = records.keep_frame("outcomes", batch, version, labels)
+    path = records.keep_frame(OUTCOMES, batch, version, labels)
     record = OutcomesRecord(batch, "accepted", context.run.run_id, version=version, rows=len(labels))
     changed = _record_and_refresh(records, record, context)
     rows, batches, unmatched, problems = _matches(records, labels)
@@ -166,7 +167,7 @@ def _matches(records: ModelRecords, labels: "pd.DataFrame") -> tuple[int, int, i
     for record in records.batches.all():
         if record.status != "accepted" or labels.empty:
             continue
-        keys = records.read_frame("dataset", record.batch, str(record.version), model.key)
+        keys = records.dataset(record, model.key)
         kinds = {name: kind_of(keys[name]) for name in model.key}
         try:
             count, is_matched = matched(as_keys(keys, kinds), as_keys(labels, kinds))

@@ -12,6 +12,7 @@ from mlops_assets.assets.shared.metadata import column_schema, metadata, preview
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.records.frames import PREDICTIONS
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_batch
 from mlops_assets.resources import MlflowRegistry, Storage
@@ -51,7 +52,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
         frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
         version = data_version(frame)
-        path = records.keep_frame("predictions", record.batch, version, frame)
+        path = records.keep_frame(PREDICTIONS, record.batch, version, frame)
         figures, reason = {"rows": len(frame)}, f"{len(frame):,} rows"
         record_report(context, records, "predictions", record, champion.version, "scored", reason, figures)
         values = {

@@ -10,13 +10,13 @@ from mlops_assets.assets.shared.metadata import observation
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.column_kinds import (
-    DATASET,
     learnt_from,
     of_features,
     record_kinds,
     stored_dataset,
     stored_features,
 )
+from mlops_assets.records.frames import DATASET
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 

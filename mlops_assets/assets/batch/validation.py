@@ -11,7 +11,8 @@ from mlops_assets.assets.batch.upstream_source import read_batch
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
-from mlops_assets.records.column_kinds import DATASET, kinds_for, stored_dataset
+from mlops_assets.records.column_kinds import kinds_for, stored_dataset
+from mlops_assets.records.frames import DATASET
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import known_at_check
 from mlops_assets.resources.great_expectations import GreatExpectations
