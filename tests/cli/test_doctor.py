@@ -243,6 +243,14 @@ def test_a_registry_that_swallows_what_it_is_asked_is_told_and_holds_up_nothing(
     assert faults(examined(lived)[1]) == {"daemon", "MLflow"}
 
 
+def test_an_address_in_an_unset_variable_is_a_finding(lived: Lived, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLI_MLFLOW", "$NOT_SET")
+    _, found = examined(lived)
+    assert faults(found) == {"daemon", "resources"}
+    assert "variable NOT_SET, which holds the address of MLflow, is not set" in found["resources"]["found"]
+    assert {"slots freed", "sensor new_data", "versions"} <= set(found)
+
+
 def test_no_database_is_made_by_looking_for_one(lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CLI_HOME", str(tmp_path))
     _, found = examined(lived)

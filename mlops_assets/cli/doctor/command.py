@@ -96,7 +96,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         probes |= _of_location(location)
         try:
             registry, store = location.registry, location.storage
-            root = store.root
+            root, address = store.root, registry.address
         except Exception as error:  # a resource of the user's may raise anything
             unusable = fault("resources", one_line(error), "No step of a model can run.", "mend what it says")
             probes["resources"] = lambda: [unusable]
@@ -105,7 +105,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes["storage"] = lambda: machine.storage(root)
             probes["records"] = lambda: records.records(store, models)
             private |= _files(store, registry)
-            for uri in (registry.address, registry.ui_url):
+            for uri in (address, registry.ui_url):
                 with suppress(ValueError):  # an address whose port is not a number
                     ports.add(urlsplit(uri).port)
     probes["permissions"] = lambda: machine.permissions(private)
