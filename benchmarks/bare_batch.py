@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -34,7 +35,9 @@ def main(home: Path, batch: str) -> None:
     said = predict(mlflow.sklearn.load_model("models:/bare@champion"), X)
     pd.DataFrame({"prediction": said.value, "score": said.positive}).to_parquet(out / f"{batch}-predictions.parquet")
     report = drift(pd.read_parquet(out / "reference.parquet"), X, list(X.columns))
-    (out / f"{batch}-report.json").write_text(json.dumps([report.to_dict(), scores(frame["y"], said, ["log_loss"])]))
+    (out / f"{batch}-report.json").write_text(
+        json.dumps([asdict(report), scores(frame["y"], said, ["log_loss"])], default=str)
+    )
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ def after(storage: Storage, model: str, data_version: str) -> str:
     """The newest batch that a training knew."""
     from mlops_assets.records.rows import read_manifest
 
-    return read_manifest(ModelRecords(model, storage), data_version).holdout[-1].key
+    return read_manifest(ModelRecords(declared(model), storage), data_version).holdout[-1].key
 
 
 def rivals(storage: Storage, model: Declaration, first: int) -> tuple[float, float]:

@@ -319,4 +319,4 @@ def test_dg_check_defs_shows_the_error_and_nothing_from_inside(change, says, pro
     assert "pydantic" not in printed and "ValidationError" not in printed
     assert printed.count("was caused by the following exception") == 1  # ours, of Dagster's "Error while loading"
     ours = [line for line in printed.splitlines() if "mlops_assets/" in line and 'File "' in line]
-    assert len(ours) == 1 and "pipeline.py" in ours[0] and "in load" in ours[0]
+    assert len(ours) == 1 and "defs_yaml.py" in ours[0] and "in load" in ours[0]

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from mlops_assets.assets.shared.keys import declared
 from mlops_assets.cli.on_record import decisions
+from mlops_assets.records.model_records import ModelRecords
 from support.bikes import write_journals, write_late_labels
 from support.ledger_rows import latest
 from support.pages import blocks
@@ -112,7 +114,9 @@ def test_a_bound_on_a_function_of_ones_own_is_a_gate(project):
         location.left_to_itself()
         assert champion(location) is None
         assert [version.version for version in location.registry.versions("bikes")] == [1]
-        told = [each.reason for each in decisions(location.instance, location.records("bikes"), 20)]
+        told = [
+            each.reason for each in decisions(location.instance, ModelRecords(declared("bikes"), location.storage), 20)
+        ]
         assert any(
             re.search(r"quality: defs.bikes.costs:turned_away is 0.78\d*; expected at most 0.1", why) for why in told
         )
