@@ -146,7 +146,7 @@ def _send(url: str, alert: Alert, ui_url: str) -> str:
             sent = service.notify(
                 body=alert.body(ui_url),
                 title=alert.title(),
-                notify_type=apprise.NotifyType(alert.severity),
+                notify_type=getattr(apprise.NotifyType, alert.severity.upper()),  # not an enumeration in 1.9.0
                 body_format=apprise.NotifyFormat.TEXT,
             )
         except Exception as error:  # a plugin may raise anything, with the URL in its message: show only the class
