@@ -6,6 +6,7 @@ complete and a champion. The first tick reads all records, the others find that 
 
 import argparse
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,17 +17,21 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from mlops_assets import Folder, ModelPipeline
-from mlops_assets.modelling.manifest import BatchInfo, Manifest
-from mlops_assets.records.batches import BatchLedger, BatchRecord
-from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.reports import BatchReport, BatchReports
-from mlops_assets.records.rows import TRAINING_SET
-from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
-from mlops_assets.records.typed import store_of
-from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, MlflowRegistry, Storage
-from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.sensors import new_data_sensor, retraining_sensor
+REPOSITORY = Path(__file__).parents[1]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+
+from mlops_assets import Folder, ModelPipeline  # noqa: E402
+from mlops_assets.modelling.manifest import BatchInfo, Manifest  # noqa: E402
+from mlops_assets.records.batches import BatchRecord  # noqa: E402
+from mlops_assets.records.model_records import ModelRecords  # noqa: E402
+from mlops_assets.records.reports import BatchReport  # noqa: E402
+from mlops_assets.records.rows import TRAINING_SET  # noqa: E402
+from mlops_assets.records.trainings import TrainingRecord  # noqa: E402
+from mlops_assets.records.typed import store_of  # noqa: E402
+from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, MlflowRegistry, Storage  # noqa: E402
+from mlops_assets.resources.mlflow.model_version import ModelVersion  # noqa: E402
+from mlops_assets.sensors import new_data_sensor, retraining_sensor  # noqa: E402
+from support.ledger_rows import promote  # noqa: E402
 
 AT = "2024-05-01T10:00:00+00:00"
 
@@ -42,81 +47,39 @@ def pipeline(root: Path, number: int) -> ModelPipeline:
     )
 
 
-def lived(model: ModelPipeline, storage: Storage, folder: Path, batches: int) -> None:
-    """The records that a model leaves which was trained on all of its batches but the newest."""
-    name, ledger, reports = model.name, BatchLedger(storage, model.name), BatchReports(storage, model.name)
+def take_in(records: ModelRecords, folder: Path, batches: int) -> Manifest:
+    """Land batches, record them as complete, and return the training set of all of them."""
     folder.mkdir(parents=True)
     for number in range(batches):
         (folder / f"b{number:04}.csv").write_text(f"x,y\n{number},1\n")
-    marks = model.source.look({}).seen
-    for number in range(batches):
-        batch = f"b{number:04}"
-        ledger.put(
-            BatchRecord(
-                batch,
-                "accepted",
-                "run",
-                version=f"v{number}",
-                rows=100,
-                labelled=100,
-                mark=marks[batch],
-                features="f",
-                features_code=model.features_version,
-            )
-        )
+    infos, rows = [], {"rows": 100, "labelled": 100}
+    for number, (batch, mark) in enumerate(records.model.source.look({}).seen.items()):
+        features = {"features": "f", "features_code": records.model.features_version}
+        record = BatchRecord(batch, "accepted", "run", version=f"v{number}", mark=mark, **rows, **features)
+        records.batches.put(record)
+        about = {"batch": batch, "identity": record.identity, "model_version": 1, "run_id": "run", "at": AT}
         for kind, verdict in (("predictions", "scored"), ("drift", "no drift"), ("performance", "no decay")):
-            reports.put(
-                kind,
-                BatchReport(
-                    batch=batch,
-                    identity=f"v{number}-f",
-                    model_version=1,
-                    verdict=verdict,
-                    reason="",
-                    run_id="run",
-                    at=AT,
-                ),
-            )  # type: ignore[arg-type]
-    infos = tuple(
-        BatchInfo(key=f"b{number:04}", version=f"v{number}-f", rows=100, labelled=100) for number in range(batches)
-    )
-    manifest = Manifest(train=infos[:-1], holdout=infos[-1:])
-    storage.write_document(name, TRAINING_SET, manifest.version, manifest.to_dict())
-    tags = {"data_version": manifest.version, "declaration_version": model.training_version}
-    version = ModelVersion(
-        model=name,
-        version=1,
+            records.reports.put(kind, BatchReport(verdict=verdict, reason="", **about))
+        infos.append(BatchInfo(key=batch, version=record.identity, **rows))
+    return Manifest(train=tuple(infos[:-1]), holdout=tuple(infos[-1:]))
+
+
+def train(records: ModelRecords, manifest: Manifest) -> None:
+    """Record the training and the promotion of a champion on a training set."""
+    records.storage.write_document(records.name, TRAINING_SET, manifest.version, manifest.to_dict())
+    versions = {"data_version": manifest.version, "declaration_version": records.model.training_version}
+    about = {"version": 1, "run_id": "run"}
+    champion = ModelVersion(
+        model=records.name,
         digest="d" * 64,
-        run_id="run",
-        tags=tags,
+        tags=versions,
         created=int(time.time() * 1000),
         source="source",
+        **about,
     )
-    promotions = PromotionLedger(storage, name)
-    promotions.intend(
-        version,
-        judged_against=0,
-        how="first",
-        by="mlops_assets",
-        reason="first",
-        dagster_run_id="run",
-        evidence="",
-        compared_with=None,
-        run_is_over=str,
-    )
-    promotions.finish(1)
-    TrainingLedger(storage, name).put(
-        TrainingRecord(
-            data_version=manifest.version,
-            declaration_version=model.training_version,
-            status="judged",
-            run_id="run",
-            at=AT,
-            version=1,
-            verdict="promote",
-            reason="first",
-        )
-    )
+    promote(records.storage, champion, how="first", reason="first")
+    outcome = {"status": "judged", "verdict": "promote", "reason": "first", "at": AT}
+    records.trainings.put(TrainingRecord(**versions, **about, **outcome))
 
 
 @contextmanager
@@ -149,7 +112,8 @@ def measure(root: Path, instance: dg.DagsterInstance, count: int, batches: int) 
     storage = Storage(root=str(root / "storage"))
     models = [pipeline(root / "landing", number) for number in range(count)]
     for model in models:
-        lived(model, storage, root / "landing" / model.name, batches)
+        records = ModelRecords(model, storage)
+        train(records, take_in(records, root / "landing" / model.name, batches))
     resources = {
         "mlops_storage": storage,
         "mlops_batches": BatchFiles(root=storage.root),

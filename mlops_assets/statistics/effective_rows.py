@@ -102,7 +102,7 @@ def _block_length(codes: Integers, expected: Floats, cell: Integers, cumulative:
     if cumulative or bins == 2:
         return block_length(codes - (expected @ np.arange(bins))[cell])
     frequent = np.argsort(-np.bincount(codes, minlength=bins), kind="stable")[:_MOST_CATEGORIES]
-    return max(block_length((codes == each) - expected[cell, each]) for each in frequent)
+    return max(block_length((codes == category) - expected[cell, category]) for category in frequent)
 
 
 def _blocks(sides: tuple[Side, Side], lengths: list[int]) -> list[Integers]:

@@ -58,7 +58,7 @@ def test_a_batch_without_labels_has_an_estimate_and_later_what_came_of_it(model)
     realised = report.figures["log_loss"]
     assert row["realised"] == pytest.approx(realised, rel=1e-3)
     assert row["held"] == ("yes" if low <= realised <= high else "no")
-    assert f"and came to {realised:.4g}" in shown["estimated_without_labels"]
+    assert f", realised {realised:.4g})" in shown["estimated_without_labels"]
     kept = value_of(model.storage, model.name, "estimates", "b3")
     assert (kept["value"], kept["realised"], kept["model_version"]) == (value, realised, 1)
 

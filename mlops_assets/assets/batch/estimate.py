@@ -155,10 +155,10 @@ def estimate_sentence(records: ModelRecords, estimate: BatchEstimate) -> str:
     earlier = _earlier(records, estimate)
     past = [(other.low, other.high, other.realised) for other in earlier if other.realised is not None]
     warning = "" if estimated.reliable(past) else ", not to be relied on"
-    realised = "" if estimate.realised is None else f", and came to {estimate.realised:.4g}"
+    realised = "" if estimate.realised is None else f", realised {estimate.realised:.4g}"
     return (
         f"Estimated without labels{warning}: {estimate.metric} {estimate.value:.4g} ({estimate.low:.4g} to "
-        f"{estimate.high:.4g} with 95% confidence){realised}, by the probabilities of version "
+        f"{estimate.high:.4g} with 95% confidence{realised}), by the probabilities of version "
         f"{estimate.model_version}, calibrated on {estimate.calibrated_on:,} rows of its holdout; "
         f"{estimated.coverage(past)}. {_BLIND}"
     )

@@ -36,7 +36,7 @@ def of_the_batch(act: Callable[[], Result]) -> Result | CheckOutcome:
         return CheckOutcome("readable", False, str(error))
     except (MlopsAssetsError, dg.DagsterError, OSError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # readers of files raise anything on a bad file
         reason = f"cannot be read: {type(error).__name__}: {str(error)[:200]}. Mend the batch, or leave the column out"
         return CheckOutcome("readable", False, reason)
 
