@@ -86,7 +86,7 @@ def _validated(
     records: ModelRecords, batch: str, context: dg.AssetExecutionContext
 ) -> "tuple[pd.DataFrame | None, Schema, list[CheckOutcome]]":
     """Return the batch (None if unreadable), the kinds that its columns must hold, and the outcome of each check."""
-    from mlops_assets.validation.plain_columns import plain_columns, with_faults
+    from mlops_assets.validation.plain_columns import plain_columns, with_faults  # its tables of types load numpy
 
     model, source = records.model, records.model.outcomes
     assert source is not None

@@ -30,7 +30,7 @@ def validated(
     context: dg.AssetExecutionContext,
 ) -> tuple[pd.DataFrame | None, list[CheckOutcome]]:
     """Return the batch (None if unreadable) and the outcome of each check that could be made."""
-    from mlops_assets.validation.plain_columns import plain_columns, with_faults
+    from mlops_assets.validation.plain_columns import plain_columns, with_faults  # its tables of types load numpy
 
     model = records.model
 
