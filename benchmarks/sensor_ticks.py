@@ -1,10 +1,12 @@
 """What a tick of each sensor costs over many models of which nothing is new: seconds of processor, queries of records.
 
-`python benchmarks/sensor_ticks.py [--models 500] [--batches 20]`. Each model has a folder of its own, batches that are
-complete and a champion. The first tick reads all records, the others find that nothing changed.
+`python benchmarks/sensor_ticks.py [--models 500] [--batches 20] [--database URL]`. Each model has a folder of its own,
+batches that are complete and a champion. The first tick reads all records, the next three find that nothing changed;
+before the fifth and the sixth a file has landed and a batch was recorded again (the fifth imports MLflow).
 """
 
 import argparse
+import dataclasses
 import logging
 import sys
 import tempfile
@@ -82,6 +84,13 @@ def train(records: ModelRecords, manifest: Manifest) -> None:
     records.trainings.put(TrainingRecord(**versions, **about, **outcome))
 
 
+def change(records: ModelRecords, folder: Path) -> None:
+    """Land one more file, and record the newest batch as it would be with other features."""
+    (folder / f"c{time.time_ns()}.csv").write_text("x,y\n1,1\n")
+    newest = next(iter(records.batches.all()))
+    records.batches.put(dataclasses.replace(newest, features=f"f{time.time_ns()}"))
+
+
 @contextmanager
 def counted(storage: Storage) -> Iterator[list[str]]:
     """The statements that are sent to the database of records."""
@@ -102,33 +111,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=500)
     parser.add_argument("--batches", type=int, default=20)
+    parser.add_argument("--database", default="", help="URL of an empty database of records; else SQLite")
     asked = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.local_temp(place) as instance:
-        measure(Path(place), instance, asked.models, asked.batches)
+        measure(Path(place), instance, asked)
 
 
-def measure(root: Path, instance: dg.DagsterInstance, count: int, batches: int) -> None:
-    storage = Storage(root=str(root / "storage"))
-    models = [pipeline(root / "landing", number) for number in range(count)]
+def measure(root: Path, instance: dg.DagsterInstance, asked: argparse.Namespace) -> None:
+    storage = Storage(root=str(root / "storage"), database=asked.database)
+    models = [pipeline(root / "landing", number) for number in range(asked.models)]
     for model in models:
         records = ModelRecords(model, storage)
-        train(records, take_in(records, root / "landing" / model.name, batches))
+        train(records, take_in(records, root / "landing" / model.name, asked.batches))
     resources = {
         "mlops_storage": storage,
-        "mlops_batches": BatchFiles(root=storage.root),
+        "mlops_batches": BatchFiles(root=storage.root, database=storage.database),
         "mlflow_registry": MlflowRegistry(tracking_uri=f"sqlite:///{root / 'mlflow.db'}"),
         "great_expectations": GreatExpectations(),
         "mlops_alerts": Alerts(),
     }
     defs = dg.Definitions.merge(*(model.build_defs() for model in models), dg.Definitions(resources=resources))
     repository = defs.get_repository_def()
-    print(f"{count} models, {batches} batches each")
+    print(f"{asked.models} models, {asked.batches} batches each")
     print("sensor            tick  processor s  queries  requests")
     for name, sensor in {"new_data": new_data_sensor(), "retraining": retraining_sensor()}.items():
         store_of(storage).views.clear()
         cursor = None
-        for tick in range(1, 5):
+        for tick in range(1, 7):
+            if tick >= 5:
+                change(ModelRecords(models[0], storage), root / "landing" / models[0].name)
             wanted = {key: resources[key] for key in sensor.required_resource_keys}
             context = dg.build_sensor_context(
                 instance=instance, cursor=cursor, repository_def=repository, resources=wanted
