@@ -2,6 +2,7 @@ PYTHON ?= python3
 export MLOPS_ASSETS_HOME ?= $(CURDIR)/.mlops
 export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
 BIN = .venv/bin
+PROGRAMS = $(MLOPS_ASSETS_HOME)/programs
 # The seed of the order in which the tests run: no test may rest on another.
 ORDER ?= 1
 QUIETLY = install --quiet --disable-pip-version-check
@@ -29,6 +30,22 @@ test-slow: setup lint docs ## style, floors, types, the site, the slower proofs,
 test-versions: setup ## the lowest and the newest version of each dependency, the newest on each Python that is here
 	$(BIN)/nox
 
+postgres: setup ## PostgreSQL on 127.0.0.1:5432 in this shell, with databases for Dagster, MLflow and the records; Ctrl-C ends it
+	$(BIN)/python -m deploy.services.postgres --folder "$(MLOPS_ASSETS_HOME)/services/postgres" $(ARGS)
+
+s3: setup ## S3 on 127.0.0.1:8333 in this shell, by SeaweedFS
+	$(BIN)/python -m deploy.services.s3 --folder "$(MLOPS_ASSETS_HOME)/services/s3" $(ARGS)
+
+azure: azurite ## Azure Blob on 127.0.0.1:10000 in this shell, by Azurite
+	$(BIN)/python -m deploy.services.azure --folder "$(MLOPS_ASSETS_HOME)/services/azure" $(ARGS)
+
+mlflow-server: setup ## MLflow's server on 127.0.0.1:5000 in this shell; ARGS="--login --artifacts s3://bucket/mlflow"
+	$(BIN)/python -m deploy.services.mlflow --folder "$(MLOPS_ASSETS_HOME)/services/mlflow" $(ARGS)
+
+azurite: setup ## Azurite, a program of npm
+	@test -x "$(PROGRAMS)/node_modules/.bin/azurite-blob" || command -v azurite-blob >/dev/null || { mkdir -p "$(PROGRAMS)" \
+	  && cp deploy/services/azurite/package.json "$(PROGRAMS)/" && npm install --silent --no-audit --no-fund --prefix "$(PROGRAMS)"; }
+
 lint: setup ## style, floors, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
@@ -51,4 +68,4 @@ setup: .venv/.installed
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(WANTED) || $(BIN)/pip $(QUIETLY) $(WANTED)
 	touch $@
 
-.PHONY: demo dev test test-all test-slow test-versions lint figures docs clean setup
+.PHONY: demo dev test test-all test-slow test-versions lint figures docs clean setup postgres s3 azure azurite mlflow-server

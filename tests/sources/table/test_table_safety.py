@@ -220,7 +220,7 @@ def test_a_url_that_does_not_work_is_told_without_its_password(url):
 def test_a_wrong_password_is_told_without_it(postgres):
     source = Table("orders", url=postgres.url(CANARY), high_watermark="id")
     told = everything_told(source.look)
-    assert 'password authentication failed for user "tester"' in told
+    assert 'password authentication failed for user "mlops"' in told
     assert CANARY not in told
 
 

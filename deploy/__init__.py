@@ -1,0 +1,1 @@
+"""How the pack is deployed on servers: the services that it needs, and their settings."""
