@@ -9,7 +9,7 @@ from deploy.services.service import HOST, arguments, become, beside_python, kept
 def main() -> None:
     """Serve S3 until a signal comes."""
     parser = arguments(__doc__, 8333)
-    parser.add_argument("--volumes", type=int, default=20, help="of 64 MB each, all buckets together (default: 20)")
+    parser.add_argument("--volumes", type=int, default=200, help="of 64 MB each; a bucket has its own (default: 200)")
     given = parser.parse_args()
     weed, folder = beside_python("weed"), given.folder
     if not Path(weed).exists():
@@ -26,7 +26,9 @@ def main() -> None:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",  # boto3, by which MLflow reads and writes, knows only this one
     }
-    become([weed, *_options(folder, given.port, given.volumes), f"-s3.config={settings}"], folder, clients=clients)
+    one_at_a_time = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a new bucket would take seven volumes at once
+    command = [weed, *_options(folder, given.port, given.volumes), f"-s3.config={settings}"]
+    become(command, folder, clients=clients, own=one_at_a_time)
 
 
 def _identity(key: str, secret: str) -> dict[str, object]:
@@ -43,6 +45,7 @@ def _options(folder: Path, port: int, volumes: int) -> list[str]:
     return [
         *("server", f"-dir={folder / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}", "-master.telemetry=false"),
         *(f"-volume.max={volumes}", "-master.volumeSizeLimitMB=64"),
+        "-master.electionTimeout=1s",  # of one master: a restart would wait for ten
         *("-s3", f"-s3.port={port}", f"-s3.port.grpc={kept_port(folder, 's3.grpc')}", *ports),
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),  # else it opens two more
     ]

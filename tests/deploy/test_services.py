@@ -57,26 +57,22 @@ def test_postgresql_has_a_database_for_each_user_of_it(postgres: Postgres) -> No
     assert databases == {"dagster", "mlflow", "mlops_assets"}
 
 
-def test_mlflow_asks_who_you_are_and_shows_a_certificate_of_its_own_authority(tmp_path: Path) -> None:
-    with mlflow_server(tmp_path / "server", auth=True, tls=True) as server:
-        search = f"{server.url}/api/2.0/mlflow/experiments/search"
-        own = server.client["MLFLOW_TRACKING_SERVER_CERT_PATH"]
-        asked = {"json": {"max_results": 1}, "timeout": 10}
-        assert requests.post(search, verify=own, **asked).status_code == 401
-        assert requests.post(search, verify=own, auth=(USER, PASSWORD), **asked).ok
-        with pytest.raises(requests.exceptions.SSLError):
-            requests.post(search, **asked)
-
-
-@pytest.mark.usefixtures("s3_bucket")
-def test_mlflow_keeps_artifacts_on_s3_for_clients_without_its_keys(
+def test_mlflow_asks_who_you_are_and_keeps_artifacts_on_s3_for_clients_without_its_keys(
     s3_bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with mlflow_server(tmp_path / "server", artifacts=f"{s3_bucket.url}/mlflow") as server:
+    with mlflow_server(tmp_path / "server", auth=True, tls=True, artifacts=f"{s3_bucket.url}/mlflow") as server:
         for name in s3_bucket.server.environment:
             monkeypatch.delenv(name)
-        put = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/0/note.txt"
-        assert requests.put(put, data=b"kept", timeout=20).ok
-        assert requests.get(put, timeout=20).content == b"kept"
+        own = server.client["MLFLOW_TRACKING_SERVER_CERT_PATH"]
+        search = {"url": f"{server.url}/api/2.0/mlflow/experiments/search", "json": {"max_results": 1}, "timeout": 20}
+        assert requests.post(verify=own, **search).status_code == 401
+        assert requests.post(verify=own, auth=(USER, PASSWORD), **search).ok
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.post(**search)
+
+        note = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/0/note.txt"
+        asked = {"verify": own, "auth": (USER, PASSWORD), "timeout": 20}
+        assert requests.put(note, data=b"kept", **asked).ok
+        assert requests.get(note, **asked).content == b"kept"
     with s3_bucket.files.open_input_stream(f"{s3_bucket.name}/mlflow/0/note.txt") as stream:
         assert stream.read() == b"kept"

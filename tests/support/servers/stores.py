@@ -1,5 +1,6 @@
 """Real object stores on loopback, S3 and Azure Blob: one of each for each process of tests, a bucket for each test."""
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,15 +53,15 @@ def azure() -> Iterator[Server]:
 
 
 @pytest.fixture
-def s3_bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def s3_bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty bucket on S3, and the variables that lead to it set."""
-    return _bucket("s3", s3, s3_files(s3.environment), monkeypatch)
+    yield from _bucket("s3", s3, s3_files(s3.environment), monkeypatch)
 
 
 @pytest.fixture
-def azure_bucket(azure: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def azure_bucket(azure: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty container on Azure Blob, and the variables that lead to it set."""
-    return _bucket("abfs", azure, azure_files(azure.environment), monkeypatch)
+    yield from _bucket("abfs", azure, azure_files(azure.environment), monkeypatch)
 
 
 @pytest.fixture(params=["s3", "azure"])
@@ -96,12 +97,14 @@ def azure_files(environment: Mapping[str, str]) -> fs.FileSystem:
     )
 
 
-def _bucket(scheme: str, server: Server, files: fs.FileSystem, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def _bucket(scheme: str, server: Server, files: fs.FileSystem, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     name = f"test-{uuid.uuid4().hex[:12]}"
     files.create_dir(name)
-    return Bucket(f"{scheme}://{name}", server, files)
+    yield Bucket(f"{scheme}://{name}", server, files)
+    with contextlib.suppress(OSError):  # the test may have stopped the server, or deleted the bucket
+        files.delete_dir(name)
 
 
 def _takes_objects(client: Callable[[Mapping[str, str]], fs.FileSystem]) -> Callable[[Server], bool]:
