@@ -49,6 +49,10 @@ class DamagedRecordError(MlopsAssetsError):
     """A record in storage cannot be read: it is truncated, malformed, or its file denies access."""
 
 
+class StorageError(MlopsAssetsError):
+    """The storage does not answer or cannot be written to; whether something is stored there is not known."""
+
+
 class RecordsError(MlopsAssetsError):
     """The database of records does not answer, or a newer release wrote it."""
 

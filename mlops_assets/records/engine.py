@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.errors import RecordsError
+from mlops_assets.file_systems import is_local
 from mlops_assets.lazy import sa
+from mlops_assets.resources.storage.files import local_path
+from mlops_assets.resources.storage.resource import DATABASE_VARIABLE
 
 SECONDS = 30
 """How long a writer waits for another writer."""
@@ -21,9 +24,13 @@ _LIBPQ = {"connect_timeout": 5, "tcp_user_timeout": 1_000 * SECONDS}  # seconds,
 
 
 def database_of(declared: str, root: str) -> str:
-    """Return the URL of a storage's database: as declared, from the variable `$NAME`, or a file in its root."""
-    if not declared:
-        return f"sqlite:///{Path(root).absolute() / 'records.db'}"
+    """Return the URL of a storage's database: as declared, from the variable `$NAME`, or a file in its root.
+
+    On an object store, which holds no database, it is that of the variable `MLOPS_ASSETS_DATABASE`.
+    """
+    if not declared and is_local(root):
+        return f"sqlite:///{local_path(root).absolute() / 'records.db'}"
+    declared = declared or f"${DATABASE_VARIABLE}"
     variable = _VARIABLE.fullmatch(declared)
     if variable is None:
         return declared

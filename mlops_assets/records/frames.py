@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
 from mlops_assets.records.typed import Records
-from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.storage.resource import Storage, check_storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.text import listed
 
@@ -32,11 +31,11 @@ class LatestFrame:
     version: str
 
 
-def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> Path:
-    """Store a frame and make it the latest of its batch, for `BatchFiles`; return its path."""
-    path = storage.write_frame(model, kind, batch, version, frame)
+def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> str:
+    """Store a frame and make it the latest of its batch, for `BatchFiles`; return its path or URL."""
+    place = storage.write_frame(model, kind, batch, version, frame)
     _latest(storage, model, kind).put(batch, LatestFrame(version))
-    return path
+    return place
 
 
 def latest_versions(storage: Storage, model: str, kind: str, batches: Iterable[str]) -> dict[str, str | None]:
@@ -57,8 +56,13 @@ class BatchFiles(dg.ConfigurableIOManager):
     these columns.
     """
 
-    root: str = Field(description="The same folder as that of `Storage`.")
+    root: str = Field(description="The same root as that of `Storage`.")
     database: str = Field(default="", description="The same database as that of `Storage`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "BatchFiles":
+        check_storage(self.root, self.database)
+        return self
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         model, kind = _model_and_kind(context.asset_key)
@@ -95,8 +99,8 @@ class BatchFiles(dg.ConfigurableIOManager):
         model, kind = _model_and_kind(context.asset_key)
         version = data_version(obj)
         storage = Storage(root=self.root, database=self.database)
-        path = keep_frame(storage, model, kind, batches[0], version, obj)
-        context.add_output_metadata({"path": dg.MetadataValue.path(path), "dagster/row_count": len(obj)})
+        place = keep_frame(storage, model, kind, batches[0], version, obj)
+        context.add_output_metadata({"path": dg.MetadataValue.path(place), "dagster/row_count": len(obj)})
 
 
 def _batches(context: dg.InputContext | dg.OutputContext) -> Sequence[str]:

@@ -70,7 +70,7 @@ def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
     model = records.model
     keys = records.dataset(record, model.key)
     kinds = {name: kind_of(keys[name]) for name in model.key}
-    outcomes, unusable = _outcome_labels(records.storage.root, model.name, tuple(kinds.items()), state)
+    outcomes, unusable = _outcome_labels(records.storage, model.name, tuple(kinds.items()), state)
     labels = join(as_keys(keys, kinds), outcomes)
     version = data_version(labels)
     labelled = Labelled(str(record.version), version, int(labels[LABEL].notna().sum()), dict(unusable))
@@ -83,7 +83,7 @@ def _label(records: ModelRecords, record: BatchRecord, state: State) -> bool:
 
 @lru_cache(maxsize=2)
 def _outcome_labels(
-    root: str, model: str, kinds: tuple[tuple[str, str], ...], state: State
+    storage: Storage, model: str, kinds: tuple[tuple[str, str], ...], state: State
 ) -> tuple[pd.DataFrame | None, tuple[tuple[str, str], ...]]:
     """Return one label for each key over all outcomes, and (batch, reason) of outcomes whose keys are of another kind.
 
@@ -91,7 +91,7 @@ def _outcome_labels(
     """
     frames, unusable = [], []
     for batch, version in state:
-        frame = Storage(root=root).read_frame(model, OUTCOMES, batch, version)
+        frame = storage.read_frame(model, OUTCOMES, batch, version)
         if frame.empty:
             continue
         try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlops_assets.declaration import Declaration
@@ -96,11 +95,26 @@ class ModelRecords:
         """Return the features of a batch, of the rows at positions `rows` if these are given."""
         return self.read_frame(FEATURES, record.batch, str(record.features), rows=rows)
 
-    def write_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
+    def write_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> str:
         """Store a frame, as `Storage.write_frame`."""
         return self.storage.write_frame(self.name, kind, batch, version, frame)
 
-    def keep_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> Path:
+    def frame_chunks(
+        self,
+        kind: str,
+        batch: str,
+        version: str,
+        columns: Sequence[str] | None = None,
+        rows_at_once: int = 200_000,
+    ) -> Iterator[pd.DataFrame]:
+        """Yield a stored frame in chunks of rows, as `Storage.frame_chunks`."""
+        return self.storage.frame_chunks(self.name, kind, batch, version, columns, rows_at_once)
+
+    def write_chunks(self, kind: str, batch: str, version: str, chunks: Iterable[pd.DataFrame]) -> str:
+        """Store a frame that comes in chunks of rows, as `Storage.write_chunks`."""
+        return self.storage.write_chunks(self.name, kind, batch, version, chunks)
+
+    def keep_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> str:
         """Store a frame and make it the latest of its batch, as `frames.keep_frame`."""
         return keep_frame(self.storage, self.name, kind, batch, version, frame)
 

@@ -66,12 +66,12 @@ def read_manifest(records: ModelRecords, version: str) -> Manifest:
 
 
 @lru_cache(maxsize=1_000)
-def batches_of_manifest(root: str, model: str, version: str) -> frozenset[str]:
+def batches_of_manifest(storage: Storage, model: str, version: str) -> frozenset[str]:
     """Return the batches of a recorded training set, holdout included; empty if it is not recorded.
 
     The version is a hash of the content, so each training set is read once.
     """
-    manifest = _manifest(Storage(root=root), model, version) if version else None
+    manifest = _manifest(storage, model, version) if version else None
     return frozenset() if manifest is None else frozenset(batch.key for batch in (*manifest.train, *manifest.holdout))
 
 
@@ -81,7 +81,7 @@ def _manifest(storage: Storage, model: str, version: str) -> Manifest | None:
         return None if values is None else Manifest.from_dict(values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedRecordError(
-            f"{storage.document_path(model, TRAINING_SET, version)} is not a training set ({type(error).__name__}: "
+            f"{storage.document_place(model, TRAINING_SET, version)} is not a training set ({type(error).__name__}: "
             f"{error}): restore it, or remove it and materialise {model}/training_set anew"
         ) from error
 
@@ -97,12 +97,12 @@ def read_train(records: ModelRecords, manifest: Manifest) -> Rows:
     """
     model = records.model
     known_by = _begin(model, manifest) if model.known_at and manifest.holdout else None
-    return _rows(records.storage.root, model.name, _columns(model), manifest.train, known_by)
+    return _rows(records.storage, model.name, _columns(model), manifest.train, known_by)
 
 
 def read_holdout(records: ModelRecords, manifest: Manifest) -> Rows:
     """Return the rows to judge on, with every label of the manifest; otherwise as `read_train`."""
-    return _rows(records.storage.root, records.name, _columns(records.model), manifest.holdout, None)
+    return _rows(records.storage, records.name, _columns(records.model), manifest.holdout, None)
 
 
 def read_batch(
@@ -219,9 +219,9 @@ def _begin(model: Declaration, manifest: Manifest) -> pd.Timestamp:
 
 @lru_cache(maxsize=4)
 def _rows(
-    root: str, model: str, columns: _Columns, batches: tuple[BatchInfo, ...], known_by: pd.Timestamp | None
+    storage: Storage, model: str, columns: _Columns, batches: tuple[BatchInfo, ...], known_by: pd.Timestamp | None
 ) -> Rows:
-    storage, features, abouts, moments = Storage(root=root), [], [], []
+    features, abouts, moments = [], [], []
     for batch in batches:
         rows, features_version, *labels = batch.version.split("-")
         about, known_at = _about(storage, model, columns, batch.key, rows, labels[0] if labels else None)

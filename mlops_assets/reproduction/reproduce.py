@@ -183,7 +183,7 @@ def _manifest(records: ModelRecords, version: ModelVersion) -> tuple[Manifest | 
     except MlopsAssetsError as error:
         return None, [Difference("data", "training set", then=then, now="gone", note=str(error))], False
     if manifest.version != then:
-        note = f"{records.storage.document_path(records.name, TRAINING_SET, then)} was changed: restore it"
+        note = f"{records.storage.document_place(records.name, TRAINING_SET, then)} was changed: restore it"
         return None, [Difference("data", "training set", then=then, now=manifest.version, note=note)], False
     return manifest, *stored_differences(records, manifest)
 

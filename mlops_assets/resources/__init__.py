@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from mlops_assets.resources.alerts import Alerts as Alerts
     from mlops_assets.resources.great_expectations import GreatExpectations as GreatExpectations
     from mlops_assets.resources.mlflow.registry import MlflowRegistry as MlflowRegistry
-    from mlops_assets.resources.storage import Storage as Storage
+    from mlops_assets.resources.storage.resource import Storage as Storage
 
 _MODULES = {
     "Alerts": "alerts",
     "GreatExpectations": "great_expectations",
     "MlflowRegistry": "mlflow.registry",
     "BatchFiles": "mlops_assets.records.frames",
-    "Storage": "storage",
+    "Storage": "storage.resource",
 }
 __all__ = sorted(_MODULES)
 __getattr__ = face("mlops_assets.resources", _MODULES)

@@ -225,7 +225,7 @@ class Interrupted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.accesses, self.at, self.other = 0, 0, lambda: None
         for owner, name in (
-            (Storage, "_path"),
+            (Storage, "_place"),
             *((RecordStore, each) for each in ("get", "revision", "since", "transaction")),
         ):
             monkeypatch.setattr(owner, name, self._interrupting(getattr(owner, name)))

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.records.engine import database_of
 from mlops_assets.records.frames import BatchFiles, keep_frame
 from mlops_assets.resources.storage import Storage
 from support.ledger_rows import latest
@@ -32,7 +34,7 @@ def frame() -> pd.DataFrame:
 
 
 def test_frame_comes_back_as_it_was_without_its_index(storage, frame):
-    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    path = Path(storage.write_frame("co2", "dataset", "1974", "v1", frame))
     assert path.parts[-4:] == ("co2", "dataset", "1974", "v1.parquet")
     pd.testing.assert_frame_equal(storage.read_frame("co2", "dataset", "1974", "v1"), frame.reset_index(drop=True))
     columns = storage.read_frame("co2", "dataset", "1974", "v1", columns=["text", "value"])
@@ -40,7 +42,7 @@ def test_frame_comes_back_as_it_was_without_its_index(storage, frame):
 
 
 def test_version_is_written_once_and_latest_follows_the_last_write(storage, frame):
-    path = keep_frame(storage, "co2", "dataset", "1974", "v1", frame)
+    path = Path(keep_frame(storage, "co2", "dataset", "1974", "v1", frame))
     before = path.stat().st_mtime_ns, path.read_bytes()
     keep_frame(storage, "co2", "dataset", "1974", "v2", frame)
     assert latest(storage, "co2", "dataset", "1974") == "v2"
@@ -70,10 +72,20 @@ def test_rows_are_read_a_few_columns_at_a_time(storage):
 
 @pytest.mark.fault(3)
 def test_truncated_file_is_told_plainly(storage, frame):
-    path = storage.write_frame("co2", "dataset", "1974", "v1", frame)
+    path = Path(storage.write_frame("co2", "dataset", "1974", "v1", frame))
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(MlopsAssetsError, match=r"cannot be read .* materialise it again"):
         storage.read_frame("co2", "dataset", "1974", "v1")
+
+
+@pytest.mark.fault(3)
+def test_a_truncated_file_is_written_again(storage, frame):
+    path = Path(storage.write_frame("co2", "dataset", "1974", "v1", frame))
+    whole = path.read_bytes()
+    for left in (0, 8, 60, len(whole) - 1):
+        path.write_bytes(whole[:left])
+        storage.write_frame("co2", "dataset", "1974", "v1", frame)
+        assert path.read_bytes() == whole
 
 
 @pytest.mark.promise(6)
@@ -97,10 +109,10 @@ def test_column_of_mixed_types_is_named(storage, frame):
 
 def test_a_document_is_written_once(storage):
     assert storage.read_document("co2", "training_set", "v1") is None
-    path = storage.write_document("co2", "training_set", "v1", {"n": 1})
+    path = Path(storage.write_document("co2", "training_set", "v1", {"n": 1}))
     storage.write_document("co2", "training_set", "v1", {"n": 2})
     assert storage.read_document("co2", "training_set", "v1") == {"n": 1}
-    assert path == storage.document_path("co2", "training_set", "v1")
+    assert str(path) == storage.document_place("co2", "training_set", "v1")
     with pytest.raises(MlopsAssetsError, match="not a plain JSON value"):
         storage.write_document("co2", "training_set", "v2", {"n": frozenset()})
     path.write_text("{")
@@ -180,3 +192,118 @@ def test_where_nothing_can_be_written_the_error_names_the_file(tmp_path):
         MlopsAssetsError, match=r"b\.json cannot be written: Not a directory\. Look at space and rights"
     ):
         Storage(root=str(tmp_path / "root")).write_document("co2", "training_set", "b", {})
+
+
+def _chunks(frame: pd.DataFrame, rows: int) -> list[pd.DataFrame]:
+    return [frame.iloc[first : first + rows] for first in range(0, len(frame), rows)]
+
+
+def test_a_frame_comes_in_chunks_as_it_was_written_in_chunks(storage):
+    rows = np.arange(1_000)
+    frame = pd.DataFrame(
+        {
+            "time": pd.date_range("2024-01-01", periods=1_000, freq="h", tz="UTC"),
+            "n": rows,
+            "value": np.where(rows % 7, rows / 3, np.nan),
+            "text": pd.Series([None if row % 11 == 0 else f"é{row % 5}" for row in rows], dtype="str"),
+            "flag": pd.Series([None if row == 999 else row % 2 == 0 for row in rows], dtype=object),
+            "count": pd.Series([None if row == 500 else row for row in rows], dtype="Int64"),
+        }
+    )
+    place = storage.write_chunks("co2", "dataset", "b", "v", iter(_chunks(frame, 300)))
+    assert place == storage.frame_place("co2", "dataset", "b", "v")
+    pd.testing.assert_frame_equal(storage.read_frame("co2", "dataset", "b", "v"), frame)
+    storage.write_frame("co2", "dataset", "b", "whole", frame)
+    for version in ("v", "whole"):
+        for size in (1, 130, 300, 5_000):
+            chunks = list(storage.frame_chunks("co2", "dataset", "b", version, rows_at_once=size))
+            assert max(map(len, chunks)) <= size
+            pd.testing.assert_frame_equal(pd.concat(chunks, ignore_index=True), frame)
+            assert all((chunk.dtypes == frame.dtypes).all() for chunk in chunks)
+    two = list(storage.frame_chunks("co2", "dataset", "b", "v", columns=["value", "n"]))
+    pd.testing.assert_frame_equal(pd.concat(two, ignore_index=True), frame[["value", "n"]])
+
+
+def test_chunks_of_integers_with_a_gap_have_the_type_of_the_whole(storage):
+    frame = pd.DataFrame({"n": pd.Series([1, 2, 3, None], dtype=object)})
+    storage.write_frame("co2", "dataset", "b", "v", frame)
+    whole = storage.read_frame("co2", "dataset", "b", "v")
+    chunks = list(storage.frame_chunks("co2", "dataset", "b", "v", rows_at_once=2))
+    assert [chunk["n"].dtype for chunk in chunks] == [whole["n"].dtype] * 2 == [np.dtype("float64")] * 2
+
+
+def test_an_empty_frame_is_one_empty_chunk(storage, frame):
+    storage.write_frame("co2", "dataset", "b", "v", frame.head(0))
+    (chunk,) = storage.frame_chunks("co2", "dataset", "b", "v", columns=["value"])
+    assert list(chunk) == ["value"] and chunk.empty
+    with pytest.raises(MlopsAssetsError, match="expected at least one chunk of rows, got none"):
+        storage.write_chunks("co2", "dataset", "b", "v2", [])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda chunk: chunk.assign(more=1), "columns 'n', 'text', 'more', expected 'n', 'text'"),
+        (lambda chunk: chunk.drop(columns="n"), "columns 'text', expected 'n', 'text'"),
+        (lambda chunk: chunk.assign(n="7"), "'n' is large_string, expected int64"),
+        (lambda chunk: chunk.assign(n=1.5), "truncated"),
+    ],
+)
+def test_a_chunk_of_another_kind_stores_nothing(storage, change, fault):
+    first = pd.DataFrame({"n": [1, 2], "text": ["a", "b"]})
+    with pytest.raises(MlopsAssetsError, match=f"chunk 3 does not have the columns and types of the first.*{fault}"):
+        storage.write_chunks("co2", "dataset", "b", "v", [first, first, change(first)])
+    assert not storage.has_frame("co2", "dataset", "b", "v")
+    assert not list(Path(storage.root).rglob("*.tmp"))
+
+
+def test_chunks_that_fail_store_nothing_and_chunks_of_a_known_version_are_not_read(storage, frame):
+    def failing():
+        yield frame
+        raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"):
+        storage.write_chunks("co2", "dataset", "b", "v", failing())
+    assert not storage.has_frame("co2", "dataset", "b", "v")
+    storage.write_frame("co2", "dataset", "b", "v", frame)
+    storage.write_chunks("co2", "dataset", "b", "v", failing())
+    with pytest.raises(MlopsAssetsError, match="is not stored at"):
+        next(storage.frame_chunks("co2", "dataset", "b", "gone"))
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/x", "gs://bucket/x", "abfs://container/x"])
+def test_an_object_store_requires_a_database(root, monkeypatch):
+    monkeypatch.delenv("MLOPS_ASSETS_DATABASE", raising=False)
+    with pytest.raises(MlopsAssetsError, match=rf"the storage {root} is on an object store.*MLOPS_ASSETS_DATABASE"):
+        Storage(root=root)
+    with pytest.raises(MlopsAssetsError, match="is on an object store"):
+        BatchFiles(root=root)
+    assert Storage(root=root, database="$OTHER").root == root
+    monkeypatch.setenv("MLOPS_ASSETS_DATABASE", "postgresql://ada:secret@host/records")
+    storage = Storage(root=root)
+    assert database_of(storage.database, storage.root) == "postgresql://ada:secret@host/records"
+    assert storage.frame_place("m", "k", "b", "v") == f"{root}/m/k/b/v.parquet"
+    assert "secret" not in repr(storage)
+
+
+@pytest.mark.fault(69)
+@pytest.mark.parametrize(
+    "root", ["http://host/x", "ftp://host/x", "s4://bucket", "s3:///x", "s3://key:secret@bucket/x"]
+)
+def test_an_unknown_store_is_refused_when_declared(root):
+    for resource in (Storage, BatchFiles):
+        with pytest.raises(MlopsAssetsError) as raised:
+            resource(root=root, database="$DATABASE")
+        assert "secret" not in str(raised.value)
+
+
+def test_a_root_of_the_environment_is_checked_when_it_is_known(monkeypatch):
+    @dg.asset
+    def rows(store: Storage) -> None:
+        raise AssertionError("not reached")
+
+    monkeypatch.setenv("ROOT_OF_TEST", "http://host/x")
+    storage = Storage(root=dg.EnvVar("ROOT_OF_TEST"))
+    with pytest.raises(dg.DagsterError) as raised:
+        dg.materialize([rows], resources={"store": storage})
+    assert "begins with 'http:'" in str(raised.value.__cause__)

@@ -196,7 +196,7 @@ def _shown(
     records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame", outcomes: list[CheckOutcome]
 ) -> dg.MaterializeResult[Any]:
     version = str(record.version)
-    path = records.storage.frame_path(records.name, "dataset", record.batch, version)
+    place = records.storage.frame_place(records.name, "dataset", record.batch, version)
     hints = [outcome.message for outcome in outcomes if outcome.name in FIRST_LOOK and not outcome.passed]
     values = {"rows": record.rows, "labelled_rows": record.labelled, "from": record.start, "to": record.end}
     return dg.MaterializeResult(
@@ -204,7 +204,7 @@ def _shown(
         metadata={
             **metadata({**values, "columns": _columns(frame), "hints": "\n".join(hints) or None}),
             **drawn("preview", lambda: preview(frame)),
-            "path": dg.MetadataValue.path(path),
+            "path": dg.MetadataValue.path(place),
             "dagster/row_count": len(frame),
             "dagster/column_schema": column_schema(frame, _roles(records.model)),
         },

@@ -131,7 +131,7 @@ def _incomplete(model: Declaration, record: BatchRecord, known: Batches, from_so
 def _unseen(records: ModelRecords, champion: Promotion, batches: Mapping[str, BatchRecord]) -> frozenset[str]:
     """Return the batches that come after the last batch of the champion's training set and holdout."""
     try:
-        used = batches_of_manifest(records.storage.root, records.name, champion.tags.get("data_version", ""))
+        used = batches_of_manifest(records.storage, records.name, champion.tags.get("data_version", ""))
     except DamagedRecordError as error:
         log_damage(str(error))
         return frozenset()
