@@ -8,7 +8,9 @@ from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, Mlflow
 HOME = Path(os.environ.get("MLOPS_ASSETS_HOME", Path(__file__).parents[1] / ".mlops")).resolve()
 
 _ROOT = os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))
-_DATABASE = "$MLOPS_ASSETS_DATABASE" if os.environ.get("MLOPS_ASSETS_DATABASE") else f"sqlite:///{HOME / 'records.db'}"
+_DATABASE = "" if "://" in _ROOT else f"sqlite:///{HOME / 'records.db'}"  # an object store requires a database
+if os.environ.get("MLOPS_ASSETS_DATABASE"):
+    _DATABASE = "$MLOPS_ASSETS_DATABASE"
 
 resources = {
     "mlops_storage": Storage(root=_ROOT, database=_DATABASE),

@@ -12,12 +12,13 @@ from mlops_assets.components.scaffolding import DeploymentScaffolder
 from mlops_assets.components.schema import attributes_class, fields_schema, mapping
 from mlops_assets.components.tree import models_beside
 from mlops_assets.errors import DeclarationError
+from mlops_assets.file_systems import is_local, is_url
 from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.calls import without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
-from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.storage.resource import DATABASE_VARIABLE, Storage
 from mlops_assets.sensors.alerts.sensor import alerts_sensor
 from mlops_assets.sensors.new_data.sensor import new_data_sensor
 from mlops_assets.sensors.registry_watch import registry_watch_sensor
@@ -55,7 +56,9 @@ class StorageRule(Declared):
     """Where batches and records are kept."""
 
     root: str | None = Field(
-        None, description="Folder; else $MLOPS_ASSETS_STORAGE, else `storage` in `home`. All runs must reach it."
+        None,
+        description="Folder (relative to the project), or s3://bucket/folder, gs://..., abfs://..., which require "
+        "`database`; else $MLOPS_ASSETS_STORAGE, else `storage` in `home`. All runs must reach it.",
     )
     database: str | None = Field(
         None,
@@ -134,9 +137,11 @@ class Deployment(Declared, DeclaredInYaml):
     def resources(self, project: Path) -> dict[str, Any]:
         """Return the resources that the pack's assets and sensors require."""
         home = (project / Path(self.home or os.environ.get("MLOPS_ASSETS_HOME") or ".mlops").expanduser()).resolve()
-        folder = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or home / "storage"
-        root = str(project / Path(folder).expanduser())
-        database = _address("storage.database", self.storage.database, "MLOPS_ASSETS_DATABASE", home / "records.db")
+        folder = self.storage.root or os.environ.get("MLOPS_ASSETS_STORAGE") or str(home / "storage")
+        root = folder if is_url(folder) else str(project / Path(folder).expanduser())
+        database = _address("storage.database", self.storage.database, DATABASE_VARIABLE, home / "records.db")
+        if not is_local(root) and not self.storage.database and not os.environ.get(DATABASE_VARIABLE):
+            database = ""  # a file of one machine is not the database of a storage that all reach: refused by Storage
         mlflow = self.mlflow
         tracking = _address("mlflow.tracking_uri", mlflow.tracking_uri, "MLFLOW_TRACKING_URI", home / "mlflow.db")
         artifacts = mlflow.artifact_root or str(home / "mlartifacts")

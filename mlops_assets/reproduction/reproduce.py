@@ -12,15 +12,23 @@ from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_dige
 from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, stored_recipe
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
-from mlops_assets.errors import ArtifactError, DeclarationError, FeaturesError, MlopsAssetsError, TrainingError
+from mlops_assets.errors import (
+    ArtifactError,
+    DeclarationError,
+    FeaturesError,
+    MlopsAssetsError,
+    StorageError,
+    TrainingError,
+)
 from mlops_assets.modelling.agreement import Agreement, Difference, Kind, Reproduction, agreement
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.recipe import Recipe, restored
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
+from mlops_assets.reproduction.overlay import Overlay
 from mlops_assets.reproduction.rows_then_and_now import KINDS, features_anew, source_differences, stored_differences
-from mlops_assets.resources import MlflowRegistry, Storage
+from mlops_assets.resources import MlflowRegistry
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import listed
 
@@ -39,7 +47,8 @@ def reproduce(
 
     as_declared: take estimator, parameters and seed from the current declaration, too. check_source: compare the
     current rows of the source with the recorded ones. Nothing is searched again and nothing is written. Raise
-    `RegistryError` if MLflow does not answer, `TrainingError` if the recipe is missing.
+    `RegistryError` or `StorageError` if MLflow or the storage does not answer, `TrainingError` if the recipe is
+    missing.
     """
     if "data_version" not in version.tags:
         raise TrainingError(
@@ -94,7 +103,7 @@ class _Case:
         unchanged, registered = not self.differences, self._registered()
         try:
             model = self.refitting.recorded_model()
-            rows = _read(ModelRecords(model, _view(self.records, folder / "stored", KINDS)), manifest)
+            rows = _read(ModelRecords(model, Overlay.above(self.records.storage, folder / "stored", KINDS)), manifest)
             fitted = self.refitting.fit(model, rows[TRAIN])
         except MlopsAssetsError as error:
             self.notes.append(f"could not be fitted again: {error}")
@@ -140,7 +149,7 @@ class _Case:
     ) -> None:
         """Compare a model fitted on recomputed features, if they differ from the stored ones."""
         kind, what = _kind(model, self.differences), "features computed anew"
-        place = _view(self.records, folder, ("dataset", "labels"))
+        place = Overlay.above(self.records.storage, folder, ("dataset", "labels"))
         try:
             computed, changed = features_anew(ModelRecords(model, self.records.storage), manifest, place)
             if not changed:
@@ -180,24 +189,14 @@ def _manifest(records: ModelRecords, version: ModelVersion) -> tuple[Manifest | 
     then = version.data_version
     try:
         manifest = read_manifest(records, then)
+    except StorageError:  # a storage that does not answer is no difference
+        raise
     except MlopsAssetsError as error:
         return None, [Difference("data", "training set", then=then, now="gone", note=str(error))], False
     if manifest.version != then:
         note = f"{records.storage.document_place(records.name, TRAINING_SET, then)} was changed: restore it"
         return None, [Difference("data", "training set", then=then, now=manifest.version, note=note)], False
     return manifest, *stored_differences(records, manifest)
-
-
-def _view(records: ModelRecords, root: Path, kinds: Sequence[str]) -> Storage:
-    """Return the stored frames of these kinds below a temporary folder, which may be written to.
-
-    Rows are cached by the place that they were read from; from this new place they are read afresh.
-    """
-    view = root / records.name
-    view.mkdir(parents=True)
-    for kind in kinds:
-        (view / kind).symlink_to(Path(records.storage.root).absolute() / records.name / kind)
-    return Storage(root=str(root))
 
 
 def _read(records: ModelRecords, manifest: Manifest) -> dict[str, Rows]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mlops_assets.assets.batch.features import earlier_rows, known_features, learnt_kinds
 from mlops_assets.assets.batch.intake import unused
-from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
+from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError, StorageError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.agreement import Difference, Enters
 from mlops_assets.modelling.features import compute
@@ -47,7 +47,7 @@ def stored_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
             whole &= rows == batch.rows
             if now != version:
                 enters: Enters = "both" if kind == "dataset" else "fit"
-                note = f"{records.storage.root}/{records.name}/{kind}/{batch.key}/{version}.parquet: restore it"
+                note = f"{records.storage.frame_place(records.name, kind, batch.key, version)}: restore it"
                 if rows not in (None, batch.rows):
                     note = f"{rows:,} rows in place of {batch.rows:,}; {note}"
                 what = f"batch {batch.key}: {kind}"
@@ -121,6 +121,8 @@ def _stored(records: ModelRecords, kind: str, batch: str, version: str) -> tuple
         return "gone", None
     try:
         frame = records.read_frame(kind, batch, version)
+    except StorageError:  # whether the frame is there is not known
+        raise
     except MlopsAssetsError:
         return "unreadable", None
     return data_version(frame), len(frame)

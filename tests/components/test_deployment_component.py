@@ -132,6 +132,35 @@ def test_an_empty_environment_variable_is_none(project, monkeypatch):
     )
 
 
+def test_a_storage_on_an_object_store_is_taken_as_it_is(project, monkeypatch):
+    monkeypatch.setenv("MLOPS_ASSETS_DATABASE", "postgresql://ada:canary@host/records")
+    monkeypatch.setenv("MLOPS_ASSETS_STORAGE", "s3://bucket/of/environment")
+    for declared, root in ((None, "s3://bucket/of/environment"), ("abfs://container/x", "abfs://container/x")):
+        resources = Deployment(storage={"root": declared}).resources(project.root)
+        assert resources["mlops_storage"].root == resources["mlops_batches"].root == root
+        assert resources["mlops_storage"].database == "$MLOPS_ASSETS_DATABASE"
+    own = Deployment(storage={"root": "gs://bucket/x", "database": "$OTHER"}).resources(project.root)
+    assert own["mlops_batches"].database == "$OTHER"
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        ("s3://bucket/x", "the storage s3://bucket/x is on an object store.*MLOPS_ASSETS_DATABASE"),
+        ("https://host/x", "begins with 'https:'; expected a folder of this machine, or s3://"),
+        ("s3://ada:canary@bucket/x", "has options or credentials in its URL"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_refused_when_the_code_location_loads(root, reason, project, monkeypatch):
+    monkeypatch.delenv("MLOPS_ASSETS_DATABASE", raising=False)
+    with pytest.raises(MlopsAssetsError, match=reason) as refused:
+        Deployment(storage={"root": root}).resources(project.root)
+    monkeypatch.setenv("MLOPS_ASSETS_STORAGE", root)
+    with pytest.raises(MlopsAssetsError, match=reason):
+        Deployment().resources(project.root)
+    assert "canary" not in str(refused.value)
+
+
 @pytest.mark.promise(7)
 @pytest.mark.fault(64)
 @pytest.mark.parametrize(
