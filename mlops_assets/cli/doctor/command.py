@@ -127,6 +127,7 @@ def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]
         "MLflow": answer,
         "MLflow address": lambda: mlflow.address(registry),
         "artifacts": if_it_answers(lambda: champions.artifact_places(registry, models)),
+        "experiments": if_it_answers(lambda: mlflow.experiments(registry, models)),
         "champions": if_it_answers(lambda: champions.champions(registry, store, models)),
     }
 

@@ -1,13 +1,12 @@
 """MLflow: whether it answers, how long it may take, and whether its address holds a secret."""
 
-import ipaddress
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from mlops_assets.cli.code_location import missing_database
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
-from mlops_assets.resources.mlflow.calls import without_credentials
+from mlops_assets.resources.mlflow.artifact_places import WAY_OUT
+from mlops_assets.resources.mlflow.calls import is_loopback, is_server, without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.registry_probe import why_no_answer
 
@@ -35,6 +34,24 @@ def address(registry: MlflowRegistry) -> Iterator[Finding]:
     yield _address(registry)
 
 
+def experiments(registry: MlflowRegistry, models: Iterable[str]) -> Iterator[Finding]:
+    """Check that no experiment of a server keeps the artifacts of a model in a folder of one machine.
+
+    Training goes on where the folder is, so this is what tells a user before a second machine fails.
+    """
+    if not is_server(registry.address):
+        return
+    folders = registry.local_experiments()
+    local = {model: folders[model] for model in models if model in folders}
+    # A server on loopback and its clients are on one machine, which can read the folder.
+    finding = advice if is_loopback(urlsplit(registry.address).hostname or "") else fault
+    why = "Another machine can neither load these models nor train: MLflow keeps the place of an experiment for ever."
+    for model, folder in local.items():
+        yield finding(f"artifacts of {model}", f"MLflow's server keeps them at {folder}", why, WAY_OUT)
+    if not local:
+        yield fine("artifacts", "every machine gets them, from MLflow's server or from where it keeps them")
+
+
 def _address(registry: MlflowRegistry) -> Finding:
     name, parts = "MLflow address", urlsplit(registry.address)
     if parts.password and not registry.tracking_uri.startswith("$"):
@@ -48,12 +65,3 @@ def _address(registry: MlflowRegistry) -> Finding:
         why = "An SQLite file serves the processes of one machine only; MLflow's UI needs a server on that machine."
         return advice(name, "SQLite", why, "on more than one machine set MLFLOW_TRACKING_URI to a server's address")
     return fine(name, without_credentials(registry.address))
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is a loopback address, which no other machine reaches."""
-    try:
-        addresses = [str(information[4][0]) for information in socket.getaddrinfo(host or "localhost", None)]
-    except OSError:
-        return False
-    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
