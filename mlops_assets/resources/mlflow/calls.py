@@ -41,6 +41,11 @@ def is_server(address: str) -> bool:
     return urlsplit(address).scheme in ("http", "https")
 
 
+def sqlite_file(address: str) -> Path | None:
+    """Return the file of an SQLite address, None for a server or another database."""
+    return Path(address.removeprefix("sqlite:///").partition("?")[0]) if address.startswith("sqlite:///") else None
+
+
 def default_artifact_root(tracking_uri: str, home: Path) -> str | None:
     """Return `mlartifacts` in a home, None for a server: it keeps artifacts where all its clients get them.
 
@@ -131,8 +136,8 @@ def alone_on(tracking_uri: str) -> Iterator[None]:
 
     MLflow creates them at first use, and of two processes that begin together one fails.
     """
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
-    if not tracking_uri.startswith("sqlite:///") or not path.parent.is_dir():
+    path = sqlite_file(tracking_uri)
+    if path is None or not path.parent.is_dir():
         yield
         return
     with path.with_name(f"{path.name}.lock").open("w") as lock:

@@ -13,8 +13,16 @@ from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError, RegistryError
 from mlops_assets.resources.lazy import mlflow
-from mlops_assets.resources.mlflow.calls import ENVIRONMENT, alone_on, is_server, local_folder, without_credentials
+from mlops_assets.resources.mlflow.calls import (
+    ENVIRONMENT,
+    alone_on,
+    is_server,
+    local_folder,
+    sqlite_file,
+    without_credentials,
+)
 from mlops_assets.resources.mlflow.model_files import configure_mlflow
+from mlops_assets.resources.mlflow.schema_guard import guard
 
 VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
@@ -97,7 +105,9 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
             os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"  # a server could ask for an hour
         if self.address not in _PREPARED and not is_server(self.address):
-            with alone_on(self.address):  # the first client creates the tables of an empty database
+            with alone_on(self.address):  # the first client creates the tables of an empty database, or migrates them
+                if (file := sqlite_file(self.address)) is not None:
+                    guard(file)
                 client = mlflow.MlflowClient(tracking_uri=self.address, registry_uri=self.address)
                 client.search_experiments(max_results=1)
                 client.search_registered_models(max_results=1)
