@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources.look import RUNNING, Period, Waiting
 
 _DAYS = {"day": 1, "week": 7}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_Mark = TypeVar("_Mark")
 _FUTURE_TOLERANCE = timedelta(days=1)
 
 
@@ -38,8 +39,8 @@ def period_span(key: str, period: Period) -> tuple[pd.Timestamp, pd.Timestamp]:
 
 
 def ready_periods(
-    marks: Mapping[str, str], period: Period, now: pd.Timestamp
-) -> tuple[dict[str, str], tuple[Waiting, ...]]:
+    marks: Mapping[str, _Mark], period: Period, now: pd.Timestamp
+) -> tuple[dict[str, _Mark], tuple[Waiting, ...]]:
     """Return the marks of the periods that are over, in order of time, and those that wait; `now` is in UTC.
 
     A period is over when a row of a later period exists or its end has passed. A period that begins more than a

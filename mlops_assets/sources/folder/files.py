@@ -5,22 +5,30 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from mlops_assets.errors import SourceError
+from mlops_assets.errors import SourceError, SourceUnavailableError
+from mlops_assets.file_systems import is_local
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Period, Waiting
 from mlops_assets.sources.folder.csv_files import read_csv_column
-from mlops_assets.sources.folder.listing import File, list_files
+from mlops_assets.sources.folder.listing import File
+from mlops_assets.sources.folder.local_listing import list_local
+from mlops_assets.sources.folder.object_listing import list_objects
+from mlops_assets.sources.folder.object_store import ANSWER_SECONDS
 from mlops_assets.sources.folder.opening import open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet_column
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.times import parse_times
 
 
-def files_of(folder: Folder) -> tuple[list[File], list[Waiting]]:
-    """Return the files, each with a key of its own, and those that cannot have one."""
+def files_of(folder: Folder, seconds: float = ANSWER_SECONDS) -> tuple[list[File], list[Waiting]]:
+    """Return the files, each with a key of its own, and those that cannot have one.
+
+    OSError where the folder cannot be listed, SourceUnavailableError where its store gives no answer for `seconds`.
+    """
     files: dict[str, File] = {}
     clashes = []
-    for file in list_files(folder.path):
+    found = list_local(folder.path) if is_local(folder.path) else list_objects(folder.path, seconds)
+    for file in found:
         if file.key in files:
             clashes.append(Waiting(file.shown, f"its key {file.key!r} is that of {files[file.key].name!r:.80}"))
         else:
@@ -35,6 +43,8 @@ def periods_of(folder: Folder, file: File, period: Period, seconds: float = math
         with open_file(folder, file, seconds) as stream:
             read_column = read_parquet_column if file.is_parquet else read_csv_column
             times = whole_times(read_column(stream, folder, str(folder.time)), folder)
+    except SourceUnavailableError:  # not a fault of the file: nothing is kept
+        raise
     except SourceError as problem:
         return problem
     if times.empty:

@@ -1,33 +1,38 @@
-"""Which files a glob names, by their directory entries alone: nothing is opened."""
+"""A glob and the files that it names, wherever they are: their keys, their marks, their order."""
 
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from mlops_assets.sources.keys import hashed_key, is_safe, safe_key, short_digest
+from mlops_assets.sources.folder.marks import Mark
+from mlops_assets.sources.keys import hashed_key, is_safe, safe_key
 from mlops_assets.text import natural_order
 
 SUFFIXES = (".csv.gz", ".csv", ".parquet")
+DONE = ".done"
 _SEPARATOR = "--"
-_Entry = tuple[os.DirEntry[str], str, bool]
-"""A directory entry, its name below the root, and whether a `.done` marker stands beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class File:
-    """A directory entry that the glob names. `mark` changes with size, times or inode."""
+class Entry:
+    """What the listing of a folder shows of a file; `name` is its path below the root of the glob."""
 
-    key: str
     name: str
     path: str
-    mark: str
+    mark: Mark
     modified: float
+    size: int
     regular: bool
     done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Entry):
+    """A file that the glob names; `path` is in its file system or, on an object store, begins with the bucket."""
+
+    key: str
     unsafe: bool
 
     @property
@@ -56,75 +61,25 @@ def fixed_root(pattern: str) -> tuple[str, list[str]]:
     return root, [*rest, "*"] if rest[-1:] == ["**"] else rest
 
 
-def list_files(pattern: str) -> list[File]:
-    """Return all that the glob names, in natural order of the names; OSError when its root cannot be listed.
+def files_in_order(entries: Iterable[Entry], parts: list[str]) -> list[File]:
+    """Return the files, with their keys, in natural order of the names; `parts` are those of the glob with wildcards.
 
-    Hidden names and `.done` markers are left out. Pipes, devices and links are listed, so that reading refuses them
-    with a reason; so is a directory that is named like a file of data.
+    Left out is a directory, unless it is named like a file of data: reading it gives the reason.
     """
-    root, parts = fixed_root(pattern)
     suffix = next((known for known in SUFFIXES if parts[-1].endswith(known)), "")
-    entries = {name: (entry, done) for entry, name, done in _walk(root, "", parts, os.path.realpath(root))}
-    files = (_file(entry, name, done, suffix, len(parts) > 1) for name, (entry, done) in entries.items())
-    return sorted(filter(None, files), key=lambda file: natural_order(file.name))
+    files = (_file(entry, suffix, len(parts) > 1) for entry in entries)
+    return sorted(files, key=lambda file: natural_order(file.name))
 
 
-def _walk(folder: str, prefix: str, parts: list[str], root: str) -> Iterator[_Entry]:
-    head, rest = parts[0], parts[1:]
-    with os.scandir(folder) as listing:
-        entries = list(listing)
-    names = {entry.name for entry in entries}
-    if head == "**":
-        yield from _walk(folder, prefix, rest, root)
-    for entry in entries:
-        name = prefix + entry.name
-        if entry.name.startswith(".") and not head.startswith("."):
-            continue
-        if head == "**":
-            if entry.is_dir(follow_symlinks=False):
-                yield from _below(entry, name, parts, root)
-        elif fnmatchcase(entry.name, head):
-            if not rest:
-                if not entry.name.endswith(".done"):
-                    yield entry, name, f"{entry.name}.done" in names
-            elif entry.is_dir() and is_inside(entry.path, root):
-                yield from _below(entry, name, rest, root)
-            elif entry.is_symlink():
-                yield entry, name, False
+def is_hidden(name: str, part: str) -> bool:
+    """Return whether a part of a glob leaves out a name since it begins with a dot."""
+    return name.startswith(".") and not part.startswith(".")
 
 
-def _below(entry: os.DirEntry[str], name: str, parts: list[str], root: str) -> Iterator[_Entry]:
-    try:
-        yield from _walk(entry.path, name + "/", parts, root)
-    except OSError:
-        yield entry, name + "/", False  # cannot be listed: shown as it is, so that reading says so
-
-
-def is_inside(path: str, root: str) -> bool:
-    """Return whether a path, with all links followed, lies below a root that is a real path."""
-    return os.path.realpath(path).startswith(root.rstrip("/") + "/")
-
-
-def _file(entry: os.DirEntry[str], name: str, done: bool, suffix: str, nested: bool) -> File | None:
-    try:
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISLNK(status.st_mode) and os.path.isfile(entry.path):
-            status = os.stat(entry.path)
-    except OSError:
-        return None  # deleted since the folder was listed
-    if stat.S_ISDIR(status.st_mode) and not name.endswith((*SUFFIXES, "/")):
-        return None
-    stem = name.removesuffix(suffix)
-    return File(
-        key=_key(stem, nested),
-        name=name,
-        path=entry.path,
-        mark=short_digest(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"),
-        modified=status.st_mtime,
-        regular=stat.S_ISREG(status.st_mode),
-        done=done,
-        unsafe=not all(is_safe(part) for part in stem.split("/")),
-    )
+def _file(entry: Entry, suffix: str, nested: bool) -> File:
+    stem = entry.name.removesuffix(suffix)
+    unsafe = not all(is_safe(part) for part in stem.split("/"))
+    return File(**vars(entry), key=_key(stem, nested), unsafe=unsafe)
 
 
 def _key(stem: str, nested: bool) -> str:

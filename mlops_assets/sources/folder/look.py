@@ -10,8 +10,9 @@ from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Look, Period, Waiting
 from mlops_assets.sources.folder.files import files_of, periods_of
 from mlops_assets.sources.folder.listing import File
+from mlops_assets.sources.folder.marks import Mark, mark_of_all
+from mlops_assets.sources.folder.memory import batch_entry
 from mlops_assets.sources.folder.opening import SlowFileError
-from mlops_assets.sources.keys import short_digest
 from mlops_assets.sources.periods import ready_periods
 
 LOOK_SECONDS = 8.0
@@ -26,7 +27,8 @@ _QUIET_SECONDS = 10.0
 def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> Look:
     """Return which batches are ready; without a period no file is opened.
 
-    `seen` is what the last look gave. Without it, a file is ready 10 s after its last change.
+    `seen` is what `Folder.recall` gave. Without it, a file is ready 10 s after its last change. A mark on record is
+    kept for as long as it is of the same content.
     """
     try:
         files, waiting = files_of(folder)
@@ -35,11 +37,13 @@ def look(folder: Folder, seen: Mapping[str, str] | None, now: pd.Timestamp) -> L
     reasons = {file: _reason_to_wait(folder, file, seen, now) for file in files}
     stable = [file for file, reason in reasons.items() if not reason]
     waiting += [Waiting(file.shown, reason) for file, reason in reasons.items() if reason]
-    marks = {file.key: file.mark for file in files}
+    recorded = seen or {}
     if folder.period is None:
-        return Look({file.key: file.mark for file in stable}, tuple(waiting), marks)
-    ready, others = _look_at_periods(folder, stable, folder.period, now)
-    return Look(ready, (*waiting, *others), marks)
+        marks = {file.key: file.mark.settled(recorded.get(file.key)) for file in files}
+        return Look({file.key: marks[file.key] for file in stable}, tuple(waiting), marks)
+    found, others = _look_at_periods(folder, stable, folder.period, now)
+    ready = {key: mark.settled(recorded.get(batch_entry(key))) for key, mark in found.items()}
+    return Look(ready, (*waiting, *others), {file.key: file.mark.content for file in files})
 
 
 def _reason_to_wait(folder: Folder, file: File, seen: Mapping[str, str] | None, now: pd.Timestamp) -> str | None:
@@ -52,15 +56,15 @@ def _reason_to_wait(folder: Folder, file: File, seen: Mapping[str, str] | None, 
         return None if quiet else f"changed less than {_QUIET_SECONDS:.0f} s ago"
     if file.key not in seen:
         return "new: read when the next look finds it unchanged"
-    return None if seen[file.key] == file.mark else "changed since the last look"
+    return None if file.mark.is_of(seen[file.key]) else "changed since the last look"
 
 
 def _look_at_periods(
     folder: Folder, files: list[File], period: Period, now: pd.Timestamp
-) -> tuple[dict[str, str], list[Waiting]]:
+) -> tuple[dict[str, Mark], list[Waiting]]:
     """Return the periods that are over, then the files that cannot be divided, as batches of their own."""
-    marks: dict[str, list[str]] = {}
-    undivided: dict[str, str] = {}
+    marks: dict[str, list[tuple[str, Mark]]] = {}
+    undivided: dict[str, Mark] = {}
     slow: list[Waiting] = []
     ends = clock.monotonic() + LOOK_SECONDS
     for number, file in enumerate(files):
@@ -76,7 +80,6 @@ def _look_at_periods(
             undivided[file.undivided_key] = file.mark
         else:
             for key in periods:
-                marks.setdefault(key, []).append(f"{file.key} {file.mark}")
-    digests = {key: short_digest("\n".join(sorted(marks_of_files))) for key, marks_of_files in marks.items()}
-    ready, running = ready_periods(digests, period, now)
+                marks.setdefault(key, []).append((file.key, file.mark))
+    ready, running = ready_periods({key: mark_of_all(files) for key, files in marks.items()}, period, now)
     return {**ready, **undivided}, [*slow, *running]

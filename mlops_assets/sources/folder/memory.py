@@ -15,18 +15,24 @@ MOST_FILES = 200
 MOST_PERIOD_FILES = 500
 
 
+def batch_entry(key: str) -> str:
+    """Return the name of a period among the keys of files; no key has a blank."""
+    return f"batch {key}"
+
+
 def files_to_recall(known: Known, files: Callable[[], Mapping[str, str]] | None) -> Mapping[str, str]:
     """Return the marks of the files at the last look; `files` gives those of now, where batches are periods.
 
     Where a batch is a period, no record says that a file was taken in. So all files but the newest 500, the last in
-    order, wait for one another: they count as unchanged while all of them are.
+    order, wait for one another: they count as unchanged while all of them are. The marks of the periods come with them.
     """
     if files is None:
         return {**known.marks, **known.tried, **known.seen}
+    batches = {batch_entry(batch): mark for batch, mark in {**known.marks, **known.tried}.items()}
     if not known.rest:
-        return known.seen
+        return {**batches, **known.seen}
     older = list(takewhile(lambda file: file[0] not in known.seen, files().items()))
-    return {**dict(older), **known.seen} if _digest(older) == known.rest else known.seen
+    return {**batches, **(dict(older) if _digest(older) == known.rest else {}), **known.seen}
 
 
 def files_to_keep(look: Look, known: Known, by_period: bool) -> tuple[dict[str, str], str]:

@@ -10,11 +10,15 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, BinaryIO
 
 from mlops_assets.errors import SourceError
+from mlops_assets.file_systems import is_local
 from mlops_assets.sources import Folder, Limits
-from mlops_assets.sources.folder.listing import SUFFIXES, File, fixed_root, is_inside
+from mlops_assets.sources.folder.listing import SUFFIXES, File, fixed_root
+from mlops_assets.sources.folder.local_listing import is_inside
+from mlops_assets.sources.folder.object_copy import copied
 from mlops_assets.sources.keys import SAFE
 
 _KINDS = {
@@ -33,9 +37,9 @@ class SlowFileError(SourceError):
 class _Bounded(io.BufferedReader):
     """A file of which no more is read once `seconds` are over, however little of it unpacks to however much."""
 
-    def __init__(self, raw: io.RawIOBase, seconds: float) -> None:
+    def __init__(self, raw: io.RawIOBase, ends: float, seconds: float) -> None:
         super().__init__(raw)
-        self._ends, self.is_late = time.monotonic() + seconds, False
+        self._ends, self.is_late = ends, False
         self.slow = SlowFileError(f"takes longer than {seconds:.0f} s to be divided. Split the file")
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -60,12 +64,13 @@ class _Bounded(io.BufferedReader):
 def open_file(folder: Folder, file: File, seconds: float = math.inf) -> Iterator[BinaryIO]:
     """Open the file, unzipped where it is gzip; SourceError with the reason where it must not be read.
 
-    Pipes and devices are not opened at all. A link is followed only to a place in the folder. Once `seconds` are over a
-    read raises SlowFileError, whatever a parser makes of that.
+    Pipes and devices are not opened at all. A link is followed only to a place in the folder. An object is read from a
+    copy, SourceUnavailableError where its store does not give it. Once `seconds` are over a read raises SlowFileError,
+    whatever a parser makes of that.
     """
-    with _Bounded(_regular(file.path, fixed_root(folder.path)[0]), seconds) as stream:
-        _refuse_size(os.fstat(stream.fileno()), folder.limits)
-        _refuse_name(file)
+    ends = time.monotonic() + seconds
+    raw = _local(folder, file) if is_local(folder.path) else _object(folder, file, ends)
+    with _Bounded(raw, ends, seconds) as stream:
         try:
             unzipped: Any = gzip.GzipFile(fileobj=stream) if file.path.endswith(".gz") else stream
             yield unzipped
@@ -73,6 +78,28 @@ def open_file(folder: Folder, file: File, seconds: float = math.inf) -> Iterator
             if stream.is_late:
                 raise stream.slow from None
             raise
+
+
+def _local(folder: Folder, file: File) -> io.RawIOBase:
+    raw = _regular(file.path, fixed_root(folder.path)[0])
+    try:
+        status = os.fstat(raw.fileno())
+        if not stat.S_ISREG(status.st_mode):  # replaced since it was looked at
+            raise SourceError("is not a regular file; expected one. Remove it from the folder")
+        refuse_size(status.st_size, folder.limits)
+        _refuse_name(file)
+    except SourceError:
+        raw.close()
+        raise
+    return raw
+
+
+def _object(folder: Folder, file: File, ends: float) -> io.RawIOBase:
+    if not file.regular:
+        raise SourceError("is a directory; expected a regular file. Remove it from the folder")
+    refuse_size(file.size, folder.limits)
+    _refuse_name(file)
+    return copied(folder.path, file.path, ends, partial(refuse_size, limits=folder.limits))
 
 
 def _regular(path: str, root: str) -> io.FileIO:
@@ -92,14 +119,13 @@ def _regular(path: str, root: str) -> io.FileIO:
         ) from None
 
 
-def _refuse_size(status: os.stat_result, limits: Limits) -> None:
-    if not stat.S_ISREG(status.st_mode):  # replaced since it was looked at
-        raise SourceError("is not a regular file; expected one. Remove it from the folder")
-    if status.st_size == 0:
+def refuse_size(size: int, limits: Limits) -> None:
+    """Raise SourceError for a file that is empty or too large."""
+    if size == 0:
         raise SourceError("is empty (0 bytes); expected a header and rows. Replace the file")
-    if status.st_size > limits.max_mb * 1e6:
+    if size > limits.max_mb * 1e6:
         raise SourceError(
-            f"is too large ({status.st_size / 1e6:,.1f} MB); expected at most {limits.max_mb:,.1f} MB. Split the file, "
+            f"is too large ({size / 1e6:,.1f} MB); expected at most {limits.max_mb:,.1f} MB. Split the file, "
             "or raise limits.max_mb"
         )
 

@@ -14,11 +14,14 @@ from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.raised import named
 from mlops_assets.sources.times import parse_times
 
+_LIST_SECONDS = 120.0
+"""The longest that a run waits for the listing of an object store."""
+
 
 def read(folder: Folder, key: str) -> pd.DataFrame:
     """Return all rows of a batch; SourceError says which file, what is wrong and what to do."""
     try:
-        files, _ = files_of(folder)
+        files, _ = files_of(folder, _LIST_SECONDS)
     except OSError as problem:
         raise SourceError(f"the folder cannot be listed ({problem.strerror})") from None
     if folder.period is not None:

@@ -1,30 +1,34 @@
 """A folder as a source: each file is a batch or, with a declared period, all rows of a day, week, month and so on."""
 
 import codecs
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from mlops_assets.sources.built_in import BuiltIn
-from mlops_assets.sources.folder.listing import fixed_root
+from mlops_assets.sources.folder.declared_path import checked_path
 from mlops_assets.sources.folder.memory import files_to_keep, files_to_recall
 from mlops_assets.sources.look import Look
 from mlops_assets.sources.source import Known
 
 
 class Folder(BuiltIn):
-    """The files that a glob names: .csv, .csv.gz and .parquet.
+    """The files that a glob names, on this machine or on an object store: .csv, .csv.gz and .parquet.
 
-    A file is read once it has been the same at two looks, or once `<file>.done` stands beside it.
+    A file is read once it has been the same at two looks, or once `<file>.done` stands beside it. An object is copied
+    to a temporary file first; one that is replaced meanwhile is read again. Credentials and endpoint of a store come
+    from the environment, such as `AWS_ACCESS_KEY_ID`, `AZURE_STORAGE_ACCOUNT_NAME` or Google's default credentials.
     Times without a zone are taken as UTC where they are compared with the clock.
     """
 
     kind: ClassVar[str] = "folder"
     batch_rule: ClassVar[str] = "each file is a batch"
 
-    path: str = Field(description="Glob of the files, such as 'data/bike/*.csv'; relative to the working directory.")
+    path: str = Field(
+        description="Glob of the files, such as 'data/bike/*.csv', relative to the working directory; "
+        "or 's3://bucket/bike/*.csv', 'gs://bucket/..', 'abfs://container/..'."
+    )
     encoding: str = Field(
         default="utf-8-sig", description="Encoding of CSV files; the default reads UTF-8 with or without BOM."
     )
@@ -54,16 +58,8 @@ class Folder(BuiltIn):
 
     @field_validator("path")
     @classmethod
-    def _is_local(cls, path: str) -> str:
-        scheme = re.match(r"\s*([A-Za-z][A-Za-z0-9+.-]+):", path)
-        if scheme:
-            raise ValueError(
-                f"begins with {scheme.group(1) + ':'!r}; expected a path of this machine, such as 'data/bike/*.csv'. "
-                "Mount or copy the files, or load them in a Frame"
-            )
-        if not path.strip() or "\0" in path or not fixed_root(path)[1]:
-            raise ValueError("names no files; expected a glob such as 'data/bike/*.csv'")
-        return path
+    def _names_files(cls, path: str) -> str:
+        return checked_path(path)
 
     @field_validator("encoding")
     @classmethod
@@ -83,6 +79,11 @@ class Folder(BuiltIn):
                 "differ; declare what the files use"
             )
         return self
+
+    @property
+    def title(self) -> str:
+        """The source as messages name it; a URL that is declared holds nothing secret."""
+        return f"Folder {self.path!r:.120}"
 
     def __hash__(self) -> int:
         """Return a hash, which a declaration with lists has not by itself: the periods of a file are kept by it."""
