@@ -55,3 +55,18 @@ def versions(session: nox.Session, resolution: str) -> None:
     # Warnings are errors with the versions of constraints.txt; other versions warn of other things, which are told.
     options = ["-q", "-n", "2", "--dist", "loadfile", "--durations", "15", "-m", "not slow", "-W", "default"]
     session.run("python", "-m", "pytest", *options, *proofs)
+
+
+@nox.session(venv_backend="none")
+def stores(session: nox.Session) -> None:
+    """A store of the lowest MLflow, opened by the newest and by the lowest again, in the environments of `versions`."""
+    names = ("versions-lowest", f"versions-newest-{PYTHONS[0].replace('.', '-')}")
+    lowest, newest = (Path(".nox", name, "bin", "python").absolute() for name in names)
+    if not lowest.exists() or not newest.exists():
+        session.skip("it uses the environments of versions(lowest) and versions(newest-3.11): run these first")
+    tests = "tests/resources/test_mlflow_versions.py"
+    session.run(
+        *(str(newest), "-m", "pytest", "-q", "-W", "default", tests),
+        env={"MLOPS_LOWEST_PYTHON": str(lowest)},
+        external=True,
+    )

@@ -11,15 +11,16 @@ _ROOT = os.environ.get("MLOPS_ASSETS_STORAGE", str(HOME / "storage"))
 _DATABASE = "" if "://" in _ROOT else f"sqlite:///{HOME / 'records.db'}"  # an object store requires a database
 if os.environ.get("MLOPS_ASSETS_DATABASE"):
     _DATABASE = "$MLOPS_ASSETS_DATABASE"
+_MLFLOW = os.environ.get("MLFLOW_TRACKING_URI", "")
 
 resources = {
     "mlops_storage": Storage(root=_ROOT, database=_DATABASE),
     "mlops_batches": BatchFiles(root=_ROOT, database=_DATABASE),
     "mlflow_registry": MlflowRegistry(
-        tracking_uri="$MLFLOW_TRACKING_URI"
-        if os.environ.get("MLFLOW_TRACKING_URI")
-        else f"sqlite:///{HOME / 'mlflow.db'}",
-        artifact_root=str(HOME / "mlartifacts"),
+        tracking_uri="$MLFLOW_TRACKING_URI" if _MLFLOW else f"sqlite:///{HOME / 'mlflow.db'}",
+        # A server keeps artifacts where all its clients get them; a folder here is for this machine alone.
+        artifact_root=None if _MLFLOW.startswith("http") else str(HOME / "mlartifacts"),
+        model_cache=str(HOME / "models"),
         ui_url=os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
     ),
     "great_expectations": GreatExpectations(),

@@ -18,6 +18,7 @@ from mlops_assets.dagster_private import env_file_variables
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.resources.mlflow import calls
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_in
@@ -119,8 +120,7 @@ def env_file() -> Iterator[None]:
 
 def sqlite_file(registry: MlflowRegistry) -> Path | None:
     """Return the SQLite file of a registry, None for a server or another database."""
-    address = registry.address
-    return Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None
+    return calls.sqlite_file(registry.address)
 
 
 def missing_database(registry: MlflowRegistry) -> Path | None:

@@ -16,7 +16,7 @@ from mlops_assets.file_systems import is_local, is_url
 from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
 from mlops_assets.resources.great_expectations import GreatExpectations
-from mlops_assets.resources.mlflow.calls import without_credentials
+from mlops_assets.resources.mlflow.calls import default_artifact_root, without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage.resource import DATABASE_VARIABLE, Storage
 from mlops_assets.sensors.alerts.sensor import alerts_sensor
@@ -77,8 +77,8 @@ class MlflowRule(Declared):
     )
     artifact_root: str | None = Field(
         None,
-        description="Folder (relative to the project) or URI for artifacts of new experiments; else `mlartifacts` in "
-        "`home`.",
+        description="Folder (relative to the project) or URI for artifacts of new experiments; else where the server "
+        "of `tracking_uri` keeps them or, without a server, `mlartifacts` in `home`.",
     )
     ui_url: str | None = Field(
         None, description="Where people open MLflow; else $MLOPS_ASSETS_MLFLOW_UI, else http://127.0.0.1:5000."
@@ -144,14 +144,17 @@ class Deployment(Declared, DeclaredInYaml):
             database = ""  # a file of one machine is not the database of a storage that all reach: refused by Storage
         mlflow = self.mlflow
         tracking = _address("mlflow.tracking_uri", mlflow.tracking_uri, "MLFLOW_TRACKING_URI", home / "mlflow.db")
-        artifacts = mlflow.artifact_root or str(home / "mlartifacts")
+        artifacts = mlflow.artifact_root or default_artifact_root(tracking, home)
+        if artifacts is not None and ":" not in artifacts:
+            artifacts = str(project / Path(artifacts).expanduser())
         ui_url = mlflow.ui_url or os.environ.get("MLOPS_ASSETS_MLFLOW_UI") or "http://127.0.0.1:5000"
         return {
             "mlops_storage": Storage(root=root, database=database),
             "mlops_batches": BatchFiles(root=root, database=database),
             "mlflow_registry": MlflowRegistry(
                 tracking_uri=tracking,
-                artifact_root=artifacts if ":" in artifacts else str(project / Path(artifacts).expanduser()),
+                artifact_root=artifacts,
+                model_cache=str(home / "models"),
                 ui_url=without_credentials(ui_url),
                 timeout_seconds=mlflow.timeout_seconds,
                 retries=mlflow.retries,

@@ -180,6 +180,17 @@ def test_credentials_of_mlflow_stay_in_the_environment(address, project, monkeyp
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "address, root", [("https://m:5", None), ("http://a:b@m:5", None), ("postgresql://db/mlflow", "h/mlartifacts")]
+)
+def test_artifacts_of_a_server_are_not_put_on_this_machine(address, root, project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    registry = Deployment(home="h").resources(project.root)["mlflow_registry"]
+    assert registry.artifact_root == (root and str(project.root / root))
+    declared = Deployment(mlflow={"artifact_root": "s3://b/a"}).resources(project.root)["mlflow_registry"]
+    assert declared.artifact_root == "s3://b/a"
+
+
 def test_an_address_in_an_environment_variable_that_is_not_set_is_an_error(monkeypatch):
     monkeypatch.delenv("OUR_MLFLOW", raising=False)
     with pytest.raises(MlopsAssetsError, match="the environment variable OUR_MLFLOW, which holds the address"):
@@ -208,7 +219,7 @@ def test_environment_variables_replace_defaults_and_what_is_declared_replaces_bo
     told = Deployment().resources(project.root)
     assert told["mlops_storage"].root == str(project.root / "s")
     assert (told["mlflow_registry"].tracking_uri, told["mlflow_registry"].ui_url) == ("http://m:5", "http://ui:5")
-    assert told["mlflow_registry"].artifact_root == str(project.root / "h" / "mlartifacts")
+    assert told["mlflow_registry"].artifact_root is None  # the server's own
     assert told["mlops_alerts"].ui_url == "http://d:3"
     project.declare(
         "platform",

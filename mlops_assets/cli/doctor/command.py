@@ -91,6 +91,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         private["DAGSTER_HOME"] = Path(os.environ["DAGSTER_HOME"])
         probes["settings"] = lambda: settings.settings(instance, models)
         probes["daemon"] = lambda: daemons.daemons(instance)
+        probes["Dagster's schema"] = lambda: databases.schema_of_dagster(instance)
         probes["pool slots"] = lambda: daemons.slots(instance)
     if location is not None:
         probes |= _of_location(location)
@@ -125,8 +126,10 @@ def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]
 
     return {
         "MLflow": answer,
+        "MLflow's schema": lambda: (finding for finding in mlflow.schema(registry) if finding.severity == "fine"),
         "MLflow address": lambda: mlflow.address(registry),
         "artifacts": if_it_answers(lambda: champions.artifact_places(registry, models)),
+        "experiments": if_it_answers(lambda: mlflow.experiments(registry, models)),
         "champions": if_it_answers(lambda: champions.champions(registry, store, models)),
     }
 

@@ -1,10 +1,13 @@
-"""The databases that models read: whether the role of a `Table` may do more than SELECT."""
+"""Databases: the schema of Dagster's, and whether the role of a `Table` may do more than SELECT."""
 
 from collections.abc import Iterable, Iterator
 
-from mlops_assets.cli.doctor.findings import Finding, advice
+import dagster as dg
+
+from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import SourceUnavailableError
+from mlops_assets.resources.schema_revisions import compared, newest_revision
 from mlops_assets.text import shown
 
 _WHY = (
@@ -27,3 +30,26 @@ def roles(models: Iterable[Declaration]) -> Iterator[Finding]:
         else:
             excess = advice(name, f"the role {', '.join(shown(right)[1:-1] for right in rights[:8])}", _WHY, _MEND)
             yield excess.unless(not rights, "nothing beyond SELECT was found")
+
+
+def schema_of_dagster(instance: dg.DagsterInstance) -> Iterator[Finding]:
+    """Compare the schema of each of Dagster's databases with the schema of the Dagster that is installed."""
+    storages = {
+        "runs": instance.run_storage,
+        "events": instance.event_log_storage,
+        "schedules": instance.schedule_storage,
+    }
+    found = {name: storage and storage.alembic_version() for name, storage in storages.items()}
+    stored = {name: str(pair[0]) for name, pair in found.items() if pair and pair[0]}  # none where all is in memory
+    states = {name: compared(revision, "dagster") for name, revision in stored.items()}
+    here = f"Dagster {dg.__version__}, installed here, has {newest_revision('dagster')}"
+    for name in [name for name, state in states.items() if state == "newer"]:
+        why = "Runs and events may be misread or lost: this Dagster does not know the tables."
+        mend = "install the version that migrated it, or put back the database of before"
+        yield fault(f"Dagster's schema of {name}", f"{stored[name]}, which a newer Dagster made; {here}", why, mend)
+    for name in [name for name, state in states.items() if state == "older"]:
+        why = "What newer releases added works slowly or not at all until it is migrated."
+        mend = "end all of Dagster's processes, back up its databases, run `dagster instance migrate`"
+        yield advice(f"Dagster's schema of {name}", f"{stored[name]}; {here}", why, mend)
+    if states and set(states.values()) == {"equal"}:
+        yield fine("Dagster's schema", f"{newest_revision('dagster')}, as installed here")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from mlops_assets.cli.doctor.findings import Finding, fault, fine
+from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.errors import RecordsError
 from mlops_assets.records.damaged import damaged_records
 from mlops_assets.records.migrate import NEWEST
@@ -11,6 +11,7 @@ from mlops_assets.records.typed import store_of
 from mlops_assets.resources.storage import Storage
 
 _MOST = 5
+_BACKUP = "end processes of a release of before, and back up the database"
 _NO_DECISION = "No decision is made and no batch is scored: nobody knows whether the model has a champion."
 _SKIPPED = "Whoever reads records skips this one; all other records count."
 
@@ -29,7 +30,15 @@ def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
         )
         return
     state = f"schema {schema}" if schema else "no records yet"
-    yield fine("records", f"{store.place}: {state}; this release writes schema {NEWEST}")
+    place = f"{store.place}: {state}; this release writes schema {NEWEST}"
+    if schema > NEWEST:
+        mend = "install the release that wrote it, or a newer one, or put back a backup of before"
+        yield fault("records", place, "No step and no sensor runs: this release would misread the records.", mend)
+        return
+    older = advice(
+        "records", place, "The next write migrates it, and a release of before cannot read it then.", _BACKUP
+    )
+    yield older.unless(schema in {"", NEWEST}, place)
     damaged = {model: list(damaged_records(storage, model)) for model in models}
     for model, unreadable in damaged.items():
         more = f" (and {len(unreadable) - _MOST} more of {model})" if len(unreadable) > _MOST else ""

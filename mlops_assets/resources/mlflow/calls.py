@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import math
 import os
 import posixpath
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +34,34 @@ _PARAM_LENGTH, _KEY_LENGTH, _VERSION_TAG_LENGTH = 6_000, 250, 100_000
 def without_credentials(uri: str) -> str:
     """Return `uri`, or a text that holds a URI, without user, password and query."""
     return re.sub(r"(?<=://)[^/\s]*@", "", re.sub(r"(://[^\s?]*)\?\S*", r"\1", uri))
+
+
+def is_server(address: str) -> bool:
+    """Return whether an address is a server's, which keeps runs and may keep artifacts, and not a database's."""
+    return urlsplit(address).scheme in ("http", "https")
+
+
+def sqlite_file(address: str) -> Path | None:
+    """Return the file of an SQLite address, None for a server or another database."""
+    return Path(address.removeprefix("sqlite:///").partition("?")[0]) if address.startswith("sqlite:///") else None
+
+
+def default_artifact_root(tracking_uri: str, home: Path) -> str | None:
+    """Return `mlartifacts` in a home, None for a server: it keeps artifacts where all its clients get them.
+
+    tracking_uri: an address, or `$NAME` of an environment variable with it.
+    """
+    address = os.environ.get(tracking_uri[1:], "") if tracking_uri.startswith("$") else tracking_uri
+    return None if is_server(address) else str(home / "mlartifacts")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is a loopback address, which no other machine reaches."""
+    try:
+        addresses = [str(information[4][0]) for information in socket.getaddrinfo(host or "localhost", None)]
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def log_batches(
@@ -106,8 +136,8 @@ def alone_on(tracking_uri: str) -> Iterator[None]:
 
     MLflow creates them at first use, and of two processes that begin together one fails.
     """
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
-    if not tracking_uri.startswith("sqlite:///") or not path.parent.is_dir():
+    path = sqlite_file(tracking_uri)
+    if path is None or not path.parent.is_dir():
         yield
         return
     with path.with_name(f"{path.name}.lock").open("w") as lock:

@@ -13,13 +13,28 @@ from pydantic import Field
 
 from mlops_assets.errors import MlopsAssetsError, RegistryError
 from mlops_assets.resources.lazy import mlflow
-from mlops_assets.resources.mlflow.calls import ENVIRONMENT, alone_on, local_folder, without_credentials
+from mlops_assets.resources.mlflow.calls import (
+    ENVIRONMENT,
+    alone_on,
+    is_server,
+    local_folder,
+    sqlite_file,
+    without_credentials,
+)
 from mlops_assets.resources.mlflow.model_files import configure_mlflow
+from mlops_assets.resources.mlflow.schema_guard import guard
 
 VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
 _ANSWERED = {"RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
 _PREPARED: set[str] = set()
+_CLIENTS = {
+    "boto3": "boto3 (pip install 'mlops-assets[s3]')",
+    "google": "google-cloud-storage",
+    "google.cloud": "google-cloud-storage",
+    "azure": "azure-storage-blob and azure-identity",
+}
+"""What MLflow's client imports for artifacts that it fetches from a store itself, and what to install."""
 
 
 class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -31,7 +46,14 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         "written as `$NAME`, an environment variable that is read when connecting, since Dagster shows this value."
     )
     artifact_root: str | None = Field(
-        default=None, description="Folder or URI for artifacts of new experiments; by default the server's own."
+        default=None,
+        description="Folder or URI for artifacts of new experiments. A server has a place of its own: name one only to "
+        "go round it, as in `s3://bucket/mlflow`, or a folder that every machine mounts.",
+    )
+    model_cache: str | None = Field(
+        default=None,
+        description="Folder of this machine for copies of a server's models, verified by digest whenever one is read; "
+        "by default `mlops_assets/models` in the user's cache folder.",
     )
     ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow, for links.")
     timeout_seconds: int = Field(default=10, ge=1, description="Seconds that one request to a server may take.")
@@ -71,9 +93,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         except MlopsAssetsError:
             raise
         except Exception as error:  # MLflow lets through what its stores raise: SQL, HTTP, cloud SDKs
-            code = getattr(error, "error_code", "")
-            hint = "" if code in _ANSWERED else ". Is the server up?"
-            message = f"MLflow at {without_credentials(self.address)} did not {what}: {self._reason(error)}{hint}"
+            place = without_credentials(self.address)
+            message = f"MLflow at {place} did not {what}: {self._reason(error)}{_what_to_do(error)}"
             # The chained error may carry credentials of the address, and Dagster prints the whole chain.
             raise RegistryError(message) from (None if "@" in self.address else error)
 
@@ -83,8 +104,10 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(self.timeout_seconds)
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
             os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"  # a server could ask for an hour
-        if self.address not in _PREPARED:
-            with alone_on(self.address):  # the first client creates the tables of an empty database
+        if self.address not in _PREPARED and not is_server(self.address):
+            with alone_on(self.address):  # the first client creates the tables of an empty database, or migrates them
+                if (file := sqlite_file(self.address)) is not None:
+                    guard(file)
                 client = mlflow.MlflowClient(tracking_uri=self.address, registry_uri=self.address)
                 client.search_experiments(max_results=1)
                 client.search_registered_models(max_results=1)
@@ -98,3 +121,18 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
         for secret in {password, unquote(password or "")} - {None, ""}:
             text = text.replace(str(secret), "***")
         return text[:300].rstrip(". ")
+
+
+def _what_to_do(error: Exception) -> str:
+    """Return what the class or the text of MLflow's error asks for, as the end of a message."""
+    text = str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _CLIENTS:
+        package = _CLIENTS[error.name]
+        return f". Its artifacts need {package} on each machine; artifacts that the server keeps need nothing"
+    if getattr(error, "error_code", "") in _ANSWERED:
+        return ""
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return ". Set MLFLOW_TRACKING_SERVER_CERT_PATH to the file of the authority that signed its certificate"
+    if "401" in text or "authenticated" in text:
+        return ". Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return ". Is the server up?"

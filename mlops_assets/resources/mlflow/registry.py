@@ -14,7 +14,8 @@ from urllib.parse import quote
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError, RegistryError
 from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow import calls
-from mlops_assets.resources.mlflow.calls import as_version, or_none
+from mlops_assets.resources.mlflow.calls import as_version, is_server, or_none
+from mlops_assets.resources.mlflow.model_copies import ModelCopies
 from mlops_assets.resources.mlflow.model_files import Serialization, digest_of, load_model, size_of, verify_digest
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.runs import MlflowRuns
@@ -49,10 +50,12 @@ class MlflowRegistry(MlflowRuns):
         with self._asking(f"store the model of run {run_id}") as client:
             self._may_write(client, run_id)
             client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
-            artifact_uri = client.get_run(run_id).info.artifact_uri
+            artifact_uri = self._places(client, run_id)[1]
         with self._stored_model(run_id, artifact_uri) as stored:
             if digest_of(stored) != digest:
                 raise ArtifactError(f"the model stored in run {run_id} differs from {folder}: register it in a new run")
+            if self._copies is not None:
+                self._copies.keep(stored, digest)
         return self._create_version(model, f"{artifact_uri}/{_MODEL_FOLDER}", run_id, values)
 
     def version(self, model: str, number: int) -> ModelVersion:
@@ -71,9 +74,7 @@ class MlflowRegistry(MlflowRuns):
     def champion(self, model: str) -> ModelVersion | None:
         """Return the version that the alias `champion` names; None if the model or the alias does not exist."""
         with self._asking(f"name the champion of {model}") as client:
-            registered = or_none(client.get_registered_model, model)
-            number = None if registered is None else registered.aliases.get(CHAMPION)
-            entry = None if number is None else or_none(client.get_model_version, model, str(number))
+            entry = _champion(client, model, at_once=is_server(self.address))
             return None if entry is None else as_version(entry)
 
     def set_champion(self, model: str, number: int) -> None:
@@ -96,11 +97,11 @@ class MlflowRegistry(MlflowRuns):
     def load(self, version: ModelVersion, serialization: Serialization = "skops", trusted: Sequence[str] = ()) -> Any:
         """Return the fitted model of a version; see `model_files.load_model` for what is refused.
 
-        The stored files are verified against the digest each time. This process keeps and shares the last few models:
-        do not change them.
+        The files are verified against the digest each time; files of a server are kept on this machine, and MLflow is
+        not asked for them again. This process keeps and shares the last few models: do not change them.
         """
         key = (version.digest, serialization, tuple(trusted))
-        with self._own_model(version) as (folder, described):
+        with self._model(version) as (folder, described):
             if key in _LOADED:
                 verify_digest(folder, version.digest, described)
             else:
@@ -118,7 +119,10 @@ class MlflowRegistry(MlflowRuns):
         return _SIZES[version.digest]
 
     def verify(self, version: ModelVersion) -> None:
-        """Raise `ArtifactError` unless the stored files of a version have its digest; the model is not loaded."""
+        """Raise `ArtifactError` unless the stored files of a version have its digest; the model is not loaded.
+
+        This looks at what MLflow has, never at a copy.
+        """
         with self._own_model(version) as (folder, described):
             verify_digest(folder, version.digest, described)
             _SIZES[version.digest] = size_of(folder)
@@ -160,9 +164,27 @@ class MlflowRegistry(MlflowRuns):
         raise AssertionError("unreachable")
 
     @contextmanager
+    def _model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
+        """Yield the folder of a version's model and its name in messages, from this machine's copy if it has one."""
+        copies = self._copies
+        copy = None if copies is None else copies.get(version.digest)
+        if copy is not None:
+            yield copy, _described(version)
+            return
+        with self._own_model(version) as (folder, described):
+            yield folder, described
+            if copies is not None:
+                copies.keep(folder, version.digest)  # verified by now
+
+    @property
+    def _copies(self) -> ModelCopies | None:
+        """The copies of a server's models; None without a server: then the files are at hand."""
+        return ModelCopies(self.model_cache) if is_server(self.address) else None
+
+    @contextmanager
     def _own_model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
         """Yield the folder of the model that a version's own run stored, and its name in messages."""
-        described = f"artifact of {version.model} version {version.version}"
+        described = _described(version)
         if not version.digest:
             raise ArtifactError(f"{described} has no digest tag, so nothing vouches for it: train and register anew")
         with self._asking(f"give the run of {described}") as client:
@@ -190,3 +212,20 @@ class MlflowRegistry(MlflowRuns):
             if not any(stored.iterdir()):
                 raise MissingArtifactError(f"{described} is missing: {stored} is empty")
             yield stored
+
+
+def _champion(client: mlflow.MlflowClient, model: str, at_once: bool) -> Any:
+    """Return the version that the alias names, None without one; `at_once` asks for it by one request."""
+    if at_once:
+        try:
+            return or_none(client.get_model_version_by_alias, model, CHAMPION)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":  # an alias that is missing, and much else: look closer
+                raise
+    registered = or_none(client.get_registered_model, model)
+    number = None if registered is None else registered.aliases.get(CHAMPION)
+    return None if number is None else or_none(client.get_model_version, model, str(number))
+
+
+def _described(version: ModelVersion) -> str:
+    return f"artifact of {version.model} version {version.version}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,18 @@ from pydantic import PrivateAttr
 
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError
 from mlops_assets.resources.lazy import mlflow
-from mlops_assets.resources.mlflow.artifact_places import artifact_location, elsewhere, misplaced
+from mlops_assets.resources.mlflow.artifact_places import (
+    artifact_location,
+    can_write,
+    elsewhere,
+    local_on_server,
+    misplaced,
+    on_another_machine,
+)
 from mlops_assets.resources.mlflow.calls import (
     TAG_LENGTH,
     checked_artifact,
+    is_server,
     local_folder,
     log_batches,
     log_key,
@@ -27,6 +36,10 @@ from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.search import Trial
+
+
+_PLACES: dict[tuple[str, str], tuple[str, str]] = {}
+"""(address of a server, run) to the run's experiment and the URI of its artifacts."""
 
 
 class MlflowRuns(MlflowConnection):
@@ -99,13 +112,26 @@ class MlflowRuns(MlflowConnection):
         if self._downloads is None:
             self._downloads = tempfile.TemporaryDirectory()
         with self._asking(f"give {name!r} of run {run_id}") as client:
-            artifact_uri = client.get_run(run_id).info.artifact_uri
+            artifact_uri = self._places(client, run_id)[1]
             return self._fetched(client, run_id, artifact_uri, name, Path(self._downloads.name, run_id))
+
+    def local_experiments(self) -> dict[str, Path]:
+        """Return the experiments of a server whose artifacts lie in a folder of one machine, each with its folder."""
+        if not is_server(self.address):
+            return {}
+        with self._asking("list its experiments") as client:
+            found: dict[str, Path | None] = {}
+            token = None
+            while token != "":
+                page = client.search_experiments(max_results=1_000, page_token=token)
+                found |= {each.name: local_on_server(self.artifact_root, each.artifact_location) for each in page}
+                token = page.token or ""
+        return {name: folder for name, folder in found.items() if folder is not None}
 
     def run_url(self, run_id: str) -> str:
         """Return the address of the run's page in MLflow."""
         with self._asking(f"give run {run_id}") as client:
-            experiment_id = client.get_run(run_id).info.experiment_id
+            experiment_id = self._places(client, run_id)[0]
         return self._page(f"experiments/{experiment_id}/runs/{run_id}")
 
     def artifact_url(self, run_id: str, name: str) -> str:
@@ -125,13 +151,30 @@ class MlflowRuns(MlflowConnection):
         self._must_be_declared(experiment.artifact_location, f"experiment {model}")
         return str(experiment.experiment_id)
 
+    def _places(self, client: mlflow.MlflowClient, run_id: str) -> tuple[str, str]:
+        """Return a run's experiment and the URI of its artifacts; a server, which never changes them, is asked once."""
+        known = _PLACES.get((self.address, run_id))
+        if known is None:
+            info = client.get_run(run_id).info
+            known = str(info.experiment_id), str(info.artifact_uri)
+            if is_server(self.address):
+                _PLACES[self.address, run_id] = known
+        return known
+
     def _may_write(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        """Raise `MisplacedArtifactError` if a run's artifacts lie elsewhere: a copied home must not write there."""
-        if self.artifact_folder is not None:
-            self._must_be_declared(client.get_run(run_id).info.artifact_uri, f"run {run_id}")
+        """Raise `MisplacedArtifactError` if a run's artifacts lie where this machine must not write.
+
+        That is the folder of another home, of which this one is a copy, or a folder of another machine.
+        """
+        if self.artifact_folder is not None or is_server(self.address):
+            self._must_be_declared(self._places(client, run_id)[1], f"run {run_id}")
 
     def _must_be_declared(self, uri: str, described: str) -> None:
-        if remedy := self._misplaced(uri):
+        remedy, server = self._misplaced(uri), is_server(self.address)
+        folder = local_on_server(self.artifact_root, uri) if server else None
+        if folder is not None and not can_write(folder, self.address):
+            remedy = on_another_machine(folder)
+        if remedy:
             raise MisplacedArtifactError(f"nothing is written for {described}: {remedy}")
 
     def _misplaced(self, uri: str) -> str:
@@ -143,13 +186,34 @@ class MlflowRuns(MlflowConnection):
     def _fetched(self, client: mlflow.MlflowClient, run_id: str, artifact_uri: str, name: str, copies: Path) -> Path:
         """Return the path of an artifact: in place if it is a local file, else of a copy in the folder `copies`."""
         local = local_folder(artifact_uri)
-        path = local / name if local else or_none(client.download_artifacts, run_id, name, str(copies))
+        path = local / name if local else self._downloaded(client, run_id, artifact_uri, name, copies)
         if path is not None and Path(path).exists():
             return Path(path)
         missing = f"run {run_id} has no artifact {name!r}; was it deleted?"
+        if local is not None and is_server(self.address) and not local.exists():
+            raise ArtifactError(f"run {run_id} has no artifact {name!r} here: {on_another_machine(local)}")
         if remedy := self._misplaced(artifact_uri):
             raise MisplacedArtifactError(f"{missing} {remedy}")
         raise ArtifactError(missing)
+
+    def _downloaded(
+        self, client: mlflow.MlflowClient, run_id: str, artifact_uri: str, name: str, copies: Path
+    ) -> str | None:
+        """Return the path of a copy of an artifact, None if MLflow has none."""
+        copies.mkdir(parents=True, exist_ok=True)
+        if not re.fullmatch(r"[\w.-]+", name, re.ASCII):  # a name that an address would have to quote
+            path = or_none(client.download_artifacts, run_id, name, str(copies))
+            return None if path is None else str(path)
+        # The client asks three times more: for the run, and whether the artifact is one of MLflow's logged models.
+        ask = {"tracking_uri": self.address}
+        try:
+            return str(mlflow.artifacts.download_artifacts(f"{artifact_uri}/{name}", dst_path=str(copies), **ask))
+        except mlflow.exceptions.MlflowException:  # each store says in its own way that there is no such artifact
+            if any(
+                posixpath.basename(each.path) == name for each in mlflow.artifacts.list_artifacts(artifact_uri, **ask)
+            ):
+                raise
+            return None
 
     def _create_run(self, client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, Any]) -> str:
         values = {log_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
