@@ -27,6 +27,7 @@ from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.each_model import each_model
 from mlops_assets.sensors.evaluated import newest_passed
 from mlops_assets.sensors.registry_probe import impatient
+from mlops_assets.sensors.remote_artifact import finding_soon
 
 SECONDS_A_TICK = 5.0
 COPIED_AGAIN_AFTER = 3_600.0
@@ -44,7 +45,8 @@ def registry_watch_sensor(
     changed artifact. It changes nothing in the registry.
 
     Local artifacts are read again when their sizes or times change. Remote artifacts are copied for it: one model a
-    tick, each at most once an hour. The steps verify artifacts at each use anyway.
+    tick, each at most once an hour. A store that does not answer delays no tick. Steps verify what they load at each
+    use anyway, whether it is MLflow's file or this machine's copy of it.
     """
 
     @dg.sensor(
@@ -97,10 +99,17 @@ class Artifacts:
             last = {}
         if not self._spent and time.time() - last.get("at", 0.0) > COPIED_AGAIN_AFTER:
             self._spent = True
-            state, reason = artifact_finding(registry, version)
-            last = memory["copied"] = {"digest": version.digest, "at": time.time(), "state": state, "reason": reason}
+            finding = finding_soon(registry, version)
+            if finding is not None:
+                state, reason = finding
+                last = memory["copied"] = {
+                    "digest": version.digest,
+                    "at": time.time(),
+                    "state": state,
+                    "reason": reason,
+                }
         if not last:
-            return "sound", "its artifact is not at hand and was not copied yet to be looked at"
+            return "sound", "its artifact is on a server and was not looked at yet"
         return last["state"], last["reason"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ import dagster as dg
 import pytest
 from mlflow import MlflowClient
 
+from mlops_assets.errors import ArtifactError
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.sensors import remote_artifact
 from mlops_assets.sensors.registry_watch import Artifacts, registry_watch_sensor
 from support.deployment import DeployedModel, checks, plain, why
 from support.ledger_rows import champion_version, latest, put_value, spoil, value_of
@@ -285,3 +288,28 @@ def test_a_remote_artifact_is_not_copied_again_within_the_hour(model):
     assert Artifacts().look(memory, remote, version) == ("sound", "its artifact is unchanged")
     memory["copied"]["at"] -= 3_601
     assert Artifacts().look(memory, remote, version)[0] == "artifact changed"
+
+
+@pytest.mark.fault(30)
+def test_a_store_that_does_not_answer_delays_no_tick_and_is_looked_at_once(model, monkeypatch):
+    monkeypatch.setattr(remote_artifact, "_PATIENCE", 0.05)
+    answer, asked = threading.Event(), []
+
+    class Silent(Remote):
+        def verify(self, version):
+            asked.append(version)
+            answer.wait(60)
+            raise ArtifactError("has changed")
+
+    remote, memory = Silent(tracking_uri=model.registry.tracking_uri), {}
+    version = model.registry.champion(model.name)
+    for _ in range(3):
+        finding = Artifacts().look(memory, remote, version)
+        assert finding == ("sound", "its artifact is on a server and was not looked at yet")
+    answer.set()
+    for _ in range(100):
+        if (finding := Artifacts().look(memory, remote, version))[0] != "sound":
+            break
+        time.sleep(0.05)
+    assert finding == ("artifact changed", "has changed") and len(asked) == 1
+    assert Artifacts().look(memory, remote, version) == finding and len(asked) == 1

@@ -75,7 +75,9 @@ def proxy(home):
 @pytest.fixture(scope="module")
 def served(home, proxy) -> Deployment:
     """A deployment that reaches MLflow through the proxy."""
-    registry = MlflowRegistry(tracking_uri=proxy.url, timeout_seconds=3, retries=RETRIES)
+    registry = MlflowRegistry(
+        tracking_uri=proxy.url, timeout_seconds=3, retries=RETRIES, model_cache=str(home / "models")
+    )
     return Deployment(home, registry=registry)
 
 
@@ -137,3 +139,12 @@ def test_a_promotion_that_mlflow_refuses_leaves_the_champion_and_is_carried_out_
     assert asked == 1 + RETRIES and model.champion() == 1
     assert model.materialize("champion", version=2).success
     assert (model.champion(), len(model.registry.versions(model.name))) == (2, 2)
+
+
+@pytest.mark.fault(29)
+def test_a_batch_is_scored_without_a_request_where_the_champion_was_fetched_before(model, proxy):
+    assert model.challenge().success
+    proxy.break_with(Fault(".*", 500, times=math.inf))
+    result = model.take_in(model.land("b3", rows(3)))
+    assert result.success, why(result)
+    assert proxy.asked == [] and len(model.predictions("b3")) == 60

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from mlops_assets.resources.mlflow import artifact_places
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
+from mlops_assets.sensors.registry_probe import impatient
+from mlops_assets.sensors.remote_artifact import finding_soon
 from support.servers.mlflow import PASSWORD, MlflowServer, mlflow_server
 from support.servers.stores import s3_files
 
@@ -164,6 +167,23 @@ def test_files_changed_on_the_server_are_refused_and_a_copy_of_the_right_ones_is
     with pytest.raises(ArtifactError, match="has changed since it was registered"):
         registry.model_copy(update={"model_cache": str(tmp_path / "other host")}).load(version)
     assert not list(tmp_path.glob("other host/*"))
+
+
+@pytest.mark.fault(30)
+def test_an_object_store_that_does_not_answer_holds_up_no_sensor(serve, saved, s3):
+    registry, _ = serve("direct S3")
+    version = registered(registry, "silent", saved)
+    s3.pause()
+    try:
+        assert finding_soon(impatient(registry), version) is None
+    finally:
+        s3.resume()
+    finding = None
+    deadline = time.monotonic() + 120
+    while finding is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+        finding = finding_soon(impatient(registry), version)
+    assert finding == ("sound", "its artifact is unchanged")
 
 
 @pytest.mark.fault(64)

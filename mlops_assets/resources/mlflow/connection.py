@@ -31,7 +31,6 @@ _PREPARED: set[str] = set()
 _CLIENTS = {
     "boto3": "boto3 (pip install 'mlops-assets[s3]')",
     "google": "google-cloud-storage",
-    "google.cloud": "google-cloud-storage",
     "azure": "azure-storage-blob and azure-identity",
 }
 """What MLflow's client imports for artifacts that it fetches from a store itself, and what to install."""
@@ -126,8 +125,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _what_to_do(error: Exception) -> str:
     """Return what the class or the text of MLflow's error asks for, as the end of a message."""
     text = str(error)
-    if isinstance(error, ModuleNotFoundError) and error.name in _CLIENTS:
-        package = _CLIENTS[error.name]
+    missing = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package := _CLIENTS.get(missing):
         return f". Its artifacts need {package} on each machine; artifacts that the server keeps need nothing"
     if getattr(error, "error_code", "") in _ANSWERED:
         return ""
