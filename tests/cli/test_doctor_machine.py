@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from mlops_assets.cli.doctor.findings import Finding
-from mlops_assets.cli.doctor.machine import permissions, storage, versions
+from mlops_assets.cli.doctor.machine import permissions, versions
 from mlops_assets.cli.doctor.mlflow import address, is_loopback
+from mlops_assets.cli.doctor.storage import storage
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
 

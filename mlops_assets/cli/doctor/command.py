@@ -15,15 +15,28 @@ import typer
 from rich.table import Table
 
 from mlops_assets.cli.code_location import Directory, Location, Module, PythonFile, env_file, instance_of, sqlite_file
-from mlops_assets.cli.doctor import champions, daemons, databases, exposure, machine, mlflow, records, runs, settings
+from mlops_assets.cli.doctor import (
+    champions,
+    daemons,
+    databases,
+    exposure,
+    machine,
+    mlflow,
+    records,
+    runs,
+    settings,
+    storage,
+)
 from mlops_assets.cli.doctor.findings import Finding, Severity, advice, fault, fine
 from mlops_assets.cli.output import WRONG, AsJson, console, literal, one_line, quietly, say_json
 from mlops_assets.cli.target import target_of
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.file_systems import is_local
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.mlflow.calls import local_folder
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
+from mlops_assets.resources.storage.files import local_path
 from mlops_assets.text import reason
 
 Probe = Callable[[], Iterable[Finding]]
@@ -103,7 +116,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes["resources"] = lambda: [unusable]
         else:
             probes |= _of_mlflow(location, registry)
-            probes["storage"] = lambda: machine.storage(root)
+            probes["storage"] = lambda: storage.storage(root)
             probes["records"] = lambda: records.records(store, models)
             private |= _files(store, registry)
             for uri in (address, registry.ui_url):
@@ -145,11 +158,11 @@ def _of_location(location: Location) -> dict[str, Probe]:
     }
 
 
-def _files(storage: Storage, registry: MlflowRegistry) -> dict[str, Path]:
+def _files(store: Storage, registry: MlflowRegistry) -> dict[str, Path]:
     """Return the local files and folders that only this user should write to."""
     paths = {
-        "storage": Path(storage.root),
-        "the database of records": store_of(storage).file,
+        "storage": local_path(store.root) if is_local(store.root) else None,
+        "the database of records": store_of(store).file,
         "MLflow's database": sqlite_file(registry),
         "MLflow's artifacts": local_folder(registry.artifact_root) if registry.artifact_root else None,
     }

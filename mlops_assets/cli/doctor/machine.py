@@ -1,8 +1,6 @@
-"""The machine: storage and who may write to it, and telemetry and versions of the packages."""
+"""The machine: who may write to its files, and telemetry and versions of the packages."""
 
-import os
 import platform
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -10,34 +8,14 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
+from mlops_assets.cli.doctor.findings import Finding, fault, fine
 from mlops_assets.text import listed
 
-_LEAST_FREE = 1_000_000_000
 _OFF = {
     "MLflow": ("MLFLOW_DISABLE_TELEMETRY", "true", ("true", "1")),
     "Great Expectations": ("GX_ANALYTICS_ENABLED", "false", ("false", "0")),
     "Evidently": ("DO_NOT_TRACK", "1", ("1", "true")),
 }
-
-
-def storage(root: str) -> Iterator[Finding]:
-    """Check that batches and records can be written and have room."""
-    path = Path(root)
-    if not path.is_absolute():
-        why = "Each process looks below the folder that it was started in: another process does not find what it wrote."
-        mend = "give mlops_storage and mlops_batches an absolute root"
-        yield advice("storage path", f"{root!r} is relative", why, mend)
-    folder = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        why, mend = "No batch can be taken in, no decision recorded.", f"give the user of the daemon the folder {path}"
-        yield fault("storage", f"{folder} cannot be written to", why, mend)
-        return
-    free = shutil.disk_usage(folder).free
-    why = "A batch or a model that does not fit is not written; its run fails."
-    mend = "make room: the pack deletes nothing there"
-    full = fault("storage", f"{free / 1e9:.2f} GB free below {folder}", why, mend)
-    yield full.unless(free >= _LEAST_FREE, f"{path}: can be written to, {free / 1e9:,.0f} GB free")
 
 
 def permissions(paths: Mapping[str, Path]) -> list[Finding]:

@@ -28,13 +28,14 @@ _SECONDS = 12.0
 """How long a store may take to answer; a file may take longer by its size. A tick of a sensor ends within 15 s."""
 _SLOWEST = 500_000.0
 """Bytes a second below which a transfer counts as stuck."""
+_PART = 8_000_000
 
 _AWAY = "the store does not answer; look at the server and the network"
 _CAUSES = {
     _AWAY: ("NETWORK_CONNECTION", "connect", "resolve host", "timed out", "Timeout"),
     "the store refuses the credentials of the environment": (
         *("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "AuthenticationFailed", "AuthorizationFailure"),
-        *("InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "HTTP status 403", " 403 "),
+        *("InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "HTTP status 403", " 403 ", "Base64"),
     ),
     "there is no such bucket or container; make it": ("NO_SUCH_BUCKET", "NoSuchBucket", "ContainerNotFound"),
 }
@@ -95,7 +96,8 @@ def write_whole(place: str, write: Callable[[IO[bytes]], object]) -> None:
         return
     try:
         # pyarrow's streams upload what was written so far when an error passes through them, or when they are
-        # collected as garbage: so nothing is computed while a stream is open.
+        # collected as garbage: so nothing is computed while a stream is open, and an interrupt of the run, which comes
+        # to the main thread, does not reach the thread that uploads.
         with tempfile.NamedTemporaryFile(prefix="mlops_assets_") as file:
             write(file)
             file.flush()
@@ -130,7 +132,7 @@ def asked(call: Callable[[], Result], place: str, done: str, size: int = 0) -> R
         return timed(call, place, done, size)
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         if is_local(place):
             raise
         raise StorageError(f"{place} cannot be {done}: {cause(error)}") from error
@@ -207,15 +209,31 @@ def _upload_and_copy(system: Any, source: str, place: str, path: str, size: int)
     try:
         _send(system, source, place, hidden, size)
         asked(lambda: system.copy_file(hidden, path), place, "written", size)
-    finally:
-        with suppress(OSError, StorageError):  # the first error counts
-            asked(lambda: system.delete_file(hidden), place, "written")
+    except StorageError as error:
+        if _AWAY in str(error):  # removing would wait as long
+            raise
+        _forget(system, hidden, place)
+        raise
+    _forget(system, hidden, place)
+
+
+def _forget(system: Any, hidden: str, place: str) -> None:
+    with suppress(OSError, StorageError):  # the frame, or the first error, counts
+        asked(lambda: system.delete_file(hidden), place, "written")
 
 
 def _send(system: Any, source: str, place: str, path: str, size: int) -> None:
-    local = pa.fs.LocalFileSystem()
-    copying = {"source_filesystem": local, "destination_filesystem": system, "use_threads": False}
-    asked(lambda: pa.fs.copy_files(source, path, **copying), place, "written", size)
+    def send() -> None:  # not by pa.fs.copy_files, which ignores errors as it closes the object
+        with open(source, "rb") as file, system.open_output_stream(path) as stream:
+            while part := file.read(_PART):
+                stream.write(part)
+
+    try:
+        asked(send, place, "written", size)
+    except StorageError as error:
+        if _AWAY not in str(error):
+            _check_bucket(place)
+        raise
 
 
 def _write_in_folder(path: Path, write: Callable[[IO[bytes]], object]) -> None:
