@@ -8,7 +8,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -106,7 +106,16 @@ def commands() -> str:
     from mlops_assets.cli.main import app
 
     root: Any = typer.main.get_command(app)
-    return "\n\n".join(_command(name, command) for name, command in sorted(root.commands.items()))
+    return "\n\n".join(_command(name, command) for name, command in _all_commands(root))
+
+
+def _all_commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the full name of each command, and the command; `suite export` is one of the group `suite`."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from _all_commands(command, f"{above}{name} ")
+        else:
+            yield above + name, command
 
 
 def _command(name: str, command: Any) -> str:

@@ -73,7 +73,7 @@ class ModelPipeline(Declaration, DeclaredInYaml):
     def _definitions(self) -> dg.Definitions:
         suite = self.suite_path()
         try:
-            if suite is not None and not suite.parent.is_dir():  # a missing suite is written there
+            if suite is not None and not suite.parent.is_dir():  # a missing suite may be exported there
                 folder = shown(str(suite.parent))
                 raise ExpectationsError(f"{suite}: there is no folder {folder}. Make it, or correct the path.")
             return self._built()

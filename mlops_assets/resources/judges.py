@@ -10,17 +10,18 @@ from mlops_assets.validation.suites import from_objects
 _FIELDS = ("where", "target", "key", "time", "group", "slices", "drop", "extra_columns", "known_at")
 
 
-def judged_by(model: Declaration, learnt_anew: int) -> str:
+def judged_by(model: Declaration, learnt_anew: int, inferred_suite: str = "") -> str:
     """Return 16 hex digits that change with the reading of batches, the contract and the suite.
 
-    learnt_anew: how often kinds of columns were replaced by kinds that were learnt anew.
+    learnt_anew: how often kinds of columns were replaced by kinds that were learnt anew. inferred_suite: the version
+    of the inferred suite, which counts where the suite file does not exist.
 
     A function counts by its name: its effect is not known before it runs.
     """
     fields = {name: getattr(model, name) for name in _FIELDS}
     if model.optional:
         fields["optional"] = model.optional
-    judges = [model.source.digest_of(), fields, model.outcomes is not None, _suite(model)]
+    judges = [model.source.digest_of(), fields, model.outcomes is not None, _suite(model) or inferred_suite]
     if model.features is not None:  # then columns may hold times, which no estimator takes directly
         judges.append("features")
     if learnt_anew:

@@ -19,6 +19,7 @@ from mlops_assets.validation.schema import kind_of, numbers
 
 _HEADER = """\
 # Expectations of {name}, inferred from its first batches. This file is yours: edit it, it is never overwritten.
+# While it is here, it is in force in place of what is inferred.
 #
 # meta.severity: error  a batch that fails is rejected and stays out of training. Inferred only where much is wrong:
 #                       a tenth of a column beyond ten times the values seen, or half of a complete column missing.

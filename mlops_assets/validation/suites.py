@@ -18,7 +18,7 @@ from mlops_assets.validation.contract import CONTRACT
 from mlops_assets.validation.documents import read_document
 from mlops_assets.validation.inference import infer, write_suite
 
-__all__ = ["Expectation", "from_objects", "infer", "load_suite", "write_suite"]
+__all__ = ["Expectation", "from_objects", "infer", "load_suite", "suite_in", "write_suite"]
 
 Severity = Literal["error", "warn"]
 
@@ -59,19 +59,23 @@ def load_suite(path: Path) -> tuple[Expectation, ...]:
     Raises ExpectationsError, with the file and the number of the expectation. Errors are malformed content, names of GX
     < 1.0, SQL, and a `row_condition` that GX would execute. Only a run shows whether GX knows a type.
     """
-    document = read_document(path)
+    return suite_in(read_document(path), str(path))
+
+
+def suite_in(document: Any, where: str) -> tuple[Expectation, ...]:
+    """Return the suite in a document of the form of a suite file; raise `ExpectationsError` as `load_suite` does."""
     if not isinstance(document, Mapping) or "expectations" not in document:
         raise ExpectationsError(
-            f'{path}: expected a suite {{"name", "expectations": [...]}}, got {shown(document)}. '
+            f'{where}: expected a suite {{"name", "expectations": [...]}}, got {shown(document)}. '
             "Expectations belong in a list under the key 'expectations'."
         )
     if "expectation_suite_name" in document:
         raise ExpectationsError(
-            f"{path}: 'expectation_suite_name' is of Great Expectations < 1.0; write 'name', and in each expectation "
+            f"{where}: 'expectation_suite_name' is of Great Expectations < 1.0; write 'name', and in each expectation "
             "'type' for 'expectation_type'."
         )
-    _refuse_unknown(document, _SUITE_KEYS, str(path))
-    return _suite(document["expectations"], str(path))
+    _refuse_unknown(document, _SUITE_KEYS, where)
+    return _suite(document["expectations"], where)
 
 
 def from_objects(objects: Any) -> tuple[Expectation, ...]:

@@ -10,7 +10,9 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 from dagster._core.definitions.repository_definition import RepositoryLoadData
 
 from mlops_assets import ModelPipeline
+from mlops_assets.records.inferred_suites import inferred_document, inferred_version
 from mlops_assets.resources.judges import judged_by
+from mlops_assets.validation.suites import write_suite
 from support.deployment import DeployedModel, checks, failed, plain, why
 from support.synthetic import rows
 
@@ -122,26 +124,50 @@ def test_expectations_of_a_function_are_one_check(deployment, name):
     assert model.record("b2").status == "rejected"
 
 
-def test_suite_is_inferred_once_and_then_a_persons(deployment, name, tmp_path):
+def test_suite_is_inferred_in_the_storage_and_a_file_overrides_it(deployment, name, tmp_path):
     path = tmp_path / "inferred" / "expectations.yaml"
     path.parent.mkdir()
     model = deployment.model(name, expectations=str(path))
     for number in (1, 2):
         assert model.take_in(model.land(f"b{number}", rows(number))).success
-        assert not path.exists()
+        assert inferred_document(model.records) is None
+    before = judged_by(model.pipeline, 0, inferred_version(model.records))
     assert model.take_in(model.land("b3", rows(3))).success
-    inferred = yaml.safe_load(path.read_text())
+    assert not path.exists() and judged_by(model.pipeline, 0, inferred_version(model.records)) != before
+    inferred = inferred_document(model.records)
     assert inferred["name"] == name
     columns = {each["kwargs"].get("column") for each in inferred["expectations"]}
     assert {"x", "z", "colour", "y"} <= columns
 
+    # Each machine that runs a step has the suite, with the checks that the code server planned.
+    elsewhere = deployment.model(name, expectations=str(path))
+    assert check_names(elsewhere) == check_names(model)
+    judged = checks(elsewhere.take_in(elsewhere.land("b4", rows(4))))["suite_in_force"]
+    assert judged.passed and judged.description == f"all {len(inferred['expectations'])} expectations hold"
+    wrong = elsewhere.take_in(elsewhere.land("b5", rows(5).assign(x=1e6)))
+    assert not wrong.success and "suite_in_force: does not hold: x: values to be between" in why(wrong)
+
+    write_suite(path, name, inferred["expectations"])  # as `mlops-assets suite export` does
     edited = path.read_text().replace(f"name: {name}", f"name: {name}_edited")
     path.write_text(edited)
     reloaded = deployment.model(name, expectations=str(path))
     assert len(check_names(reloaded)) == len(check_names(model)) + len(inferred["expectations"])
-    result = reloaded.take_in(reloaded.land("b4", rows(4)))
+    result = reloaded.take_in(reloaded.land("b6", rows(6)))
     assert result.success and set(checks(result)) >= check_names(reloaded)
     assert path.read_text() == edited
+
+
+def test_an_inferred_suite_that_is_gone_judges_no_batch(deployment, name, tmp_path):
+    model = deployment.model(name, expectations=str(tmp_path / "expectations.yaml"))
+    for number in (1, 2, 3):
+        assert model.take_in(model.land(f"b{number}", rows(number))).success
+    place = Path(model.storage.document_place(name, "suites", inferred_version(model.records)))
+    place.write_text("{")
+    said = why(model.take_in(model.land("b4", rows(4))))
+    assert "suite_in_force: the suite cannot be used" in said and f"run {name}_relearn" in said
+    place.unlink()
+    said = why(model.take_in(model.land("b5", rows(5))))
+    assert f"suite_in_force: the suite cannot be used: {place}: the inferred suite is gone" in said
 
 
 def test_unusable_suite_says_where_and_what(deployment, name, tmp_path):

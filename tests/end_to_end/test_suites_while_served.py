@@ -1,5 +1,6 @@
 """Suites that are written and edited while a code server goes on: every run begins, and the suite in force judges."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ def test_batches_are_judged_by_the_suite_in_force_without_a_reload(tmp_path, mon
         assert "suite_in_force" in before and not any(name.startswith("x_") for name in before)
         for batch in ("b1", "b2", "b3"):
             assert server.take_in("shop", batch)[0], server.said(batch)
-        inferred = len(yaml.safe_load(suite.read_text())["expectations"])
+        [stored] = (tmp_path / "storage" / "shop" / "suites").iterdir()
+        inferred = len(json.loads(stored.read_text())["expectations"])
+        assert not suite.exists()
         for batch in ("b4", "b5"):
             succeeded, checks = server.take_in("shop", batch)
             assert succeeded, server.said(batch)

@@ -26,6 +26,7 @@ from mlops_assets.records.column_kinds import (
     stored_dataset,
 )
 from mlops_assets.records.frames import DATASET
+from mlops_assets.records.inferred_suites import inferred_version
 from mlops_assets.records.labels import refresh_labels
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
@@ -135,7 +136,9 @@ def _reject(
     version, rows = store_rejected(records, "rejected", frame, faults, context)
     mark = mark_of(context, records.batches.get(context.partition_key))
     # Use the sensor's own value if a sensor asked: with a newer one the sensor would request the batch for ever.
-    judges = context.run.tags.get(JUDGED_BY) or judged_by(records.model, learnt_anew(records))
+    judges = context.run.tags.get(JUDGED_BY) or judged_by(
+        records.model, learnt_anew(records), inferred_version(records)
+    )
     record = BatchRecord(context.partition_key, "rejected", context.run.run_id, version=version, rows=rows, mark=mark)
     records.batches.put(replace(record, reasons=tuple(faults), judged_by=judges))
 

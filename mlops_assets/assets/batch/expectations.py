@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import dagster as dg
 
@@ -17,15 +17,15 @@ from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
+from mlops_assets.records.inferred_suites import inferred_expectations, inferred_suite, keep_inferred
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.planned_checks import plan, planned_earlier
-from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite, write_suite
+from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite
 
 SUITE_IN_FORCE = "suite_in_force"
 _ONE_CHECK = "expectations"
 _INFER_FROM = 3
-_KEY = "suite"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Suite:
     def _specs(self, name: str, description: str, blocking: bool = True) -> list[dg.AssetCheckSpec]:
         return check_specs(self.model.name, "dataset", {name: description}, blocking=blocking)
 
-    def validate(self, frame: pd.DataFrame, expectations: GreatExpectations) -> list[CheckOutcome]:
+    def validate(
+        self, frame: pd.DataFrame, expectations: GreatExpectations, records: ModelRecords
+    ) -> list[CheckOutcome]:
         """Return one outcome for each check of the suite, by the current expectations.
 
         A suite that cannot be read, or that Great Expectations refuses, fails: the batch is not judged.
@@ -78,7 +80,7 @@ class Suite:
             return []
         shared = _ONE_CHECK if self.resolve is not None else SUITE_IN_FORCE
         try:
-            current = from_objects(self.resolve()) if self.resolve is not None else _read(self.model)
+            current = from_objects(self.resolve()) if self.resolve is not None else self.in_force(records)
             outcomes = expectations.validate(frame, current)
         except ExpectationsError as error:
             return [CheckOutcome(shared, False, f"the suite cannot be used: {error}")]
@@ -88,37 +90,37 @@ class Suite:
         added = [outcome for outcome in outcomes if outcome.name not in self.planned]
         return [*(by_name.get(name) or _removed(name) for name in self.planned), _added(added)]
 
-    def infer(self, records: ModelRecords, log: logging.Logger) -> None:
-        """Write the suite file if there is none and enough batches are accepted.
+    def in_force(self, records: ModelRecords) -> tuple[Expectation, ...]:
+        """Return the expectations of the file or objects; without a file those that were inferred."""
+        path = self.model.suite_path()
+        return _read(self.model) if path is None or path.exists() else inferred_expectations(records)
 
-        An inferred file that nobody edited is written again once a batch that it was inferred from has other rows.
+    def infer(self, records: ModelRecords, log: logging.Logger) -> None:
+        """Infer the suite if there is neither a file nor an inferred suite and enough batches are accepted.
+
+        It is inferred again once a batch that it was inferred from has other rows.
         """
         path = self.model.suite_path()
-        if path is None:
+        if path is None or path.exists():
             return
-        if not path.exists():
-            self._write(path, records, log)
-        elif inferred := _unedited(path, records):
-            known = records.batches.records()
-            if any(batch not in known or known[batch].version != version for batch, version in inferred.items()):
-                self.infer_anew(records, log)
+        inferred, known = inferred_suite(records), records.batches.records()
+        if inferred is None or any(
+            batch not in known or known[batch].version != version for batch, version in inferred.batches.items()
+        ):
+            self._infer(path, records, log)
 
     def infer_anew(self, records: ModelRecords, log: logging.Logger) -> str:
-        """Infer the suite from the accepted batches unless a person edited it; return what was done, for people."""
+        """Infer the suite from the accepted batches unless there is a file; return what was done, for people."""
         path = self.model.suite_path()
         if path is None:
-            return "there is no suite file to infer"
+            return "there is no suite to infer"
         if path.exists():
-            if not _unedited(path, records):
-                return f"{path} stays as it is: it was edited, or not inferred here; remove it to have it inferred anew"
-            path.unlink()
-        number = self._write(path, records, log)
-        return (
-            f"{number} expectations are inferred anew" if number else f"{path} is written once 3 batches are accepted"
-        )
+            return f"{path} stays as it is and is in force; remove it to have the suite inferred"
+        number = self._infer(path, records, log)
+        return f"{number} expectations are inferred anew" if number else "it is inferred once 3 batches are accepted"
 
-    def _write(self, path: Path, records: ModelRecords, log: logging.Logger) -> int:
-        """Write the inferred expectations and return their number; 0 if too few batches are accepted."""
+    def _infer(self, path: Path, records: ModelRecords, log: logging.Logger) -> int:
+        """Keep the inferred expectations and return their number; 0 if too few batches are accepted."""
         accepted = [record for record in records.batches.all() if record.status == "accepted"]
         if len(accepted) < _INFER_FROM:
             return 0
@@ -128,34 +130,13 @@ class Suite:
         frames = [records.dataset(record) for record in accepted]
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
         inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
-        write_suite(path, model.name, inferred)
-        batches = {record.batch: str(record.version) for record in accepted}
-        records.of(InferredSuite).put(_KEY, InferredSuite(_file_digest(path), batches))
+        keep_inferred(records, inferred, {record.batch: str(record.version) for record in accepted})
         log.info(
-            f"{model.name}: wrote {len(inferred)} expectations to {path}; "
-            "they judge the next batch: edit them. Once the code location is reloaded, each has a check of its own"
+            f"{model.name}: inferred {len(inferred)} expectations, which judge the next batch together. To edit them, "
+            f"write them to {path} by `mlops-assets suite export {model.name}`: that file is then in force, and once "
+            "the code location is reloaded each expectation has a check of its own"
         )
         return len(inferred)
-
-
-def _unedited(path: Path, records: ModelRecords) -> dict[str, str]:
-    """Return the batches, with versions, that the file was inferred from; empty if it is not as inferred."""
-    recorded = records.of(InferredSuite).sound(_KEY)
-    return {} if recorded is None or recorded.digest != _file_digest(path) else dict(recorded.batches)
-
-
-@dataclass(frozen=True)
-class InferredSuite:
-    """The suite file as inferred: its SHA-256, and the version of each batch that it was inferred from."""
-
-    KIND: ClassVar[str] = "inferred_suites"
-
-    digest: str
-    batches: Mapping[str, str]
-
-
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def suite_of(model: Declaration) -> Suite:

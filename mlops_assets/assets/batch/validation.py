@@ -57,7 +57,7 @@ def validated(
     look = _first_look(model, frame) if schema is None else not_the_first()
     if not look.passed:
         context.log.warning(f"batch {batch!r}, the first of {model.name}: {look.message}")
-    return frame, [readable(frame), *contract, look, *suite.validate(frame, expectations)]
+    return frame, [readable(frame), *contract, look, *suite.validate(frame, expectations, records)]
 
 
 def checks_known_at(model: Declaration) -> bool:

@@ -11,6 +11,7 @@ from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DamagedRecordError
 from mlops_assets.records.batches import BatchRecord, gives_way, in_time
 from mlops_assets.records.column_kinds import learnt_anew
+from mlops_assets.records.inferred_suites import inferred_version
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.reports import BatchReport, ReportKind
@@ -47,6 +48,7 @@ class Batches:
     champion: str = ""
     unseen: frozenset[str] = field(default_factory=frozenset)
     learnt_anew: int = 0
+    inferred_suite: str = ""
 
     @property
     def marks(self) -> dict[str, str]:
@@ -68,6 +70,7 @@ def batches_on_record(records: ModelRecords) -> Batches:
         champion="" if champion is None else f"v{champion.version}",
         unseen=frozenset() if champion is None else _unseen(records, champion, batches),
         learnt_anew=learnt_anew(records),
+        inferred_suite=inferred_version(records),
     )
 
 
@@ -77,7 +80,7 @@ def wanted_batches(model: Declaration, look: Look, known: Batches) -> Iterator[W
     A rejected batch gets one more run if what judges it has changed since.
     """
     # Called only if a batch needs it, since it reads the suite file.
-    judges = cache(partial(judged_by, model, known.learnt_anew))
+    judges = cache(partial(judged_by, model, known.learnt_anew, known.inferred_suite))
     alike: dict[str, list[BatchRecord]] = {}
     for record in known.records.values():
         if record.version is not None:
