@@ -3,6 +3,14 @@ export MLOPS_ASSETS_HOME ?= $(CURDIR)/.mlops
 export DAGSTER_HOME = $(MLOPS_ASSETS_HOME)/dagster
 BIN = .venv/bin
 PROGRAMS = $(MLOPS_ASSETS_HOME)/programs
+SERVICES = $(MLOPS_ASSETS_HOME)/services
+SERVICE = $(BIN)/python -m deploy.services
+POSTGRES_PORT ?= 5432
+S3_PORT ?= 8333
+AZURE_PORT ?= 10000
+MLFLOW_PORT ?= 5000
+DAGSTER_PORT ?= 3000
+export CODE_SERVER_PORT ?= 4000
 # The seed of the order in which the tests run: no test may rest on another.
 ORDER ?= 1
 QUIETLY = install --quiet --disable-pip-version-check
@@ -30,17 +38,29 @@ test-slow: setup lint docs ## style, floors, types, the site, the slower proofs,
 test-versions: setup ## the lowest and the newest version of each dependency, the newest on each Python that is here
 	$(BIN)/nox
 
-postgres: setup ## PostgreSQL on 127.0.0.1:5432 in this shell, with databases for Dagster, MLflow and the records; Ctrl-C ends it
-	$(BIN)/python -m deploy.services.postgres --folder "$(MLOPS_ASSETS_HOME)/services/postgres" $(ARGS)
+postgres: setup ## PostgreSQL on 127.0.0.1:5432, with databases for Dagster, MLflow and the records; Ctrl-C ends it
+	$(SERVICE).postgres --folder "$(SERVICES)/postgres" --port $(POSTGRES_PORT) $(ARGS)
 
-s3: setup ## S3 on 127.0.0.1:8333 in this shell, by SeaweedFS
-	$(BIN)/python -m deploy.services.s3 --folder "$(MLOPS_ASSETS_HOME)/services/s3" $(ARGS)
+s3: setup ## S3 on 127.0.0.1:8333, by SeaweedFS
+	$(SERVICE).s3 --folder "$(SERVICES)/s3" --port $(S3_PORT) $(ARGS)
 
-azure: azurite ## Azure Blob on 127.0.0.1:10000 in this shell, by Azurite
-	$(BIN)/python -m deploy.services.azure --folder "$(MLOPS_ASSETS_HOME)/services/azure" $(ARGS)
+bucket: setup ## the bucket that the servers of this file use
+	deploy/with_services python -m deploy.bucket mlops
 
-mlflow-server: setup ## MLflow's server on 127.0.0.1:5000 in this shell; ARGS="--login --artifacts s3://bucket/mlflow"
-	$(BIN)/python -m deploy.services.mlflow --folder "$(MLOPS_ASSETS_HOME)/services/mlflow" $(ARGS)
+azure: azurite ## Azure Blob on 127.0.0.1:10000, by Azurite
+	$(SERVICE).azure --folder "$(SERVICES)/azure" --port $(AZURE_PORT) $(ARGS)
+
+mlflow-server: setup ## MLflow on 127.0.0.1:5000; ARGS="--login --artifacts s3://mlops/mlflow"
+	deploy/with_services python -m deploy.services.mlflow --folder "$(SERVICES)/mlflow" --port $(MLFLOW_PORT) $(ARGS)
+
+code-server: setup ## the models' code over gRPC on 127.0.0.1:4000, with the services above
+	deploy/with_services dagster api grpc --host 127.0.0.1 --port $(CODE_SERVER_PORT) --module-name definitions
+
+webserver: setup ## Dagster's UI on 127.0.0.1:3000, of the code server
+	deploy/with_services dagster-webserver --host 127.0.0.1 --port $(DAGSTER_PORT) --workspace deploy/workspace.yaml
+
+daemon: setup ## Dagster's daemon, of the code server
+	deploy/with_services dagster-daemon run --workspace deploy/workspace.yaml
 
 azurite: setup ## Azurite, a program of npm
 	@test -x "$(PROGRAMS)/node_modules/.bin/azurite-blob" || command -v azurite-blob >/dev/null || { mkdir -p "$(PROGRAMS)" \
@@ -68,4 +88,4 @@ setup: .venv/.installed
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(WANTED) || $(BIN)/pip $(QUIETLY) $(WANTED)
 	touch $@
 
-.PHONY: demo dev test test-all test-slow test-versions lint figures docs clean setup postgres s3 azure azurite mlflow-server
+.PHONY: demo dev test test-all test-slow test-versions lint figures docs clean setup postgres s3 bucket azure azurite mlflow-server code-server webserver daemon

@@ -11,12 +11,16 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
 )
+from dagster._core.storage.compute_log_manager import ComputeIOType
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 
 __all__ = [
+    "ComputeIOType",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "InstigatorType",
+    "LocalComputeLogManager",
     "QueuedRunCoordinator",
     "check_evaluations",
     "cron_string_iterator",

@@ -22,7 +22,7 @@ def main() -> None:
         "AZURE_STORAGE_ACCOUNT_KEY": KEY,
         "AZURE_STORAGE_ENDPOINT": f"http://{HOST}:{given.port}",
     }
-    options = ["--location", given.folder / "data", "--blobHost", HOST, "--blobPort", given.port, "--silent"]
+    options = ["--location", given.folder / "data", "--blobHost", given.host, "--blobPort", given.port, "--silent"]
     # It refuses clients newer than itself unless told to skip that check, and tells its maker of its use.
     become([azurite, *options, "--skipApiVersionCheck", "--disableTelemetry"], given.folder, clients=clients)
 

@@ -18,17 +18,19 @@ def main() -> None:
     parser.add_argument("--direct", action="store_true", help="clients get artifacts from there, not from the server")
     parser.add_argument("--login", action="store_true", help="ask clients for MLFLOW_TRACKING_USERNAME and _PASSWORD")
     parser.add_argument("--tls", action="store_true", help="serve https, with a certificate of an authority of its own")
+    parser.add_argument("--allowed-hosts", help="names by which clients may call it (default: those of loopback)")
     given = parser.parse_args()
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"sqlite:///{folder / 'mlflow.db'}"
     place = given.artifacts or str(folder / "artifacts")
-    command = [beside_python("mlflow"), "server", "--host", HOST, "--port", str(given.port), "--workers", "1"]
+    command = [beside_python("mlflow"), "server", "--host", given.host, "--port", str(given.port), "--workers", "1"]
     command += (
         ["--no-serve-artifacts", "--default-artifact-root", place]
         if given.direct
         else ["--serve-artifacts", "--artifacts-destination", place]
     )
+    command += ["--allowed-hosts", given.allowed_hosts] if given.allowed_hosts else []
     clients = {"MLFLOW_TRACKING_URI": f"{'https' if given.tls else 'http'}://{HOST}:{given.port}"}
     # Its jobs are eight processes for what nothing here uses. The URI is no argument: `ps` would show its password.
     own = {

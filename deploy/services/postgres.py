@@ -34,7 +34,7 @@ def main() -> None:
         "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{address}/mlflow",
         "MLOPS_ASSETS_DATABASE": f"postgresql+psycopg://{address}/mlops_assets",
     }
-    settings = [f"listen_addresses={HOST}", "unix_socket_directories=", *given.set]
+    settings = [f"listen_addresses={given.host}", "unix_socket_directories=", *given.set]
     command = [binaries / "postgres", "-D", folder / "data", "-p", given.port]
     if user:
         command = ["setpriv", "--reuid=nobody", "--clear-groups", *command]

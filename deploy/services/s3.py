@@ -27,7 +27,7 @@ def main() -> None:
         "AWS_DEFAULT_REGION": "us-east-1",  # boto3, by which MLflow reads and writes, knows only this one
     }
     one_at_a_time = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a new bucket would take seven volumes at once
-    command = [weed, *_options(folder, given.port, given.volumes), f"-s3.config={settings}"]
+    command = [weed, *_options(folder, given.host, given.port, given.volumes), f"-s3.config={settings}"]
     become(command, folder, clients=clients, own=one_at_a_time)
 
 
@@ -39,11 +39,18 @@ def _identity(key: str, secret: str) -> dict[str, object]:
     }
 
 
-def _options(folder: Path, port: int, volumes: int) -> list[str]:
+def _options(folder: Path, host: str, port: int, volumes: int) -> list[str]:
     parts = ["master", "volume", "filer"]
     ports = [f"-{part}.port{kind}={kept_port(folder, part + kind)}" for part in parts for kind in ("", ".grpc")]
     return [
-        *("server", f"-dir={folder / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}", "-master.telemetry=false"),
+        *(
+            "server",
+            f"-dir={folder / 'data'}",
+            f"-ip={HOST}",
+            f"-ip.bind={HOST}",
+            f"-s3.ip.bind={host}",
+            "-master.telemetry=false",
+        ),
         *(f"-volume.max={volumes}", "-master.volumeSizeLimitMB=64"),
         "-master.electionTimeout=1s",  # of one master: a restart would wait for ten
         *("-s3", f"-s3.port={port}", f"-s3.port.grpc={kept_port(folder, 's3.grpc')}", *ports),

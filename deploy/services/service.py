@@ -17,7 +17,9 @@ def arguments(of: str | None, port: int) -> argparse.ArgumentParser:
     """Return a parser of what every service is given; `of` is the docstring of its module."""
     parser = argparse.ArgumentParser(description=of, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=lambda text: Path(text).resolve(), required=True, help="where all of it lies")
-    parser.add_argument("--port", type=int, default=port, help="where it listens on 127.0.0.1 (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=port, help="where it listens (default: %(default)s)")
+    address = "the address that it listens on; one that others reach belongs into a closed network"
+    parser.add_argument("--host", default=HOST, help=f"{address} (default: %(default)s)")
     return parser
 
 

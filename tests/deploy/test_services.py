@@ -40,7 +40,7 @@ def test_a_paused_store_is_a_black_hole_until_it_goes_on(s3: Server) -> None:
 def test_keys_are_asked_for_and_readable_by_their_owner_only(s3: Server) -> None:
     with pytest.raises(OSError, match=r"(?i)ACCESS_DENIED|SignatureDoesNotMatch"):
         s3_files({**s3.environment, "AWS_SECRET_ACCESS_KEY": "wrong"}).get_file_info("ready/object")
-    for path in [*s3.folder.glob("secret_*"), s3.folder / "environment", s3.folder / "identities.json"]:
+    for path in [*s3.data.glob("secret_*"), s3.data / "environment", s3.data / "identities.json"]:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

@@ -12,6 +12,7 @@ NOT_RUN = {
     ("how-to/existing-project.md", "pip install"): "tests/packaging/ installs the wheel into a project",
     ("how-to/alerts.md", "pip install"): "names services that are not there",
     ("how-to/records.md", "pip install"): "names a server that is not there; tests/records/test_store.py starts one",
+    ("how-to/servers.md", "cp deploy/.env"): "there is no Docker; tests/deploy/ runs the same commands as processes",
 }
 """Blocks that no test runs, by page and how they begin, with the reason."""
 

@@ -24,6 +24,7 @@ from mlops_assets.cli.doctor import (
     mlflow,
     records,
     runs,
+    servers,
     settings,
     storage,
 )
@@ -77,7 +78,7 @@ def _examined(
         yield fine("instance", os.environ["DAGSTER_HOME"])
     except MlopsAssetsError as error:
         why = "Nothing is on record without it, and settings cannot be looked at."
-        yield fault("instance", str(error), why, "export DAGSTER_HOME=/path/to/the/folder/of/dagster.yaml")
+        yield fault("instance", str(error), why, servers.way_to_open(error))
     if target is not None:
         try:
             if instance is not None:
@@ -118,6 +119,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes |= _of_mlflow(location, registry)
             probes["storage"] = lambda: storage.storage(root)
             probes["records"] = lambda: records.records(store, models)
+            probes["reached by runs"] = lambda: servers.reached(location.instance, root, store_of(store).file, address)
             private |= _files(store, registry)
             for uri in (address, registry.ui_url):
                 with suppress(ValueError):  # an address whose port is not a number

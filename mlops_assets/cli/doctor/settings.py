@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
+from mlops_assets.cli.doctor import servers
 from mlops_assets.cli.doctor.findings import Finding, advice, fault
 from mlops_assets.dagster_private import QueuedRunCoordinator
 from mlops_assets.text import listed
@@ -15,10 +16,6 @@ _MONITORING = (
 )
 _RETRIES = "run_retries:\n  enabled: true\n  max_retries: 1\n  retry_on_asset_or_op_failure: false"
 _QUEUE = "remove `run_coordinator` from dagster.yaml, and set\nconcurrency:\n  runs:\n    max_concurrent_runs: 4"
-_POSTGRES = (
-    "on more than one machine (pip install dagster-postgres):\nstorage:\n  postgres:\n    postgres_url:\n"
-    "      env: DAGSTER_POSTGRES_URL"
-)
 
 
 def settings(instance: dg.DagsterInstance, models: Iterable[str]) -> Iterator[Finding]:
@@ -93,12 +90,6 @@ def _runs_and_stores(instance: dg.DagsterInstance) -> Iterator[Finding]:
     why = "Dagster reports its use over the network; this pack promises that nothing does."
     reported = fault("telemetry of Dagster", "on", why, "telemetry:\n  enabled: false")
     yield reported.unless(not instance.telemetry_enabled, "off")
-    kinds = sorted({type(store).__name__ for store in (instance.run_storage, instance.event_log_storage)})
-    why = "SQLite serves one machine and few runs at once; over a network file system it breaks."
-    in_sqlite = advice("stores of Dagster", "SQLite", why, _POSTGRES)
-    yield in_sqlite.unless(not any("Sqlite" in kind for kind in kinds), listed(kinds))
-    launcher = type(instance.run_launcher).__name__
-    why = "Runs on other machines see neither a local storage folder nor a local MLflow database."
-    mend = "let MLOPS_ASSETS_STORAGE and MLFLOW_TRACKING_URI name what all of them reach"
-    local = f"{launcher}: each run is a process of the code server's machine"
-    yield advice("run launcher", launcher, why, mend).unless(launcher == "DefaultRunLauncher", local)
+    yield servers.dagster_database(instance)
+    yield servers.compute_logs(instance)
+    yield servers.launcher(instance)
