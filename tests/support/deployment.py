@@ -23,20 +23,23 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Deployment:
-    """An instance with this repository's dagster.yaml, and the resources of this repository below `home`."""
+    """An instance with this repository's dagster.yaml, and the resources of this repository below `home`.
 
-    def __init__(self, home: Path, registry: MlflowRegistry | None = None) -> None:
+    With another `registry` or `storage` it is one host of several.
+    """
+
+    def __init__(self, home: Path, registry: MlflowRegistry | None = None, storage: Storage | None = None) -> None:
         (home / "dagster").mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster")
         self.home = home
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
-        self.storage = Storage(root=str(home / "storage"))
+        self.storage = storage or Storage(root=str(home / "storage"))
         self.registry = registry or MlflowRegistry(
             tracking_uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "artifacts")
         )
         self.resources = {
             "mlops_storage": self.storage,
-            "mlops_batches": BatchFiles(root=str(home / "storage")),
+            "mlops_batches": BatchFiles(root=self.storage.root, database=self.storage.database),
             "mlflow_registry": self.registry,
             "great_expectations": GreatExpectations(),
         }
