@@ -6,7 +6,7 @@ from pathlib import Path
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-TOOLS = ["pytest", "pytest-xdist", "hypothesis"]
+TOOLS = ["pytest", "pytest-xdist", "hypothesis", "psutil"]
 """What runs the tests, at any version: that is not what they are about."""
 
 PROOFS = {

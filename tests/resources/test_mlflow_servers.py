@@ -169,6 +169,17 @@ def test_files_changed_on_the_server_are_refused_and_a_copy_of_the_right_ones_is
     assert not list(tmp_path.glob("other host/*"))
 
 
+def test_artifacts_go_round_a_server_where_it_is_declared(serve, saved):
+    registry, host = serve("direct S3")
+    own = registry.model_copy(update={"artifact_root": "s3://models/own"})
+    version = registered(own, "round", saved)
+    assert version.source.startswith("s3://models/own/round/") and own.local_model(version) is None
+    assert (
+        requests_of(host.server, partial(own.load, version)) == 0
+    )  # fetched once, to be verified as it was registered
+    own.verify(version)
+
+
 @pytest.mark.fault(30)
 def test_an_object_store_that_does_not_answer_holds_up_no_sensor(serve, saved, s3):
     registry, _ = serve("direct S3")

@@ -12,12 +12,13 @@ from mlops_assets.resources.storage import Storage
 
 
 def champions(registry: MlflowRegistry, storage: Storage, models: Mapping[str, Declaration]) -> Iterator[Finding]:
-    """Load the champion of each model, by its digest, as scoring does."""
+    """Verify and load the champion of each model, by its digest, as scoring does."""
     loaded = 0
     for model in models.values():
         try:
             champion = ModelRecords(model, storage).champion
             if champion is not None:
+                registry.verify(champion)  # what MLflow has: loading may use this machine's copy
                 registry.load(champion, model.serialization, model.trusted_types)
                 loaded += 1
         except ArtifactError as error:

@@ -51,8 +51,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     model_cache: str | None = Field(
         default=None,
-        description="Folder of this machine for copies of a server's models, verified by digest whenever one is read; "
-        "by default `mlops_assets/models` in the user's cache folder.",
+        description="Folder of this machine for copies of models that a server or an object store keeps, verified by "
+        "digest whenever one is read; by default `mlops_assets/models` in the user's cache folder.",
     )
     ui_url: str = Field(default="http://127.0.0.1:5000", description="Where people open MLflow, for links.")
     timeout_seconds: int = Field(default=10, ge=1, description="Seconds that one request to a server may take.")

@@ -54,8 +54,8 @@ class MlflowRegistry(MlflowRuns):
         with self._stored_model(run_id, artifact_uri) as stored:
             if digest_of(stored) != digest:
                 raise ArtifactError(f"the model stored in run {run_id} differs from {folder}: register it in a new run")
-            if self._copies is not None:
-                self._copies.keep(stored, digest)
+            if calls.local_folder(artifact_uri) is None:
+                ModelCopies(self.model_cache).keep(stored, digest)
         return self._create_version(model, f"{artifact_uri}/{_MODEL_FOLDER}", run_id, values)
 
     def version(self, model: str, number: int) -> ModelVersion:
@@ -166,7 +166,7 @@ class MlflowRegistry(MlflowRuns):
     @contextmanager
     def _model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
         """Yield the folder of a version's model and its name in messages, from this machine's copy if it has one."""
-        copies = self._copies
+        copies = None if calls.local_folder(version.source) else ModelCopies(self.model_cache)
         copy = None if copies is None else copies.get(version.digest)
         if copy is not None:
             yield copy, _described(version)
@@ -175,11 +175,6 @@ class MlflowRegistry(MlflowRuns):
             yield folder, described
             if copies is not None:
                 copies.keep(folder, version.digest)  # verified by now
-
-    @property
-    def _copies(self) -> ModelCopies | None:
-        """The copies of a server's models; None without a server: then the files are at hand."""
-        return ModelCopies(self.model_cache) if is_server(self.address) else None
 
     @contextmanager
     def _own_model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
