@@ -127,7 +127,11 @@ def _client(store: str, options: tuple[tuple[str, str], ...]) -> pa.fs.FileSyste
     if store == "s3":
         # A store that does not answer is given up after some 13 s: a tick of a sensor ends within 15.
         attempts = pa.fs.AwsStandardS3RetryStrategy(max_attempts=3)
-        return pa.fs.S3FileSystem(connect_timeout=3, request_timeout=4, retry_strategy=attempts, **given)
+        given |= {"connect_timeout": 3, "request_timeout": 4, "retry_strategy": attempts}
+        try:  # an object below 5 MB is then written by one request in place of three
+            return pa.fs.S3FileSystem(allow_delayed_open=True, **given)
+        except TypeError:  # an older pyarrow does not know it
+            return pa.fs.S3FileSystem(**given)
     if store == "gs":
         return pa.fs.GcsFileSystem(retry_time_limit=dt.timedelta(seconds=15), **given)
     if "account_name" not in given:

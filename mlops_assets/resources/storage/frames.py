@@ -16,6 +16,8 @@ from mlops_assets.text import listed
 _COLUMNS_AT_ONCE = 50
 _MARK = b"PAR1"
 _SHORTEST = 12
+_AT_ONCE = 4_000_000
+"""Bytes up to which a file of an object store is fetched by one request, whichever columns are asked for."""
 
 
 def is_whole(place: str) -> bool:
@@ -88,6 +90,8 @@ def _parquet(place: str, names: list[str] | None) -> Iterator[tuple[pa.parquet.P
     try:
         with opened(place) as source:
             size = source.size()
+            if not is_local(place) and size <= _AT_ONCE:
+                source = pa.BufferReader(timed(source.read, place, "read", size))
             # Columns of an object store are fetched in few large requests; of a disk, as they are needed.
             file = timed(lambda: pa.parquet.ParquetFile(source, pre_buffer=not is_local(place)), place, "read", size)
             missing = sorted(set(names or ()) - set(file.schema_arrow.names))
