@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlops_assets.declaration import Retraining as Retraining
     from mlops_assets.declaration import Search as Search
     from mlops_assets.errors import MlopsAssetsError as MlopsAssetsError
+    from mlops_assets.sources import Delta as Delta
     from mlops_assets.sources import Folder as Folder
     from mlops_assets.sources import Frame as Frame
     from mlops_assets.sources import Limits as Limits
@@ -32,7 +33,9 @@ _MODULES = {
     "Deployment": "components.deployment",
     "ModelPipeline": "components.model_pipeline",
     **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
-    **dict.fromkeys(("Folder", "Frame", "Limits", "Look", "Source", "Table", "UpstreamAsset", "Waiting"), "sources"),
+    **dict.fromkeys(
+        ("Delta", "Folder", "Frame", "Limits", "Look", "Source", "Table", "UpstreamAsset", "Waiting"), "sources"
+    ),
     "MlopsAssetsError": "errors",
     "batches": "assets.shared.keys",
 }

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import deltalake as deltalake
+    import deltalake.exceptions
     import jinja2 as jinja2
     import jinja2.defaults
     import jinja2.nativetypes
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     import threadpoolctl
 
-__all__ = ["jinja2", "matplotlib", "np", "optuna", "pa", "pd", "sa", "scipy", "sklearn", "threadpoolctl"]
+__all__ = ["deltalake", "jinja2", "matplotlib", "np", "optuna", "pa", "pd", "sa", "scipy", "sklearn", "threadpoolctl"]
 
 
 class LazyModule(ModuleType):

@@ -1,5 +1,6 @@
 """Where batches come from: what there is, what is ready, and one batch read with care."""
 
+from mlops_assets.sources.delta.source import Delta
 from mlops_assets.sources.folder.source import Folder
 from mlops_assets.sources.frame.source import Frame
 from mlops_assets.sources.limits import Limits
@@ -8,4 +9,4 @@ from mlops_assets.sources.source import Source
 from mlops_assets.sources.table.source import Table
 from mlops_assets.sources.upstream.source import UpstreamAsset
 
-__all__ = ["Folder", "Frame", "Limits", "Look", "Period", "Source", "Table", "UpstreamAsset", "Waiting"]
+__all__ = ["Delta", "Folder", "Frame", "Limits", "Look", "Period", "Source", "Table", "UpstreamAsset", "Waiting"]

@@ -1,4 +1,4 @@
-"""What the four sources of the pack share: `look` and `read` in a module of their own, imported when first needed."""
+"""What the five sources of the pack share: `look` and `read` in a module of their own, imported when first needed."""
 
 import time
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ READ_BY = {
     "folder": "mlops_assets.sources.folder",
     "frame": "mlops_assets.sources.frame",
     "table": "mlops_assets.sources.table",
+    "delta": "mlops_assets.sources.delta",
     "asset": "mlops_assets.sources.upstream",
 }
 """The package of each kind, whose modules `look` and `read` have a function of that name."""

@@ -19,11 +19,11 @@ def data_version(frame: pd.DataFrame) -> str:
         label = "text" if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O" else str(dtype)
         digest.update(f"|{name!r}:{label}".encode("utf-8", "surrogatepass"))
     if frame.shape[1]:
-        digest.update(_hashes(frame).astype("<u8").tobytes())
+        digest.update(row_hashes(frame).astype("<u8").tobytes())
     return digest.hexdigest()[:16]
 
 
-def _hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+def row_hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Return a number for each row; cells that cannot be hashed, such as lists, count by their text."""
     try:
         if not any(_shows_addresses(column) for _, column in frame.items()):

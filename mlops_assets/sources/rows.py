@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlops_assets.errors import SourceError
-from mlops_assets.lazy import pd
+from mlops_assets.lazy import np, pd
 from mlops_assets.sources import Period, Source
+from mlops_assets.sources.data_version import row_hashes
 from mlops_assets.sources.keys import SAFE, is_safe
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.times import parse_times
@@ -42,6 +43,12 @@ def checked(source: Source, batch: pd.DataFrame) -> pd.DataFrame:
     if source.time is None or source.time not in batch:
         return batch
     return batch.assign(**{source.time: parse_times(batch[source.time])})
+
+
+def in_order(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows in order of a column; where it is equal, in an order that the same rows always have."""
+    order = np.lexsort((row_hashes(frame), frame[column].to_numpy()))
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def require_safe(key: str) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 from mlops_assets.callables import refuse_standard_library
 from mlops_assets.dotted import resolve
 from mlops_assets.errors import DeclarationError
-from mlops_assets.sources import Folder, Frame, Source, Table, UpstreamAsset
+from mlops_assets.sources import Delta, Folder, Frame, Source, Table, UpstreamAsset
 from mlops_assets.sources.built_in import BuiltIn
 from mlops_assets.strict_model import DeclaredWrongly, Problem
 
-KINDS: dict[str, type[BuiltIn]] = {source.kind: source for source in (Folder, Frame, Table, UpstreamAsset)}
+KINDS: dict[str, type[BuiltIn]] = {source.kind: source for source in (Folder, Frame, Table, Delta, UpstreamAsset)}
 """The key that names the kind, whose value is the first argument of the class."""
 
 _FORMS = (
     "the glob of a folder, or one of {folder: data/*.csv}, {frame: package.module:function}, "
-    "{table: orders, url: $WAREHOUSE_URL, ...}, {asset: lake/rentals}, {type: package.module.YourSource, ...}"
+    "{table: orders, url: $WAREHOUSE_URL, ...}, {delta: s3://bucket/bikes, period: day}, {asset: lake/rentals}, "
+    "{type: package.module.YourSource, ...}"
 )
 
 

@@ -112,7 +112,7 @@ def project(tmp_path, monkeypatch) -> Project:
             "outcomes:",
             "outcomes: period 'day' needs `time`, the column that",
         ),
-        case({"source": "s3://bucket/*.csv"}, "source: s3://bucket/*.csv", "source: path: begins with 's3:'"),
+        case({"source": "sftp://host/*.csv"}, "source: sftp://host/*.csv", "source: path: begins with 'sftp:'"),
         case(
             {"source": {"table": "orders", "url": "$U"}},
             "source:",
@@ -292,7 +292,7 @@ def test_unknown_component_and_unknown_public_name_say_what_there_is(project):
     import mlops_assets
 
     with pytest.raises(
-        AttributeError, match=r"module 'mlops_assets' has no attribute 'ModelPipelin' .it has: Deployment"
+        AttributeError, match=r"module 'mlops_assets' has no attribute 'ModelPipelin' .it has: Delta, Deployment"
     ):
         mlops_assets.ModelPipelin  # noqa: B018
 

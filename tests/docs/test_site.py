@@ -20,7 +20,7 @@ import mlops_assets
 from support.pages import REPOSITORY
 
 DECLARED = ("ModelPipeline", "Search", "Gates", "Drift", "Retraining", "Limits", "Deployment")
-SOURCES = ("Folder", "Frame", "Table", "UpstreamAsset")
+SOURCES = ("Folder", "Frame", "Table", "Delta", "UpstreamAsset")
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 

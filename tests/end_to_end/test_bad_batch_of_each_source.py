@@ -7,8 +7,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from deltalake import DeltaTable, write_deltalake
 
-from mlops_assets import Folder, Table, UpstreamAsset
+from mlops_assets import Delta, Folder, Table, UpstreamAsset
 from support.deployment import QUIET
 from support.postgres import postgres  # noqa: F401
 from support.sensed import Project, ridge
@@ -74,6 +75,21 @@ def test_an_upstream_asset(deployment, name):
         )
         assert made.success
     ends(project, "b2", "'z': row 1")
+
+
+@pytest.mark.promise(4)
+def test_a_delta_table(deployment, name, tmp_path):
+    path = str(tmp_path / "lake")
+    for number, frame in ((1, rows(1)), (2, pd.concat([rows(2), rows(2).head(1)], ignore_index=True)), (3, rows(3))):
+        write_deltalake(path, frame.assign(seen=pd.Timestamp(2024, 1, number, tz="UTC")), mode="append")
+    source = Delta(path, period="day", time="seen")
+    project = Project(deployment, ridge(name, source, drop=["seen"]))
+    ends(project, "2024-01-02", "key_unique: 2 rows share their key 'id'")
+    DeltaTable(path).optimize.compact()  # other files with the same rows: read once more, and nothing else follows
+    before = {batch: project.ledger.get(batch).identity for batch in ("2024-01-01", "2024-01-03")}
+    again = [batch for _ in range(TICKS) for batch in project.take_in()]
+    assert sorted(again) == [f"2024-01-0{day}" for day in (1, 2, 3)]
+    assert {batch: project.ledger.get(batch).identity for batch in before} == before
 
 
 @pytest.mark.promise(4)

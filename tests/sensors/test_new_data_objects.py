@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets import Folder
-from mlops_assets.sources.folder import object_store
+from mlops_assets.sources import object_store
 from support.local_objects import store  # noqa: F401
 from support.ticking import Ticks, keys, pipeline, write
 

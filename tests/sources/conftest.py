@@ -1,6 +1,8 @@
 """What the tests of sources share: each test of a database runs on SQLite and on PostgreSQL."""
 
 import itertools
+import socket
+import threading
 
 import pytest
 
@@ -27,3 +29,24 @@ def on_postgres(postgres):  # noqa: F811
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request):
     return request.getfixturevalue(f"on_{request.param}")
+
+
+@pytest.fixture
+def black_hole():
+    """An address that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        taken = []
+
+        def take():
+            try:
+                while True:
+                    taken.append(listener.accept()[0])
+            except OSError:
+                pass
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for connection in taken:
+            connection.close()

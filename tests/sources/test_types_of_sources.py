@@ -7,15 +7,17 @@ from types import SimpleNamespace
 import pandas as pd
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from mlops_assets import UpstreamAsset
 from mlops_assets.checks import reasons
 from mlops_assets.errors import SourceError, SourceUnavailableError, TrainingError
-from mlops_assets.sources import Folder, Frame, Table
+from mlops_assets.sources import Delta, Folder, Frame, Table
 from mlops_assets.sources.data_version import data_version
 from support.types_of_columns import NOT_PARQUET, PLAIN, ROLES, ROWS, TYPES, a_batch, fits, judged, read_back, with_gaps
 
 GAPS = [False, True]
+NOT_DELTA = {"time of day", "timedelta", "uint64 beyond"}  # Delta has no such types: its writer refuses them
 POSTGRES = {
     "smallint": "i",
     "bigint": "i * 200000000000000000",
@@ -106,6 +108,17 @@ def test_a_folder_of_csv(kind, tmp_path):
 def test_a_folder_of_parquet(kind, tmp_path):
     both(kind).to_parquet(tmp_path / "one.parquet", index=False)
     ends_well(Folder(f"{tmp_path}/*.parquet").read("one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(TYPES.keys() - NOT_PARQUET - NOT_DELTA))
+def test_a_delta_table(kind, tmp_path):
+    at = pd.Series(pd.date_range("2023-01-01", periods=ROWS, freq="s", tz="UTC"))
+    table = pa.Table.from_pandas(both(kind).assign(at=at), preserve_index=False)
+    write_deltalake(str(tmp_path / "kinds"), table.replace_schema_metadata(None))
+    source = Delta(str(tmp_path / "kinds"), period="day", time="at")
+    assert list(source.look().ready) == ["2023-01-01"]
+    ends_well(source.read("2023-01-01"))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from mlops_assets.sources.folder import object_store
+from mlops_assets.sources import object_store
 
 
 class LocalObjects:

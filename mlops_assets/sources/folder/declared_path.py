@@ -7,7 +7,7 @@ import re
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.file_systems import check_place, is_url
 from mlops_assets.sources.folder.listing import fixed_root
-from mlops_assets.sources.folder.object_store import divided_url
+from mlops_assets.sources.object_store import divided_url
 
 _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 _OPTIONS = re.compile(r"\?[\w.-]+=")

@@ -13,9 +13,9 @@ from mlops_assets.sources.folder.csv_files import read_csv_column
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.local_listing import list_local
 from mlops_assets.sources.folder.object_listing import list_objects
-from mlops_assets.sources.folder.object_store import ANSWER_SECONDS
 from mlops_assets.sources.folder.opening import open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet_column
+from mlops_assets.sources.object_store import ANSWER_SECONDS
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.times import parse_times
 

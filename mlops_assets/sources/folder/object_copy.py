@@ -10,7 +10,7 @@ from typing import Any
 
 from mlops_assets.errors import SourceError, SourceUnavailableError
 from mlops_assets.lazy import pa
-from mlops_assets.sources.folder.object_store import answer, opened_store
+from mlops_assets.sources.object_store import answer, opened_store
 
 _PART = 8 << 20
 _PART_SECONDS = 60.0

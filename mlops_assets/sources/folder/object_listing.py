@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from mlops_assets.lazy import pa
 from mlops_assets.sources.folder.listing import DONE, SUFFIXES, Entry, File, files_in_order, fixed_root, is_hidden
 from mlops_assets.sources.folder.marks import Mark
-from mlops_assets.sources.folder.object_store import ANSWER_SECONDS, answer, opened_store
 from mlops_assets.sources.keys import short_digest
+from mlops_assets.sources.object_store import ANSWER_SECONDS, answer, opened_store
 
 
 def list_objects(url: str, seconds: float = ANSWER_SECONDS) -> list[File]:

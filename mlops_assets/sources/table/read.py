@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from mlops_assets.errors import SourceError
-from mlops_assets.lazy import np, pd, sa
+from mlops_assets.lazy import pd, sa
+from mlops_assets.sources.rows import in_order
 from mlops_assets.sources.table.axis import axis_of
 from mlops_assets.sources.table.connection import reading
 from mlops_assets.sources.table.keys import key_span
@@ -34,7 +35,8 @@ def read(table: Table, key: str) -> pd.DataFrame:
         inside = axis.within(span)
         _check(table, rows.count(inside), len(rows.columns))
         frame = _fetch(table, rows, inside)
-    return _in_order(_timed(frame, table, rows), table)
+    frame = _timed(frame, table, rows)
+    return in_order(frame, str(table.time if table.time in frame.columns else table.high_watermark))
 
 
 def _check(table: Table, rows: int, columns: int) -> None:
@@ -100,10 +102,3 @@ def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
     if table.high_watermark is not None and pd.api.types.is_string_dtype(frame[table.high_watermark]):
         times.add(table.high_watermark)
     return frame.assign(**{name: parse_times(frame[name]) for name in sorted(map(str, times))})
-
-
-def _in_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the rows in order of time; where times are equal, in an order that the same rows always have."""
-    column = table.time if table.time in frame.columns else table.high_watermark
-    order = np.lexsort((pd.util.hash_pandas_object(frame, index=False).to_numpy(), frame[column].to_numpy()))
-    return frame.iloc[order].reset_index(drop=True)

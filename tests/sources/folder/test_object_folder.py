@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
-from mlops_assets.sources import Folder, Limits
-from mlops_assets.sources.folder import object_copy, object_store
+from mlops_assets.sources import Folder, Limits, object_store
+from mlops_assets.sources.folder import object_copy
 from mlops_assets.sources.folder.local_listing import list_local
 from mlops_assets.sources.folder.object_listing import list_objects
 from support.local_objects import store  # noqa: F401
@@ -215,7 +215,7 @@ def test_a_store_without_an_answer_is_given_up_and_left_alone_for_a_while(store,
     store.put("a.csv", GOOD)
     source, comes_back = Folder(store.url("*.csv")), threading.Event()
     store.before_open = lambda _: comes_back.wait()
-    monkeypatch.setattr("mlops_assets.sources.folder.object_store.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("mlops_assets.sources.object_store.ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(object_copy, "_opened", lambda url, fs, path: object_store.answer(url, comes_back.wait, 0.2))
     begin = time.monotonic()
     with pytest.raises(SourceUnavailableError, match=r"s3://bucket did not answer within 0 s"):

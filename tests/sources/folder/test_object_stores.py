@@ -1,8 +1,6 @@
 """Folders on a real S3 and a real Azure Blob server: odd names, pages of listings, replaced objects, no answer."""
 
 import re
-import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,8 +8,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import SourceError, SourceUnavailableError
-from mlops_assets.sources import Folder, Limits
-from mlops_assets.sources.folder import object_store
+from mlops_assets.sources import Folder, Limits, object_store
 from mlops_assets.sources.source import Known
 from support.servers.stores import any_bucket, azure, azure_bucket, s3, s3_bucket  # noqa: F401
 
@@ -112,27 +109,6 @@ def test_wrong_credentials_and_missing_buckets_are_named_without_secrets(any_buc
         with pytest.raises(SourceUnavailableError, match="Check address, credentials and rights") as raised:
             call(Folder(f"{any_bucket.url}/*.csv"))
         assert "canary" not in str(raised.value) and "Y2Fu" not in str(raised.value)
-
-
-@pytest.fixture
-def black_hole():
-    """An address that takes connections and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(100)
-        taken = []
-
-        def take():
-            try:
-                while True:
-                    taken.append(listener.accept()[0])
-            except OSError:
-                pass
-
-        threading.Thread(target=take, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        for connection in taken:
-            connection.close()
 
 
 @pytest.mark.promise(8)
