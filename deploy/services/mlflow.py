@@ -62,6 +62,7 @@ def _login(folder: Path, user: str, password: str) -> dict[str, str]:
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder / 'users.db'}\n"
         f"admin_username = {user}\nadmin_password = {password}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "auth_cache_ttl_seconds = 60\n"  # else it hashes the password at each request: 0.25 s in place of 0.01 s
     )
     key = kept_secret(folder, "MLFLOW_FLASK_SERVER_SECRET_KEY")
     return {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": key}
