@@ -29,6 +29,10 @@ class TrainingError(MlopsAssetsError):
     """There is nothing sound to train or to compare on."""
 
 
+class EngineError(MlopsAssetsError):
+    """The engine that runs independent tasks, such as the trials of a search, does not answer or lost a task."""
+
+
 class RegistryError(MlopsAssetsError):
     """The model registry does not answer, or does not hold what it should."""
 

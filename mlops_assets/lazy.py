@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import jinja2.nativetypes
     import jinja2.nodes
     import jinja2.sandbox
+    import joblib
     import matplotlib as matplotlib
     import matplotlib.backends.backend_agg
     import matplotlib.dates
@@ -32,7 +33,20 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     import threadpoolctl
 
-__all__ = ["deltalake", "jinja2", "matplotlib", "np", "optuna", "pa", "pd", "sa", "scipy", "sklearn", "threadpoolctl"]
+__all__ = [
+    "deltalake",
+    "jinja2",
+    "joblib",
+    "matplotlib",
+    "np",
+    "optuna",
+    "pa",
+    "pd",
+    "sa",
+    "scipy",
+    "sklearn",
+    "threadpoolctl",
+]
 
 
 class LazyModule(ModuleType):

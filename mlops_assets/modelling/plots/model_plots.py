@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import matplotlib, np, pd
-from mlops_assets.modelling.fitting.search import Trial
+from mlops_assets.modelling.fitting.trials import Trial
 from mlops_assets.modelling.plots import canvas
 from mlops_assets.modelling.plots.canvas import BLUE, CLASS_COLOURS, GREY, INK, ORANGE, RED
 from mlops_assets.modelling.predictions import Predictions

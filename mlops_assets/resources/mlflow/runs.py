@@ -35,7 +35,7 @@ from mlops_assets.resources.mlflow.calls import (
 from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
 
 if TYPE_CHECKING:
-    from mlops_assets.modelling.fitting.search import Trial
+    from mlops_assets.modelling.fitting.trials import Trial
 
 
 _PLACES: dict[tuple[str, str], tuple[str, str]] = {}
@@ -66,7 +66,7 @@ class MlflowRuns(MlflowConnection):
     def log_trials(self, run_id: str, trials: Sequence[Trial]) -> None:
         """Log each trial of a search as a nested run: its params, score, std (over folds) and seconds."""
         with self._asking(f"log the trials of run {run_id}") as client:
-            experiment_id = client.get_run(run_id).info.experiment_id
+            experiment_id = self._places(client, run_id)[0]
             for trial in trials:
                 tags = {"mlflow.parentRunId": run_id, **({"error": trial.error} if trial.error else {})}
                 child = self._create_run(client, experiment_id, f"trial {trial.number}", tags)

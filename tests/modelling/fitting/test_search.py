@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from mlops_assets.errors import DeclarationError, TrainingError
 from mlops_assets.modelling.fitting.estimators import build
-from mlops_assets.modelling.fitting.search import Trial, fit, search
+from mlops_assets.modelling.fitting.search import fit, search
+from mlops_assets.modelling.fitting.trials import Trial
 from mlops_assets.modelling.splits import time_folds
 
 RANDOM = np.random.default_rng(0)

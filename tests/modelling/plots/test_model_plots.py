@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.errors import TrainingError
-from mlops_assets.modelling.fitting.search import Trial
+from mlops_assets.modelling.fitting.trials import Trial
 from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.modelling.predictions import Predictions
 
