@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, MlflowRegistry, Storage
+from mlops_assets.resources import Alerts, BatchFiles, Compute, GreatExpectations, MlflowRegistry, Storage
 
 HOME = Path(os.environ.get("MLOPS_ASSETS_HOME", Path(__file__).parents[1] / ".mlops")).resolve()
 
@@ -24,5 +24,6 @@ resources = {
         ui_url=os.environ.get("MLOPS_ASSETS_MLFLOW_UI", "http://127.0.0.1:5000"),
     ),
     "great_expectations": GreatExpectations(),
+    "mlops_compute": Compute(),  # MLOPS_ASSETS_DASK names a scheduler
     "mlops_alerts": Alerts(ui_url=os.environ.get("MLOPS_ASSETS_DAGSTER_UI", "http://127.0.0.1:3000")),
 }

@@ -15,6 +15,7 @@ from mlops_assets.errors import DeclarationError
 from mlops_assets.file_systems import is_local, is_url
 from mlops_assets.records.frames import BatchFiles
 from mlops_assets.resources.alerts import Alerts
+from mlops_assets.resources.compute import Compute
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.mlflow.calls import default_artifact_root, without_credentials
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -87,6 +88,20 @@ class MlflowRule(Declared):
     retries: int = Field(2, ge=0, description="How often a failed request is repeated.")
 
 
+class ComputeRule(Declared):
+    """Where the fits of models that declare `Search(workers=...)` run."""
+
+    scheduler: str | None = Field(
+        None,
+        description="Address of a Dask scheduler, or `$NAME`, an environment variable with it; else "
+        "$MLOPS_ASSETS_DASK. Without either, local processes.",
+    )
+    fallback: bool = Field(
+        True, description="Whether a run goes on in local processes if the scheduler does not answer; else it fails."
+    )
+    wait_seconds: int = Field(30, ge=1, description="Seconds without an answer, or workers, after which it is away.")
+
+
 class AlertsRule(Declared):
     """How alerts reach people."""
 
@@ -117,6 +132,7 @@ class Deployment(Declared, DeclaredInYaml):
     )
     storage: StorageRule = Field(StorageRule(), description="Where batches and records are kept.")
     mlflow: MlflowRule = Field(MlflowRule(), description="Where MLflow is.")
+    compute: ComputeRule = Field(ComputeRule(), description="Where fits of `Search(workers=...)` run.")
     alerts: AlertsRule = Field(AlertsRule(), description="How alerts reach people.")
     sensors: Sensors = Field(Sensors(), description="The sensors, each one for all models.")
     schedules: Schedules = Field(Schedules(), description="The schedules, one for each cron that models declare.")
@@ -160,6 +176,11 @@ class Deployment(Declared, DeclaredInYaml):
                 retries=mlflow.retries,
             ),
             "great_expectations": GreatExpectations(),
+            "mlops_compute": Compute(
+                scheduler=self.compute.scheduler or "",
+                fallback=self.compute.fallback,
+                wait_seconds=self.compute.wait_seconds,
+            ),
             "mlops_alerts": Alerts(
                 variable=self.alerts.variable,
                 ui_url=self.alerts.ui_url or os.environ.get("MLOPS_ASSETS_DAGSTER_UI") or "http://127.0.0.1:3000",

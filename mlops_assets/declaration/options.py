@@ -31,6 +31,14 @@ class Search(Declared):
     method: Literal["grid", "random", "halving", "optuna"] = Field("random", description="optuna needs the extra.")
     trials: int = Field(20, ge=1, description="How many candidates are tried; a grid is tried whole.")
     folds: int = Field(4, ge=2, description="Expanding folds in time, cut at batches, that score a candidate.")
+    workers: int | None = Field(
+        None,
+        ge=-1,
+        repr=False,
+        description="Fits that run at once, on the engine of the resource `Compute` or in local processes: -1 for as "
+        "many as it can, 0 for one after another. The trials, their scores and the winner do not depend on it. None: "
+        "one after another, in the process of the run with all its threads.",
+    )
 
     def __init__(self, space: Mapping[str, Any] | None = None, **values: Any) -> None:
         super().__init__(**({} if space is None else {"space": space}), **values)

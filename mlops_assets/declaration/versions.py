@@ -44,7 +44,8 @@ def _digest(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """Return a value as JSON; a function as its name and source, so that editing its body changes the digest."""
     if isinstance(value, Declared):
-        return {field: _plain(getattr(value, field)) for field in type(value).model_fields}
+        fields = type(value).model_fields.items()  # without `repr`: what no result depends on
+        return {name: _plain(getattr(value, name)) for name, field in fields if field.repr}
     if callable(value):
         return [getattr(value, "__qualname__", repr(value)), _source(value)]
     return value

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 from mlops_assets.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import distributed
     import evidently.presets
     import mlflow.models
     import mlflow.sklearn
 
-__all__ = ["evidently", "mlflow"]
+__all__ = ["distributed", "evidently", "mlflow"]
 
 if not TYPE_CHECKING:
+    distributed = LazyModule("distributed")
     evidently = LazyModule("evidently")
     mlflow = LazyModule("mlflow")

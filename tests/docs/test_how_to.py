@@ -56,6 +56,14 @@ def test_a_parameter_by_the_name_of_a_column_and_predictions_by_another_tool(pro
     assert (np.diff(by_pyfunc.predict(warmer)) >= 0).all() and np.ptp(by_pyfunc.predict(warmer)) > 20
 
 
+def test_a_search_with_workers_is_tracked_and_names_its_engine(project):
+    project.follow("how-to/engine.md")
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location) == 1
+        assert len(location.table("bikes", "challenger", "trials")) == 6
+
+
 def test_a_rare_class_is_found_by_a_tuned_threshold(project):
     import numpy as np
     import pandas as pd

@@ -11,6 +11,7 @@ NOT_RUN = {
     ("installing.md", "pip "): "tests/packaging/ builds the wheel and installs it",
     ("how-to/existing-project.md", "pip install"): "tests/packaging/ installs the wheel into a project",
     ("how-to/alerts.md", "pip install"): "names services that are not there",
+    ("how-to/engine.md", "pip install"): "names machines; tests/resources/test_dask_engine.py starts a cluster",
     ("how-to/records.md", "pip install"): "names a server that is not there; tests/records/test_store.py starts one",
     ("how-to/servers.md", "cp deploy/.env"): "there is no Docker; tests/deploy/ runs the same commands as processes",
 }

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.engine import resource_keys
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, version_link
 from mlops_assets.assets.training.fit import Trained, train
@@ -22,7 +23,7 @@ from mlops_assets.assets.training.outcome import note_fitted, note_refused
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
-from mlops_assets.modelling.fitting.search import Trial
+from mlops_assets.modelling.fitting.trials import Trial
 from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
@@ -51,14 +52,15 @@ def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
             *check_specs(model.name, "challenger", CHALLENGER_GATES),
             *check_specs(model.name, "challenger", BASELINE_GATES, blocking=False),
         ],
+        required_resource_keys=resource_keys(model, "mlops_storage", "mlflow_registry"),
         pool=f"{model.name}_training",  # of two runs on the same data, the second reuses the version of the first
     )
     def challenger(
         context: dg.AssetExecutionContext,
         config: ChallengerConfig,
-        mlops_storage: Storage,
-        mlflow_registry: MlflowRegistry,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        mlops_storage: Storage = context.resources.mlops_storage
+        mlflow_registry: MlflowRegistry = context.resources.mlflow_registry
         step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
         trained = train(step, step.upstream_version("training_set"), config.params)
         version = trained.version
@@ -92,6 +94,7 @@ def _metadata(
             "against_baselines": [{"model": name, **values} for name, values in figures.items()],
             "params": [{"parameter": name, "value": value} for name, value in trained.params.items()] or None,
             **(_search(trained.trials) if trained.trials else {}),
+            **trained.used.metadata(),
             "mlflow_version": version_link(version, registry),
             "mlflow_run": link("the run with its trials, plots and tags", registry.run_url(version.run_id)),
             "train_rows": len(case.train.y),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, workers_of
 from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
 from mlops_assets.assets.training.recipe import HOLDOUT, RECIPE_TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.assets.training.step import Step
+from mlops_assets.assets.training.tracking import TrackedTrials
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.fitting.estimators import build
-from mlops_assets.modelling.fitting.search import SearchResult, Trial, fit, search
+from mlops_assets.modelling.fitting.search import SearchResult, fit, search
+from mlops_assets.modelling.fitting.trials import Trial
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import METRICS, default_metrics, metric
 from mlops_assets.modelling.predictions import predict
@@ -30,12 +33,13 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered version with its parameters and trials, and whether an earlier run had already trained it."""
+    """A registered version with its parameters and trials, the engine, and whether an earlier run had trained it."""
 
     version: ModelVersion
     params: Mapping[str, Any]
     trials: tuple[Trial, ...] = ()
     reused: bool = False
+    used: Used = field(default_factory=Used)
 
 
 def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Trained:
@@ -49,14 +53,15 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
     rows, holdout = (read(step.records, manifest) for read in (read_train, read_holdout))
     tags = tags_of(step, manifest, model.training_version)
     with run_of(step, f"challenger {manifest.trained_until}", tags) as run_id:
-        result = _fitted(model, rows, overrides, step)
+        used, tracked = Used(), TrackedTrials(step, run_id)
+        result = _fitted(model, rows, overrides, step, tracked, used)
         params = {**model.params, **result.params}
         step.registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
-        step.registry.log_trials(run_id, result.trials)
+        tracked.log_waiting()
         recipe = recipe_of(model, result.params, result.model, {TRAIN: rows, HOLDOUT: holdout})
         version = register(step, run_id, tags, result.model, recipe, rows, holdout)
     step.log(f"registered version {version.version}, sha256 {version.digest[:12]}")
-    return Trained(version, params, result.trials)
+    return Trained(version, params, result.trials, used=used)
 
 
 def tags_of(step: Step, manifest: Manifest, declaration_version: str) -> dict[str, str]:
@@ -101,31 +106,31 @@ def register(
         return step.versions.of(step.registry.register(model.name, folder, run_id, tags))
 
 
-def _fitted(model: Declaration, rows: Rows, overrides: Mapping[str, Any], step: Step) -> SearchResult:
+def _fitted(
+    model: Declaration, rows: Rows, overrides: Mapping[str, Any], step: Step, tracked: TrackedTrials, used: Used
+) -> SearchResult:
     problem = problem_of(rows.y, model.problem)
     _refuse_metrics(model, "regression" if problem == "regression" else "classification")
     pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, decided_by(model))
     step.log(f"fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
     if model.search is None:
         return SearchResult(fit(pipeline, rows.X, rows.y), {}, ())
-
-    def progress(trial: Trial) -> None:
-        took = f"{trial.seconds:.1f} s with {trial.params}"
-        step.context.log.info(f"trial {trial.number}: score {trial.score:.5g} in {took}")
-
     space = {name: values for name, values in model.search.space.items() if name not in overrides}
-    return search(
-        pipeline,
-        rows.X,
-        rows.y,
-        time_folds(rows.batch, model.search.folds),
-        space,
-        model.search.method,
-        model.search.trials,
-        (model.metrics or default_metrics(problem))[0],
-        model.seed,
-        progress=progress,
-    )
+    with engine_of(model, step.context, used) as engine:
+        return search(
+            pipeline,
+            rows.X,
+            rows.y,
+            time_folds(rows.batch, model.search.folds),
+            space,
+            model.search.method,
+            model.search.trials,
+            (model.metrics or default_metrics(problem))[0],
+            model.seed,
+            progress=tracked.add,
+            engine=engine,
+            at_once=1 if workers_of(model) is None else AT_ONCE,
+        )
 
 
 def decided_by(model: Declaration) -> ThresholdRule:
