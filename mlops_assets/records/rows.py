@@ -58,11 +58,26 @@ def read_manifest(records: ModelRecords, version: str) -> Manifest:
     """Return a recorded training set; raise `TrainingError` if its record is gone."""
     manifest = _manifest(records.storage, records.name, version)
     if manifest is None:
-        raise TrainingError(
-            f"{records.name}: training set {version} is not recorded in {records.storage.root}: "
-            "materialise training_set"
-        )
+        raise _not_recorded(records.storage, records.name, version)
     return manifest
+
+
+def kept_manifest(records: ModelRecords, version: str) -> Manifest:
+    """Return as `read_manifest`; the manifests read last are kept, since a version never changes."""
+    return _kept_manifest(records.storage, records.name, version)
+
+
+@lru_cache(maxsize=64)
+def _kept_manifest(storage: Storage, model: str, version: str) -> Manifest:
+    manifest = _manifest(storage, model, version)
+    if manifest is None:
+        raise _not_recorded(storage, model, version)
+    return manifest
+
+
+def _not_recorded(storage: Storage, model: str, version: str) -> TrainingError:
+    place = storage.root
+    return TrainingError(f"{model}: training set {version} is not recorded in {place}: materialise training_set")
 
 
 @lru_cache(maxsize=1_000)

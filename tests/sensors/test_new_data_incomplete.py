@@ -5,12 +5,14 @@ import json
 import dagster as dg
 import pytest
 
+from mlops_assets.errors import StorageError
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger
 from mlops_assets.records.reports import BatchReport, BatchReports
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.sensors.new_data import attempts as attempts_module
 from mlops_assets.sensors.new_data import requests as requests_module
+from mlops_assets.sensors.new_data import work_list
 from support.ledger_rows import promote, put_value, spoil, value_of
 from support.ticking import keys, two_folders, write
 
@@ -176,6 +178,25 @@ def test_batches_that_landed_while_the_first_champion_was_trained_are_scored_and
     assert (keys(result), assets(result)) == (["day-10"], [["predictions", "drift", "performance"]])
     ticks.put("bikes", "day-10", marks["day-10"], champion=2)
     assert keys(ticks.tick()) == []
+
+
+@pytest.mark.fault(30)
+def test_a_storage_that_does_not_answer_ends_the_tick_and_the_next_one_carries_on(ticks, monkeypatch):
+    """Each model would wait for it as long, and Dagster ends a tick after 60 s."""
+    ticks.taken_in("a")
+    champion(ticks, 2)
+    asked = []
+
+    def away(storage, model, version):
+        asked.append(model)
+        raise StorageError("the store does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work_list, "batches_of_manifest", away)
+        assert keys(ticks.tick()) == [] and asked == ["bikes"]
+        assert json.loads(ticks.cursor)["next"] == "cars"
+    write(ticks.root / "bikes", "b.csv")
+    assert {key for _ in range(3) for key in keys(ticks.tick())} == {"b"}
 
 
 def test_labels_that_came_later_ask_for_performance_alone(ticks):

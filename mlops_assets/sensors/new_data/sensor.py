@@ -11,6 +11,7 @@ from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.batch.upstream_source import in_sensor
 from mlops_assets.assets.shared.keys import batches
 from mlops_assets.declaration import Declaration
+from mlops_assets.errors import StorageError
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
@@ -58,11 +59,14 @@ def new_data_sensor(
             for what, look_at in (("batches", _batches), ("outcomes", _outcomes)):
                 try:
                     memories[what] = look_at(records, SourceMemory.from_json(memories.get(what, {})), tick).to_json()
+                except StorageError:
+                    raise
                 except Exception as error:  # a fault of the batches must not stop the outcomes
                     context.log.error(f"{records.name}: {what}: {type(error).__name__}: {error}")
             return memories
 
-        cursor = each_model(context, mlops_storage, context.cursor, take_in, seconds=MOST_SECONDS)
+        away = (StorageError,)  # each model would wait for it as long
+        cursor = each_model(context, mlops_storage, context.cursor, take_in, seconds=MOST_SECONDS, ends_at=away)
         if tick.unanswered:
             waiting = counted(tick.unanswered, "batch waits", "batches wait")
             context.log.warning(f"MLflow does not answer: {waiting}")

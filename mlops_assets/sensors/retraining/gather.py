@@ -11,13 +11,13 @@ from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, K
 from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
-from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.errors import MlopsAssetsError, StorageError
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
-from mlops_assets.records.rows import read_manifest
+from mlops_assets.records.rows import kept_manifest
 from mlops_assets.sensors.runs import FAILED, PARTITION, by_model, ended_at, runs_under_way
 
 _REMEMBERED = timedelta(days=30)
@@ -102,12 +102,12 @@ class _Past:
 
     def contents(self, data_version: str) -> Contents:
         """Return the batches of a training set."""
-        return _contents(read_manifest(self._records, data_version))
+        return _contents(kept_manifest(self._records, data_version))
 
     @cached_property
     def _manifest(self) -> Manifest | None:
         """The training set of the champion."""
-        return None if self.champion is None else read_manifest(self._records, self.champion.data_version)
+        return None if self.champion is None else kept_manifest(self._records, self.champion.data_version)
 
     @cached_property
     def champion_contents(self) -> Contents:
@@ -122,7 +122,7 @@ class _Past:
         """
         judged_on = "" if self.champion is None else self.champion.judged.data_version
         for training in self.ended:
-            manifest = read_manifest(self._records, training.data_version)
+            manifest = kept_manifest(self._records, training.data_version)
             new = training.version is not None and _contents(manifest, ("train",)) - self.champion_contents
             if new or training.data_version == judged_on:
                 return _contents(manifest)
@@ -132,7 +132,7 @@ class _Past:
     def trained_rows(self) -> int:
         """The larger number of training rows: of the champion, or of the last training that fitted a version."""
         fitted = [training.data_version for training in self.ended if training.version is not None]
-        manifests = [self._manifest, *(read_manifest(self._records, version) for version in fitted[:1])]
+        manifests = [self._manifest, *(kept_manifest(self._records, version) for version in fitted[:1])]
         return max((manifest.rows("train") for manifest in manifests if manifest is not None), default=0)
 
     @property
@@ -223,6 +223,8 @@ class _Past:
         """Return the training set that would be made now, None if there is none, and why it cannot be trained on."""
         try:
             planned = split(self._records, None if self.champion is None else self.champion.data_version)
+        except StorageError:
+            raise
         except MlopsAssetsError as error:
             return None, str(error)
         return planned, too_few(planned.rows("train"), planned.rows("holdout"))

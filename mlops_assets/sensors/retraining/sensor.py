@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.decisions.retraining.decide import TAKING_IN, decide_retraining
+from mlops_assets.errors import StorageError
 from mlops_assets.records.batches import BatchRecord, Excluded, Labelled
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
@@ -77,7 +78,8 @@ def retraining_sensor(
         def decide(records: ModelRecords, before: dict[str, str] | None) -> dict[str, str]:
             return asdict(tick.decide(records, DecisionMemory.of(before or {})))
 
-        cursor = each_model(context, mlops_storage, context.cursor, decide, seconds=MOST_SECONDS)
+        away = (StorageError,)  # each model would wait for it as long
+        cursor = each_model(context, mlops_storage, context.cursor, decide, seconds=MOST_SECONDS, ends_at=away)
         return dg.SensorResult(in_one_process(tick.requests, context), cursor=cursor, asset_events=tick.events)
 
     return sensor
