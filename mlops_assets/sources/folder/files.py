@@ -12,8 +12,9 @@ from mlops_assets.sources import Folder, Period, Waiting
 from mlops_assets.sources.folder.csv_files import read_csv_column
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.local_listing import list_local
-from mlops_assets.sources.folder.object_listing import list_objects
-from mlops_assets.sources.folder.opening import open_file
+from mlops_assets.sources.folder.object_footer import periods_by_footer
+from mlops_assets.sources.folder.object_listing import find_object, list_objects
+from mlops_assets.sources.folder.opening import is_allowed, open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet_column
 from mlops_assets.sources.object_store import ANSWER_SECONDS
 from mlops_assets.sources.periods import period_keys
@@ -36,9 +37,19 @@ def files_of(folder: Folder, seconds: float = ANSWER_SECONDS) -> tuple[list[File
     return list(files.values()), clashes
 
 
+def file_of(folder: Folder, key: str, seconds: float) -> File | None:
+    """Return the file of a key; None where there is none. An object is asked for by its name where the key tells it."""
+    if not is_local(folder.path) and (found := find_object(folder.path, key)) is not None:
+        return found
+    return next((file for file in files_of(folder, seconds)[0] if file.key == key), None)
+
+
 @lru_cache(maxsize=20_000)
 def periods_of(folder: Folder, file: File, period: Period, seconds: float = math.inf) -> tuple[str, ...] | SourceError:
     """Return the periods in a file, kept for as long as its mark stays; the reason, where it cannot be divided."""
+    remote = not is_local(folder.path) and file.is_parquet and is_allowed(folder, file)
+    if remote and (known := periods_by_footer(folder, file, period)) is not None:
+        return known
     try:
         with open_file(folder, file, seconds) as stream:
             read_column = read_parquet_column if file.is_parquet else read_csv_column

@@ -66,9 +66,14 @@ def files_in_order(entries: Iterable[Entry], parts: list[str]) -> list[File]:
 
     Left out is a directory, unless it is named like a file of data: reading it gives the reason.
     """
-    suffix = next((known for known in SUFFIXES if parts[-1].endswith(known)), "")
+    suffix = suffix_of(parts)
     files = (_file(entry, suffix, len(parts) > 1) for entry in entries)
     return sorted(files, key=lambda file: natural_order(file.name))
+
+
+def suffix_of(parts: list[str]) -> str:
+    """Return the suffix that all files of a glob end with and no key has; empty where they may have several."""
+    return next((known for known in SUFFIXES if parts[-1].endswith(known)), "")
 
 
 def is_hidden(name: str, part: str) -> bool:

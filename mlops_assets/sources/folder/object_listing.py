@@ -6,9 +6,18 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from mlops_assets.lazy import pa
-from mlops_assets.sources.folder.listing import DONE, SUFFIXES, Entry, File, files_in_order, fixed_root, is_hidden
+from mlops_assets.sources.folder.listing import (
+    DONE,
+    SUFFIXES,
+    Entry,
+    File,
+    files_in_order,
+    fixed_root,
+    is_hidden,
+    suffix_of,
+)
 from mlops_assets.sources.folder.marks import Mark
-from mlops_assets.sources.keys import short_digest
+from mlops_assets.sources.keys import is_safe, short_digest
 from mlops_assets.sources.object_store import ANSWER_SECONDS, answer, opened_store
 
 
@@ -27,6 +36,19 @@ def list_objects(url: str, seconds: float = ANSWER_SECONDS) -> list[File]:
     except FileNotFoundError:
         raise FileNotFoundError(2, f"there is nothing below {root!r:.200}") from None
     return files_in_order(_entries(found, root, parts), parts)
+
+
+def find_object(url: str, key: str) -> File | None:
+    """Return the object of a key by one question; None where there is none, or the key does not tell its name."""
+    store, pattern = opened_store(url)
+    root, parts = fixed_root(pattern)
+    name = key + suffix_of(parts)
+    if len(parts) > 1 or not is_safe(key) or not _names(parts, [name]):
+        return None
+    paths = [f"{root}/{name}", f"{root}/{name}{DONE}"]
+    found = [info for info in answer(url, lambda: store.get_file_info(paths)) if info.is_file]
+    files = files_in_order(_entries(found, root, parts), parts)
+    return next((file for file in files if file.key == key), None)
 
 
 def _entries(found: Sequence[pa.fs.FileInfo], root: str, parts: list[str]) -> Iterator[Entry]:

@@ -94,11 +94,24 @@ def _local(folder: Folder, file: File) -> io.RawIOBase:
     return raw
 
 
-def _object(folder: Folder, file: File, ends: float) -> io.RawIOBase:
+def is_allowed(folder: Folder, file: File) -> bool:
+    """Return whether what is listed of an object allows to read it."""
+    try:
+        _refuse_object(folder, file)
+    except SourceError:
+        return False
+    return True
+
+
+def _refuse_object(folder: Folder, file: File) -> None:
     if not file.regular:
         raise SourceError("is a directory; expected a regular file. Remove it from the folder")
     refuse_size(file.size, folder.limits)
     _refuse_name(file)
+
+
+def _object(folder: Folder, file: File, ends: float) -> io.RawIOBase:
+    _refuse_object(folder, file)
     return copied(folder.path, file.path, ends, partial(refuse_size, limits=folder.limits))
 
 

@@ -6,7 +6,7 @@ from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Period
 from mlops_assets.sources.folder.csv_files import infer_types, read_csv, read_csv_text, require_column
-from mlops_assets.sources.folder.files import files_of, periods_of, whole_times
+from mlops_assets.sources.folder.files import file_of, files_of, periods_of, whole_times
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.opening import open_file
 from mlops_assets.sources.folder.parquet_files import read_parquet, read_table, to_pandas
@@ -21,12 +21,11 @@ _LIST_SECONDS = 120.0
 def read(folder: Folder, key: str) -> pd.DataFrame:
     """Return all rows of a batch; SourceError says which file, what is wrong and what to do."""
     try:
-        files, _ = files_of(folder, _LIST_SECONDS)
+        if folder.period is not None:
+            return _read_period(folder, key, files_of(folder, _LIST_SECONDS)[0], folder.period)
+        file = file_of(folder, key, _LIST_SECONDS)
     except OSError as problem:
         raise SourceError(f"the folder cannot be listed ({problem.strerror})") from None
-    if folder.period is not None:
-        return _read_period(folder, key, files, folder.period)
-    file = next((file for file in files if file.key == key), None)
     if file is None:
         raise SourceError("there is no such file; it was there before. Put it back, or give up the batch")
     with named(file.shown):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -118,7 +119,8 @@ def test_a_table_that_was_made_anew_is_read_anew(path):
 
 def test_a_file_of_several_periods_has_its_times_read_once(tmp_path, loads):
     path = str(tmp_path / "wide")
-    put(path, pd.concat([rows(1), rows(5)], ignore_index=True))
+    frame = pd.concat([rows(1), rows(5)], ignore_index=True)
+    put(path, pa.Table.from_pandas(frame, preserve_index=False).combine_chunks())  # else some versions write two files
     assert list(ready(source_of_months(path))) == ["2011-01", "2011-05"]  # and not the months in between
     put(path, rows(6))
     assert list(ready(source_of_months(path))) == ["2011-01", "2011-05", "2011-06"]
@@ -230,7 +232,7 @@ def test_a_table_with_a_feature_that_is_not_read_is_refused_with_its_name(path, 
         if "protocol" in action:
             action["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
     log.write_text("\n".join(map(json.dumps, actions)))
-    with pytest.raises(SourceUnavailableError, match=f"the table does not give its rows: .*{feature}"):
+    with pytest.raises(SourceUnavailableError, match=f"(?i)the table does not give its rows: .*{feature}"):
         source_of_months(path).look()
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mlops_assets.errors import DeclarationError, SourceError, SourceUnavailableError
 from mlops_assets.sources import Folder, Limits, object_store
-from mlops_assets.sources.folder import object_copy
+from mlops_assets.sources.folder import object_copy, opening
 from mlops_assets.sources.folder.local_listing import list_local
-from mlops_assets.sources.folder.object_listing import list_objects
+from mlops_assets.sources.folder.object_listing import find_object, list_objects
 from support.local_objects import store  # noqa: F401
 
 GOOD = b"x,y\n1,2\n3,4\n"
@@ -102,6 +102,60 @@ def test_objects_are_read_as_files_are(store, suffix, period):  # noqa: F811
     remote = Folder(store.url(f"bikes/*.{suffix}"), period=period, time="t")
     assert ready(remote) == ready(local) == (["a"] if period is None else ["2011-01"])
     pd.testing.assert_frame_equal(remote.read(ready(remote)[0]), local.read(ready(local)[0]))
+
+
+@pytest.mark.parametrize("key", ["a", "b-1", "u--v", "h-x-", "missing"])
+def test_an_object_is_asked_for_by_its_name_where_its_key_tells_it(store, monkeypatch, key):  # noqa: F811
+    for name in ("a.csv", "b-1.csv", "u--v.csv", "h x.csv", "h#x.csv", "a.csv.done", "a"):
+        store.put(name, GOOD)
+    (file,) = [file for file in list_objects(store.url("*.csv")) if file.key.startswith(key)][:1] or [None]
+    found = find_object(store.url("*.csv"), file.key if file else key)
+    assert found == (file if key in ("a", "b-1", "u--v") else None)
+    assert find_object(store.url("**/*.csv"), "a") is None and find_object(store.url("b*.csv"), "a") is None
+    monkeypatch.setattr("mlops_assets.sources.folder.files.list_objects", lambda *_: [file] if file else [])
+    source = Folder(store.url("*.csv"), limits=Limits(max_mb=1))
+    if key == "missing":
+        with pytest.raises(SourceError, match="there is no such file"):
+            source.read("missing")
+    elif key != "h-x-":
+        monkeypatch.setattr("mlops_assets.sources.folder.files.list_objects", lambda *_: pytest.fail("listed"))
+        assert len(source.read(key)) == 2
+
+
+TIMES = {
+    "of one month": pd.to_datetime(["2011-01-30", "2011-01-31"]),
+    "of two months": pd.to_datetime(["2011-01-30", "2011-02-01"]),
+    "with a zone": pd.to_datetime(["2011-01-31 22:00", "2011-01-31 23:00"]).tz_localize("America/New_York"),
+    "in nanoseconds": pd.to_datetime(["2011-01-30", "2011-01-31"]).as_unit("ns"),
+    "dates": [pd.Timestamp("2011-01-30").date(), pd.Timestamp("2011-01-31").date()],
+    "text": ["2011-01-30", "2011-02-01"],
+    "one missing": pd.to_datetime(["2011-01-30", None]),
+    "none": pd.to_datetime([]),
+    "numbers": [201101, 201102],
+}
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("period", ["day", "month", "year"])
+def test_the_footer_of_a_parquet_object_gives_the_periods_that_its_rows_do(store, times, period):  # noqa: F811
+    path = store.put("a.parquet", b"")
+    pd.DataFrame({"t": TIMES[times], "v": range(len(TIMES[times]))}).to_parquet(path)
+    now = pd.Timestamp("2012-01-01")
+    looks = []
+    for place in (str(path), store.url("*.parquet")):
+        source = Folder(place, period=period, time="t")
+        looks.append(list(source.look(source.look({}, now).seen, now).ready))
+    assert looks[0] == looks[1] != []
+
+
+def test_a_period_copies_no_parquet_object_of_another_period(store, monkeypatch):  # noqa: F811
+    for month in (1, 2, 3):
+        times = pd.date_range(f"2011-0{month}-01", periods=20)
+        pd.DataFrame({"t": times, "v": month}).to_parquet(store.put(f"{month}.parquet", b""))
+    seen, copied = [], object_copy.copied
+    monkeypatch.setattr(opening, "copied", lambda url, path, *more: seen.append(path) or copied(url, path, *more))
+    frame = Folder(store.url("*.parquet"), period="month", time="t").read("2011-02")
+    assert set(frame["v"]) == {2} and seen == ["bucket/2.parquet"]
 
 
 @pytest.mark.fault(5)
