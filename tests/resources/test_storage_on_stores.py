@@ -193,7 +193,8 @@ def test_a_full_disk_leaves_no_object(place, tmp_path):
 
 
 @pytest.mark.fault(34)
-def test_a_writer_killed_half_way_leaves_no_visible_object(place):
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])  # a crash, and a run that a person terminates
+def test_a_writer_ended_half_way_leaves_no_visible_object(place, ended_by):
     program = """
         import builtins, os, sys, time
         import numpy as np, pandas as pd
@@ -221,10 +222,10 @@ def test_a_writer_killed_half_way_leaves_no_visible_object(place):
         Storage(root=sys.argv[1], database="$RECORDS").write_frame("bikes", "dataset", "b1", "v1", frame)
     """
     command = [sys.executable, "-c", textwrap.dedent(program), place.storage.root]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == "half-way\n"
         assert not place.storage.has_frame(*FRAME)
-        writer.send_signal(signal.SIGKILL)
+        writer.send_signal(ended_by)
     assert not place.storage.has_frame(*FRAME)
     frame = numbers()
     place.storage.write_frame(*FRAME, frame)
@@ -257,6 +258,8 @@ def test_doctor_says_what_it_tested(place):
         return
     assert "an object was written, read back, listed and removed, in" in found and "GB free" not in found
     assert files.names_in(f"{place.storage.root}/doctor") == []
+    found = next(iter(doctors_findings(place.storage.root, "sqlite:////home/ada/records.db")))
+    assert (found.severity, found.found.partition(" is on")[2]) == ("advice", " an object store, its records in a file")
 
 
 def test_doctor_names_a_store_that_loses_what_was_written(served, monkeypatch):

@@ -117,7 +117,7 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes["resources"] = lambda: [unusable]
         else:
             probes |= _of_mlflow(location, registry)
-            probes["storage"] = lambda: storage.storage(root)
+            probes["storage"] = lambda: storage.storage(root, store.database)
             probes["records"] = lambda: records.records(store, models)
             probes["reached by runs"] = lambda: servers.reached(location.instance, root, store_of(store).file, address)
             private |= _files(store, registry)

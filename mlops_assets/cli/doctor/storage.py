@@ -20,11 +20,15 @@ _PROBES = "doctor"
 """The folder of the probes, in the root of the storage."""
 
 
-def storage(root: str) -> Iterator[Finding]:
+def storage(root: str, database: str = "") -> Iterator[Finding]:
     """Check that batches can be written and read; an object store is asked to do all that the pack asks of it."""
     if is_local(root):
         yield from _folder(str(files.local_path(root)))
         return
+    if database.startswith("sqlite"):
+        why = "Other machines see the batches and not what became of them."
+        mend = "set MLOPS_ASSETS_DATABASE to a PostgreSQL that all machines reach"
+        yield advice("storage and records", f"{root} is on an object store, its records in a file", why, mend)
     yield _object_store(root)
     yield from _temporary_folder()
 
