@@ -20,6 +20,8 @@ from mlops_assets.text import reason
 
 _PACKAGES = ("mlops-assets", "scikit-learn", "numpy", "scipy", "pandas")
 _MOST_RESTARTS = 3
+_LARGE = 1_000_000
+"""Bytes from which a task goes to a worker by itself."""
 
 
 @contextmanager
@@ -76,7 +78,8 @@ class DaskEngine:
         def begin() -> None:
             place = waiting.pop()
             name = f"mlops_assets-{uuid.uuid4().hex}"
-            future = self._client.submit(_run_task, function, data, tasks[place], _packages(), key=name, pure=False)
+            task = self._task(tasks[place])
+            future = self._client.submit(_run_task, function, data, task, _packages(), key=name, pure=False)
             running[place] = future
             future.add_done_callback(lambda _: ended.put(place))
 
@@ -105,6 +108,14 @@ class DaskEngine:
                 sent = _bounded(send, self._patience, self._must_live)
             self._shared = (shared, sent)
         return self._shared[1]
+
+    def _task(self, task: Any) -> Any:
+        """Return a task as it is, or as it lies on a worker if it is large: the scheduler keeps what it is given."""
+        from dask.sizeof import sizeof
+
+        if sizeof(task) < _LARGE:
+            return task
+        return _bounded(partial(self._client.scatter, task, hash=False), self._patience, self._must_live)
 
     def _next(self, ended: queue.SimpleQueue[int]) -> int:
         """Return the next task that ended; `EngineError` if the scheduler or all workers are gone meanwhile."""

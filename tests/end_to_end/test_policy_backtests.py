@@ -14,6 +14,7 @@ from mlops_assets import Frame, ModelPipeline, Retraining, Search
 from mlops_assets.assets.backtest.policy_backtest import BacktestConfig, recommend
 from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.errors import MlopsAssetsError, TrainingError
+from mlops_assets.modelling.engine import Here, Processes
 from mlops_assets.records.model_records import ModelRecords
 from support.deployment import REPOSITORY, Deployment, why
 from support.synthetic import rows
@@ -161,3 +162,15 @@ def test_the_chosen_rule_retrains_no_more_than_a_clock_of_equal_quality():
     never = results[0]
     assert never.mean > 1.3 * always.mean and chosen.mean < 0.75 * never.mean
     assert Retraining(**found.settings) == found.rule
+
+
+def test_fits_ahead_by_an_engine_give_the_same_replay(tmp_path: Path):
+    model = pipeline(retraining=Retraining(min_new_rows=100))
+    storage = policies.stored(model, tmp_path)
+    config = BacktestConfig(policies=["every batch"])
+    found, logged = [], []
+    for engine in (None, Here(one_thread=True), Processes(2)):
+        logged.append([])
+        found.append(recommend(ModelRecords(model, storage), config, log=logged[-1].append, engine=engine))
+    assert found[0].backtest == found[1].backtest == found[2].backtest
+    assert len(logged[0]) == len(logged[1]) == len(logged[2]) == len(set(logged[2])) > 8

@@ -152,6 +152,13 @@ def test_a_scheduler_without_workers_counts_as_away(tmp_path):
         pass
 
 
+def test_a_large_task_goes_to_a_worker_past_the_scheduler(shared_cluster):
+    tasks = [np.full(300_000, value) for value in VALUES[:3]]
+    with compute(shared_cluster, fallback=False).engine(-1, print) as engine:
+        ended = dict(engine.each(echo, 0.0, tasks))
+    assert [ended[place].sum() for place in range(3)] == [0.0, 300_000.0, 600_000.0]
+
+
 def test_workers_with_other_packages_are_refused(shared_cluster, monkeypatch):
     monkeypatch.setattr("mlops_assets.resources.dask_engine._packages", lambda: {"python": "3.99"})
     with (

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.assets.shared.drawing import drawn_plots
+from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, resource_keys, workers_of
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, model_asset
 from mlops_assets.assets.shared.metadata import metadata, table
 from mlops_assets.dagster_private import cron_string_iterator
@@ -28,6 +29,7 @@ from mlops_assets.decisions.retraining.candidates import (
 from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.options import Retraining
 from mlops_assets.errors import MlopsAssetsError
+from mlops_assets.modelling.engine import Engine
 from mlops_assets.modelling.fitting.parameter_names import full_name
 from mlops_assets.modelling.plots.policy_plots import age_curve, cost_and_quality, quality_over_time
 from mlops_assets.records.model_records import ModelRecords
@@ -109,6 +111,7 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
         "policy_backtest",
         kinds={"scikitlearn"},
         code_version="1",
+        required_resource_keys=resource_keys(model, "mlops_storage", "mlflow_registry"),
         deps=[asset_key(model.name, "features")],
         description=f"What retraining {model.name} by other rules would have given on its own past. It changes "
         "nothing: the declaration that it shows is for a person to paste. Launch "
@@ -117,14 +120,16 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
     def policy_backtest(
         context: dg.AssetExecutionContext,
         config: BacktestConfig,
-        mlops_storage: Storage,
-        mlflow_registry: MlflowRegistry,
     ) -> dg.MaterializeResult[Any]:
+        mlops_storage: Storage = context.resources.mlops_storage
+        mlflow_registry: MlflowRegistry = context.resources.mlflow_registry
         records = ModelRecords(model, mlops_storage)
         tuned = {} if config.search == "once" else _champion_params(records, mlflow_registry)
-        recommended = recommend(records, config, tuned, context.log.info)
+        used = Used()
+        with engine_of(model, context, used) as engine:
+            recommended = recommend(records, config, tuned, context.log.info, engine)
         context.log.info(f"{model.name}: {recommended.sentence}")
-        return dg.MaterializeResult(metadata=_metadata(recommended))
+        return dg.MaterializeResult(metadata={**_metadata(recommended), **metadata(used.metadata())})
 
     return policy_backtest
 
@@ -147,14 +152,17 @@ def recommend(
     config: BacktestConfig,
     tuned: Mapping[str, Any] | None = None,
     log: Callable[[str], None] = lambda _: None,
+    engine: Engine | None = None,
 ) -> Recommended:
     """Replay the stored batches of a model and choose; `tuned` are parameters as in `Pipeline.set_params`."""
     model = records.model
     history = StoredHistory(records, tuned, log)
     start = history.first(config.newest)
     if config.search == "once" and model.search is not None:
-        fitted = history.searched(start).model
+        fitted = history.searched(start, engine, 1 if workers_of(model) is None else AT_ONCE).model
         history = StoredHistory(records, _params_of(fitted, model.search.space), log)
+    if engine is not None and engine.one_thread:
+        history.fit_ahead(start, engine)
     arrivals = history.arrivals[start + 1 :]
     rows = int(median(arrival.rows for arrival in arrivals))
     days = _days(arrivals) if model.time else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
+from mlops_assets.assets.backtest.fits import Fits
 from mlops_assets.assets.batch.performance import row_loss
-from mlops_assets.assets.training.fit import decided_by
 from mlops_assets.decisions.drift.batch_drift import Pair, drift
 from mlops_assets.decisions.drift.error_budget import allowed_level
 from mlops_assets.decisions.promotion.comparison import compare
@@ -18,8 +17,8 @@ from mlops_assets.decisions.retraining.backtest import Arrival
 from mlops_assets.decisions.retraining.decide import duration
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
-from mlops_assets.modelling.fitting.estimators import build
-from mlops_assets.modelling.fitting.search import SearchResult, fit, search
+from mlops_assets.modelling.engine import Engine
+from mlops_assets.modelling.fitting.search import SearchResult, search
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores
 from mlops_assets.modelling.metrics.own import is_own
@@ -51,12 +50,12 @@ class StoredHistory:
         params: Mapping[str, Any] | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._records, self._model, self._params, self._log = records, records.model, params or {}, log
+        self._records, self._model = records, records.model
         ready = [batch for batch in records.batches.all() if unready(self._model, batch) is None]
         self._batches = [batch for batch in ready if batch.labelled]
         self._infos = tuple(batch_info(batch) for batch in self._batches)
         self.arrivals: Sequence[Arrival] = _arrivals(records, self._batches)
-        self._fits: dict[tuple[str, ...], tuple[Any, float]] = {}
+        self._fits = Fits(records, params or {}, lambda text: log(f"{text} (of {len(self._infos)} batches)"))
         self._manifest, self._metrics = cache(self._split), cache(self._measures)
         self._rows = lru_cache(maxsize=16)(self._read_rows)
         self._predictions = lru_cache(maxsize=64)(self._predict)
@@ -94,14 +93,19 @@ class StoredHistory:
         """Return the seconds that the fit took."""
         return self._fitted(model)[1]
 
-    def searched(self, position: int) -> SearchResult:
+    def fit_ahead(self, first: int, engine: Engine) -> None:
+        """Fit all models that a replay from position `first` on asks for, by an engine."""
+        self._fits.ahead([self._manifest(position) for position in range(first, len(self._infos) - 1)], engine)
+
+    def searched(self, position: int, engine: Engine | None = None, at_once: int = 1) -> SearchResult:
         """Return the declared search, made once on the training set as of a position."""
         rows, declared = read_train(self._records, self._manifest(position)), self._model.search
         if declared is None:
             raise TrainingError(f"{self._model.name} declares no search: choose search: off")
         folds = time_folds(rows.batch, declared.folds)
         options = (declared.space, declared.method, declared.trials, self.metric.name, self._model.seed)
-        return search(self._pipeline(rows), rows.X, rows.y, folds, *options)
+        pipeline = self._fits.pipeline(rows)
+        return search(pipeline, rows.X, rows.y, folds, *options, engine=engine, at_once=at_once)
 
     def _loss(self, model: int, batch: int) -> float:
         if self._fitted(model)[0] is None:
@@ -186,24 +190,8 @@ class StoredHistory:
         return problem_of(self._rows(0).y, self._model.problem)
 
     def _fitted(self, model: int) -> tuple[Any, float]:
-        """Return the model (None if it cannot be fitted) and the seconds; positions with the same batches share it."""
-        manifest = self._manifest(model)
-        trained_on = tuple(batch.key for batch in manifest.train)
-        if trained_on not in self._fits:
-            rows, begin, fitted = read_train(self._records, manifest), time.perf_counter(), None
-            try:
-                fitted = fit(self._pipeline(rows), rows.X, rows.y)
-            except TrainingError as error:  # such as no label known in time: in production nothing is promoted then
-                self._log(f"no model up to {manifest.trained_until}: {error}")
-            self._fits[trained_on] = fitted, time.perf_counter() - begin
-            self._log(f"fitted {len(self._fits)} of {len(self._infos)}: trained until {manifest.trained_until}")
-        return self._fits[trained_on]
-
-    def _pipeline(self, rows: Rows) -> Any:
-        model = self._model
-        problem, by = problem_of(rows.y, model.problem), decided_by(model)
-        pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, by)
-        return pipeline.set_params(**self._params) if self._params else pipeline
+        """Return the model (None if it cannot be fitted) and the seconds."""
+        return self._fits.of(self._manifest(model))
 
     def _holdout_rows(self, model: int) -> Rows:
         return read_holdout(self._records, Manifest((), self._manifest(model).holdout))
