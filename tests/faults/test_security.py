@@ -15,6 +15,7 @@ from listener import listening
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.errors import ArtifactError, MlopsAssetsError
+from mlops_assets.resources.storage import Storage
 from mlops_assets.validation.suites import load_suite
 from support.deployment import DeployedModel, why
 from support.synthetic import rows
@@ -72,7 +73,6 @@ def test_a_champion_whose_artifact_lies_elsewhere_is_refused_unread(source, scor
     [
         "http://127.0.0.1:{port}/*.csv",
         "https://127.0.0.1:{port}/*.csv",
-        "s3://bucket/*.csv",
         "file:///etc/*.csv",
         "ftp://127.0.0.1:{port}/a.csv",
         "HTTP://127.0.0.1:{port}/a.csv",
@@ -96,6 +96,17 @@ def test_an_address_as_path_of_a_folder_a_suite_or_a_storage_makes_no_connection
             except MlopsAssetsError:
                 continue
             assert list(found.ready) == [], found
+        assert listener.hits == 0
+
+
+@pytest.mark.fault(69)
+def test_an_object_store_is_asked_by_a_declared_folder_alone(monkeypatch):
+    with listening() as listener:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.port}")
+        with pytest.raises(MlopsAssetsError):
+            load_suite(Path("s3://bucket/suite.yaml"))
+        Folder("s3://bucket/*.csv")
+        Storage(root="s3://bucket/mlops", database="$RECORDS")
         assert listener.hits == 0
 
 

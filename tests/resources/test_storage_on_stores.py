@@ -250,7 +250,7 @@ def _doctor(place: Place) -> tuple[str, str]:
     return finding.severity, finding.found
 
 
-def test_doctor_says_what_it_tested(place):
+def test_doctor_says_what_it_tested(place, monkeypatch):
     severity, found = _doctor(place)
     assert severity == "fine" and place.storage.root in found
     if place.server is None:
@@ -258,7 +258,8 @@ def test_doctor_says_what_it_tested(place):
         return
     assert "an object was written, read back, listed and removed, in" in found and "GB free" not in found
     assert files.names_in(f"{place.storage.root}/doctor") == []
-    found = next(iter(doctors_findings(place.storage.root, "sqlite:////home/ada/records.db")))
+    monkeypatch.setenv("RECORDS", "sqlite:////home/ada/records.db")
+    found = next(iter(doctors_findings(place.storage.root, place.storage.database)))
     assert (found.severity, found.found.partition(" is on")[2]) == ("advice", " an object store, its records in a file")
 
 

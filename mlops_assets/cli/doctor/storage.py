@@ -25,7 +25,8 @@ def storage(root: str, database: str = "") -> Iterator[Finding]:
     if is_local(root):
         yield from _folder(str(files.local_path(root)))
         return
-    if database.startswith("sqlite"):
+    url = os.environ.get(database[1:], "") if database.startswith("$") else database
+    if url.startswith("sqlite"):
         why = "Other machines see the batches and not what became of them."
         mend = "set MLOPS_ASSETS_DATABASE to a PostgreSQL that all machines reach"
         yield advice("storage and records", f"{root} is on an object store, its records in a file", why, mend)
