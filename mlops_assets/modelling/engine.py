@@ -6,9 +6,13 @@ algebra and for OpenMP, as sums in another order differ in their last digit.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from mlops_assets.errors import EngineError, MlopsAssetsError
@@ -102,7 +106,8 @@ class Processes:
             # Ray's backend gives all results at the end.
             as_they_end = joblib.parallel.get_active_backend()[0].supports_return_generator
             parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if as_they_end else "list")
-        calls = (joblib.delayed(_placed)(place, function, shared, task) for place, task in list(tasks.items()))
+        parent = os.getpid() if self.backend == "loky" else None
+        calls = (joblib.delayed(_placed)(parent, place, function, shared, task) for place, task in list(tasks.items()))
         try:
             yield from parallel(calls)
         except (MlopsAssetsError, BrokenExecutor):
@@ -185,5 +190,19 @@ def _as_it_is(function: Function, shared: Any, task: Any) -> Any:
     return function(shared, task)
 
 
-def _placed(place: int, function: Function, shared: Any, task: Any) -> tuple[int, Any]:
+def _placed(parent: int | None, place: int, function: Function, shared: Any, task: Any) -> tuple[int, Any]:
+    if parent is not None:
+        _end_with(parent)
     return place, in_one_thread(function, shared, task)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent: of a run that was killed, nothing goes on."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

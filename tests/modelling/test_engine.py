@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import joblib
+import psutil
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mlops_assets.errors import DeclarationError, EngineError
 from mlops_assets.modelling.engine import Here, Processes, WithFallback, local, with_one_thread
+from support import TESTS
 
 TWO = Processes(2)
 
@@ -81,6 +85,23 @@ def test_what_a_task_refuses_is_raised():
 def test_an_engine_that_fails_is_named():
     with pytest.raises(EngineError, match="engine 'loky' failed: OSError: task"):
         list(TWO.each(breaks, None, range(2)))
+
+
+@pytest.mark.slow
+def test_local_processes_end_soon_after_a_killed_run():
+    program = (
+        "from mlops_assets.modelling.engine import Processes\nfrom support.noted_fits import echo\n"
+        "for _ in Processes(2).each(echo, 0.1, [*range(10_000)]): print('one', flush=True)"
+    )
+    path = {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    run = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, **path}, stdout=subprocess.PIPE)
+    assert run.stdout is not None and run.stdout.readline() == b"one\n"
+    processes = psutil.Process(run.pid).children(recursive=True)
+    workers = [process for process in processes if "popen_loky" in " ".join(process.cmdline())]
+    assert len(workers) == 2
+    run.kill()
+    run.communicate()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
 
 
 class Lost:
