@@ -60,7 +60,8 @@ class Declaration(Declared):
         None,
         description="Path of a suite file (JSON or YAML), GX objects, or a function that returns them, also as "
         "'package.module:function'. "
-        "A path that does not exist yet is written from the first batches, for a person to edit.",
+        "For a path that does not exist yet the suite is inferred from the first batches; `mlops-assets suite export` "
+        "writes it there, for a person to edit.",
     )
     extra_columns: Literal["accept", "reject"] = Field("accept", description="Columns that the first batch lacked.")
     features: Callable[..., Any] | None = Field(

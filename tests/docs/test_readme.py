@@ -41,8 +41,9 @@ def test_the_model_of_the_readme_becomes_champion(project):
         champion = location.registry.champion("bikes")
         assert champion is not None and champion.version == 1
         assert location.registry.metrics(champion.run_id)["r2"] > 0.8
-    written = (project.folder / "defs/bikes/expectations.yaml").read_text()
-    assert "expect_column_values_to_be_between" in written and "column: temperature" in written
+        inferred = {(each["type"], each["kwargs"].get("column")) for each in location.inferred_suite("bikes")}
+    assert ("expect_column_values_to_be_between", "temperature") in inferred
+    assert not (project.folder / "defs/bikes/expectations.yaml").exists()
 
 
 def test_the_page_on_resources_gives_a_model_all_that_it_needs(tmp_path):

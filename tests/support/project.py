@@ -16,6 +16,7 @@ import pytest
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from support.bikes import write_files
+from support.ledger_rows import value_of
 from support.pages import REPOSITORY, Block, blocks, not_run
 
 PYPROJECT = """
@@ -147,6 +148,11 @@ class Location:
     @property
     def storage(self) -> Storage:
         return self.defs.resources["mlops_storage"]
+
+    def inferred_suite(self, model: str) -> list[dict[str, Any]]:
+        """The expectations that were inferred for a model and are in force."""
+        version = value_of(self.storage, model, "inferred_suites", "suite")["digest"]
+        return self.storage.read_document(model, "suites", version)["expectations"]
 
     def left_to_itself(self) -> list[dg.ExecuteInProcessResult]:
         """Ticks until neither sensor asks for a run any more; the runs in their order."""
