@@ -112,6 +112,18 @@ def test_all_workers_killed_are_replaced_by_others(cluster, tmp_path):
     assert all(fits(notes)[value] == 1 for value in ended[:3])
 
 
+def test_a_trial_that_ends_its_workers_fails_and_the_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+    notes = tmp_path / "notes"
+    model = build(NotedFits, {"notes": str(notes), "deadly": 2.0}, X, "regression", 0)
+    options = (model, X, Y, HALF, {"value": VALUES}, "grid", 12, "rmse", 0)
+    with dask_cluster(tmp_path / "dask") as cluster, compute(cluster, fallback=False).engine(1, print) as engine:
+        result = search(*options, engine=engine)
+    errors = {trial.params["value"]: trial.error for trial in result.trials if trial.error}
+    assert errors == {2.0: "it ended each Dask worker that ran it, as for want of memory"}
+    assert result.params == {"value": 0.0} and fits(notes) == Counter(VALUES)
+
+
 @pytest.mark.parametrize("fallback", [True, False])
 def test_a_scheduler_that_is_killed_falls_back_or_fails(cluster, tmp_path, fallback):
     notes, ended, warned = tmp_path / "notes", [], []
