@@ -69,6 +69,11 @@ class Declaration(Declared):
         description="(batch, history) -> DataFrame with a row for each row of the batch, same index; a function, or "
         "its name as 'package.module:function', imported when it is declared.",
     )
+    chunked: bool = Field(
+        False,
+        description="Whether `features` may get some rows of a batch that does not fit into memory at a time: the "
+        "features of a row depend on no other row than those within `lookback` before it.",
+    )
     lookback: Duration | None = Field(None, description="How much earlier data `features` gets as history, e.g. '7D'.")
     search: Search | None = Field(None, description="A search of `params`, which are used as they are without it.")
     window: int | str | None = Field(None, description="Newest batches, or duration ('180D'), to train on; else all.")

@@ -7,9 +7,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
-from mlops_assets.records.frames import DATASET
+from mlops_assets.records.frames import DATASET, FEATURES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.validation.schema import Schema, schema_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_BATCHES = 50
 
-Read = Callable[[BatchRecord], "pd.DataFrame | None"]
+Read = Callable[[BatchRecord], "pd.DataFrame | LargeFrame | None"]
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,22 @@ def learnt_from(records: Iterable[BatchRecord], read: Read) -> Schema | None:
 
 def stored_dataset(records: ModelRecords) -> Read:
     """Return a function that reads the rows of an accepted batch."""
-    return lambda record: records.dataset(record)
+
+    def read(record: BatchRecord) -> pd.DataFrame | LargeFrame:
+        large = records.large(DATASET, record)
+        return records.dataset(record) if large is None else large
+
+    return read
 
 
 def stored_features(records: ModelRecords, features_version: str) -> Read:
     """Return a function that reads the features of a batch, None for features of another declaration."""
 
-    def read(record: BatchRecord) -> pd.DataFrame | None:
+    def read(record: BatchRecord) -> pd.DataFrame | LargeFrame | None:
         if record.features is None or record.features_code != features_version:
             return None
-        return records.features(record)
+        large = records.large(FEATURES, record)
+        return records.features(record) if large is None else large
 
     return read
 

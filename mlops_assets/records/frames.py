@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import dagster as dg
 from pydantic import Field, model_validator
 
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
 from mlops_assets.records.typed import Records
@@ -31,9 +32,14 @@ class LatestFrame:
     version: str
 
 
-def keep_frame(storage: Storage, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame") -> str:
+def keep_frame(
+    storage: Storage, model: str, kind: str, batch: str, version: str, frame: "pd.DataFrame | LargeFrame"
+) -> str:
     """Store a frame and make it the latest of its batch, for `BatchFiles`; return its path or URL."""
-    place = storage.write_frame(model, kind, batch, version, frame)
+    if isinstance(frame, LargeFrame):
+        place = storage.write_chunks(model, kind, batch, version, frame.chunks(), frame.typical_row())
+    else:
+        place = storage.write_frame(model, kind, batch, version, frame)
     _latest(storage, model, kind).put(batch, LatestFrame(version))
     return place
 

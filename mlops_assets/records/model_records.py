@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import ROWS_AT_ONCE, LargeFrame, StoredFrame
 from mlops_assets.lazy import np, pd
 from mlops_assets.records.alerts import AlertLedger
 from mlops_assets.records.batches import BatchLedger, BatchRecord
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mlops_assets.records.store import Transaction
 
 Ledger = TypeVar("Ledger")
+
+_BYTES_OF_WIDEST_ROW = 16_000
 
 
 def _ledger(kind: Callable[[Storage, str], Ledger]) -> cached_property[Ledger]:
@@ -87,6 +90,25 @@ class ModelRecords:
         """Return a stored frame, as `Storage.read_frame`."""
         return self.storage.read_frame(self.name, kind, batch, version, columns, rows)
 
+    def large(self, kind: str, record: BatchRecord) -> StoredFrame | None:
+        """Return the dataset or the features of a batch to be read by column or by chunk, None if they fit into memory.
+
+        The source's `limits.memory_mb` decides.
+        """
+        most = self.model.source.limits.memory_mb
+        if record.rows * _BYTES_OF_WIDEST_ROW <= most * 1e6:  # the file need not be opened
+            return None
+        version = str(record.version if kind == DATASET else record.features)
+        size = self.storage.frame_size(self.name, kind, record.batch, version)
+        if size.mb <= most:
+            return None
+        return StoredFrame(
+            size.rows,
+            size.columns,
+            lambda columns: self.read_frame(kind, record.batch, version, columns),
+            lambda columns: self.frame_chunks(kind, record.batch, version, columns, ROWS_AT_ONCE),
+        )
+
     def dataset(self, record: BatchRecord, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of a batch."""
         return self.read_frame(DATASET, record.batch, str(record.version), columns)
@@ -114,7 +136,7 @@ class ModelRecords:
         """Store a frame that comes in chunks of rows, as `Storage.write_chunks`."""
         return self.storage.write_chunks(self.name, kind, batch, version, chunks)
 
-    def keep_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame) -> str:
+    def keep_frame(self, kind: str, batch: str, version: str, frame: pd.DataFrame | LargeFrame) -> str:
         """Store a frame and make it the latest of its batch, as `frames.keep_frame`."""
         return keep_frame(self.storage, self.name, kind, batch, version, frame)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import ROWS_AT_ONCE, rechunked
 from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
@@ -17,6 +19,8 @@ from mlops_assets.resources.storage import Storage
 
 TRAINING_SET = "training_set"
 """The documents in storage that name the batches of a training set, by its data version."""
+
+_MOST_OF_LARGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,13 @@ def read_batch(
     return X, about
 
 
+def about_chunks(records: ModelRecords, record: BatchRecord) -> Iterator[pd.DataFrame]:
+    """Yield time, group, key and slice columns of all rows of a batch, as many at a time as a large frame has."""
+    names = list(_columns(records.model).about)
+    stored = records.frame_chunks(DATASET, record.batch, str(record.version), names or None, ROWS_AT_ONCE)
+    return (chunk[names] for chunk in rechunked(stored))
+
+
 def read_sampled(
     records: ModelRecords, record: BatchRecord, most: int | None = 100_000
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -139,31 +150,68 @@ def read_sampled(
 
     A label whose `known_at` lies in the future is NaN.
     """
-    target, (about, known_at), rows = records.model.target, _recorded(records, record), None
+    rows = _sampled(record.rows, most) if most is not None and records.large(FEATURES, record) is not None else None
+    target, (about, known_at) = records.model.target, _recorded(records, record, rows=rows)
     later = _is_future(known_at)
     about = about.assign(**{target: about[target].mask(later)}) if later.any() else about
-    if most is not None and len(about) > most:
-        rows = np.sort(np.random.default_rng(0).choice(len(about), most, replace=False))
+    if rows is None and most is not None and len(about) > most:
+        rows = _sampled(len(about), most)
         about = about.iloc[rows].reset_index(drop=True)
     X = records.features(record, rows=rows)
     order = time_order(about[records.model.time]) if records.model.time else slice(None)
     return X.iloc[order], about.iloc[order]
 
 
-def read_labelled(records: ModelRecords, record: BatchRecord) -> tuple[pd.DataFrame, pd.Series]:
-    """Return features and labels of all rows of a batch, in order of time where rows have one.
+def sampled_dataset(records: ModelRecords, record: BatchRecord, most: int = 100_000) -> pd.DataFrame:
+    """Return the rows of a batch; of one that does not fit into memory always the same sample, in their order."""
+    if records.large(DATASET, record) is None:
+        return records.dataset(record)
+    return records.read_frame(DATASET, record.batch, str(record.version), rows=_sampled(record.rows, most))
 
-    A label that is missing, or whose `known_at` lies in the future, is NaN.
+
+def _sampled(rows: int, most: int) -> np.ndarray:
+    """Return always the same `most` of so many rows, in their order; all if there are no more."""
+    return np.sort(np.random.default_rng(0).choice(rows, min(most, rows), replace=False))
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Features `X` (n,) and labels `y` (n,) of a batch, in order of time where rows have one.
+
+    A label that is missing, or whose `known_at` lies in the future, is NaN. `labelled` of `rows` have a label. Of a
+    batch that does not fit into memory X and y are a sample.
     """
-    X, about = read_sampled(records, record, most=None)
-    return X, about[records.model.target]
+
+    X: pd.DataFrame
+    y: pd.Series
+    labelled: int
+    rows: int
+
+    @property
+    def sample(self) -> str:
+        """Say that the rows are a sample; "" if they are all rows."""
+        if len(self.y) == self.rows:
+            return ""
+        return f"a random sample of {len(self.y):,} of {self.rows:,} rows, always the same: the batch exceeds memory_mb"
+
+
+def read_labelled(records: ModelRecords, record: BatchRecord) -> LabelledRows:
+    """Return features and labels of all rows of a batch, or of a million rows if it does not fit into memory."""
+    is_large = records.large(FEATURES, record) is not None
+    X, about = read_sampled(records, record, most=_MOST_OF_LARGE if is_large else None)
+    y = about[records.model.target]
+    if len(y) == record.rows or not is_large:
+        return LabelledRows(X, y, int(y.notna().sum()), len(y))
+    labels, known_at = _recorded(records, record, about=False)
+    known = labels[records.model.target].notna().to_numpy() & ~_is_future(known_at)
+    return LabelledRows(X, y, int(known.sum()), len(known))
 
 
 def next_label_at(records: ModelRecords, record: BatchRecord) -> str:
     """Return the next `known_at` (UTC, ISO 8601) in the future among a batch's labels; "" if there is none."""
     if records.model.known_at is None:
         return ""
-    _, known_at = _recorded(records, record)
+    _, known_at = _recorded(records, record, about=False)
     future = known_at[_is_future(known_at)]
     return "" if future.empty else future.min().tz_localize("UTC").isoformat()
 
@@ -193,19 +241,32 @@ def _is_future(known_at: pd.Series) -> np.ndarray:
     return (known_at > pd.Timestamp.now("UTC").tz_localize(None)).to_numpy()
 
 
-def _recorded(records: ModelRecords, record: BatchRecord) -> tuple[pd.DataFrame, pd.Series]:
-    """Read as `_about`, at the recorded versions."""
+def _recorded(
+    records: ModelRecords, record: BatchRecord, *, rows: np.ndarray | None = None, about: bool = True
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Read as `_about`, at the recorded versions; without identifying columns unless `about`."""
     columns = _columns(records.model)
-    return _about(records.storage, records.name, columns, record.batch, str(record.version), record.labels)
+    if not about and columns.stored:  # where labels are stored elsewhere, any column gives the number of rows
+        columns = replace(columns, about=columns.about[:1] if columns.outcomes else ())
+    return _about(records.storage, records.name, columns, record.batch, str(record.version), record.labels, rows)
 
 
 def _about(
-    storage: Storage, model: str, columns: _Columns, batch: str, version: str, labels: str | None
+    storage: Storage,
+    model: str,
+    columns: _Columns,
+    batch: str,
+    version: str,
+    labels: str | None,
+    rows: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Return target and identifying columns of all rows of a batch, and when each label became known (NaT: unknown)."""
-    about = storage.read_frame(model, DATASET, batch, version, columns.stored)
+    """Return target and identifying columns of a batch, and when each label became known (NaT: unknown).
+
+    rows: positions of the rows; all without it.
+    """
+    about = storage.read_frame(model, DATASET, batch, version, columns.stored, rows)
     if columns.outcomes and labels is not None:
-        outcomes = storage.read_frame(model, LABELS, batch, labels)
+        outcomes = storage.read_frame(model, LABELS, batch, labels, None, rows)
         return about.assign(**{columns.target: outcomes[LABEL]}), outcomes[KNOWN_AT]
     unknown = pd.Series(pd.NaT, index=about.index, dtype="datetime64[us]")
     if columns.outcomes:

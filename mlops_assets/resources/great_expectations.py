@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -14,8 +15,10 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
+from mlops_assets.resources import large_expectations
 from mlops_assets.text import did_you_mean, shown
 from mlops_assets.validation.suites import Expectation
 
@@ -33,7 +36,7 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def validate(  # type: ignore[override]
-        self, frame: pd.DataFrame, expectations: Sequence[Expectation]
+        self, frame: pd.DataFrame | LargeFrame, expectations: Sequence[Expectation]
     ) -> list[CheckOutcome]:
         """Return one outcome for each expectation, in their order; messages number rows from 1.
 
@@ -43,17 +46,24 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         if not expectations:
             return []
-        if frame.empty:
+        if 0 in frame.shape:
             nothing = "rows" if len(frame) == 0 else "columns"
             return [_unevaluated(item, f"not evaluated: the batch has no {nothing}") for item in expectations]
-        frame = frame.reset_index(drop=True)
         # Switched off before the import: no release of GX may send usage data from a pipeline.
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"great_expectations(\.|$)")
-            domain_objects = [_domain_object(frame, index, item) for index, item in enumerate(expectations)]
-            results = _run(frame, domain_objects, max(20, self.examples))
+            most = max(20, self.examples)
+            if isinstance(frame, LargeFrame):
+                results = large_expectations.results(frame, expectations, partial(_results, most=most), most)
+            else:
+                results = _results(frame.reset_index(drop=True), expectations, most)
         return [_outcome(item, result, self.examples) for item, result in zip(expectations, results, strict=True)]
+
+
+def _results(frame: pd.DataFrame, expectations: Sequence[Expectation], most: int) -> list[Any]:
+    """Return GX's result for each expectation, or the exception that it raised."""
+    return _run(frame, [_domain_object(frame, index, item) for index, item in enumerate(expectations)], most)
 
 
 def _domain_object(frame: pd.DataFrame, index: int, expectation: Expectation) -> Any:
@@ -150,7 +160,10 @@ def _outcome(expectation: Expectation, result: Any, most: int) -> CheckOutcome:
         metadata["examples"] = examples
     # `is True` would refuse the numpy booleans that some expectations return.
     passed = bool(result.success)
-    return _check_outcome(expectation, passed, _message(expectation, passed, figures, metadata), metadata)
+    message = _message(expectation, passed, figures, metadata)
+    if sampled := getattr(result, "sampled", ""):
+        message += f"; {sampled}"
+    return _check_outcome(expectation, passed, message, metadata)
 
 
 def _message(expectation: Expectation, passed: bool, figures: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

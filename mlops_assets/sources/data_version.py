@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import cell_text
 
 
-def data_version(frame: pd.DataFrame) -> str:
+def data_version(frame: pd.DataFrame | LargeFrame) -> str:
     """Return 16 hex digits from column names, dtypes, values and their order; the index does not count.
 
-    Text counts as one dtype, however pandas stores it, so that versions survive a change of pandas.
+    Text counts as one dtype, however pandas stores it, so that versions survive a change of pandas. Rows have the same
+    version in memory and on disk.
     """
     digest = hashlib.sha256(f"{len(frame)} rows".encode())
-    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+    dtypes = frame.dtypes.values() if isinstance(frame, LargeFrame) else frame.dtypes
+    for name, dtype in zip(frame.columns, dtypes, strict=True):
         label = "text" if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O" else str(dtype)
         digest.update(f"|{name!r}:{label}".encode("utf-8", "surrogatepass"))
     if frame.shape[1]:
-        digest.update(row_hashes(frame).astype("<u8").tobytes())
+        for rows in frame.chunks() if isinstance(frame, LargeFrame) else [frame]:
+            digest.update(row_hashes(rows).astype("<u8").tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -18,6 +18,12 @@ class Limits(Declared):
         description="Most MB that a compressed file (.csv.gz, .parquet) may unpack to; guards against bombs.",
     )
 
+    memory_mb: float = Field(
+        default=1_000.0,
+        gt=0,
+        description="A batch that unpacks to more MB than this is worked on disk, some rows or a column at a time.",
+    )
+
     def check(self, rows: int, columns: int, advice: str) -> None:
         """Raise SourceError where there are too many rows or columns; `advice` is what to do but to raise the limit."""
         for what, count, most in (("rows", rows, self.max_rows), ("columns", columns, self.max_columns)):

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import listed, shown
+from mlops_assets.validation.repeated import repeated_rows
 from mlops_assets.validation.schema import Schema, kind_of, not_numbers, numbers, times
 
 CONTRACT = ("row_count", "columns", "dtypes", "non_null", "finite", "key_unique", "time_valid")
@@ -29,7 +31,7 @@ _Judgement = tuple[list[str], str, dict[str, Any]]
 
 
 def contract_checks(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | LargeFrame,
     schema: Schema | None,
     target: str | None,
     key: Sequence[str],
@@ -52,7 +54,9 @@ def contract_checks(
     """
     columns = schema.columns if schema else map(str, frame.columns)
     batch = _Batch(
-        frame=frame.loc[:, ~frame.columns.duplicated()].reset_index(drop=True),
+        frame=frame
+        if isinstance(frame, LargeFrame)
+        else frame.loc[:, ~frame.columns.duplicated()].reset_index(drop=True),
         schema=schema,
         required=tuple(dict.fromkeys([*columns, *(name for name in (*key, time, target) if name is not None)])),
         target=target,
@@ -87,7 +91,7 @@ def first_faults(faults: list[str]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    frame: pd.DataFrame
+    frame: pd.DataFrame | LargeFrame
     schema: Schema | None
     required: tuple[str, ...]
     target: str | None
@@ -126,7 +130,7 @@ def _outcome(
     return CheckOutcome(check, not faults, "; ".join(faults) or message, metadata=metadata)
 
 
-def _columns(batch: _Batch, original: pd.DataFrame, extra_columns: str) -> CheckOutcome:
+def _columns(batch: _Batch, original: pd.DataFrame | LargeFrame, extra_columns: str) -> CheckOutcome:
     columns, missing = batch.frame.columns, batch.missing(batch.required)
     extra = [name for name in columns if name not in batch.required] if batch.schema else []
     repeated = original.columns[original.columns.duplicated()].unique()
@@ -228,7 +232,7 @@ def _key_unique(batch: _Batch) -> _Judgement:
     keys = batch.frame[batch.key]
     empty = keys.isna().any(axis=1)
     try:
-        repeated = keys.duplicated(keep=False) & ~empty
+        repeated = repeated_rows(keys) & ~empty
     except TypeError:
         return [f"the key {listed(batch.key)} holds values that cannot be compared (lists)"], "", {}
     faults = []
@@ -243,7 +247,7 @@ def _key_unique(batch: _Batch) -> _Judgement:
 
 
 def _time_valid(batch: _Batch) -> _Judgement:
-    column = batch.frame[batch.time]
+    column = batch.frame[str(batch.time)]
     moments = times(column)
     empty, wrong, future = column.isna(), column.notna() & moments.isna(), moments > batch.latest
     texts = {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.schema import kind_of, not_numbers, numbers
@@ -18,7 +19,7 @@ _THOUSANDS = (None, ".", ",", " ", "\u00a0", "\u202f", "'")
 _MARKS = [(decimal, thousands) for decimal in (",", ".") for thousands in _THOUSANDS if thousands != decimal]
 
 
-def first_look(frame: pd.DataFrame, features: Collection[str], inferred: Collection[str]) -> CheckOutcome:
+def first_look(frame: pd.DataFrame | LargeFrame, features: Collection[str], inferred: Collection[str]) -> CheckOutcome:
     """Return hints on the first batch; never blocking.
 
     features: columns that would be features; inferred: those whose kind was inferred from text, as in CSV.

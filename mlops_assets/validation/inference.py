@@ -52,6 +52,7 @@ def infer(
     key: Sequence[str] = (),
     time: str | None = None,
     optional: Collection[str] = (),
+    sizes: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Return expectations (`{"type", "kwargs", "meta"}`) that hold for all of `frames`, one frame a batch.
 
@@ -59,11 +60,13 @@ def infer(
     must not stop a batch. Missing values: at least half present as error if none was missing. The contract judges key
     and time, so they get no expectation. The target gets warnings only, and an `optional` column may have no value.
     Raises ExpectationsError without any row.
+    sizes: the rows of each batch, where a frame is a sample of it.
     """
     filled = [frame.loc[:, ~frame.columns.duplicated()] for frame in frames if len(frame)]
     if not filled:
         raise ExpectationsError("infer: expected at least one batch with rows, got none.")
-    expectations = [_size(filled)] if len(filled) >= _FEWEST_BATCHES_FOR_SIZE else []
+    rows = [size for size in sizes or map(len, frames) if size]
+    expectations = [_size(rows)] if len(filled) >= _FEWEST_BATCHES_FOR_SIZE else []
     for name in dict.fromkeys(str(column) for frame in filled for column in frame.columns):
         if name in key or name == time:
             continue
@@ -109,8 +112,7 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
-def _size(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
-    rows = [len(frame) for frame in frames]
+def _size(rows: Sequence[int]) -> dict[str, Any]:
     limits = {"min_value": max(1, min(rows) // _SIZE_FACTOR), "max_value": max(rows) * _SIZE_FACTOR}
     return _expectation("expect_table_row_count_to_be_between", limits, "warn")
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import DiskFrame, LargeFrame
 from mlops_assets.lazy import np, pa, pd
 from mlops_assets.text import cell_text, listed, shown
 from mlops_assets.validation.contract import first_faults
@@ -59,6 +60,30 @@ def plain_columns(frame: pd.DataFrame, dropped: Collection[str] = ()) -> tuple[p
     if unused:
         frame = frame.iloc[:, [place for place in range(frame.shape[1]) if place not in unused]]
     return frame, faults
+
+
+def plain_on_disk(
+    frame: LargeFrame, dropped: Collection[str] = (), kept: np.ndarray[Any, Any] | None = None
+) -> tuple[DiskFrame, list[str]]:
+    """Return the rows as `plain_columns`, on disk, with one column in memory at a time.
+
+    kept: which rows (n,) count; all without it.
+    """
+    plain, faults = DiskFrame(), []
+    for name in frame.columns:
+        column = frame[name] if kept is None else frame[name][kept].reset_index(drop=True)
+        alone = column.to_frame()
+        try:
+            converted = _plain(column)
+        except Exception as problem:  # as in `plain_columns`
+            if name in dropped:
+                continue
+            converted = _cells_as_text(column)
+            faults.append(f"{shown(name)}: {_reason(column, problem)}; or list the column in `drop`")
+        if converted is not column:
+            alone.isetitem(0, converted.array)  # pandas may take another dtype here, as in `plain_columns`
+        plain.put(name, alone.iloc[:, 0])
+    return plain, faults
 
 
 def with_faults(contract: list[CheckOutcome], faults: list[str]) -> list[CheckOutcome]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_assets.disk_frame import DiskFrame, LargeFrame
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import shown
 
@@ -59,9 +60,9 @@ class Schema:
         return f" as in batch {shown(self.origins[name])}" if name in self.origins else ""
 
 
-def schema_of(frame: pd.DataFrame, batch: str = "") -> Schema:
+def schema_of(frame: pd.DataFrame | LargeFrame, batch: str = "") -> Schema:
     """Return the schema of `frame`; of equal names the first counts. `batch` becomes the origin of known kinds."""
-    distinct = frame.loc[:, ~frame.columns.duplicated()]
+    distinct = frame if isinstance(frame, LargeFrame) else frame.loc[:, ~frame.columns.duplicated()]
     columns = {str(name): kind_of(distinct[name]) for name in distinct.columns}
     return Schema(columns, {name: batch for name, kind in columns.items() if batch and kind != "null"})
 
@@ -124,6 +125,14 @@ def normalise(frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
     return frame.assign(**{name: column for name, column in columns.items() if column is not None})
 
 
+def normalise_on_disk(frame: DiskFrame, schema: Schema | None) -> None:
+    """Convert the columns of `frame` as `normalise`, in place, one in memory at a time."""
+    for name in [name for name in (schema.columns if schema else {}) if name in frame.columns]:
+        column = _as_kind(frame[name], schema.columns[name]) if schema else None
+        if column is not None:
+            frame.put(name, column)
+
+
 def _as_kind(column: pd.Series, expected: str) -> pd.Series | None:
     """Return a column in its expected kind, None for a column that stays unchanged."""
     kind = kind_of(column)
@@ -142,6 +151,13 @@ def _as_kind(column: pd.Series, expected: str) -> pd.Series | None:
 def with_columns(frame: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
     """Return `frame` with each missing optional column added, without values."""
     return frame.assign(**{name: np.nan for name in optional if name not in frame.columns})
+
+
+def put_missing(frame: DiskFrame, optional: Sequence[str]) -> None:
+    """Add each missing optional column to `frame`, without values."""
+    for name in optional:
+        if name not in frame.columns:
+            frame.put(name, pd.Series(np.full(len(frame), np.nan)))
 
 
 def times(column: pd.Series) -> pd.Series:

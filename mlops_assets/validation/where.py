@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import DiskFrame, LargeFrame
 from mlops_assets.errors import SourceError
-from mlops_assets.lazy import pd
+from mlops_assets.lazy import np, pd
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.schema import kind_of, not_numbers, numbers
 
@@ -32,6 +33,26 @@ def rows_of(frame: pd.DataFrame, where: Where) -> pd.DataFrame:
     for column, values in where.items():
         frame = frame[_equal(frame[column], values if isinstance(values, list) else [values])]
     return frame.reset_index(drop=True) if where else frame
+
+
+def kept_rows(frame: LargeFrame, where: Where) -> np.ndarray[Any, Any] | None:
+    """Return which rows (n,) `rows_of` returns; None for all."""
+    kept = None
+    for column, values in where.items():
+        if column not in frame.columns:
+            raise SourceError(f"where: no column {shown(column)} (columns: {listed(frame.columns, 20)})")
+        equal = _equal(frame[column], values if isinstance(values, list) else [values]).to_numpy(bool)
+        kept = equal if kept is None else kept & equal
+    return kept
+
+
+def put_own_kinds(frame: DiskFrame, inferred: Collection[str]) -> None:
+    """Convert text columns of `frame` as `with_own_kinds`, in place, one in memory at a time."""
+    for name in frame.columns:
+        if name in inferred:
+            column = with_own_kinds(frame[[name]], inferred)[name]
+            if column.dtype != frame.dtypes[name]:
+                frame.put(name, column)
 
 
 def with_own_kinds(frame: pd.DataFrame, inferred: Collection[str]) -> pd.DataFrame:

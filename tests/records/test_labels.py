@@ -323,7 +323,7 @@ def test_a_label_known_only_later_is_never_used_earlier(tmp_path_factory, events
         known = known_from(arrived)
         ledger = BatchLedger(storage, late.name)
         for record in ledger.all():
-            _, y = read_labelled(ModelRecords(late, storage), record)
+            y = read_labelled(ModelRecords(late, storage), record).y
             first = 4 * int(record.batch[1:])
             assert y.tolist() == [known[row][0] if row in known else NAN for row in range(first, first + 4)]
         try:

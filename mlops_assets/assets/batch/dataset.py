@@ -16,6 +16,7 @@ from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_sp
 from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, observation, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import DiskFrame
 from mlops_assets.errors import StaleRecordError
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
@@ -33,6 +34,7 @@ from mlops_assets.records.reports import ReportKind
 from mlops_assets.resources import GreatExpectations, Storage
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources.data_version import data_version
+from mlops_assets.validation.repeated import distinct_values
 from mlops_assets.validation.schema import schema_of
 
 CONTRACT = {
@@ -89,7 +91,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
 
 def _take_in(
     records: ModelRecords,
-    frame: "pd.DataFrame | None",
+    frame: "pd.DataFrame | DiskFrame | None",
     outcomes: list[CheckOutcome],
     context: dg.AssetExecutionContext,
 ) -> tuple[dg.MaterializeResult[Any] | None, list[CheckOutcome]]:
@@ -113,7 +115,7 @@ def _take_in(
     return _shown(records, record, frame, outcomes), outcomes
 
 
-def _record(records: ModelRecords, frame: "pd.DataFrame", context: dg.AssetExecutionContext) -> BatchRecord:
+def _record(records: ModelRecords, frame: "pd.DataFrame | DiskFrame", context: dg.AssetExecutionContext) -> BatchRecord:
     """Return the record of the batch as an accepted one."""
     model, batch = records.model, context.partition_key
     times = frame[model.time] if model.time else None
@@ -131,7 +133,10 @@ def _record(records: ModelRecords, frame: "pd.DataFrame", context: dg.AssetExecu
 
 
 def _reject(
-    records: ModelRecords, frame: "pd.DataFrame | None", faults: list[str], context: dg.AssetExecutionContext
+    records: ModelRecords,
+    frame: "pd.DataFrame | DiskFrame | None",
+    faults: list[str],
+    context: dg.AssetExecutionContext,
 ) -> None:
     version, rows = store_rejected(records, "rejected", frame, faults, context)
     mark = mark_of(context, records.batches.get(context.partition_key))
@@ -171,7 +176,7 @@ def _is_duplicate(records: ModelRecords, record: BatchRecord, context: dg.AssetE
     return True
 
 
-def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame") -> list[str]:
+def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame | DiskFrame") -> list[str]:
     """Store the rows; record them and their kinds, or return conflicts with a batch accepted since the validation."""
     model, batch = records.model, record.batch
     records.keep_frame(DATASET, batch, str(record.version), frame)
@@ -196,7 +201,7 @@ def _accept(records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame") -
 
 
 def _shown(
-    records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame", outcomes: list[CheckOutcome]
+    records: ModelRecords, record: BatchRecord, frame: "pd.DataFrame | DiskFrame", outcomes: list[CheckOutcome]
 ) -> dg.MaterializeResult[Any]:
     version = str(record.version)
     place = records.storage.frame_place(records.name, "dataset", record.batch, version)
@@ -206,7 +211,7 @@ def _shown(
         data_version=dg.DataVersion(version),
         metadata={
             **metadata({**values, "columns": _columns(frame), "hints": "\n".join(hints) or None}),
-            **drawn("preview", lambda: preview(frame)),
+            **drawn("preview", lambda: preview(frame.head())),
             "path": dg.MetadataValue.path(place),
             "dagster/row_count": len(frame),
             "dagster/column_schema": column_schema(frame, _roles(records.model)),
@@ -225,15 +230,15 @@ def _roles(model: Declaration) -> dict[str, str]:
     return roles | {model.target: "target: what is predicted"}
 
 
-def _columns(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+def _columns(frame: "pd.DataFrame | DiskFrame") -> list[dict[str, Any]]:
     """Return a row of figures for each column."""
     return [
         {
             "column": str(name),
             "type": str(column.dtype),
             "missing": float(column.isna().mean()),
-            "distinct": int(column.nunique()),
+            "distinct": distinct_values(column),
             "mean": float(column.mean()) if column.dtype.kind in "iuf" else None,
         }
-        for name, column in frame.items()
+        for name, column in ((name, frame[name]) for name in frame.columns)
     ]

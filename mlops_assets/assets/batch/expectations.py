@@ -15,10 +15,12 @@ import dagster as dg
 from mlops_assets.assets.shared.keys import check_specs
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
 from mlops_assets.records.inferred_suites import inferred_expectations, inferred_suite, keep_inferred
 from mlops_assets.records.model_records import ModelRecords
+from mlops_assets.records.rows import sampled_dataset
 from mlops_assets.resources.great_expectations import GreatExpectations
 from mlops_assets.resources.planned_checks import plan, planned_earlier
 from mlops_assets.validation.suites import Expectation, from_objects, infer, load_suite
@@ -70,7 +72,7 @@ class Suite:
         return check_specs(self.model.name, "dataset", {name: description}, blocking=blocking)
 
     def validate(
-        self, frame: pd.DataFrame, expectations: GreatExpectations, records: ModelRecords
+        self, frame: pd.DataFrame | LargeFrame, expectations: GreatExpectations, records: ModelRecords
     ) -> list[CheckOutcome]:
         """Return one outcome for each check of the suite, by the current expectations.
 
@@ -127,9 +129,16 @@ class Suite:
         model = self.model
         # A dropped column may hold anything in a later batch.
         dropped = [name for name in model.drop if name not in (*model.key, model.time)]
-        frames = [records.dataset(record) for record in accepted]
+        frames = [sampled_dataset(records, record) for record in accepted]
         frames = [frame.drop(columns=dropped, errors="ignore") for frame in frames]
-        inferred = infer(frames, target=model.target, key=model.key, time=model.time, optional=model.optional)
+        inferred = infer(
+            frames,
+            target=model.target,
+            key=model.key,
+            time=model.time,
+            optional=model.optional,
+            sizes=[record.rows for record in accepted],
+        )
         keep_inferred(records, inferred, {record.batch: str(record.version) for record in accepted})
         log.info(
             f"{model.name}: inferred {len(inferred)} expectations, which judge the next batch together. To edit them, "

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import LargeFrame, without
 from mlops_assets.lazy import pd, sklearn
 from mlops_assets.text import listed, shown
 from mlops_assets.validation.schema import kind_of, times
@@ -17,17 +18,17 @@ _LOOKED_AT = 200
 _REMEDY = "derive numbers from them in `features` (hour, weekday, days since ...)"
 
 
-def refused_times(model: Declaration, batch: pd.DataFrame) -> list[str]:
+def refused_times(model: Declaration, batch: pd.DataFrame | LargeFrame) -> list[str]:
     """Return a sentence for each time column that would be a feature as it is; none if `features` is declared."""
     if model.features is not None:
         return []
-    columns = _times(batch.drop(columns=list(model.not_features), errors="ignore"))
+    columns = _times(without(batch, model.not_features))
     if not columns or _estimator_takes_times(model):
         return []
     return [f"{shown(name)}: {_first_time(batch[name])}; {_REMEDY}, or list the column in `drop`" for name in columns]
 
 
-def times_returned(model: Declaration, table: pd.DataFrame) -> list[str]:
+def times_returned(model: Declaration, table: pd.DataFrame | LargeFrame) -> list[str]:
     """Return a sentence for each time column that the feature function returned."""
     columns = [] if model.features is None else _times(table)
     if not columns or _estimator_takes_times(model):
@@ -35,10 +36,14 @@ def times_returned(model: Declaration, table: pd.DataFrame) -> list[str]:
     return [f"{shown(name)}: {_first_time(table[name])}; {_REMEDY}, and leave the column out" for name in columns]
 
 
-def with_times_as_text(outcomes: Iterable[CheckOutcome], model: Declaration, batch: pd.DataFrame) -> list[CheckOutcome]:
+def with_times_as_text(
+    outcomes: Iterable[CheckOutcome], model: Declaration, batch: pd.DataFrame | LargeFrame
+) -> list[CheckOutcome]:
     """Return the contract's outcomes; a passed "dtypes" names text features that read as times."""
-    features = batch.drop(columns=list(model.not_features), errors="ignore")
-    written = [] if model.features is not None else [name for name in features if _reads_as_times(features[name])]
+    features = without(batch, model.not_features)
+    written = (
+        [] if model.features is not None else [name for name in features.columns if _reads_as_times(features[name])]
+    )
     if not written:
         return list(outcomes)
     note = f"{listed(written)}: times as text, so each is a category of its own; {_REMEDY}, or list them in `drop`"
@@ -50,7 +55,7 @@ def with_times_as_text(outcomes: Iterable[CheckOutcome], model: Declaration, bat
     ]
 
 
-def _times(frame: pd.DataFrame) -> list[str]:
+def _times(frame: pd.DataFrame | LargeFrame) -> list[str]:
     return [str(name) for name in frame.columns if kind_of(frame[name]) == "time"]
 
 

@@ -1,27 +1,31 @@
 """`features`: the user's function over a batch and its history, the same for training and scoring."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
 from mlops_assets.assets.batch.feature_times import times_returned
+from mlops_assets.assets.batch.large_features import compute_by_chunk
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import LargeFrame, StoredFrame, without
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.features import compute, looks_ahead
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import kinds_for, of_features, record_kinds, stored_features
-from mlops_assets.records.frames import FEATURES
+from mlops_assets.records.frames import DATASET, FEATURES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.times import parse_times
 from mlops_assets.text import listed
 from mlops_assets.validation.schema import Schema, schema_of
+
+AnyFrame = TypeVar("AnyFrame", "pd.DataFrame", "pd.DataFrame | LargeFrame")
 
 CHECKS = {
     "feature_columns": "The columns and kinds of values are those of the first batch of this declaration.",
@@ -47,13 +51,14 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         records = ModelRecords(model, mlops_storage)
         record = records.batches.accepted(context.partition_key)
-        batch = records.dataset(record)
+        large = records.large(DATASET, record)
+        batch = records.dataset(record) if large is None else large
         history = earlier_rows(records, batch, record, records.batches)
-        computed = compute(model.features, batch, history, model.not_features)
+        computed = _computed(model, batch, history)
         learnt = learnt_kinds(records, record.batch)
         table = known_features(model, computed, learnt)
         outcomes = [
-            _columns(records, record.batch, table, learnt, sorted({*computed} - {*table})),
+            _columns(records, record.batch, table, learnt, sorted({*computed.columns} - {*table.columns})),
             _leak(model, batch, history),
         ]
         yield from (check_result(outcome, key) for outcome in outcomes)
@@ -68,7 +73,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(version),
             metadata={
                 **metadata({"rows": len(table), "features": table.shape[1], "history_rows": len(history)}),
-                **drawn("preview", lambda: preview(table)),
+                **drawn("preview", lambda: preview(table.head())),
                 "path": dg.MetadataValue.path(path),
                 "dagster/row_count": len(table),
                 "dagster/column_schema": column_schema(table),
@@ -79,6 +84,14 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     return features
 
 
+def _computed(
+    model: Declaration, batch: "pd.DataFrame | StoredFrame", history: "pd.DataFrame"
+) -> "pd.DataFrame | LargeFrame":
+    if isinstance(batch, StoredFrame):
+        return compute_by_chunk(model, batch, history)
+    return compute(model.features, batch, history, model.not_features)
+
+
 def _described(model: Declaration) -> str:
     if model.features is None:
         return "the columns of the dataset less target, key, time and dropped columns"
@@ -87,16 +100,16 @@ def _described(model: Declaration) -> str:
 
 
 def earlier_rows(
-    records: ModelRecords, batch: "pd.DataFrame", record: BatchRecord, ledger: BatchLedger
+    records: ModelRecords, batch: "pd.DataFrame | LargeFrame", record: BatchRecord, ledger: BatchLedger
 ) -> "pd.DataFrame":
     """Return rows of accepted batches within the lookback, earlier than the first row of this batch."""
     model = records.model
     if not (model.lookback and model.time):
-        return batch.iloc[:0]
+        return batch.head(0)
     first = batch[model.time].min()
     since = first - pd.Timedelta(model.lookback)
     earlier = [
-        records.dataset(other)
+        _recent(records, other, since)
         for other in ledger.all()
         if other.batch != record.batch
         and other.status == "accepted"
@@ -104,13 +117,21 @@ def earlier_rows(
         and pd.Timestamp(str(other.start)) < first
     ]
     if not earlier:
-        return batch.iloc[:0]
+        return batch.head(0)
     rows = pd.concat(earlier, ignore_index=True)
     within: pd.DataFrame = rows[(rows[model.time] >= since) & (rows[model.time] < first)]
     within = within.sort_values(model.time, ignore_index=True)
     if model.known_at and not model.outcomes and model.target in within.columns:
         within[model.target] = within[model.target].where(_known(within, model.known_at, first))
     return within
+
+
+def _recent(records: ModelRecords, record: BatchRecord, since: "pd.Timestamp") -> "pd.DataFrame":
+    """Return the rows of a batch; of one that does not fit into memory, those since a moment."""
+    large, time = records.large(DATASET, record), records.model.time
+    if large is None:
+        return records.dataset(record)
+    return pd.concat([chunk[chunk[time] >= since] for chunk in large.chunks()], ignore_index=True)
 
 
 def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.Series":
@@ -121,14 +142,16 @@ def _known(rows: "pd.DataFrame", known_at: str, moment: "pd.Timestamp") -> "pd.S
     return known
 
 
-def known_features(model: Declaration, table: "pd.DataFrame", learnt: Schema | None) -> "pd.DataFrame":
+def known_features(model: Declaration, table: AnyFrame, learnt: Schema | None) -> AnyFrame:
     """Leave out columns that the first batch lacked, unless a function chose them or they are declared `optional`.
 
     The source accepts an extra column, but models of the same declaration do not know it.
     """
     if learnt is None or model.features is not None:
         return table
-    return table[[name for name in table.columns if name in learnt.columns or name in model.optional]]
+    unknown = [name for name in table.columns if name not in learnt.columns and name not in model.optional]
+    known: AnyFrame = without(table, unknown)
+    return known
 
 
 def learnt_kinds(records: ModelRecords, batch: str) -> Schema | None:
@@ -138,7 +161,11 @@ def learnt_kinds(records: ModelRecords, batch: str) -> Schema | None:
 
 
 def _columns(
-    records: ModelRecords, batch: str, table: "pd.DataFrame", learnt: Schema | None, left_out: list[str]
+    records: ModelRecords,
+    batch: str,
+    table: "pd.DataFrame | LargeFrame",
+    learnt: Schema | None,
+    left_out: list[str],
 ) -> CheckOutcome:
     """Check the features against the schema of this declaration, which its first batch sets; record the schema."""
     model, schema = records.model, schema_of(table, batch)
@@ -164,7 +191,9 @@ def _columns(
     return CheckOutcome("feature_columns", not problems, message)
 
 
-def _leak(model: Declaration, batch: "pd.DataFrame", history: "pd.DataFrame") -> CheckOutcome:
+def _leak(model: Declaration, batch: "pd.DataFrame | LargeFrame", history: "pd.DataFrame") -> CheckOutcome:
+    if isinstance(batch, LargeFrame):
+        batch = next(iter(batch.chunks()))
     leaking = looks_ahead(model.features, batch, history, model.not_features, model.time)
     if not leaking:
         return CheckOutcome("no_future_leak", True, "no feature depends on later rows or on its own label")

@@ -11,6 +11,7 @@ from mlops_assets.assets.shared.keys import MARK
 from mlops_assets.assets.shared.metadata import observation
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import DiskFrame, LargeFrame
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError
 from mlops_assets.lazy import pd
 from mlops_assets.records.batches import BatchRecord
@@ -41,7 +42,7 @@ def of_the_batch(act: Callable[[], Result]) -> Result | CheckOutcome:
         return CheckOutcome("readable", False, reason)
 
 
-def readable(frame: pd.DataFrame) -> CheckOutcome:
+def readable(frame: pd.DataFrame | LargeFrame) -> CheckOutcome:
     """Return the passed check "readable" with the size of the batch."""
     return CheckOutcome("readable", True, f"{len(frame):,} rows x {frame.shape[1]} columns")
 
@@ -49,7 +50,7 @@ def readable(frame: pd.DataFrame) -> CheckOutcome:
 def store_rejected(
     records: ModelRecords,
     kind: str,
-    frame: pd.DataFrame | None,
+    frame: pd.DataFrame | DiskFrame | None,
     faults: list[str],
     context: dg.AssetExecutionContext,
 ) -> tuple[str | None, int]:
@@ -57,7 +58,10 @@ def store_rejected(
     version, rows, batch = None, 0, context.partition_key
     if frame is not None:
         version, rows = data_version(frame), len(frame)
-        records.write_frame(kind, batch, version, as_texts(frame))
+        if isinstance(frame, DiskFrame):
+            records.write_chunks(kind, batch, version, map(as_texts, frame.chunks()))
+        else:
+            records.write_frame(kind, batch, version, as_texts(frame))
     # Checks show the newest batch only; the observation stays with the asset's events.
     values = {"rejected_because": "\n".join(faults), "rows": rows}
     context.log_event(observation(context.asset_key, values, partition=batch))

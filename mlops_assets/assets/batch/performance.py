@@ -83,10 +83,10 @@ def _measured(
     """Measure the champion on a batch, or estimate it without labels, and record it; return metadata and check."""
     note = partial(record_report, context, records, "performance", record, champion.version)
     again_at = next_label_at(records, record)  # asked first, so that no label becomes known unnoticed
-    X, y = read_labelled(records, record)
-    labelled = int(y.notna().sum())
-    share = {"rows": labelled, "labelled_share": float(y.notna().mean())}
-    waits_for = _insufficient(records, record, labelled)
+    rows = read_labelled(records, record)
+    X, y = rows.X, rows.y
+    share = {"rows": rows.labelled, "labelled_share": rows.labelled / rows.rows}
+    waits_for = _insufficient(records, record, rows.labelled)
     if waits_for is not None:
         estimate = estimate_unseen(records, champion, record, X, registry)
         note("insufficient labels", waits_for, {**share, **estimate_figures(estimate)}, again_at)
@@ -98,6 +98,7 @@ def _measured(
     verdict, reason = result.decay.verdict, result.decay.reason
     note(verdict, reason, {**result.figures(), **share, **estimate_figures(estimate)}, again_at)
     shown = {**_result_metadata(context, result, share), **estimate_metadata(records, estimate)}
+    shown |= metadata({"measured_on": rows.sample or None})
     name, alarm = f"performance/{record.batch}.html", verdict == "decay"
     seed = records.model.seed
     shown |= with_page(records.model, config, alarm, champion, name, lambda: result.page(seed), registry)

@@ -1,5 +1,6 @@
 """`predictions`: a batch scored by the champion, stamped with its version."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import column_schema, metadata, preview, version_link
 from mlops_assets.declaration import Declaration
+from mlops_assets.disk_frame import DiskFrame
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.predictions import Predictions, predict
-from mlops_assets.records.frames import PREDICTIONS
+from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.frames import FEATURES, PREDICTIONS
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.rows import read_batch
+from mlops_assets.records.rows import about_chunks, read_batch
 from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.sources.data_version import data_version
@@ -48,9 +51,8 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         if champion is None:
             no_champion(context, records, "predictions", record)
             return
-        X, about = read_batch(records, record.batch, str(record.version), str(record.features))
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
-        frame = _stamped(predict(fitted, X), about.drop(columns=model.target, errors="ignore"), champion)
+        frame, unseen = _scored(records, record, champion, fitted)
         version = data_version(frame)
         path = records.keep_frame(PREDICTIONS, record.batch, version, frame)
         figures, reason = {"rows": len(frame)}, f"{len(frame):,} rows"
@@ -58,14 +60,14 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         values = {
             "rows": len(frame),
             "model_version": champion.version,
-            "mean_prediction": float(frame["score"].mean()) if "score" in frame else None,
-            "unseen_categories": _unseen(fitted, X),
+            "mean_prediction": float(frame["score"].mean()) if "score" in frame.columns else None,
+            "unseen_categories": _shares(unseen, len(frame)),
         }
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
             metadata={
                 **metadata(values),
-                **drawn("preview", lambda: preview(frame.drop(columns=["model_version", "model_digest"]))),
+                **drawn("preview", lambda: preview(frame.head().drop(columns=["model_version", "model_digest"]))),
                 "mlflow_version": version_link(champion, mlflow_registry),
                 "digest": champion.digest[:16],
                 "path": dg.MetadataValue.path(path),
@@ -84,16 +86,38 @@ def _stamped(predictions: Predictions, about: "pd.DataFrame", champion: ModelVer
     return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
 
 
-def _unseen(fitted: object, X: "pd.DataFrame") -> list[dict[str, object]] | None:
-    """Return the share of rows, for each text column, whose category the model has never seen."""
+def _scored(
+    records: ModelRecords, record: BatchRecord, champion: ModelVersion, fitted: object
+) -> "tuple[pd.DataFrame | DiskFrame, Counter[str]]":
+    """Return the scored rows of a batch, and for each text column how many have a category that the model never saw."""
+    target, unseen = records.model.target, Counter[str]()
+    large = records.large(FEATURES, record)
+    if large is None:
+        X, about = read_batch(records, record.batch, str(record.version), str(record.features))
+        unseen.update(_unseen(fitted, X))
+        return _stamped(predict(fitted, X), about.drop(columns=target, errors="ignore"), champion), unseen
+
+    def chunks() -> "Iterator[pd.DataFrame]":
+        for X, about in zip(large.chunks(), about_chunks(records, record), strict=True):
+            unseen.update(_unseen(fitted, X))
+            yield _stamped(predict(fitted, X), about.drop(columns=target, errors="ignore"), champion)
+
+    return DiskFrame.of_chunks(chunks()), unseen
+
+
+def _unseen(fitted: object, X: "pd.DataFrame") -> dict[str, int]:
+    """Return the number of rows, for each text column, whose category the model has never seen."""
     encoders = [
         (columns, step[-1] if hasattr(step, "__getitem__") else step)
         for _, step, columns in getattr(getattr(fitted, "named_steps", {}).get("preprocess"), "transformers_", ())
     ]
-    shares = [
-        {"feature": name, "unseen share": float((~X[name].isin(known) & X[name].notna()).mean())}
+    return {
+        name: int((~X[name].isin(known) & X[name].notna()).sum())
         for columns, encoder in encoders
         if hasattr(encoder, "categories_")
         for name, known in zip(columns, encoder.categories_, strict=True)
-    ]
-    return [row for row in shares if row["unseen share"]] or None
+    }
+
+
+def _shares(unseen: "Counter[str]", rows: int) -> list[dict[str, object]] | None:
+    return [{"feature": name, "unseen share": count / rows} for name, count in unseen.items() if count] or None

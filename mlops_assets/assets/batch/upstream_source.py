@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
-from mlops_assets.sources import Source
+from mlops_assets.sources import Source, reading
 from mlops_assets.sources.assets import Materialization
 from mlops_assets.sources.reading import read
 
@@ -89,13 +90,23 @@ def read_batch(source: Source, batch: str, context: dg.AssetExecutionContext) ->
 
     Raise `SourceError` if the batch is at fault, `SourceUnavailableError` if its source is: it should be tried again.
     """
-    if source.asset_key is not None:
+    return read(_in_step(source, context), batch)
 
-        def load(key: dg.AssetKey, partition: str | None) -> Any:
-            return context.load_asset_value(key, partition_key=partition)
 
-        source = source.within(ProjectAssets(context.instance, None, load))
-    return read(source, batch)
+def read_rows(source: Source, batch: str, context: dg.AssetExecutionContext) -> pd.DataFrame | LargeFrame:
+    """Read as `read_batch`; rows of files that do not fit into memory are read by column."""
+    return reading.read_rows(_in_step(source, context), batch)
+
+
+def _in_step(source: Source, context: dg.AssetExecutionContext) -> Source:
+    """Return the source with access to the assets of the project, if it reads one."""
+    if source.asset_key is None:
+        return source
+
+    def load(key: dg.AssetKey, partition: str | None) -> Any:
+        return context.load_asset_value(key, partition_key=partition)
+
+    return source.within(ProjectAssets(context.instance, None, load))
 
 
 def _asset(key: str) -> dg.AssetKey:

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -66,14 +67,14 @@ def preview(frame: pd.DataFrame) -> dg.TableMetadataValue:
     return table(frame.head(_PREVIEW_ROWS).to_dict("records"), _DIGITS)
 
 
-def column_schema(frame: pd.DataFrame, descriptions: Mapping[str, str] = {}) -> dg.TableSchema:
+def column_schema(frame: pd.DataFrame | LargeFrame, descriptions: Mapping[str, str] = {}) -> dg.TableSchema:
     """Return columns and dtypes of a frame, with descriptions if known, for the asset's list of columns."""
     return dg.TableSchema(
         [dg.TableColumn(_name(name), str(dtype), descriptions.get(str(name))) for name, dtype in frame.dtypes.items()]
     )
 
 
-def same_columns(frame: pd.DataFrame, upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
+def same_columns(frame: pd.DataFrame | LargeFrame, upstream: Mapping[str, dg.AssetKey]) -> dg.TableColumnLineage:
     """Return the lineage of columns that are passed on unchanged: {column: the asset that it comes from}."""
     return dg.TableColumnLineage(
         {_name(name): [dg.TableColumnDep(upstream[name], _name(name))] for name in frame.columns if name in upstream}

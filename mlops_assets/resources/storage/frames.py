@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
@@ -37,11 +38,13 @@ def writer_of(frame: pd.DataFrame, place: str) -> Callable[[IO[bytes]], object]:
     return lambda file: pa.parquet.write_table(table, file)
 
 
-def chunk_writer(chunks: Iterable[pd.DataFrame], place: str) -> Callable[[IO[bytes]], object]:
-    """Return a function that writes chunks one after another, with the columns and types of the first chunk."""
+def chunk_writer(
+    chunks: Iterable[pd.DataFrame], place: str, like: pd.DataFrame | None = None
+) -> Callable[[IO[bytes]], object]:
+    """Return a function that writes chunks one after another, with the columns and types of the first, or of `like`."""
 
     def write(file: IO[bytes]) -> None:
-        writer = schema = None
+        writer, schema = None, None if like is None else _table(like, place).schema
         try:
             for number, chunk in enumerate(chunks, 1):
                 table = _table(chunk, place) if schema is None else _like(schema, chunk, place, number)
@@ -84,6 +87,25 @@ def read_chunks(place: str, columns: Sequence[str] | None, rows_at_once: int) ->
             yield _typed(file.read(columns=names), gaps, names)
 
 
+@dataclass(frozen=True)
+class FrameSize:
+    """Rows, names of columns, and the MB that a frame takes in memory, at least, by the footer of its file."""
+
+    rows: int
+    columns: tuple[str, ...]
+    mb: float
+
+
+def size_of(place: str) -> FrameSize:
+    """Return the size of a frame; raise as `read`."""
+    with _parquet(place, None) as (file, _):
+        footer = file.metadata
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+        size = sum(max(chunk.total_uncompressed_size, 8 * chunk.num_values) for chunk in chunks)
+        return FrameSize(footer.num_rows, tuple(file.schema_arrow.names), size / 1e6)
+
+
 @contextmanager
 def _parquet(place: str, names: list[str] | None) -> Iterator[tuple[pa.parquet.ParquetFile, int]]:
     """Open a Parquet file that has these columns; also give its size in bytes."""
@@ -124,8 +146,25 @@ def _read(file: pa.parquet.ParquetFile, columns: list[str] | None, rows: np.ndar
         return whole
     names = columns or file.schema_arrow.names
     parts = [names[first : first + _COLUMNS_AT_ONCE] for first in range(0, max(len(names), 1), _COLUMNS_AT_ONCE)]
-    frame: pd.DataFrame = pd.concat([file.read(columns=part).take(rows).to_pandas() for part in parts], axis=1)
+    frame: pd.DataFrame = pd.concat([_take(file, part, rows).to_pandas() for part in parts], axis=1)
     return frame
+
+
+def _take(file: pa.parquet.ParquetFile, columns: list[str], rows: np.ndarray) -> pa.Table:
+    """Return the rows at positions `rows`, in that order, with one row group in memory at a time."""
+    order = np.argsort(rows, kind="stable")
+    ordered, taken, start = rows[order], [], 0
+    for group in range(file.metadata.num_row_groups):
+        end = start + file.metadata.row_group(group).num_rows
+        first, last = np.searchsorted(ordered, [start, end])
+        if last > first:
+            taken.append(file.read_row_group(group, columns=columns).take(ordered[first:last] - start))
+        start = end
+    if not taken:
+        return file.schema_arrow.empty_table().select(columns)
+    places = np.empty(len(rows), np.int64)
+    places[order] = np.arange(len(rows))
+    return pa.concat_tables(taken).take(places)
 
 
 def _typed(table: pa.Table, gaps: frozenset[str], names: list[str] | None) -> pd.DataFrame:

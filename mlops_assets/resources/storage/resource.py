@@ -60,15 +60,23 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
             files.write_whole(place, frames.writer_of(frame, place))
         return place
 
-    def write_chunks(self, model: str, kind: str, batch: str, version: str, chunks: Iterable[pd.DataFrame]) -> str:
+    def write_chunks(
+        self,
+        model: str,
+        kind: str,
+        batch: str,
+        version: str,
+        chunks: Iterable[pd.DataFrame],
+        like: pd.DataFrame | None = None,
+    ) -> str:
         """Store a frame that comes in chunks of rows, as `write_frame`; one chunk is in memory at a time.
 
-        The first chunk, which may have no rows, gives names and types of the columns; a later chunk that does not
-        fit raises `MlopsAssetsError`, and nothing is stored. The chunks are not read if the version exists.
+        The first chunk, which may have no rows, or else `like`, gives names and types of the columns; a chunk that does
+        not fit raises `MlopsAssetsError`, and nothing is stored. The chunks are not read if the version exists.
         """
         place = self.frame_place(model, kind, batch, version)
         if not frames.is_whole(place):
-            files.write_whole(place, frames.chunk_writer(chunks, place))
+            files.write_whole(place, frames.chunk_writer(chunks, place, like))
         return place
 
     def has_frame(self, model: str, kind: str, batch: str, version: str) -> bool:
@@ -108,6 +116,13 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         try:
             yield from frames.read_chunks(self.frame_place(model, kind, batch, version), columns, rows_at_once)
+        except FileNotFoundError:
+            raise self._not_stored(model, kind, batch, version) from None
+
+    def frame_size(self, model: str, kind: str, batch: str, version: str) -> frames.FrameSize:
+        """Return rows, columns and size in memory of a stored frame, without reading its rows."""
+        try:
+            return frames.size_of(self.frame_place(model, kind, batch, version))
         except FileNotFoundError:
             raise self._not_stored(model, kind, batch, version) from None
 

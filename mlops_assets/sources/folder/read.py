@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Period
@@ -20,21 +24,35 @@ _LIST_SECONDS = 120.0
 
 def read(folder: Folder, key: str) -> pd.DataFrame:
     """Return all rows of a batch; SourceError says which file, what is wrong and what to do."""
-    try:
-        if folder.period is not None:
-            return _read_period(folder, key, files_of(folder, _LIST_SECONDS)[0], folder.period)
+    if folder.period is not None:
+        with _listed():
+            files = files_of(folder, _LIST_SECONDS)[0]
+        return _read_period(folder, key, files, folder.period)
+    file = batch_file(folder, key)
+    with named(file.shown), open_file(folder, file) as stream:
+        return read_file(folder, file, stream)
+
+
+def batch_file(folder: Folder, key: str) -> File:
+    """Return the file that is a batch; SourceError where there is none."""
+    with _listed():
         file = file_of(folder, key, _LIST_SECONDS)
-    except OSError as problem:
-        raise SourceError(f"the folder cannot be listed ({problem.strerror})") from None
     if file is None:
         raise SourceError("there is no such file; it was there before. Put it back, or give up the batch")
-    with named(file.shown):
-        return _read_file(folder, file)
+    return file
 
 
-def _read_file(folder: Folder, file: File) -> pd.DataFrame:
-    with open_file(folder, file) as stream:
-        frame = read_parquet(stream, folder) if file.is_parquet else read_csv(stream, folder)
+@contextmanager
+def _listed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise SourceError(f"the folder cannot be listed ({problem.strerror})") from None
+
+
+def read_file(folder: Folder, file: File, stream: BinaryIO) -> pd.DataFrame:
+    """Return all rows of an opened file."""
+    frame = read_parquet(stream, folder) if file.is_parquet else read_csv(stream, folder)
     if folder.time is not None and folder.time in frame and len(frame):
         frame[folder.time] = parse_times(frame[folder.time], folder.time_format)
     return frame
