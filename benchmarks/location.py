@@ -1,4 +1,7 @@
-"""The measured job as a code location of ours; `OVERHEAD_HOME` names the folder that it works in."""
+"""The measured job as a code location of ours; `OVERHEAD_HOME` names the folder that it works in.
+
+Files, records and MLflow are in that folder, or on the servers that the pack's own environment variables name.
+"""
 
 import json
 import os
@@ -13,6 +16,14 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 
 HOME = Path(os.environ["OVERHEAD_HOME"])
+STORAGE = os.environ.get("MLOPS_ASSETS_STORAGE") or str(HOME / "storage")
+DATABASE = "$MLOPS_ASSETS_DATABASE" if os.environ.get("MLOPS_ASSETS_DATABASE") else ""
+SERVER = os.environ.get("MLFLOW_TRACKING_URI")
+REGISTRY = (
+    MlflowRegistry(tracking_uri=SERVER, model_cache=str(HOME / "models"))
+    if SERVER
+    else MlflowRegistry(tracking_uri=f"sqlite:///{HOME / 'mlflow.db'}", artifact_root=str(HOME / "mlartifacts"))
+)
 JOB = json.loads((HOME / "job.json").read_text())
 
 model = ModelPipeline(
@@ -32,11 +43,9 @@ defs = dg.Definitions.merge(
     model.build_defs(),
     dg.Definitions(
         resources={
-            "mlops_storage": Storage(root=str(HOME / "storage")),
-            "mlops_batches": BatchFiles(root=str(HOME / "storage")),
-            "mlflow_registry": MlflowRegistry(
-                tracking_uri=f"sqlite:///{HOME / 'mlflow.db'}", artifact_root=str(HOME / "mlartifacts")
-            ),
+            "mlops_storage": Storage(root=STORAGE, database=DATABASE),
+            "mlops_batches": BatchFiles(root=STORAGE, database=DATABASE),
+            "mlflow_registry": REGISTRY,
             "great_expectations": GreatExpectations(),
         },
         executor=dg.in_process_executor,

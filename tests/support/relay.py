@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from typing import Literal
 
 
@@ -57,12 +58,17 @@ class Relay:
             near.close()
             return
         self._open.append(far)
-        for one, other in ((near, far), (far, near)):
-            threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+        for one, other, seen in ((near, far, self.passed), (far, near, None)):
+            threading.Thread(target=_copy, args=(one, other, seen), daemon=True).start()
+
+    def passed(self, part: bytes) -> None:
+        """See a part of what a client sends; a subclass may count it."""
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, seen: Callable[[bytes], None] | None) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65_536):
+            if seen is not None:
+                seen(data)
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
