@@ -90,14 +90,11 @@ def watched(home: Path, name: str, most: float) -> dict[str, object]:
     command = [sys.executable, __file__, "--home", str(home), "--step", name]
     environment = {**os.environ, "TMPDIR": str(home / "tmp"), "DAGSTER_HOME": str(home), "OMP_NUM_THREADS": "1"}
     begin, peak = time.monotonic(), 0.0
-    trace = (home / f"{name}.trace").open("w") if os.environ.get("TRACE") else None
     process = subprocess.Popen(command, env=environment)
     ended = threading.Event()
     threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
     while not ended.wait(0.02):
         peak = max(peak, resident(process.pid))
-        if trace:
-            print(round(time.time(), 1), round(resident(process.pid)), file=trace, flush=True)
         if peak > most:
             process.kill()
             raise SystemExit(f"{name}: killed after {time.monotonic() - begin:.0f} s at {peak:,.0f} MB")

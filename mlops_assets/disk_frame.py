@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
+from mlops_assets.joined_dtypes import cast, is_object, joined_dtype
 from mlops_assets.lazy import np, pa, pd
 
 ROWS_AT_ONCE = 200_000
@@ -64,7 +65,7 @@ class LargeFrame(ABC):
     def typical_row(self) -> pd.DataFrame:
         """Return the first row with a value in each column of objects that has one, which shows their type."""
         row = self.head(1)
-        objects = [name for name, dtype in self.dtypes.items() if _is_object(dtype)]
+        objects = [name for name, dtype in self.dtypes.items() if is_object(dtype)]
         for name in objects if len(row) else ():
             values = (chunk[name].dropna() for chunk in self.chunks([name]))
             first = next((column.iloc[0] for column in values if len(column)), None)
@@ -295,41 +296,3 @@ def _together(frames: list[Any]) -> pd.DataFrame:
     same = [frame.assign(**{name: cast(frame[name], dtype) for name, dtype in dtypes.items()}) for frame in frames]
     together: pd.DataFrame = pd.concat(same, ignore_index=True)
     return together
-
-
-def joined_dtype(parts: Iterable[tuple[Any, bool]]) -> Any:
-    """Return the dtype of a column from those of its parts, each with whether the part has no value at all.
-
-    It is what pandas gives to the whole column: a part without values says nothing but that values are missing.
-    """
-    known = list(parts)
-    dtypes = dict.fromkeys(dtype for dtype, empty in known if not empty)
-    if not dtypes:
-        return known[0][0] if known else np.dtype("float64")
-    gaps = any(empty for _, empty in known)
-    if len(dtypes) == 1:
-        (dtype,) = dtypes
-        if not gaps or not isinstance(dtype, np.dtype) or dtype.kind not in "iub":
-            return dtype
-        return np.dtype(object if dtype.kind == "b" else "float64")
-    plain = all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in dtypes)
-    if not plain:
-        return np.dtype(object)
-    return np.result_type(*dtypes, *(["float64"] if gaps else []))
-
-
-def cast(values: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
-    """Return the values in the dtype of the whole column."""
-    if values.dtype == dtype:
-        if _is_object(dtype):  # Arrow gives None where pandas has NaN
-            return values.where(values.notna(), np.nan) if values.isna().any() else values
-        return values
-    if _is_object(dtype):
-        return values.astype(object).where(values.notna(), np.nan)
-    if isinstance(dtype, np.dtype) and dtype.kind == "M" and not values.notna().any():
-        return pd.Series(pd.NaT, index=values.index, dtype=dtype, name=values.name)
-    return values.astype(dtype)
-
-
-def _is_object(dtype: Any) -> bool:
-    return isinstance(dtype, np.dtype) and dtype.kind == "O"

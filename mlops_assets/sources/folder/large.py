@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO
@@ -34,7 +35,8 @@ class ParquetColumns(LargeFrame):
     """The columns of a parquet file as its folder gives them; the file stays open as long as the object lives."""
 
     def __init__(self, folder: Folder, stream: BinaryIO, opened: ExitStack, about: tuple[str, str]) -> None:
-        self._folder, self._opened, self._about = folder, opened, about
+        self._folder, self._about = folder, about
+        weakref.finalize(self, opened.close)
         self._file = OpenedParquet(stream, folder)
 
     @property
@@ -56,7 +58,3 @@ class ParquetColumns(LargeFrame):
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Yield all rows of these columns, or of all, at once."""
         yield self[list(self.dtypes if columns is None else columns)]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._opened.close()
