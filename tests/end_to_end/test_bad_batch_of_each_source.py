@@ -13,6 +13,7 @@ from mlops_assets import Delta, Folder, Table, UpstreamAsset
 from support.deployment import QUIET
 from support.postgres import postgres  # noqa: F401
 from support.sensed import Project, ridge
+from support.servers.stores import any_bucket, azure, azure_bucket, s3, s3_bucket  # noqa: F401
 from support.synthetic import rows
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,20 @@ def ends(project: Project, bad: str, reason: str) -> None:
 )
 def test_a_folder(ending, bad, reason, deployment, name, tmp_path):
     ends(Project(deployment, ridge(name, landed(tmp_path, ending, bad))), "b2", reason)
+
+
+@pytest.mark.promise(4)
+@pytest.mark.parametrize("period", [None, "day"])
+def test_a_folder_of_an_object_store(period, deployment, name, any_bucket):  # noqa: F811
+    for number, frame in ((1, rows(1)), (2, pd.concat([rows(2), rows(2).head(1)])), (3, rows(3))):
+        content = frame.assign(seen=pd.Timestamp(2024, 1, number)).to_parquet(index=False)
+        for ending, written in (("parquet", content), ("parquet.done", b"")):
+            with any_bucket.files.open_output_stream(f"{any_bucket.name}/in/b{number}.{ending}") as stream:
+                stream.write(written)
+    source = Folder(f"{any_bucket.url}/in/*.parquet", period=period, time="seen")
+    project = Project(deployment, ridge(name, source, drop=["seen"]))
+    ends(project, "b2" if period is None else "2024-01-02", "key_unique: 2 rows share their key 'id'")
+    assert project.train().success
 
 
 @pytest.mark.promise(4)
