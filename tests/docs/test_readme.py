@@ -13,8 +13,12 @@ RUN_BY = {
     "how-to/servers.md": "tests/deploy/test_page.py",
     **{"tutorial.md": "tests/packaging/test_tutorial.py", "how-to/moved-home.md": "tests/cli/test_rehome.py"},
     **dict.fromkeys(("README.md", "loop.md", "decisions.md", "reference/resources.md"), HERE),
+    "how-to/large-batches.md": HERE,
 }
-PYTHON_HERE = {"README.md": 1, "loop.md": 2, "decisions.md": 2, "reference/resources.md": 1}
+PYTHON_HERE = {
+    **{"README.md": 1, "loop.md": 2, "decisions.md": 2},
+    **{"reference/resources.md": 1, "how-to/large-batches.md": 2},
+}
 
 
 def python(page: str) -> list[str]:
@@ -54,6 +58,17 @@ def test_the_page_on_resources_gives_a_model_all_that_it_needs(tmp_path):
     together = dg.Definitions.merge(model, page["deployment"])
     dg.Definitions.validate_loadable(together)  # a resource that an asset asks for and that is not there is an error
     assert {sensor.name for sensor in together.sensors} == {"new_data", "retraining", "registry_watch", "alerts"}
+
+
+def test_the_page_on_large_batches_declares_limits_and_a_function_that_may_get_a_part():
+    limits, chunked = python("how-to/large-batches.md")
+    page = {"build": lambda batch, history: batch}
+    exec(limits.replace("ModelPipeline(\n", "model = ModelPipeline(\n"), page)
+    assert page["model"].source.limits.memory_mb == 500
+    model = {"name": "clicks", "source": Folder("*.csv"), "time": "at", "target": "bought", "estimator": RIDGE}
+    page["declared"] = model
+    declared = eval(chunked.replace("...", "**declared"), page)
+    assert declared.chunked and declared.lookback == "1h"
 
 
 def test_the_page_on_the_loop_shows_the_defaults_and_a_declaration_that_holds():
