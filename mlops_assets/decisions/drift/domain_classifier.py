@@ -43,7 +43,7 @@ def together_entry(
     if min(halves) < FEWEST_ROWS:
         return unknown_entry(NAME, f"a side has fewer than {2 * FEWEST_ROWS} rows", "together")
     frames = [frame.iloc[at[mask]] for frame, at, mask in zip((reference, batch), rows.positions, masks, strict=True)]
-    parts = [_numbers(frames[0][name], frames[1][name]) for name in columns]
+    parts = [_numbers(frames[0][name], frames[1][name], halves[0]) for name in columns]
     old, new = (np.column_stack(part) for part in zip(*parts, strict=True))
     # a column without values in the rows of the fit cannot be binned
     filled = ~np.isnan(np.concatenate([old[: halves[0]], new[: halves[1]]])).all(axis=0)
@@ -82,8 +82,12 @@ def _judge(old: Floats, new: Floats, sides: Sides) -> FeatureDrift:
     return test_entry(NAME, "together", "domain classifier", p if z > 0 else 1.0 - p, effect, f"AUC {auc:.3f}")
 
 
-def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:
-    """Return a column of both sides as numbers (rows, 1 or 2), NaN for missing values."""
+def _numbers(old: pd.Series[Any], new: pd.Series[Any], fitted: int) -> tuple[Floats, Floats]:
+    """Return a column of both sides as numbers (rows, 1 or 2), NaN for missing values.
+
+    Categories are numbered by their counts in the first `fitted` rows of the reference: by all rows, those that are
+    frequent by chance would separate the rows that the classifier is judged on.
+    """
     if pd.api.types.is_datetime64_any_dtype(old) and pd.api.types.is_datetime64_any_dtype(new):
         parts = [np.column_stack([side.dt.hour, side.dt.weekday]).astype(np.float64) for side in (old, new)]
         return parts[0], parts[1]
@@ -92,7 +96,7 @@ def _numbers(old: pd.Series[Any], new: pd.Series[Any]) -> tuple[Floats, Floats]:
         values = [side.to_numpy(dtype=np.float64, na_value=np.nan).clip(-limit, limit) for side in (old, new)]
     else:
         texts = [side.astype(object).where(side.notna(), None).map(str, na_action="ignore") for side in (old, new)]
-        codes = {text: code for code, text in enumerate(texts[0].value_counts().index[:_MOST_CATEGORIES])}
+        codes = {text: code for code, text in enumerate(texts[0].iloc[:fitted].value_counts().index[:_MOST_CATEGORIES])}
         known = [text.map(lambda value: codes.get(value, -1), na_action="ignore") for text in texts]
         values = [side.to_numpy(dtype=np.float64) for side in known]
     return values[0][:, None], values[1][:, None]

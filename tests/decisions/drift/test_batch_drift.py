@@ -322,3 +322,16 @@ def test_a_batch_is_known_where_only_all_features_together_are_not():
     together = entry(report, "all features together")
     assert (together.verdict, together.kind) == ("unknown", "together")
     assert report.verdict == "no drift"
+
+
+def test_categories_that_are_frequent_in_the_reference_by_chance_are_no_drift_of_all_features_together():
+    def sample(seed):
+        random = np.random.default_rng(seed)
+        shops = random.choice([f"shop {number}" for number in range(200)], 10_000)
+        return pd.DataFrame({"shop": shops, "x": random.normal(size=10_000)})
+
+    reference = sample(0)
+    reports = [drift_and_together(reference, sample(seed), ["shop", "x"]) for seed in range(1, 7)]
+    together = [entry for report in reports for entry in report.features if entry.kind == "together"]
+    assert [entry.verdict for entry in together] == ["no drift"] * 6
+    assert max(entry.effect for entry in together) < 0.05
