@@ -9,6 +9,8 @@ from mlops_assets.errors import FeaturesError, TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import reason, shown
 
+_ROWS_AT_ONCE = 200_000
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -73,3 +75,16 @@ def predict(model: Any, X: pd.DataFrame) -> Predictions:
             "Give the features the types that it was trained on."
         ) from error
     return Predictions(value, probability, np.asarray(classes))
+
+
+def predict_in_parts(model: Any, X: pd.DataFrame) -> Predictions:
+    """Predict as `predict`, at most 200,000 rows at a time: the steps of a pipeline copy their rows several times."""
+    if len(X) <= _ROWS_AT_ONCE:
+        return predict(model, X)
+    parts = [predict(model, X.iloc[start : start + _ROWS_AT_ONCE]) for start in range(0, len(X), _ROWS_AT_ONCE)]
+    probabilities = [part.probability for part in parts if part.probability is not None]
+    return Predictions(
+        np.concatenate([part.value for part in parts]),
+        np.concatenate(probabilities) if probabilities else None,
+        parts[0].classes,
+    )

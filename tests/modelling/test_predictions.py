@@ -5,7 +5,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
 from mlops_assets.errors import FeaturesError, TrainingError
-from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling import predictions
+from mlops_assets.modelling.predictions import Predictions, predict, predict_in_parts
 
 X = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
 LABELS = pd.Series(["no", "no", "yes", "yes"])
@@ -42,3 +43,15 @@ def test_names_what_cannot_be_scored():
         predict(model, X[["a"]])
     with pytest.raises(FeaturesError, match=r"cannot score 4 rows x 2 columns: ValueError: .*'x'"):
         predict(model, X.assign(a="x"))
+
+
+@pytest.mark.parametrize("model", [LinearRegression(), LogisticRegression(), LinearSVC()])
+def test_predictions_of_parts_are_those_of_all_rows(monkeypatch, model):
+    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 30)
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=list("abc"))
+    fitted = model.fit(rows, rows["a"] > 0)
+    whole, parts = predict(fitted, rows), predict_in_parts(fitted, rows)
+    assert np.allclose(parts.value.astype(float), whole.value.astype(float))
+    assert (parts.probability is None) == (whole.probability is None)
+    if whole.probability is not None:
+        assert np.allclose(parts.probability, whole.probability)

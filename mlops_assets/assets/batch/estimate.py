@@ -12,7 +12,7 @@ from mlops_assets.decisions.performance import estimated
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import metric
-from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.predictions import Predictions, predict, predict_in_parts
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_holdout, read_manifest
@@ -79,7 +79,7 @@ def estimate_unseen(
             version = registry.load(judged, model.serialization, model.trusted_types) if champion.refit_of else fitted
             return rows.y.to_numpy(), predict(version, rows.X)
 
-        return estimate_scored(records, champion, record, holdout, predict(fitted, X))
+        return estimate_scored(records, champion, record, holdout, predict_in_parts(fitted, X))
     except MlopsAssetsError as error:
         return str(error)
 

@@ -28,7 +28,7 @@ from mlops_assets.decisions.performance.decay import Decay, decay, insufficient_
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import Metric
-from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.predictions import Predictions, predict_in_parts
 from mlops_assets.modelling.problem import Problem
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unusable_outcomes
@@ -145,7 +145,7 @@ def _judge(
 ) -> tuple[_Result, BatchEstimate | str]:
     """Judge the labelled rows of a batch; also return the estimate for all its rows, made without their labels."""
     holdout = (case.holdout.y.to_numpy(), case.predictions)
-    all_rows, labelled = predict(case.fitted, X), y.notna().to_numpy()
+    all_rows, labelled = predict_in_parts(case.fitted, X), y.notna().to_numpy()
     estimate = estimate_scored(records, case.version, record, lambda: holdout, all_rows)
     predictions, y = all_rows.take(labelled), y[labelled]
     if isinstance(estimate, BatchEstimate):
