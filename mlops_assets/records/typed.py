@@ -115,12 +115,14 @@ class Records(Generic[Record]):
 
     def get(self, key: str) -> Record | None:
         """Return a record, None if there is none or it cannot be read; damage is logged."""
-        view = self._view() if self._store.taken is not None else self._one(key)
-        return view.readable().get(key)
+        return self._seen(key).readable().get(key)
 
     def sound(self, key: str) -> Record | None:
         """Return a record, None if there is none; raise `DamagedRecordError` if it cannot be read."""
-        return self.with_revision(key)[0]
+        view = self._seen(key)
+        if damaged := view.damaged.get(key):
+            raise DamagedRecordError(f"{damaged.reason}: {MEND}")
+        return view.records.get(key)
 
     def with_revision(self, key: str) -> tuple[Record | None, int]:
         """Return a record as `sound` does, and its revision, which `put` may expect."""
@@ -138,6 +140,10 @@ class Records(Generic[Record]):
     def written(self, key: str) -> datetime:
         """Return when a record was last written (UTC); 1970 if there is no record."""
         return self._view().written.get(key, datetime.fromtimestamp(0, UTC))
+
+    def _seen(self, key: str) -> View:
+        """Return a view with this record: of all models at once under `at_once`, else of this record alone."""
+        return self._view() if self._store.taken is not None else self._one(key)
 
     def _one(self, key: str) -> View:
         row = self._store.get(self._model, self._kind, key)

@@ -57,7 +57,7 @@ from mlops_assets import Drift, Folder, Frame, Gates, ModelPipeline, Retraining,
 def bike():
     return ModelPipeline(
         name="bike",
-        source=Folder("data/bike/*.csv", period="month", delimiter=";", limits={{"max_rows": 10}}),
+        source=Folder("data/bike/*.csv", period="month", delimiter=";", limits={{"max_rows": 10, "memory_mb": 5}}),
         target="rentals",
         estimator=functions.build,
         params={{"alpha": 2.0}},
@@ -74,7 +74,8 @@ def bike():
         optional=["snow_depth"],
         features=functions.lags,
         lookback="7D",
-        search=Search({{"alpha": {{"low": 0.1, "high": 10, "log": True}}}}, trials=5, folds=3),
+        chunked=True,
+        search=Search({{"alpha": {{"low": 0.1, "high": 10, "log": True}}}}, trials=5, folds=3, workers=1),
         window="180D",
         holdout=2,
         metrics=["log_loss", "f1"],
@@ -111,7 +112,12 @@ def everything(functions: str) -> dict[str, Any]:
     """Each field, as YAML writes it, with another value than its default."""
     return {
         "name": "bike",
-        "source": {"folder": "data/bike/*.csv", "period": "month", "delimiter": ";", "limits": {"max_rows": 10}},
+        "source": {
+            "folder": "data/bike/*.csv",
+            "period": "month",
+            "delimiter": ";",
+            "limits": {"max_rows": 10, "memory_mb": 5},
+        },
         "target": "rentals",
         "estimator": f"{functions}:build",
         "params": {"alpha": 2.0},
@@ -128,7 +134,8 @@ def everything(functions: str) -> dict[str, Any]:
         "optional": ["snow_depth"],
         "features": f"{functions}:lags",
         "lookback": "7D",
-        "search": {"space": {"alpha": {"low": 0.1, "high": 10, "log": True}}, "trials": 5, "folds": 3},
+        "chunked": True,
+        "search": {"space": {"alpha": {"low": 0.1, "high": 10, "log": True}}, "trials": 5, "folds": 3, "workers": 1},
         "window": "180D",
         "holdout": 2,
         "metrics": ["log_loss", "f1"],
