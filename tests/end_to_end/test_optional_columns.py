@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_assets.validation.suites import load_suite
+from mlops_assets.records.inferred_suites import inferred_expectations
 from support.deployment import checks, failed, why
 from support.ledger_rows import value_of
 from support.reproduced import again as reproduced
@@ -21,14 +21,16 @@ def with_flag(number: int) -> pd.DataFrame:
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["sklearn.linear_model.Ridge", "sklearn.ensemble.HistGradientBoostingRegressor"])
 def test_loop_goes_on_without_them(deployment, name, tmp_path, estimator):
-    suite = tmp_path / "expectations.yaml"
-    model = deployment.model(name, optional=OPTIONAL, estimator=estimator, expectations=str(suite), slices=["colour"])
+    model = deployment.model(
+        name, optional=OPTIONAL, estimator=estimator, expectations=str(tmp_path / "suite.yaml"), slices=["colour"]
+    )
     whole = model.take_in(model.land("b1", with_flag(1)))  # it lacks `late`, which nobody knows yet
     assert whole.success, why(whole)
     for number in (2, 3):
         assert model.take_in(model.land(f"b{number}", with_flag(number))).success
     assert value_of(model.storage, name, "column_kinds", "dataset")["columns"]["late"] == "null"
-    asked = [each.kwargs["column"] for each in load_suite(suite) if each.type == "expect_column_values_to_not_be_null"]
+    inferred = inferred_expectations(model.records)
+    asked = [each.kwargs["column"] for each in inferred if each.type == "expect_column_values_to_not_be_null"]
     assert "x" in asked and not {*asked} & {*OPTIONAL}
     trained = model.train()
     assert trained.success, why(trained)

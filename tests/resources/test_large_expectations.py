@@ -108,6 +108,7 @@ SUITE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2, 5])
 def test_outcomes_are_those_of_the_frame_in_memory(seed):
     frame, suite = batch(seed), from_objects(SUITE)
