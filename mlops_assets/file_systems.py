@@ -22,6 +22,16 @@ _SECRETS = (
     "AZURE_STORAGE_SAS_TOKEN",
 )
 
+AWAY = "the store does not answer; look at the server and the network"
+_CAUSES = {
+    AWAY: ("NETWORK_CONNECTION", "connect", "resolve host", "timed out", "Timeout"),
+    "the store refuses the credentials of the environment": (
+        *("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "AuthenticationFailed", "AuthorizationFailure"),
+        *("InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "HTTP status 403", " 403 ", "Base64"),
+    ),
+    "there is no such bucket or container; make it": ("NO_SUCH_BUCKET", "NoSuchBucket", "ContainerNotFound"),
+}
+
 
 def is_url(place: str) -> bool:
     """Return whether a place is named by a URL rather than by a path of this machine."""
@@ -76,6 +86,18 @@ def without_secrets(text: str) -> str:
     for value in filter(None, map(os.environ.get, _SECRETS)):
         text = text.replace(value, "***")
     return re.sub(r"(?i)\b(sig|signature|X-Amz-[A-Za-z-]+|token)=[^&\s'\"]+", r"\1=***", text)
+
+
+def is_of_store(error: BaseException) -> bool:
+    """Return whether an error is one of a store rather than of a file's content."""
+    return any(word in str(error) for words in _CAUSES.values() for word in words)
+
+
+def cause(error: BaseException) -> str:
+    """Return what is wrong with a store in one line without secrets: what to look at, then the store's own words."""
+    text = " ".join(without_secrets(str(error)).split())
+    likely = next((why for why, words in _CAUSES.items() if any(word in text for word in words)), "the store fails")
+    return f"{likely} ({text[:300]})"
 
 
 def _options(store: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def main() -> None:
     )
     command += ["--allowed-hosts", given.allowed_hosts] if given.allowed_hosts else []
     clients = {"MLFLOW_TRACKING_URI": f"{'https' if given.tls else 'http'}://{HOST}:{given.port}"}
-    # Its jobs are eight processes for what nothing here uses. The URI is no argument: `ps` would show its password.
+    # Nothing here uses the eight processes of its jobs. The URI goes by a variable: `ps` shows arguments to all users.
     own = {
         "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_DISABLE_TELEMETRY": "true",

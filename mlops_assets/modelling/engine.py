@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from mlops_assets.errors import EngineError, MlopsAssetsError
 from mlops_assets.lazy import joblib, sklearn, threadpoolctl
 from mlops_assets.modelling.fitting.parameter_names import params_of
-from mlops_assets.text import listed, reason
+from mlops_assets.text import reason
 
 Function: TypeAlias = Callable[[Any, Any], Any]
 """A function of a module, called with what all tasks share and with one task."""
@@ -178,12 +178,6 @@ def with_one_thread(model: _Model) -> _Model:
             elif "n_jobs" in part.get_params(deep=False):
                 part.set_params(n_jobs=1)
     return copy
-
-
-def raise_lost(results: Sequence[Any], what: str) -> None:
-    """Raise `EngineError` if a task ended its processes; `what` names the tasks."""
-    if lost := [str(result) for result in results if isinstance(result, EngineError)]:
-        raise EngineError(f"{len(lost)} of {len(results)} {what} failed: {listed(lost, 1)}")
 
 
 def _as_it_is(function: Function, shared: Any, task: Any) -> Any:

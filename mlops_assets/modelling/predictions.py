@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_assets.disk_frame import ROWS_AT_ONCE
 from mlops_assets.errors import FeaturesError, TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import reason, shown
-
-_ROWS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,9 @@ def predict(model: Any, X: pd.DataFrame) -> Predictions:
 
 def predict_in_parts(model: Any, X: pd.DataFrame) -> Predictions:
     """Predict as `predict`, at most 200,000 rows at a time: the steps of a pipeline copy their rows several times."""
-    if len(X) <= _ROWS_AT_ONCE:
+    if len(X) <= ROWS_AT_ONCE:
         return predict(model, X)
-    parts = [predict(model, X.iloc[start : start + _ROWS_AT_ONCE]) for start in range(0, len(X), _ROWS_AT_ONCE)]
+    parts = [predict(model, X.iloc[start : start + ROWS_AT_ONCE]) for start in range(0, len(X), ROWS_AT_ONCE)]
     probabilities = [part.probability for part in parts if part.probability is not None]
     return Predictions(
         np.concatenate([part.value for part in parts]),

@@ -127,7 +127,7 @@ class ModelRecords:
         batch: str,
         version: str,
         columns: Sequence[str] | None = None,
-        rows_at_once: int = 200_000,
+        rows_at_once: int = ROWS_AT_ONCE,
     ) -> Iterator[pd.DataFrame]:
         """Yield a stored frame in chunks of rows, as `Storage.frame_chunks`."""
         return self.storage.frame_chunks(self.name, kind, batch, version, columns, rows_at_once)

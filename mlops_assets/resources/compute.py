@@ -64,16 +64,16 @@ class Compute(dg.ConfigurableResource):  # type: ignore[type-arg]
         here = local(workers)
         with ExitStack() as stack:
             try:
-                engine = self._elsewhere(workers, stack)
+                elsewhere = self._elsewhere(workers, stack)
             except EngineError as error:
                 if not self.fallback:
                     raise
                 warn(f"{error}; all tasks run on the host of the run")
-                engine = here
-            if engine is None:
-                yield here
+                elsewhere = None
+            if elsewhere is not None and self.fallback:
+                yield WithFallback(elsewhere, here, warn)
             else:
-                yield WithFallback(engine, here, warn) if self.fallback and engine is not here else engine
+                yield elsewhere or here
 
     def _elsewhere(self, workers: int, stack: ExitStack) -> Engine | None:
         """Return the declared engine other than local processes; None if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from mlops_assets.background_call import BackgroundCall
 from mlops_assets.errors import EngineError, MlopsAssetsError
 from mlops_assets.lazy import threadpoolctl
 from mlops_assets.modelling.engine import Function, Results
@@ -170,26 +170,12 @@ def _bounded(call: Callable[[], Any], seconds: float, still: Callable[[], None] 
 
     After `seconds`, and again and again, `still` may raise; without it `TimeoutError` is raised.
     """
-    ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            ended.put((call(), None))
-        except BaseException as error:  # raised below, in the thread that asked
-            ended.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    while True:
-        try:
-            value, error = ended.get(timeout=seconds)
-        except queue.Empty:
-            if still is None:
-                raise TimeoutError(f"no answer in {seconds:g} s") from None
-            still()
-            continue
-        if error is not None:
-            raise error
-        return value
+    answer = BackgroundCall(call)
+    while not answer.ended(seconds):
+        if still is None:
+            raise TimeoutError(f"no answer in {seconds:g} s")
+        still()
+    return answer.result()
 
 
 def _run_task(function: Callable[[Any, Any], Any], shared: Any, task: Any, packages: Mapping[str, str]) -> Any:

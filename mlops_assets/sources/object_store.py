@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mlops_assets.background_call import BackgroundCall
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
-from mlops_assets.file_systems import file_system, without_secrets
+from mlops_assets.file_systems import cause, file_system
 from mlops_assets.lazy import pa
 
 ANSWER_SECONDS = 14.0
@@ -22,7 +22,7 @@ _ALONE_SECONDS = 20.0
 
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+://[^/]*)/*(.*)", re.DOTALL)
 _Answer = TypeVar("_Answer")
-_silent: dict[str, tuple[threading.Thread, float]] = {}
+_silent: dict[str, tuple[BackgroundCall[Any], float]] = {}
 """The calls that had no answer in time, by store, and when they were given up."""
 
 
@@ -48,42 +48,28 @@ def answer(url: str, call: Callable[[], _Answer], seconds: float = ANSWER_SECOND
     The client of Azure has no limit of time, so each call has a thread, which is left alone when it is late.
     """
     place = divided_url(url)[0]
-    results: list[_Answer] = []
-    problems: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except BaseException as problem:  # raised again below
-            problems.append(problem)
-
     _leave_alone(place)
-    began = time.monotonic()
-    thread = threading.Thread(target=run, name="mlops-assets-object-store", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if results:
-        return results[0]
-    if not problems or time.monotonic() - began > _SLOW_SECONDS:
-        _silent[place] = thread, time.monotonic()
-    if not problems:
+    began, asked = time.monotonic(), BackgroundCall(call)
+    if not asked.ended(seconds):
+        _silent[place] = asked, time.monotonic()
         raise SourceUnavailableError(
             f"{place} did not answer within {seconds:.0f} s. Check its address and the network, or give it "
             "less to list; nothing was read"
         )
-    problem = problems[0]
-    if isinstance(problem, FileNotFoundError) or not isinstance(problem, OSError | pa.ArrowException):
-        raise problem
-    text = " ".join(without_secrets(str(problem)).split())
-    raise SourceUnavailableError(
-        f"{place} does not give it: {text:.300}. Check address, credentials and rights; nothing was read"
-    ) from None
+    try:
+        return asked.result()
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as problem:
+        if time.monotonic() - began > _SLOW_SECONDS:
+            _silent[place] = asked, time.monotonic()
+        raise SourceUnavailableError(f"{place} does not give it: {cause(problem)}. Nothing was read") from None
 
 
 def _leave_alone(place: str) -> None:
     """Raise where a store gave no answer just before, or a call that was given up still waits for one."""
     if place in _silent:
-        thread, given_up = _silent[place]
-        if thread.is_alive() or time.monotonic() - given_up < _ALONE_SECONDS:
+        asked, given_up = _silent[place]
+        if not asked.ended() or time.monotonic() - given_up < _ALONE_SECONDS:
             raise SourceUnavailableError(f"{place} did not answer just before; it is asked again at a later look")
         del _silent[place]

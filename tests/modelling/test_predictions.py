@@ -47,7 +47,7 @@ def test_names_what_cannot_be_scored():
 
 @pytest.mark.parametrize("model", [LinearRegression(), LogisticRegression(), LinearSVC()])
 def test_predictions_of_parts_are_those_of_all_rows(monkeypatch, model):
-    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 30)
+    monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 30)
     rows = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=list("abc"))
     fitted = model.fit(rows, rows["a"] > 0)
     whole, parts = predict(fitted, rows), predict_in_parts(fitted, rows)

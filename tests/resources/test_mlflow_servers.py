@@ -159,7 +159,7 @@ def test_a_model_is_fetched_once_and_the_alias_is_asked_for_each_time(serve, sav
 def test_files_changed_on_the_server_are_refused_and_a_copy_of_the_right_ones_is_used(serve, saved, tmp_path):
     registry, host = serve("certificate and login, kept")
     version = registered(registry, "changed", saved)
-    (file,) = host.server.folder.glob(f"artifacts/*/{version.run_id}/artifacts/model/model.skops")
+    (file,) = host.server.data.glob(f"artifacts/*/{version.run_id}/artifacts/model/model.skops")
     file.write_bytes(file.read_bytes() + b"!")
     assert registry.load(version).predict(ROWS)[3] == pytest.approx(6)
     with pytest.raises(ArtifactError, match="has changed since it was registered"):

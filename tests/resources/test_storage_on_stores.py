@@ -196,9 +196,12 @@ def test_a_full_disk_leaves_no_object(place, tmp_path):
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])  # a crash, and a run that a person terminates
 def test_a_writer_ended_half_way_leaves_no_visible_object(place, ended_by):
     program = """
-        import builtins, os, sys, time
+        import builtins, os, signal, sys, time
         import numpy as np, pandas as pd
         from mlops_assets.resources.storage import Storage, files
+
+        # A runner of tests in the background of a shell lets its children ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def wait(*_):
             print("half-way", flush=True)

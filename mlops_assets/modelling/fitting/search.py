@@ -75,14 +75,7 @@ def search(
     Ties go to the earlier trial, NaN never wins. Raises `DeclarationError` for a space that cannot be tried,
     `TrainingError` with the first reason if all trials fail.
     """
-    if not space or trials < 1:
-        raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
-    if method not in METHODS:
-        raise DeclarationError(f"search method {shown(method)} is not known. {did_you_mean(str(method), METHODS)}")
-    for name in filter(refers_to_columns, space):
-        raise DeclarationError(
-            f"search: {name!r} refers to columns and cannot be searched. Declare it in `params`, by name."
-        )
+    _check_search(space, method, trials)
     full_names = {name: full_name(name, pipeline) for name in space}
     task = Task(pipeline=pipeline, X=X, y=y, folds=folds, score=_scorer(scoring), full_names=full_names, seed=seed)
     engine = engine or Here()
@@ -101,6 +94,17 @@ def search(
         )
     best = max(sound, key=lambda of: (of[0], of[1].score, -of[1].number))[1]
     return SearchResult(fit(task.with_params(best.params), X, y), best.params, tuple(trial for _, trial in done))
+
+
+def _check_search(space: Mapping[str, Any], method: str, trials: int) -> None:
+    if not space or trials < 1:
+        raise DeclarationError(f"search of {len(space)} parameters in {trials} trials: expected at least 1 of each.")
+    if method not in METHODS:
+        raise DeclarationError(f"search method {shown(method)} is not known. {did_you_mean(str(method), METHODS)}")
+    for name in filter(refers_to_columns, space):
+        raise DeclarationError(
+            f"search: {name!r} refers to columns and cannot be searched. Declare it in `params`, by name."
+        )
 
 
 def _scorer(scoring: str) -> Callable[[Any, pd.DataFrame, pd.Series], float]:

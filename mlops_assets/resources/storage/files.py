@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from threading import Thread
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
+from mlops_assets.background_call import BackgroundCall
 from mlops_assets.errors import StorageError
-from mlops_assets.file_systems import file_system, is_local, is_url, without_secrets
+from mlops_assets.file_systems import AWAY, cause, file_system, is_local, is_url
 from mlops_assets.lazy import pa
 
 Result = TypeVar("Result")
@@ -29,16 +29,6 @@ _SECONDS = 12.0
 _SLOWEST = 500_000.0
 """Bytes a second below which a transfer counts as stuck."""
 _PART = 8_000_000
-
-_AWAY = "the store does not answer; look at the server and the network"
-_CAUSES = {
-    _AWAY: ("NETWORK_CONNECTION", "connect", "resolve host", "timed out", "Timeout"),
-    "the store refuses the credentials of the environment": (
-        *("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "AuthenticationFailed", "AuthorizationFailure"),
-        *("InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "HTTP status 403", " 403 ", "Base64"),
-    ),
-    "there is no such bucket or container; make it": ("NO_SUCH_BUCKET", "NoSuchBucket", "ContainerNotFound"),
-}
 
 
 def join(root: str, *parts: str) -> str:
@@ -146,35 +136,10 @@ def timed(call: Callable[[], Result], place: str, done: str, size: int = 0) -> R
     if is_local(place):
         return call()
     limit = _SECONDS + size / _SLOWEST
-    answers: list[Result] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(call())
-        except BaseException as error:  # raised again where it was asked
-            errors.append(error)
-
-    thread = Thread(target=run, name="mlops_assets_storage", daemon=True)
-    thread.start()
-    thread.join(limit)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise StorageError(f"{place} cannot be {done}: {_AWAY} (no answer within {limit:.0f} s)")
-    return answers[0]
-
-
-def is_of_store(error: BaseException) -> bool:
-    """Return whether an error is one of a store rather than of a file's content."""
-    return any(word in str(error) for words in _CAUSES.values() for word in words)
-
-
-def cause(error: BaseException) -> str:
-    """Return what is wrong with a store in one line without secrets: what to look at, then the store's own words."""
-    text = " ".join(without_secrets(str(error)).split())
-    likely = next((why for why, words in _CAUSES.items() if any(word in text for word in words)), "the store fails")
-    return f"{likely} ({text[:300]})"
+    answer = BackgroundCall(call)
+    if not answer.ended(limit):
+        raise StorageError(f"{place} cannot be {done}: {AWAY} (no answer within {limit:.0f} s)")
+    return answer.result()
 
 
 def _check_bucket(place: str) -> None:
@@ -210,7 +175,7 @@ def _upload_and_copy(system: Any, source: str, place: str, path: str, size: int)
         _send(system, source, place, hidden, size)
         asked(lambda: system.copy_file(hidden, path), place, "written", size)
     except StorageError as error:
-        if _AWAY in str(error):  # removing would wait as long
+        if AWAY in str(error):  # removing would wait as long
             raise
         _forget(system, hidden, place)
         raise
@@ -231,7 +196,7 @@ def _send(system: Any, source: str, place: str, path: str, size: int) -> None:
     try:
         asked(send, place, "written", size)
     except StorageError as error:
-        if _AWAY not in str(error):
+        if AWAY not in str(error):
             _check_bucket(place)
         raise
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, Any
 
 from mlops_assets.errors import MlopsAssetsError, StorageError
-from mlops_assets.file_systems import is_local
+from mlops_assets.file_systems import cause, is_local, is_of_store
 from mlops_assets.lazy import np, pa, pd
-from mlops_assets.resources.storage.files import asked, cause, is_of_store, opened, timed
+from mlops_assets.resources.storage.files import asked, opened, timed
 from mlops_assets.text import listed
 
 _COLUMNS_AT_ONCE = 50
@@ -96,8 +96,9 @@ class FrameSize:
     mb: float
 
 
+@lru_cache(maxsize=10_000)
 def size_of(place: str) -> FrameSize:
-    """Return the size of a frame; raise as `read`."""
+    """Return the size of a frame, which never changes; raise as `read`."""
     with _parquet(place, None) as (file, _):
         footer = file.metadata
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]

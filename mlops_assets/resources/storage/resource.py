@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, model_validator
 
+from mlops_assets.disk_frame import ROWS_AT_ONCE
 from mlops_assets.errors import DamagedRecordError, DeclarationError, MlopsAssetsError
 from mlops_assets.file_systems import check_place, is_local
 from mlops_assets.lazy import np, pd
@@ -108,7 +109,7 @@ class Storage(dg.ConfigurableResource):  # type: ignore[type-arg]
         batch: str,
         version: str,
         columns: Sequence[str] | None = None,
-        rows_at_once: int = 200_000,
+        rows_at_once: int = ROWS_AT_ONCE,
     ) -> Iterator[pd.DataFrame]:
         """Yield the stored frame in order, at most `rows_at_once` rows at a time, newly numbered in each chunk.
 

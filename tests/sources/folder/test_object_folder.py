@@ -278,7 +278,7 @@ def test_a_store_without_an_answer_is_given_up_and_left_alone_for_a_while(store,
         source.look({})
     assert time.monotonic() - begin < 5
     comes_back.set()
-    object_store._silent["s3://bucket"][0].join()
+    assert object_store._silent["s3://bucket"][0].ended(60)
     monkeypatch.setattr(object_store, "_ALONE_SECONDS", 0.0)
     assert list(source.look({}).seen) == ["a"]
 
