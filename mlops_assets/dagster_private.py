@@ -1,6 +1,7 @@
 """All that the pack uses of Dagster's private modules, as seen in Dagster 1.13.27: look here first after an upgrade."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
@@ -16,6 +17,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 
 __all__ = [
+    "CheckResult",
     "ComputeIOType",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
@@ -28,6 +30,18 @@ __all__ = [
     "is_valid_cron_string",
     "repository_at",
 ]
+
+
+class CheckResult(dg.AssetCheckResult):
+    """A check's result that shares the materialisation it judges with others: Dagster looks it up for each of them."""
+
+    judged: dict[Any, Any]
+
+    def _get_partitioned_target_materialization_data(self, step_context: Any, *asset_and_partition: Any) -> Any:
+        if asset_and_partition not in self.judged:
+            found = super()._get_partitioned_target_materialization_data(step_context, *asset_and_partition)
+            self.judged[asset_and_partition] = found
+        return self.judged[asset_and_partition]
 
 
 def check_evaluations(

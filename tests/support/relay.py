@@ -58,6 +58,8 @@ class Relay:
             near.close()
             return
         self._open.append(far)
+        for end in (near, far):  # a part is passed on at once, as without the relay
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for one, other, seen in ((near, far, self.passed), (far, near, None)):
             threading.Thread(target=_copy, args=(one, other, seen), daemon=True).start()
 

@@ -13,7 +13,7 @@ from mlops_assets.assets.batch.upstream_source import upstream_deps
 from mlops_assets.assets.batch.validation import checks_known_at, validated
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, observation, preview
+from mlops_assets.assets.shared.metadata import check_results, column_schema, metadata, observation, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import DiskFrame
@@ -78,7 +78,7 @@ def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
         batch = context.partition_key
         frame, outcomes = validated(records, suite, batch, great_expectations, context)
         accepted, outcomes = _take_in(records, frame, outcomes, context)
-        yield from (check_result(outcome, key) for outcome in outcomes)
+        yield from check_results(outcomes, key)
         if faults := reasons(outcomes):
             _reject(records, frame, faults, context)
             raise dg.Failure(f"{model.name}: batch {batch!r} is rejected. " + "; ".join(faults), allow_retries=False)

@@ -9,7 +9,7 @@ from mlops_assets.assets.batch.feature_times import times_returned
 from mlops_assets.assets.batch.large_features import compute_by_chunk
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, column_schema, metadata, preview, same_columns
+from mlops_assets.assets.shared.metadata import check_results, column_schema, metadata, preview, same_columns
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import LargeFrame, StoredFrame, without
@@ -61,7 +61,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
             _columns(records, record.batch, table, learnt, sorted({*computed.columns} - {*table.columns})),
             _leak(model, batch, history),
         ]
-        yield from (check_result(outcome, key) for outcome in outcomes)
+        yield from check_results(outcomes, key)
         if faults := reasons(outcomes):
             problem = f"{model.name}: features of batch {record.batch!r}: {'; '.join(faults)}"
             raise dg.Failure(problem, allow_retries=False)

@@ -10,7 +10,7 @@ from mlops_assets.assets.batch.intake import mark_of, of_the_batch, readable, st
 from mlops_assets.assets.batch.upstream_source import read_batch, upstream_deps
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
-from mlops_assets.assets.shared.metadata import check_result, metadata, preview
+from mlops_assets.assets.shared.metadata import check_result, check_results, metadata, preview
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
@@ -66,7 +66,7 @@ def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
         records = ModelRecords(model, mlops_storage)
         batch = context.partition_key
         frame, schema, checked = _validated(records, batch, context)
-        yield from (check_result(outcome, key) for outcome in checked)
+        yield from check_results(checked, key)
         if faults := reasons(checked):
             version, rows = store_rejected(records, "rejected_outcomes", frame, faults, context)
             record = OutcomesRecord(

@@ -6,13 +6,14 @@ import base64
 import html
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from mlops_assets.checks import CheckOutcome
+from mlops_assets.dagster_private import CheckResult
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 from mlops_assets.resources.mlflow.model_version import ModelVersion
@@ -83,14 +84,23 @@ def same_columns(frame: pd.DataFrame | LargeFrame, upstream: Mapping[str, dg.Ass
 
 def check_result(outcome: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
     """Return an outcome as Dagster's check result, its message first."""
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=outcome.name,
-        passed=outcome.passed,
-        severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
-        description=inert(outcome.message),
-        metadata=metadata({"result": outcome.message, **outcome.metadata}),
-    )
+    return next(check_results([outcome], key))
+
+
+def check_results(outcomes: Iterable[CheckOutcome], key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
+    """Yield outcomes as check results, between which the asset is not materialised."""
+    judged: dict[Any, Any] = {}
+    for outcome in outcomes:
+        result = CheckResult(
+            asset_key=key,
+            check_name=outcome.name,
+            passed=outcome.passed,
+            severity=dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN,
+            description=inert(outcome.message),
+            metadata=metadata({"result": outcome.message, **outcome.metadata}),
+        )
+        result.judged = judged
+        yield result
 
 
 def observation(

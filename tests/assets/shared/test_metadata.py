@@ -8,6 +8,7 @@ from dagster._serdes import deserialize_value, serialize_value
 
 from mlops_assets.assets.shared.metadata import (
     check_result,
+    check_results,
     column_schema,
     markdown_text,
     metadata,
@@ -92,3 +93,41 @@ def test_a_run_whose_batch_has_a_column_named_like_a_key_of_dagster_is_read_back
         stored = instance.fetch_materializations(dg.AssetKey("rows"), limit=1).records[0].asset_materialization
         assert stored.metadata["preview"].records[0].data == {"'__class__'": "DagsterRun"}
         assert any(entry.is_dagster_event for entry in instance.all_logs(run.run_id))
+
+
+def test_checks_name_the_materialisation_that_they_judge_and_together_ask_for_it_once(monkeypatch):
+    key, names = dg.AssetKey(["m", "dataset"]), ["early", "first", "second", "third"]
+
+    @dg.asset(
+        key=key,
+        partitions_def=dg.StaticPartitionsDefinition(["a", "b"]),
+        check_specs=[dg.AssetCheckSpec(name, asset=key) for name in names],
+    )
+    def dataset():
+        yield check_result(CheckOutcome("early", True, "fine"), key)
+        yield dg.MaterializeResult(asset_key=key)
+        yield from check_results([CheckOutcome(name, True, "fine") for name in names[1:]], key)
+
+    lookups = []
+    fetch = dg.DagsterInstance.fetch_materializations
+
+    def counted(instance, filters, **how):
+        lookups.append(filters)
+        return fetch(instance, filters, **how)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        judged = {"a": None, "b": None}
+        for partition in ["a", "b", "b", "a", "a"]:
+            lookups.clear()
+            with monkeypatch.context() as counting:
+                counting.setattr(dg.DagsterInstance, "fetch_materializations", counted)
+                run = dg.materialize([dataset], instance=instance, partition_key=partition)
+            assert len(lookups) == 2  # by the check before the materialisation, and by the three after it
+            filters = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+            written = instance.fetch_materializations(filters, limit=1).records[0]
+            targets = {
+                each.check_name: each.target_materialization_data and each.target_materialization_data.storage_id
+                for each in run.get_asset_check_evaluations()
+            }
+            assert targets == dict.fromkeys(names, written.storage_id) | {"early": judged[partition]}
+            judged[partition] = written.storage_id
