@@ -9,19 +9,20 @@ import io
 import re
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO
 
+from mlops_assets import disk_frame
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Limits
+from mlops_assets.sources.folder.csv_header import first_record, header_of
 from mlops_assets.sources.folder.csv_records import LONGEST, RecordCounter
 
 _CHUNK = 1 << 20
-_OTHER_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
 _MAGIC = {
     b"PAR1": "a parquet file",
@@ -32,43 +33,54 @@ _MAGIC = {
 }
 
 
-@dataclass(frozen=True)
-class _Scan:
-    """What one pass over the text showed: the columns, and how to parse the rows.
+AS_TEXT: dict[str, Any] = {"dtype": str, "na_values": [], "keep_default_na": False}
+"""Options of pandas by which each value is the text that stands there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What one pass over the text showed: the columns, how to parse the rows, and what they take.
 
     `delimiter` is the one that a first line `sep=;` names, as Excel writes it, else the declared one; `skipped` is 1
-    where there is such a line. `tail` is the last line where no newline ends it, else empty.
+    where there is such a line. `tail` is the last line where no newline ends it, else empty. `has_long_rows`: some row
+    has more fields than the header. `by_chunk`: pandas reads some rows at a time as it reads all; where a carriage
+    return ends a line, it does not.
     """
 
     header: list[str]
     delimiter: str
-    skipped: int
-    tail: str
+    skipped: int = 0
+    tail: str = ""
+    unpacked_mb: float = 0.0
+    has_long_rows: bool = False
+    by_chunk: bool = True
 
 
-def read_csv(stream: BinaryIO, folder: Folder) -> pd.DataFrame:
+def read_csv(stream: BinaryIO, folder: Folder, scan: Scan | None = None) -> pd.DataFrame:
     """Return all rows of the file; SourceError says what is wrong with it and where."""
-    scan = _scan(stream, folder)
-    return _checked(_parse(stream, folder, scan), folder, scan)
+    scan = scan or scan_csv(stream, folder)
+    return _checked(parse(stream, folder, scan), folder, scan)
 
 
 def read_csv_column(stream: BinaryIO, folder: Folder, column: str) -> pd.Series:
     """Return one column of the file as text, of shape (rows,)."""
-    scan = _scan(stream, folder)
+    scan = scan_csv(stream, folder)
     require_column(scan.header, column)
-    return _parse(stream, folder, scan, usecols=[column], dtype=str)[column]
+    chunks = parse_chunks(stream, folder, scan, usecols=[column], dtype=str)
+    texts: pd.Series = pd.concat([chunk[column] for chunk in chunks], ignore_index=True)
+    return texts
 
 
-def read_csv_text(stream: BinaryIO, folder: Folder) -> pd.DataFrame:
+def read_csv_text(stream: BinaryIO, folder: Folder, scan: Scan | None = None) -> pd.DataFrame:
     """Return all rows of the file, each value as the text that stands there."""
-    scan = _scan(stream, folder)
-    return _checked(_parse(stream, folder, scan, dtype=str, na_values=[], keep_default_na=False), folder, scan)
+    scan = scan or scan_csv(stream, folder)
+    return _checked(parse(stream, folder, scan, **AS_TEXT), folder, scan)
 
 
 def infer_types(text: pd.DataFrame, folder: Folder) -> pd.DataFrame:
     """Return the same rows as if they alone stood in a file: what other rows hold does not change a type."""
     written = text.to_csv(index=False, sep=folder.delimiter, lineterminator="\n").encode(folder.encoding)
-    return _parse(io.BytesIO(written), folder, _Scan([], folder.delimiter, 0, ""))
+    return parse(io.BytesIO(written), folder, Scan(header=[], delimiter=folder.delimiter))
 
 
 def require_column(columns: Iterable[str], column: str) -> None:
@@ -78,22 +90,31 @@ def require_column(columns: Iterable[str], column: str) -> None:
         raise SourceError(f"has no column {column!r:.80}; found {names}. Correct the header, or the name declared")
 
 
-def _scan(stream: BinaryIO, folder: Folder) -> _Scan:
+def scan_csv(stream: BinaryIO, folder: Folder) -> Scan:
     """Check in one pass, in chunks: encoding, NUL bytes, unpacked size, number of rows and columns."""
     texts = _decoded(_unpacked(stream, folder), folder.encoding)
     first = next(texts)
     separator = _SEPARATOR.match(first)
     delimiter = separator.group(1) if separator else folder.delimiter
-    counter, head, tail = RecordCounter(delimiter), "", ""
+    counter, head, tail, size = RecordCounter(delimiter), "", "", 0
     for text in chain([first], texts):
         head += text[: LONGEST - len(head)]
+        size += len(text)
         counter.take(text)
         if counter.ended > folder.limits.max_rows + 1:
             raise _too_many_rows(folder.limits)
         tail = (tail + text).rpartition("\n")[2][-LONGEST:]
-    header = _header(head.removeprefix(separator.group()) if separator else head, delimiter)
+    header = header_of(head.removeprefix(separator.group()) if separator else head, delimiter)
     folder.limits.check(0, len(header), "Split the file")
-    return _Scan(header, delimiter, int(separator is not None), tail.strip("\r"))
+    return Scan(
+        header=header,
+        delimiter=delimiter,
+        skipped=int(separator is not None),
+        tail=tail.strip("\r"),
+        unpacked_mb=max(size, 8 * counter.ended * len(header)) / 1e6,
+        has_long_rows=counter.most_fields > len(header),
+        by_chunk=not counter.lone_returns,
+    )
 
 
 def _unpacked(stream: BinaryIO, folder: Folder) -> Iterator[bytes]:
@@ -151,113 +172,96 @@ def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
         yield text
 
 
-def _header(head: str, delimiter: str) -> list[str]:
-    lines = [line for line in head.splitlines()[:50] if line.strip()]
-    if not lines:
-        raise SourceError("holds blank lines only; expected a header and rows. Replace the file")
-    header = _first_record(head.lstrip("\r\n"), delimiter)
-    if len(header) == 1:
-        for other, name in _OTHER_DELIMITERS.items():
-            counts = {len(_first_record(line, other)) for line in lines[:2]}
-            if other != delimiter and len(counts) == 1 and counts != {1}:
-                raise SourceError(
-                    f"has one column when cut at {delimiter!r}, {counts.pop()} when cut at {other!r} ({name}). "
-                    f"Declare delimiter={other!r}, or write the file with {delimiter!r}"
-                )
-    _refuse_title(lines[:3], header, delimiter)
-    refuse_repeated(filter(None, header))
-    return header
+def parse(stream: BinaryIO, folder: Folder, scan: Scan, **options: Any) -> pd.DataFrame:
+    """Return the rows as pandas parses them with what is declared of the file; `options` come before."""
+    with _refused(scan.delimiter):
+        frame: pd.DataFrame = _reader(stream, folder, scan, options)
+        return frame
 
 
-def _refuse_title(lines: list[str], header: list[str], declared: str) -> None:
-    """Raise SourceError where a title stands above the header: one cell and perhaps blank ones, then a line of names.
+def parse_chunks(
+    stream: BinaryIO, folder: Folder, scan: Scan, first: int | None = None, **options: Any
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows as `parse`, `ROWS_AT_ONCE` at a time, of which the first chunk may have fewer.
 
-    Blank cells of a header alone do not tell: an index that was written with the rows has an empty name.
+    What a column holds in a chunk decides on its type there, and a row that is too long is let through where a chunk
+    begins with it.
     """
-    names = [cell for cell in header if cell.strip()]
-    if len(lines) < 3 or (len(header) > 1 and len(header) - len(names) <= max(1, len(names))):
+    if not scan.by_chunk:
+        yield parse(stream, folder, scan, **options)
         return
-    for delimiter in (declared, *(other for other in _OTHER_DELIMITERS if len(header) == 1)):
-        first, second, third = (_first_record(line, delimiter) for line in lines)
-        wide = len(second) == len(third) > 1 and len(first) in (1, len(second))
-        if wide and all(cell.strip() and not _is_number(cell) for cell in second):
-            title = " ".join(names)[:60]
-            more = "" if delimiter == declared else f", and declare delimiter={delimiter!r}"
-            raise SourceError(
-                f"has a title as its first line ({title!r}), where the names of columns are expected; they seem to "
-                f"stand below it ({second[0][:40]!r}, {second[1][:40]!r}, ..). Remove the lines above them{more}"
-            )
+    rows = disk_frame.ROWS_AT_ONCE
+    with _refused(scan.delimiter):
+        reader = _reader(stream, folder, scan, {**options, "chunksize": rows})
+    with reader:
+        while (chunk := _next_chunk(reader, first or rows, scan.delimiter)) is not None:
+            first = None
+            yield chunk
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return False
-    return True
+def _next_chunk(reader: Any, rows: int, delimiter: str) -> pd.DataFrame | None:
+    with _refused(delimiter), suppress(StopIteration):
+        chunk: pd.DataFrame = reader.get_chunk(rows)
+        return chunk
+    return None
 
 
-def refuse_repeated(columns: Iterable[str]) -> None:
-    """Raise SourceError when two columns bear one name."""
-    repeated = sorted(name for name, count in Counter(columns).items() if count > 1)
-    if repeated:
-        raise SourceError(f"names a column twice: {repeated[0]!r:.80}; expected each name once. Correct the header")
-
-
-def _first_record(text: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter), [])
-    except csv.Error as problem:
-        raise SourceError(f"has a header that cannot be parsed ({problem!s:.80}). Correct the file") from None
-
-
-def _parse(stream: BinaryIO, folder: Folder, scan: _Scan, **options: Any) -> pd.DataFrame:
+def _reader(stream: BinaryIO, folder: Folder, scan: Scan, options: dict[str, Any]) -> Any:
+    """Return a DataFrame, or what gives chunks of it where `options` have their size."""
     stream.seek(0)
     chosen: dict[str, Any] = {
         "na_values": [*folder.na_values, *([] if folder.keep_default_na else [""])],
         "keep_default_na": folder.keep_default_na,
         "dtype": folder.dtypes,
+        "encoding": folder.encoding,
         **options,
     }
+    return pd.read_csv(
+        stream,
+        sep=scan.delimiter,
+        skiprows=scan.skipped,
+        decimal=folder.decimal,
+        thousands=folder.thousands,
+        index_col=False,
+        low_memory=False,
+        nrows=folder.limits.max_rows + 1,
+        engine="c",
+        **chosen,
+    )
+
+
+@contextmanager
+def _refused(delimiter: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame: pd.DataFrame = pd.read_csv(
-                stream,
-                sep=scan.delimiter,
-                skiprows=scan.skipped,
-                encoding=folder.encoding,
-                decimal=folder.decimal,
-                thousands=folder.thousands,
-                index_col=False,
-                low_memory=False,
-                nrows=folder.limits.max_rows + 1,
-                engine="c",
-                **chosen,
-            )
-            return frame
+            yield
     except pd.errors.ParserWarning:
         raise SourceError(
             "has rows with more fields than the header; expected the same number. Correct the file, remove a title "
-            f"above the header, or quote values that hold {scan.delimiter!r}"
+            f"above the header, or quote values that hold {delimiter!r}"
         ) from None
     except (ValueError, OverflowError, TypeError, EOFError, zlib.error, csv.Error) as problem:
         text = " ".join(str(problem).split()).removeprefix("Error tokenizing data. C error: ")
         raise SourceError(f"cannot be parsed ({text:.160}). Correct the file, or what is declared of it") from None
 
 
-def _checked(frame: pd.DataFrame, folder: Folder, scan: _Scan) -> pd.DataFrame:
-    if len(frame) > folder.limits.max_rows:
+def _checked(frame: pd.DataFrame, folder: Folder, scan: Scan) -> pd.DataFrame:
+    require_whole(len(frame), None if frame.empty else frame.iloc[-1, -1], folder, scan)
+    return frame
+
+
+def require_whole(rows: int, last: Any, folder: Folder, scan: Scan) -> None:
+    """Raise SourceError for too many rows, or a last line that is cut; `last` is the last value of the last row."""
+    if rows > folder.limits.max_rows:
         raise _too_many_rows(folder.limits)
-    if scan.tail and len(frame):
-        last: Any = frame.iloc[-1, -1]
-        fields = len(_first_record(scan.tail, scan.delimiter))
+    if scan.tail and rows:
+        fields = len(first_record(scan.tail, scan.delimiter))
         if fields < len(scan.header) and (pd.isna(last) or last == ""):
             raise SourceError(
                 f"is cut in mid-line: the last line has {fields} of {len(scan.header)} fields and no newline. "
                 "Copy the file again"
             )
-    return frame
 
 
 def _too_many_rows(limits: Limits) -> SourceError:

@@ -1,4 +1,4 @@
-"""One batch of a `Folder` that does not fit into memory, read a column at a time."""
+"""A file of a `Folder` that does not fit into memory, read a column at a time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any, BinaryIO
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder
+from mlops_assets.sources.folder.csv_columns import split_by_column
+from mlops_assets.sources.folder.csv_files import read_csv, scan_csv
 from mlops_assets.sources.folder.opening import open_file
-from mlops_assets.sources.folder.parquet_files import OpenedParquet, to_pandas, unpacked_mb
-from mlops_assets.sources.folder.read import batch_file, read_file
+from mlops_assets.sources.folder.parquet_files import OpenedParquet, read_parquet, to_pandas, unpacked_mb
+from mlops_assets.sources.folder.read import batch_file, with_times
 from mlops_assets.sources.raised import named
 from mlops_assets.sources.times import parse_times
 
 
 def read_rows(folder: Folder, key: str, about: str) -> pd.DataFrame | LargeFrame:
-    """Return all rows of a batch as `read`; those of a parquet file beyond `limits.memory_mb` by column.
+    """Return all rows of a batch as `read`; those of a file beyond `limits.memory_mb` by column.
 
     `about` names the batch in messages.
     """
@@ -26,9 +28,18 @@ def read_rows(folder: Folder, key: str, about: str) -> pd.DataFrame | LargeFrame
         file = batch_file(folder, key)
         with named(file.shown), ExitStack() as opened:
             stream = opened.enter_context(open_file(folder, file))
-            if not file.is_parquet or unpacked_mb(stream) <= folder.limits.memory_mb:
-                return read_file(folder, file, stream)
+            if not file.is_parquet:
+                return _csv_rows(folder, stream, (about, file.shown))
+            if unpacked_mb(stream) <= folder.limits.memory_mb:
+                return with_times(read_parquet(stream, folder), folder)
             return ParquetColumns(folder, stream, opened.pop_all(), (about, file.shown))
+
+
+def _csv_rows(folder: Folder, stream: BinaryIO, about: tuple[str, str]) -> pd.DataFrame | LargeFrame:
+    scan = scan_csv(stream, folder)
+    if scan.by_chunk and scan.unpacked_mb > folder.limits.memory_mb:
+        return split_by_column(stream, folder, scan, about)
+    return with_times(read_csv(stream, folder, scan), folder)
 
 
 class ParquetColumns(LargeFrame):

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pa, pd
 from mlops_assets.sources import Folder, Limits
-from mlops_assets.sources.folder.csv_files import refuse_repeated, require_column
+from mlops_assets.sources.folder.csv_files import require_column
+from mlops_assets.sources.folder.csv_header import refuse_repeated
 from mlops_assets.sources.folder.parquet_pages import unpacked_size
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
@@ -30,7 +29,7 @@ def read(folder: Folder, key: str) -> pd.DataFrame:
         return _read_period(folder, key, files, folder.period)
     file = batch_file(folder, key)
     with named(file.shown), open_file(folder, file) as stream:
-        return read_file(folder, file, stream)
+        return with_times(read_parquet(stream, folder) if file.is_parquet else read_csv(stream, folder), folder)
 
 
 def batch_file(folder: Folder, key: str) -> File:
@@ -50,9 +49,8 @@ def _listed() -> Iterator[None]:
         raise SourceError(f"the folder cannot be listed ({problem.strerror})") from None
 
 
-def read_file(folder: Folder, file: File, stream: BinaryIO) -> pd.DataFrame:
-    """Return all rows of an opened file."""
-    frame = read_parquet(stream, folder) if file.is_parquet else read_csv(stream, folder)
+def with_times(frame: pd.DataFrame, folder: Folder) -> pd.DataFrame:
+    """Return the rows of a file with its column of time as datetimes, where it has one."""
     if folder.time is not None and folder.time in frame and len(frame):
         frame[folder.time] = parse_times(frame[folder.time], folder.time_format)
     return frame
