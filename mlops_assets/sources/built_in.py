@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd
 from mlops_assets.sources.look import Look, Period
@@ -21,6 +22,9 @@ READ_BY = {
     "asset": "mlops_assets.sources.upstream",
 }
 """The package of each kind, whose modules `look` and `read` have a function of that name."""
+
+_LARGE = ("folder",)
+"""The kinds whose package has a module `large`, for batches that do not fit into memory."""
 
 
 class BuiltIn(Source):
@@ -52,6 +56,16 @@ class BuiltIn(Source):
             self._require_time()
             frame: pd.DataFrame = import_module(f"{READ_BY[self.kind]}.read").read(self, key)
             return frame
+
+    def read_rows(self, key: str) -> "pd.DataFrame | LargeFrame":
+        """Return the same rows as `read`; those beyond `limits.memory_mb` are read a column at a time."""
+        if self.kind not in _LARGE or type(self).read is not BuiltIn.read:
+            return self.read(key)
+        about = f"{self.title}: batch {key!r:.120}"
+        with named(about):
+            self._require_time()
+        rows: pd.DataFrame | LargeFrame = import_module(f"{READ_BY[self.kind]}.large").read_rows(self, key, about)
+        return rows
 
     def _require_time(self) -> None:
         if self.period is not None and self.time is None:

@@ -12,14 +12,14 @@ _LISTED = 20
 
 
 @contextmanager
-def named(name: str) -> Iterator[None]:
-    """Begin the message of an error with the name of what it is about, and end it with a full stop."""
+def named(*names: str) -> Iterator[None]:
+    """Begin the message of an error with the names of what it is about, and end it with a full stop."""
     try:
         yield
     except (DeclarationError, SourceError) as problem:
         kinds = (DeclarationError, SourceUnavailableError, SourceError)
         kind = next(kind for kind in kinds if isinstance(problem, kind))
-        raise kind(f"{name}: {str(problem).removesuffix('.')}.") from None
+        raise kind(": ".join([*names, f"{str(problem).removesuffix('.')}."])) from None
 
 
 def alternatives(name: str, names: Iterable[str], what: str) -> str:

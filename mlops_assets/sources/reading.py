@@ -9,7 +9,7 @@ from typing import Any
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import MlopsAssetsError, SourceUnavailableError
 from mlops_assets.lazy import pd
-from mlops_assets.sources import Folder, Look, Source, Waiting
+from mlops_assets.sources import Look, Source, Waiting
 from mlops_assets.sources.built_in import BuiltIn
 from mlops_assets.sources.keys import SAFE, is_safe
 from mlops_assets.sources.raised import named, what_raised
@@ -45,12 +45,8 @@ def read(source: Source, key: str) -> pd.DataFrame:
 
 
 def read_rows(source: Source, key: str) -> pd.DataFrame | LargeFrame:
-    """Return all rows of a batch; those of a folder's file beyond `limits.memory_mb` are read a column at a time."""
-    if isinstance(source, Folder) and source.period is None:
-        from mlops_assets.sources.folder import large  # a package of readers, which no other source needs
-
-        return large.read_rows(source, key, f"{source.title}: batch {key!r:.120}")
-    return read(source, key)
+    """Return all rows of a batch; those beyond `limits.memory_mb` are read a column at a time."""
+    return source.read_rows(key) if isinstance(source, BuiltIn) else read(source, key)
 
 
 def _called(source: Source, method: str, argument: Any) -> Any:

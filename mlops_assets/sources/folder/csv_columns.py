@@ -27,10 +27,10 @@ _IN_LINE = re.compile(r"in line (\d+)")
 class CsvColumns(LargeFrame):
     """The columns of a CSV file as `read_csv` gives them, each from a CSV file of its own.
 
-    These lie in a temporary folder, which goes with the object. `about`: the names of batch and file in messages.
+    These lie in a temporary folder, which goes with the object. `about`: what messages begin with.
     """
 
-    def __init__(self, folder: Folder, about: tuple[str, str]) -> None:
+    def __init__(self, folder: Folder, about: Sequence[str]) -> None:
         self._folder, self._about = folder, about
         self._place = tempfile.TemporaryDirectory(prefix="mlops-assets-")
         self._names: list[str] = []
@@ -48,7 +48,7 @@ class CsvColumns(LargeFrame):
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""
         folder = self._folder
-        with named(self._about[0]), named(self._about[1]):
+        with named(*self._about):
             values = self.typed(name)
             return parse_times(values, folder.time_format) if name == folder.time and len(values) else values
 
@@ -129,7 +129,7 @@ class CsvColumns(LargeFrame):
 
 
 def split_by_column(
-    stream: BinaryIO, folder: Folder, scan: Scan, about: tuple[str, str], kept: np.ndarray[Any, Any] | None = None
+    stream: BinaryIO, folder: Folder, scan: Scan, about: Sequence[str], kept: np.ndarray[Any, Any] | None = None
 ) -> CsvColumns:
     """Return all rows of a file, or the `kept` ones (rows,); SourceError as of `read_csv`."""
     if scan.has_long_rows:

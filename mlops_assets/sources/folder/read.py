@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import pd
 from mlops_assets.sources import Folder, Period
-from mlops_assets.sources.folder.csv_files import infer_types, read_csv, read_csv_text, require_column
+from mlops_assets.sources.folder.csv_files import Scan, infer_types, read_csv, read_csv_text, require_column
 from mlops_assets.sources.folder.files import file_of, files_of, periods_of, whole_times
 from mlops_assets.sources.folder.listing import File
 from mlops_assets.sources.folder.opening import open_file
@@ -24,9 +25,7 @@ _LIST_SECONDS = 120.0
 def read(folder: Folder, key: str) -> pd.DataFrame:
     """Return all rows of a batch; SourceError says which file, what is wrong and what to do."""
     if folder.period is not None:
-        with _listed():
-            files = files_of(folder, _LIST_SECONDS)[0]
-        return _read_period(folder, key, files, folder.period)
+        return _read_period(folder, key, folder.period)
     file = batch_file(folder, key)
     with named(file.shown), open_file(folder, file) as stream:
         return with_times(read_parquet(stream, folder) if file.is_parquet else read_csv(stream, folder), folder)
@@ -56,33 +55,52 @@ def with_times(frame: pd.DataFrame, folder: Folder) -> pd.DataFrame:
     return frame
 
 
-def _read_period(folder: Folder, key: str, files: list[File], period: Period) -> pd.DataFrame:
+def files_of_period(folder: Folder, key: str, period: Period) -> list[File]:
+    """Return the files that hold rows of a period; SourceError where there is none."""
+    with _listed():
+        files = files_of(folder, _LIST_SECONDS)[0]
     parts = []
     for file in files:
         periods = periods_of(folder, file, period)
-        with named(file.shown):
-            if isinstance(periods, SourceError):
-                if key == file.undivided_key:
+        if isinstance(periods, SourceError):
+            if key == file.undivided_key:
+                with named(file.shown):
                     raise SourceError(str(periods))
-            elif key in periods:
-                parts.append(_read_part(folder, file, key, period))
+        elif key in periods:
+            parts.append(file)
     if not parts:
         raise SourceError(f"no file holds a row of this {period}; it was there before. Put it back")
+    return parts
+
+
+def _read_period(folder: Folder, key: str, period: Period) -> pd.DataFrame:
+    parts = []
+    for file in files_of_period(folder, key, period):
+        with named(file.shown), open_file(folder, file) as stream:
+            read_part = parquet_part if file.is_parquet else csv_part
+            parts.append(read_part(stream, folder, key, period))
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
-def _read_part(folder: Folder, file: File, key: str, period: Period) -> pd.DataFrame:
+def parquet_part(stream: BinaryIO, folder: Folder, key: str, period: Period) -> pd.DataFrame:
+    """Return the rows of a period that a parquet file holds."""
     time = str(folder.time)
-    with open_file(folder, file) as stream:
-        if file.is_parquet:
-            table = read_table(stream, folder)
-            times = whole_times(to_pandas(table.select([time]), folder)[time], folder)
-            rows = period_keys(times, period) == key
-            frame = to_pandas(table.filter(rows), folder)
-        else:
-            text = read_csv_text(stream, folder)
-            require_column(text.columns, time)
-            times = whole_times(text[time].where(text[time] != ""), folder)
-            rows = period_keys(times, period) == key
-            frame = infer_types(text[rows], folder)
-    return frame.assign(**{time: times[rows].reset_index(drop=True)})
+    table = read_table(stream, folder)
+    times = whole_times(to_pandas(table.select([time]), folder)[time], folder)
+    rows = period_keys(times, period) == key
+    return to_pandas(table.filter(rows), folder).assign(**{time: times[rows].reset_index(drop=True)})
+
+
+def csv_part(stream: BinaryIO, folder: Folder, key: str, period: Period, scan: Scan | None = None) -> pd.DataFrame:
+    """Return the rows of a period that a CSV file holds, with the types that these rows have."""
+    time = str(folder.time)
+    text = read_csv_text(stream, folder, scan)
+    require_column(text.columns, time)
+    times = times_of_text(text[time], folder)
+    rows = period_keys(times, period) == key
+    return infer_types(text[rows], folder).assign(**{time: times[rows].reset_index(drop=True)})
+
+
+def times_of_text(text: pd.Series, folder: Folder) -> pd.Series:
+    """Return the column of time from the text that stands in a CSV file; SourceError where one is missing."""
+    return whole_times(text.where(text != ""), folder)
