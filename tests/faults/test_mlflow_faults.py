@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faulty_proxy import LOST, Fault, FaultyProxy
 
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from support.daemon import end, listens, wait_until
 from support.deployment import DeployedModel, Deployment, failed, why
 from support.relay import free_port
+from support.servers.faulty_proxy import LOST, Fault, FaultyProxy
 from support.synthetic import rows
 
 pytestmark = pytest.mark.slow

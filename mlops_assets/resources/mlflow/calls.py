@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow.model_version import ModelVersion
+
+Made = TypeVar("Made")
 
 TAG_LENGTH = 8_000
 ENVIRONMENT = threading.Lock()
@@ -145,9 +147,26 @@ def alone_on(tracking_uri: str) -> Iterator[None]:
         yield
 
 
+def made_once(make: Callable[[], Made], there: Callable[[], Made | None], retries: int) -> Made:
+    """Return what `make` creates, or what `there` finds of it: an answer may be lost although the thing was made.
+
+    `make` sends its request inside `no_http_retries`.
+    """
+    for attempt in range(retries + 1):
+        try:
+            return make()
+        except Exception:  # of MLflow, or a `RegistryError`
+            if (found := there()) is not None:
+                return found
+            if attempt == retries:
+                raise
+        time.sleep(2.0**attempt)  # as long as MLflow waits before it repeats a request
+    raise AssertionError("unreachable")
+
+
 @contextmanager
 def no_http_retries() -> Iterator[None]:
-    """Switch off MLflow's retries: a repeated POST whose answer was lost would create a second version."""
+    """Switch off MLflow's retries: a repeated POST whose answer was lost would create a second run or version."""
     with ENVIRONMENT:
         before = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"

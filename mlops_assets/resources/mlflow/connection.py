@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from mlops_assets.resources.mlflow.schema_guard import guard
 VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
 _ANSWERED = {"RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_STATE"}
+_POOL = re.compile(r"HTTPS?ConnectionPool\([^)]*\): Max retries exceeded with url: \S+ ")
 _PREPARED: set[str] = set()
 _CLIENTS = {
     "boto3": "boto3 (pip install 'mlops-assets[s3]')",
@@ -115,7 +117,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _reason(self, error: Exception) -> str:
         lines = str(error).strip().splitlines() or [""]
-        text = f"{type(error).__name__}: {without_credentials(lines[0])}"
+        said = _POOL.sub("", lines[0])  # the cause comes last, and the text is cut
+        text = f"{type(error).__name__}: {without_credentials(said)}"
         password = urlsplit(self.address).password
         for secret in {password, unquote(password or "")} - {None, ""}:
             text = text.replace(str(secret), "***")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError, RegistryError
+from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
 from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow import calls
 from mlops_assets.resources.mlflow.calls import as_version, is_server, or_none
@@ -150,18 +150,14 @@ class MlflowRegistry(MlflowRuns):
         with self._asking(f"register {model}") as client:
             if or_none(client.get_registered_model, calls.checked_model(model)) is None:
                 or_none(client.create_registered_model, model)
-        for attempt in range(self.retries + 1):
-            try:
-                with self._asking(f"register a version of {model}") as client, calls.no_http_retries():
-                    return as_version(
-                        client.create_model_version(model, source, run_id=run_id, tags=dict(tags), await_creation_for=0)
-                    )
-            except RegistryError:  # the answer may be lost although the version was made: look before a retry
-                if version := self.version_of_run(model, run_id):
-                    return version
-                if attempt == self.retries:
-                    raise
-        raise AssertionError("unreachable")
+
+        def create() -> ModelVersion:
+            with self._asking(f"register a version of {model}") as client, calls.no_http_retries():
+                return as_version(
+                    client.create_model_version(model, source, run_id=run_id, tags=dict(tags), await_creation_for=0)
+                )
+
+        return calls.made_once(create, lambda: self.version_of_run(model, run_id), self.retries)
 
     @contextmanager
     def _model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:

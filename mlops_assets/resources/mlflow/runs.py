@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ from mlops_assets.resources.mlflow.calls import (
     local_folder,
     log_batches,
     log_key,
+    made_once,
+    no_http_retries,
     or_none,
 )
 from mlops_assets.resources.mlflow.connection import VIEW, MlflowConnection
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from mlops_assets.modelling.fitting.trials import Trial
 
 
+_CREATION = "mlops_assets.creation"
+"""The tag by which a run is found again whose making was not answered."""
 _PLACES: dict[tuple[str, str], tuple[str, str]] = {}
 """(address of a server, run) to the run's experiment and the URI of its artifacts."""
 
@@ -217,4 +222,14 @@ class MlflowRuns(MlflowConnection):
 
     def _create_run(self, client: mlflow.MlflowClient, experiment_id: str, name: str, tags: Mapping[str, Any]) -> str:
         values = {log_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
-        return str(client.create_run(experiment_id, tags=values, run_name=name).info.run_id)
+        values[_CREATION] = uuid.uuid4().hex
+
+        def create() -> str:
+            with no_http_retries():
+                return str(client.create_run(experiment_id, tags=values, run_name=name).info.run_id)
+
+        def there() -> str | None:
+            runs = client.search_runs([experiment_id], f"tags.`{_CREATION}` = '{values[_CREATION]}'", max_results=1)
+            return str(runs[0].info.run_id) if runs else None
+
+        return made_once(create, there, self.retries)
