@@ -35,3 +35,11 @@ class BackgroundCall(Generic[Result]):
             self._results.append(self._call())
         except BaseException as error:  # raised again where the result is asked for
             self._error = error
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what a call returns, or raise what it raises; raise `TimeoutError` if it takes longer."""
+    answer = BackgroundCall(call)
+    if not answer.ended(seconds):
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return answer.result()

@@ -29,6 +29,8 @@ _CAUSES = {
         *("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "AuthenticationFailed", "AuthorizationFailure"),
         *("InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "HTTP status 403", " 403 ", "Base64"),
     ),
+    "the store has no room left; make room": ("InsufficientStorage", "QuotaExceeded", "status 507"),
+    "the store asks for fewer requests, or is full": ("SLOW_DOWN", "SlowDown", "SERVICE_UNAVAILABLE", "status 503"),
     "there is no such bucket or container; make it": ("NO_SUCH_BUCKET", "NoSuchBucket", "ContainerNotFound"),
 }
 

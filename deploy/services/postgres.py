@@ -30,7 +30,7 @@ def main() -> None:
     address = f"{USER}:{quote(password, safe='')}@{HOST}:{given.port}"
     clients = {
         # The drivers are named: SQLAlchemy 2.1 reads postgresql:// as psycopg 3, by which Dagster cannot NOTIFY.
-        "DAGSTER_DATABASE": f"postgresql+psycopg2://{address}/dagster",
+        "DAGSTER_DATABASE": f"postgresql+psycopg2://{address}/dagster?connect_timeout=10&options=-ctimezone%3DUTC",
         "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{address}/mlflow",
         "MLOPS_ASSETS_DATABASE": f"postgresql+psycopg://{address}/mlops_assets",
     }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 import dagster as dg
 import typer
 
+from mlops_assets.background_call import within
 from mlops_assets.cli.output import one_line, quietly
 from mlops_assets.cli.target import Target, target_of
 from mlops_assets.dagster_private import env_file_variables
@@ -23,6 +24,9 @@ from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sensors.models import models_in
 from mlops_assets.text import listed, shown
+
+_SECONDS = 30.0
+"""How long the database of Dagster may take to answer: its client waits for ever."""
 
 Module = Annotated[str | None, typer.Option("-m", "--module-name", help="Module of the code location.")]
 PythonFile = Annotated[Path | None, typer.Option("-f", "--python-file", help="File of the code location.")]
@@ -141,6 +145,7 @@ def instance_of() -> dg.DagsterInstance:
         raise MlopsAssetsError(f"DAGSTER_HOME must be the absolute path of an existing folder; it is {shown(home)}")
     try:
         with quietly():
-            return dg.DagsterInstance.get()
+            return within(_SECONDS, dg.DagsterInstance.get)
     except Exception as error:  # Dagster, YAML and SQLAlchemy raise kinds of their own
-        raise MlopsAssetsError(f"the instance of DAGSTER_HOME={home} does not open: {one_line(error)}") from error
+        why = one_line(getattr(error.__cause__, "orig", None) or error)  # a server that is away is the cause of another
+        raise MlopsAssetsError(f"the instance of DAGSTER_HOME={home} does not open: {why}") from error

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,15 @@ class RecordStore:
             yield Transaction(connection)
         self._watch_file()
         self._schema = NEWEST
+
+    def try_write(self) -> None:
+        """Write something and take it back at once: a full or read-only database can be read, and takes no record."""
+        with (
+            self._errors(),
+            self._engine.connect().execution_options(immediate=True) as connection,
+            closing(connection.begin()),  # which rolls it back
+        ):
+            Transaction(connection).writing("", "doctor")
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._reading() as connection:

@@ -3,12 +3,13 @@
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
-_SECONDS = 3
+PATIENCE = 3
+"""Seconds that the registry has for one answer."""
 
 
 def impatient(registry: MlflowRegistry) -> MlflowRegistry:
     """Return the registry with one attempt of at most 3 seconds for each request."""
-    return registry.model_copy(update={"timeout_seconds": _SECONDS, "retries": 0})
+    return registry.model_copy(update={"timeout_seconds": PATIENCE, "retries": 0})
 
 
 class Probe:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
 import yaml
 
@@ -19,6 +20,7 @@ from support.servers.stores import Bucket, s3, s3_bucket
 
 __all__ = ["postgres", "s3", "s3_bucket"]
 FAR = {"run_launcher": {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"}}
+IN_UTC = "?options=-ctimezone%3DUTC"
 S3 = yaml.safe_load((REPOSITORY / "deploy" / "dagster.yaml").read_text())["compute_logs"]
 
 
@@ -38,7 +40,8 @@ def on_postgres(url: str) -> dict[str, Any]:
 def test_a_driver_by_which_dagster_cannot_notify_is_a_fault_that_names_the_other(
     scheme: str, tmp_path: Path, postgres: Postgres
 ):
-    with instance_with(tmp_path, on_postgres(postgres.url().replace("postgresql", scheme, 1))) as instance:
+    url = postgres.url().replace("postgresql", scheme, 1) + IN_UTC
+    with instance_with(tmp_path, on_postgres(url)) as instance:
         found = {each.name: each for each in settings(instance, ["rentals"])}["stores of Dagster"]
         events = instance.event_log_storage
         run = dg.DagsterRun(job_name="any", run_id=str(uuid.uuid4()))
@@ -56,6 +59,23 @@ def test_a_driver_by_which_dagster_cannot_notify_is_a_fault_that_names_the_other
     else:
         assert found.severity == "fault" and "the driver psycopg, which cannot notify" in found.found
         assert f"{scheme}{where} becomes postgresql+psycopg2{where}\n" in found.mend
+
+
+def test_a_database_that_refuses_writes_or_keeps_another_time_is_a_fault(tmp_path: Path, postgres: Postgres):
+    url = postgres.url().replace("postgresql", "postgresql+psycopg2", 1)
+    with instance_with(tmp_path / "tokyo", on_postgres(url)) as instance:
+        found = dagster_database(instance)
+    assert found.severity == "fault" and "have the time zone Asia/Tokyo" in found.found
+    with (
+        instance_with(tmp_path / "full", on_postgres(url + IN_UTC)) as instance,
+        psycopg.connect(postgres.url(), autocommit=True) as server,
+    ):
+        server.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        try:
+            found = dagster_database(instance)
+        finally:
+            server.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
+    assert found.severity == "fault" and found.found.endswith("takes no writes: it is read-only")
 
 
 def test_a_driver_that_is_not_installed_is_named_where_the_instance_does_not_open():

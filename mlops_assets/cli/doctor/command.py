@@ -85,7 +85,8 @@ def _examined(
                 instance.inject_env_vars(target.location_name)
             repository = target.load()
             yield fine("code location", str(target))
-            location = None if instance is None else Location(target, repository, instance, stack)
+            stand_in = instance or stack.enter_context(dg.DagsterInstance.ephemeral())  # its servers are looked at too
+            location = Location(target, repository, stand_in, stack)
         except MlopsAssetsError as error:
             yield _no_location(error)
     yield from at_once(_probes(instance, location))
@@ -108,7 +109,8 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
         probes["Dagster's schema"] = lambda: databases.schema_of_dagster(instance)
         probes["pool slots"] = lambda: daemons.slots(instance)
     if location is not None:
-        probes |= _of_location(location)
+        probes["roles"] = lambda: databases.roles(location.models.values())
+        probes |= _of_location(location) if instance is not None else {}
         try:
             registry, store = location.registry, location.storage
             root, address = store.root, registry.address
@@ -119,7 +121,8 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
             probes |= _of_mlflow(location, registry)
             probes["storage"] = lambda: storage.storage(root, store.database)
             probes["records"] = lambda: records.records(store, models)
-            probes["reached by runs"] = lambda: servers.reached(location.instance, root, store_of(store).file, address)
+            if instance is not None:
+                probes["reached by runs"] = lambda: servers.reached(instance, root, store_of(store).file, address)
             private |= _files(store, registry)
             for uri in (address, registry.ui_url):
                 with suppress(ValueError):  # an address whose port is not a number
@@ -134,10 +137,11 @@ def _probes(instance: dg.DagsterInstance | None, location: Location | None) -> d
 def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]:
     """Return the probes of MLflow; those that need its answer wait for it, and yield nothing if there is none."""
     models, store = location.models, location.storage
+    once = registry.model_copy(update={"retries": 0})  # its store may be away: each retry would wait as long
     answer = cache(lambda: list(mlflow.answers(registry, next(iter(models), "none"))))
 
     def if_it_answers(probe: Probe) -> Probe:
-        return lambda: probe() if all(finding.severity == "fine" for finding in answer()) else ()
+        return lambda: probe() if answer()[0].severity == "fine" else ()
 
     return {
         "MLflow": answer,
@@ -145,16 +149,16 @@ def _of_mlflow(location: Location, registry: MlflowRegistry) -> dict[str, Probe]
         "MLflow address": lambda: mlflow.address(registry),
         "artifacts": if_it_answers(lambda: champions.artifact_places(registry, models)),
         "experiments": if_it_answers(lambda: mlflow.experiments(registry, models)),
-        "champions": if_it_answers(lambda: champions.champions(registry, store, models)),
+        "champions": if_it_answers(lambda: champions.champions(once, store, models)),
     }
 
 
 def _of_location(location: Location) -> dict[str, Probe]:
+    """Return the probes of what the instance knows of the code location."""
     instance, repository, name = location.instance, location.repository, location.target.location_name
     models = location.models
     return {
         "runs": lambda: runs.runs(instance, models),
-        "roles": lambda: databases.roles(models.values()),
         "sensors": lambda: daemons.sensors(instance, repository, name),
         "schedules": lambda: daemons.schedules(instance, repository, name, models.values()),
     }

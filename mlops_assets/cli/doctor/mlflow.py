@@ -1,5 +1,6 @@
 """MLflow: whether it answers, how long it may take, and whether its address holds a secret."""
 
+import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -11,9 +12,11 @@ from mlops_assets.resources.mlflow.calls import is_loopback, is_server, sqlite_f
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.mlflow.schema_guard import refusal
 from mlops_assets.resources.schema_revisions import compared, newest_revision, revision_of_file, revision_of_server
-from mlops_assets.sensors.registry_probe import why_no_answer
+from mlops_assets.sensors.registry_probe import PATIENCE, why_no_answer
 
 _LONGEST_REQUEST = 120
+_SLOW = 1.5
+"""Seconds for one answer; the first one on a busy machine takes half a second."""
 
 
 def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
@@ -24,10 +27,15 @@ def answers(registry: MlflowRegistry, model: str) -> Iterator[Finding]:
     if migrating := [finding for finding in schema(registry) if finding.severity != "fine"]:
         yield from migrating  # asking MLflow anything would migrate its database
         return
+    begin = time.perf_counter()
     reason = why_no_answer(registry, model)
+    seconds = time.perf_counter() - begin
     why = "Nothing is trained, scored or promoted without it; sensors go on and ask again."
     away = fault("MLflow", reason, why, "start it, or set MLFLOW_TRACKING_URI to where it is")
-    yield away.unless(not reason, f"answers at {without_credentials(registry.address)}")
+    yield away.unless(not reason, f"answers at {without_credentials(registry.address)}, in {seconds:.2f} s")
+    if not reason and seconds > _SLOW:
+        why = f"A training asks it some forty times; sensors give up after {PATIENCE} s, and what needs it waits."
+        yield advice("MLflow's answers", f"one took {seconds:.1f} s", why, "look at its machine and its database")
 
 
 def schema(registry: MlflowRegistry) -> Iterator[Finding]:

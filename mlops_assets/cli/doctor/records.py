@@ -21,6 +21,8 @@ def records(storage: Storage, models: Iterable[str]) -> Iterator[Finding]:
     try:
         store = store_of(storage)
         schema = store.schema()
+        if schema == NEWEST:
+            store.try_write()
     except RecordsError as error:
         yield fault(
             "records",

@@ -1,12 +1,13 @@
 """Dagster on servers: its database, the logs of its steps, where its runs are, and what they reach from there."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
 
+from mlops_assets.background_call import within
 from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.cli.output import one_line
 from mlops_assets.dagster_private import ComputeIOType, LocalComputeLogManager
@@ -22,6 +23,12 @@ _LOGS = (
     "keep them on a store that the webserver reaches (pip install dagster-aws):\ncompute_logs:\n"
     "  module: dagster_aws.s3.compute_log_manager\n  class: S3ComputeLogManager\n  config:\n    bucket: your-bucket"
 )
+READ_ONLY = "make room on its disk, or name the server that is primary now; then let it take writes again"
+_SECONDS = 15.0
+"""How long a server may take to answer: the clients of Amazon's store and of PostgreSQL wait for minutes or longer."""
+_UNLIKE_UTC = (
+    "SELECT bool_or(extract(timezone FROM day) <> 0) FROM (VALUES (timestamptz '2026-01-01'), ('2026-07-01')) AS x(day)"
+)
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", None)
 
 
@@ -29,6 +36,8 @@ def way_to_open(error: Exception) -> str:
     """Return what to do about an instance that does not open."""
     if "No module named 'psycopg'" in str(error):
         return f"begin the URL of PostgreSQL in dagster.yaml, or `scheme` of postgres_db, with {_DRIVER}"
+    if "connection" in str(error) or "no answer" in str(error):
+        return "look at the server of the database that `storage` in dagster.yaml names, and at the network"
     return "export DAGSTER_HOME=/path/to/the/folder/of/dagster.yaml"
 
 
@@ -51,10 +60,7 @@ def _notified(name: str, url: sa.URL, kinds: list[str]) -> Finding:
     """Send PostgreSQL a notification as Dagster does at each event, on a channel that nobody listens to."""
     shown = url.set(query={}).render_as_string()  # without its password
     try:
-        engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sa.text("NOTIFY mlops_assets_doctor, :said"), {"said": "1"})
-            version = connection.dialect.server_version_info
+        version, reads_only, zone = within(_SECONDS, lambda: _notify(url))
     except Exception as error:  # drivers raise kinds of their own
         driver = url.get_dialect().driver
         why = "Each event of a run is written with a notification: no run gets beyond its start."
@@ -65,10 +71,28 @@ def _notified(name: str, url: sa.URL, kinds: list[str]) -> Finding:
             return fault(name, found, why, f"{mend}\nwith `postgres_db` in dagster.yaml: scheme: {_DRIVER}")
         found = f"{shown} does not take a notification: {without_secrets(one_line(error))}"
         return fault(name, found, why, "mend what it says")
+    if reads_only:
+        why = "No run, event or tick is recorded: nothing starts, and a run that goes on fails at its next event."
+        return fault(name, f"{shown} takes no writes: it is read-only", why, READ_ONLY)
+    if zone:
+        why = "Dagster compares its times with UTC: the slots of a dead run are freed hours late."
+        found = f"sessions at {shown} have the time zone {zone}"
+        return fault(name, found, why, "end the URL of Dagster's database with ?options=-ctimezone%3DUTC")
     server = ".".join(map(str, version or ()))
     return fine(
         name, f"{listed(kinds)} at {shown}: PostgreSQL {server} takes notifications by {url.get_dialect().driver}"
     )
+
+
+def _notify(url: sa.URL) -> tuple[Sequence[object] | None, bool, str]:
+    """Send the notification; return the server's version, whether it refuses writes, and a time zone unlike UTC."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("NOTIFY mlops_assets_doctor, :said"), {"said": "1"})
+        reads_only = connection.execute(sa.text("SHOW transaction_read_only")).scalar() == "on"
+        zone = str(connection.execute(sa.text("SHOW timezone")).scalar())
+        unlike = connection.execute(sa.text(_UNLIKE_UTC)).scalar()
+        return connection.dialect.server_version_info, reads_only, zone if unlike else ""
 
 
 def compute_logs(instance: dg.DagsterInstance) -> Finding:
@@ -84,7 +108,7 @@ def compute_logs(instance: dg.DagsterInstance) -> Finding:
             name, f"{kind}: what steps print is not kept", "An error outside of a step leaves no trace.", _LOGS
         )
     try:
-        logs.get_log_keys_for_log_key_prefix(["mlops_assets_doctor"], ComputeIOType.STDERR)
+        within(_SECONDS, lambda: logs.get_log_keys_for_log_key_prefix(["mlops_assets_doctor"], ComputeIOType.STDERR))
     except NotImplementedError:
         return advice(name, f"{kind}: not looked into", "Whether logs can be read and written is not known.")
     except Exception as error:  # each store has errors of its own
