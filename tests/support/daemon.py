@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -42,14 +41,9 @@ class Loop:
     def __init__(self, home: Path, models: Iterable[str], environment: Mapping[str, str] | None = None) -> None:
         self.home, self.models = home, list(models)
         (home / "dagster").mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster")
+        (home / "dagster/dagster.yaml").write_text(self.settings())
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
-        records = os.environ.get("MLOPS_ASSETS_DATABASE") or f"sqlite:///{home / 'records.db'}"
-        self.storage = Storage(root=str(home / "storage"), database=records)  # those of the processes
-        self.registry = MlflowRegistry(
-            tracking_uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "mlartifacts")
-        )
-        self.registry.prepare()
+        self.storage, self.registry = self.stores()
         self.environment = {
             **os.environ,
             "MLOPS_ASSETS_HOME": str(home),
@@ -66,6 +60,19 @@ class Loop:
         (home / "workspace.yaml").write_text(json.dumps(workspace))  # JSON is YAML
         for model in self.models:
             (home / "landing" / model).mkdir(parents=True, exist_ok=True)
+
+    def settings(self) -> str:
+        """The text of dagster.yaml."""
+        return (REPOSITORY / "dagster.yaml").read_text()
+
+    def stores(self) -> tuple[Storage, MlflowRegistry]:
+        """The storage and the registry of the processes."""
+        records = os.environ.get("MLOPS_ASSETS_DATABASE") or f"sqlite:///{self.home / 'records.db'}"
+        registry = MlflowRegistry(
+            tracking_uri=f"sqlite:///{self.home / 'mlflow.db'}", artifact_root=str(self.home / "mlartifacts")
+        )
+        registry.prepare()
+        return Storage(root=str(self.home / "storage"), database=records), registry
 
     def __enter__(self) -> "Loop":
         self.start_server()
@@ -109,6 +116,10 @@ class Loop:
         rows.to_csv(folder / f".{batch}", index=False)
         (folder / f".{batch}").rename(folder / f"{batch}.csv")
         (folder / f"{batch}.csv.done").touch()
+
+    def landed(self, model: str) -> set[str]:
+        """The batches that landed."""
+        return {path.stem for path in (self.home / "landing" / model).glob("*.csv")}
 
     def settle(self, patience: float = 1_500.0) -> None:
         """Wait until every batch that landed is taken in and the sensors, asked once more, want nothing."""
@@ -233,8 +244,7 @@ class Loop:
 
     def _landed_is_known(self) -> bool:
         for model in self.models:
-            landed = {path.stem for path in (self.home / "landing" / model).glob("*.csv")}
-            if landed - {record.batch for record in BatchLedger(self.storage, model).all()}:
+            if self.landed(model) - {record.batch for record in BatchLedger(self.storage, model).all()}:
                 return False
         return True
 

@@ -38,7 +38,7 @@ def plain(name: str) -> ModelPipeline:
     """A small regression, for what is about processes and not about models."""
     return ModelPipeline(
         name=name,
-        source=Folder(str(HOME / "landing" / name / "*.csv"), marker=True),
+        source=Folder(f"{os.environ.get('LOOP_LANDING') or HOME / 'landing'}/{name}/*.csv", marker=True),
         **{"time": "day", "key": ["id"], "target": "y", "holdout": 1, "metrics": ["rmse"], "pages": "never"},
         estimator="sklearn.linear_model.Ridge",
         retraining={"min_new_rows": 1, "cool_down": 0, "budget": 1_000},

@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 LOST = 0
 """The status of an answer that the server gave and that never arrives."""
@@ -96,7 +97,7 @@ class FaultyProxy:
             protocol_version = "HTTP/1.1"
 
             def _handle(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = _body(self.headers, self.rfile)
                 request = f"{self.command} {self.path.partition('?')[0]}"
                 proxy.asked.append(request)
                 proxy.conditions += [name for name in self.headers if name.lower().startswith("if-")]
@@ -137,11 +138,25 @@ class FaultyProxy:
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         server = http.client.HTTPConnection("127.0.0.1", self.to_port, timeout=60)
-        server.request(method, path, body, headers)
+        kept = {name: value for name, value in headers.items() if name.lower() not in _BY_PROXY}
+        server.request(method, path, body, kept)
         answer = server.getresponse()
         content = answer.read()
         server.close()
         return answer.status, dict(answer.getheaders()), content
+
+
+def _body(headers: Message, sent: BinaryIO) -> bytes:
+    """What was sent with a request; in chunks, if Amazon's client so chooses."""
+    if headers.get("Transfer-Encoding", "") != "chunked":
+        return sent.read(int(headers.get("Content-Length") or 0))
+    chunks = []
+    while size := int(sent.readline().partition(b";")[0], 16):
+        chunks.append(sent.read(size))
+        sent.readline()
+    while sent.readline().strip():
+        pass
+    return b"".join(chunks)
 
 
 @contextmanager

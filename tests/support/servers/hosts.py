@@ -7,7 +7,9 @@ kill itself at a point of its work, as a host that loses its power in the middle
 import json
 import multiprocessing
 import os
+import resource
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,9 @@ class Host:
 
     def __init__(self, folder: Path, servers: Mapping[str, str], model: Mapping[str, Any]) -> None:
         self.folder, self._model = folder, dict(model)
+        self.cursors: dict[str, str | None] = {}
+        self.largest_file = resource.RLIM_INFINITY
+        """Bytes that a file may have: the kernel refuses more half-way, as a full disk does."""
         (folder / "dagster").mkdir(parents=True)
         (folder / "dagster/dagster.yaml").write_text((REPOSITORY / "deploy/dagster.yaml").read_text())
         (folder / "work" / folder.name).mkdir(parents=True)
@@ -64,6 +69,17 @@ class Host:
     def champion(self, die_at: str = "", **action: Any) -> Result:
         """Run `champion` alone, as from the UI: a rollback, an approval, a promotion."""
         return self._do(_run, die_at, job="training", step="champion", config=action, alone=True)
+
+    def sense(self) -> dict[str, Result]:
+        """A tick of each sensor of the repository: seconds, what it requests, what it logs or raises."""
+        ticks = self._do(_sense, "", cursors=self.cursors)
+        self.cursors |= {name: tick["cursor"] for name, tick in ticks.items() if tick["cursor"] is not None}
+        return ticks
+
+    def send_alerts(self, tick: Result) -> Result:
+        """The run that a tick of the sensor `alerts` requests."""
+        (request,) = tick["requests"]
+        return self._do(_run, "", job="mlops_assets_alerts", config=request["config"])
 
     def command(self, *words: str, die_at: str = "") -> Result:
         """Run a command of `mlops-assets` on the model."""
@@ -96,6 +112,7 @@ class Host:
         context.set_forkserver_preload(IMPORTED)
         ours, theirs = context.Pipe(duplex=False)
         where = {"work": self.folder / "work" / self.folder.name, "environment": self.environment, "die_at": die_at}
+        where["largest_file"] = self.largest_file
         process = context.Process(target=_process, args=(theirs, what, where, self._model, options))
         process.start()
         theirs.close()
@@ -116,6 +133,7 @@ class Host:
 def _process(pipe: Any, what: Callable[..., Result], where: dict[str, Any], model: Any, options: Any) -> None:
     os.chdir(where["work"])
     os.environ.update(where["environment"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (where["largest_file"], resource.RLIM_INFINITY))
     (Path(os.environ["MLOPS_ASSETS_HOME"])).mkdir(exist_ok=True)
     if where["die_at"]:
         _arm(*POINTS[where["die_at"]])
@@ -151,14 +169,17 @@ def definitions(model: Mapping[str, Any]) -> Any:
 
     from mlops_assets import Folder, ModelPipeline
     from resources import resources
+    from sensors import sensors
 
+    impatient = resources["mlflow_registry"].model_copy(update={"timeout_seconds": 4})  # lest tests wait for long
     source = Folder(model["landing"] + "/*.csv")
     declared = {name: value for name, value in model.items() if name != "landing"}
     pipeline = ModelPipeline(
         **{"source": source, "time": "day", "key": ["id"], "target": "y", "holdout": 1, "metrics": ["rmse"]},
         **{"estimator": "sklearn.linear_model.Ridge", "pages": "never", **declared},
     )
-    return pipeline, dg.Definitions.merge(pipeline.build_defs(), dg.Definitions(resources=resources))
+    of_location = dg.Definitions(resources={**resources, "mlflow_registry": impatient}, sensors=sensors)
+    return pipeline, dg.Definitions.merge(pipeline.build_defs(), of_location)
 
 
 def _run(model: Any, job: str, step: str = "", config: Any = None, alone: bool = False, **options: Any) -> Result:
@@ -169,17 +190,45 @@ def _run(model: Any, job: str, step: str = "", config: Any = None, alone: bool =
 
     pipeline, defs = definitions(model)
     name = pipeline.name
+    job = job if job.startswith("mlops_assets") else f"{name}_{job}"
     with dg.DagsterInstance.get() as instance:
         if batch := options.get("partition_key"):
             instance.add_dynamic_partitions(batches(name).name, [batch])
-        ops = {"ops": {f"{name}__{step}": {"config": config}}} if config else {}
+        ops = {"ops": {f"{name}__{step}": {"config": config}}} if config and step else config or {}
         if alone:
             options["asset_selection"] = [asset_key(name, step)]
-        result = defs.resolve_job_def(f"{name}_{job}").execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=instance, raise_on_error=False, run_config={**QUIET, **ops}, **options
         )
         done = {"success": result.success, "run": result.run_id, "failed": failed(result)}
         return done if result.success else {**done, "why": why(result)}
+
+
+def _sense(model: Any, cursors: Mapping[str, str | None]) -> Result:
+    import dagster as dg
+
+    from sensors import sensors
+
+    _, defs = definitions(model)
+    ticks: Result = {}
+    with dg.DagsterInstance.get() as instance:
+        for sensor in sensors:
+            resources = {name: defs.resources[name] for name in sensor.required_resource_keys}
+            repository, cursor = defs.get_repository_def(), cursors.get(sensor.name)
+            context = dg.build_sensor_context(instance, cursor, repository_def=repository, resources=resources)
+            begin, said, tick = time.monotonic(), "", None
+            try:
+                tick = sensor.evaluate_tick(context)
+            except Exception as error:  # Dagster records a failed tick, and the next one comes
+                said = f"{error} {error.__cause__}"
+            requests = [] if tick is None else tick.run_requests or []
+            ticks[sensor.name] = {
+                "seconds": time.monotonic() - begin,
+                "requests": [{"batch": each.partition_key, "config": each.run_config} for each in requests],
+                "cursor": None if tick is None else tick.cursor,
+                "said": said,
+            }
+    return ticks
 
 
 def _command(model: Any, words: tuple[str, ...]) -> Result:

@@ -81,12 +81,14 @@ class Process:
     def pause(self) -> None:
         """Let the server accept connections and never answer (a black hole), until `resume`."""
         for process in self.processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that served a client, which ended meanwhile
+                process.suspend()
 
     def resume(self) -> None:
         """Let a paused server go on where it was."""
         for process in self.processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that served a client, which ended meanwhile
+                process.resume()
 
     def processes(self) -> list[psutil.Process]:
         """Return its process and all that descend from it."""

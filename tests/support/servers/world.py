@@ -24,7 +24,7 @@ class World:
     """The servers, and hosts of a model each."""
 
     def __init__(self, folder: Path, dagster: Postgres, records: Postgres, s3: Server, mlflow: Server) -> None:
-        self.folder, self.records, self.s3, self.mlflow = folder, records, s3, mlflow
+        self.folder, self.dagster, self.records, self.s3, self.mlflow = folder, dagster, records, s3, mlflow
         self.servers = {
             **s3.environment,
             **mlflow.environment,
