@@ -115,6 +115,14 @@ class Declaration(Declared):
     pages: Literal["on_alarm", "always", "never"] = Field(
         "on_alarm", description="When Evidently draws a page for a batch (about 10 s, 5 MB); any batch on request."
     )
+    workers: int | None = Field(
+        None,
+        ge=-1,
+        description="Independent tasks that run at once, on the engine of the resource `Compute` or in local "
+        "processes: parts of a batch that does not fit into memory are scored, features left out, a back-test "
+        "replayed. -1 for as many as it can, 0 for one after another. No result depends on it. `workers` of `search` "
+        "come before it; None: the process of the run, with all its threads.",
+    )
     seed: int = Field(0, description="Seed of every random choice.")
     serialization: Literal["skops", "cloudpickle"] = Field(
         "skops", description="cloudpickle executes code on load: only for models that skops cannot hold."

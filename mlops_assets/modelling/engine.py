@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from mlops_assets.errors import EngineError, MlopsAssetsError
 from mlops_assets.lazy import joblib, sklearn, threadpoolctl
@@ -40,6 +40,10 @@ class Engine(Protocol):
     def one_thread(self) -> bool:
         """Whether each task has a single thread."""
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at a time."""
+
     def each(self, function: Function, shared: Any, tasks: Sequence[Any]) -> Results:
         """Run all tasks; yield each result when its task ends, in any order.
 
@@ -53,6 +57,7 @@ class Here:
 
     one_thread: bool = False
     name: str = "the process of the run"
+    at_once: ClassVar[int] = 1
 
     def each(self, function: Function, shared: Any, tasks: Sequence[Any]) -> Results:
         """See `Engine`."""
@@ -77,6 +82,12 @@ class Processes:
     def name(self) -> str:
         """See `Engine`."""
         return f"{self.workers} local processes" if self.backend == "loky" else f"joblib's backend {self.backend!r}"
+
+    @property
+    def at_once(self) -> int:
+        """See `Engine`."""
+        with joblib.parallel_config(backend=self.backend):
+            return int(joblib.effective_n_jobs(self.workers))
 
     def each(self, function: Function, shared: Any, tasks: Sequence[Any]) -> Results:
         """See `Engine`."""
@@ -134,6 +145,11 @@ class WithFallback:
         """See `Engine`."""
         return self.first.name
 
+    @property
+    def at_once(self) -> int:
+        """See `Engine`."""
+        return (self.second if self.lost else self.first).at_once
+
     def each(self, function: Function, shared: Any, tasks: Sequence[Any]) -> Results:
         """See `Engine`."""
         left = dict(enumerate(tasks))
@@ -163,8 +179,11 @@ def local(workers: int) -> Engine:
 
 
 def in_one_thread(function: Function, shared: Any, task: Any) -> Any:
-    """Call the function; meanwhile linear algebra and OpenMP have one thread."""
-    with threadpoolctl.threadpool_limits(limits=1):
+    """Call the function; meanwhile linear algebra, OpenMP and joblib have one thread.
+
+    A fitted forest with `n_jobs` would add up its trees in the order in which its threads end.
+    """
+    with threadpoolctl.threadpool_limits(limits=1), joblib.parallel_config(backend="sequential"):
         return function(shared, task)
 
 

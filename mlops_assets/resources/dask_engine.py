@@ -13,7 +13,7 @@ from typing import Any
 
 from mlops_assets.background_call import BackgroundCall
 from mlops_assets.errors import EngineError, MlopsAssetsError
-from mlops_assets.lazy import threadpoolctl
+from mlops_assets.lazy import joblib, threadpoolctl
 from mlops_assets.modelling.engine import Function, Results
 from mlops_assets.resources.lazy import distributed
 from mlops_assets.text import reason
@@ -53,7 +53,17 @@ class DaskEngine:
     def __init__(self, client: Any, address: str, workers: int, patience: float) -> None:
         self._client, self._address, self._workers, self._patience = client, address, workers, patience
         self._shared: tuple[Any, Any] = (None, None)
+        self._lost_any = False
         self.name = f"Dask at {address}"
+
+    @property
+    def at_once(self) -> int:
+        """See `Engine`."""
+        if self._workers > 0:
+            return self._workers
+        with _answering(self._address):
+            threads: dict[str, int] = _bounded(self._client.nthreads, self._patience, self._must_live)
+        return max(1, sum(threads.values()))
 
     def each(self, function: Function, shared: Any, tasks: Sequence[Any]) -> Results:
         """See `Engine`."""
@@ -63,11 +73,13 @@ class DaskEngine:
             for place, result in self._run(function, shared, left, lost):
                 del left[place]
                 yield place, result
-            # All workers that held the shared data died: it is sent anew, to those that came in their place.
-            restarts += bool(left)
+            if not left:
+                return
+            # All workers that held the data died: they are sent anew, to those that came in their place.
+            restarts += 1
             if restarts > _MOST_RESTARTS:
                 raise EngineError(f"the workers of the Dask scheduler {self._address} lost the data {restarts} times")
-            self._shared = (None, None)
+            self._shared, self._lost_any = (None, None), True
 
     def _run(self, function: Function, shared: Any, tasks: Mapping[int, Any], lost: list[int]) -> Results:
         """Yield results as they come; `lost` takes the tasks that the scheduler gave up as their data was gone."""
@@ -103,9 +115,8 @@ class DaskEngine:
     def _sent(self, shared: Any) -> Any:
         """Return what tasks share as it lies on all workers; it is sent where it was not sent before."""
         if self._shared[1] is None or self._shared[0] is not shared:
-            with _answering(self._address):
-                send = partial(self._client.scatter, shared, broadcast=True, hash=False, timeout=self._patience)
-                sent = _bounded(send, self._patience, self._must_live)
+            # Once workers die, Dask may wait for ever for one of them to take its copy: then they copy from each other.
+            sent = self._scattered(shared, broadcast=not self._lost_any, timeout=self._patience)
             self._shared = (shared, sent)
         return self._shared[1]
 
@@ -115,7 +126,24 @@ class DaskEngine:
 
         if sizeof(task) < _LARGE:
             return task
-        return _bounded(partial(self._client.scatter, task, hash=False), self._patience, self._must_live)
+        return self._scattered(task)
+
+    def _scattered(self, data: Any, **how: Any) -> Any:
+        """Return data as they lie on workers; they are sent anew where a worker dies while it takes them."""
+        for attempts_left in reversed(range(1 + _MOST_RESTARTS)):
+            try:
+                send = partial(self._client.scatter, data, hash=False, **how)
+                return _bounded(send, self._patience, self._must_live)
+            except MlopsAssetsError:
+                raise
+            except Exception as error:
+                self._must_live()
+                if not attempts_left:
+                    raise EngineError(
+                        f"a worker of the Dask scheduler {self._address} could not take what it was sent: "
+                        f"{reason(error)}. Workers need the packages of the run and the code of the project"
+                    ) from error
+        raise AssertionError("the last attempt returns or raises")
 
     def _next(self, ended: queue.SimpleQueue[int]) -> int:
         """Return the next task that ended; `EngineError` if the scheduler or all workers are gone meanwhile."""
@@ -184,7 +212,8 @@ def _run_task(function: Callable[[Any, Any], Any], shared: Any, task: Any, packa
         if here != packages[name]:
             raise RuntimeError(f"it has {name} {here}, the run {packages[name]}: results would differ")
     threadpoolctl.threadpool_limits(limits=1)
-    return function(shared, task)
+    with joblib.parallel_config(backend="sequential"):
+        return function(shared, task)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Searches on a real Dask scheduler with workers in processes of their own: equal results, and killed parts."""
 
+import importlib
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mlops_assets.errors import EngineError
 from mlops_assets.modelling.engine import Here
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import search
+from mlops_assets.modelling.in_order import in_order
 from mlops_assets.resources import Compute
 from support.noted_fits import NotedFits, echo, noted
 from support.servers.dask import DaskCluster, dask_cluster
@@ -178,3 +180,27 @@ def test_workers_with_other_packages_are_refused(shared_cluster, monkeypatch):
         pytest.raises(EngineError, match=r"RuntimeError: it has .*: results would differ"),
     ):
         list(engine.each(echo, 0.0, VALUES))
+
+
+def test_large_chunks_keep_their_order_where_a_worker_is_killed(cluster):
+    chunks, ended = (np.full(200_000, value) for value in VALUES), []
+    with compute(cluster, fallback=False).engine(2, print) as engine:
+        assert engine.at_once == 2
+        for chunk in in_order(engine, echo, 0.1, chunks):
+            ended.append(float(chunk[0]))
+            if len(ended) == 3:
+                cluster.kill_worker()
+                cluster.add_worker()
+    assert ended == VALUES
+
+
+def test_a_worker_without_the_code_of_the_project_is_told_so(shared_cluster, tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text("class Model:\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = importlib.import_module("only_here").Model()
+    message = "could not take what it was sent: .*No module named 'only_here'.*the code of the project"
+    with (
+        compute(shared_cluster, fallback=False).engine(2, print) as engine,
+        pytest.raises(EngineError, match=message),
+    ):
+        list(in_order(engine, echo, model, VALUES))

@@ -8,12 +8,15 @@ import dagster as dg
 
 from mlops_assets.assets.batch.report import no_champion, record_report
 from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.engine import Used, engine_of, resource_keys
 from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import column_schema, metadata, preview, version_link
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import DiskFrame
 from mlops_assets.lazy import pd
-from mlops_assets.modelling.predictions import Predictions, predict
+from mlops_assets.modelling.engine import Engine
+from mlops_assets.modelling.in_order import in_order
+from mlops_assets.modelling.scoring import score
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.frames import FEATURES, PREDICTIONS
 from mlops_assets.records.model_records import ModelRecords
@@ -41,10 +44,11 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
         deps=[asset_key(model.name, "features"), asset_key(model.name, "champion")],
         description=f"Batches scored by the champion of {model.name}, each row stamped with the version.",
         output_required=False,
+        required_resource_keys=resource_keys(model, "mlops_storage", "mlflow_registry"),
     )
-    def predictions(
-        context: dg.AssetExecutionContext, mlops_storage: Storage, mlflow_registry: MlflowRegistry
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    def predictions(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        mlops_storage: Storage = context.resources.mlops_storage
+        mlflow_registry: MlflowRegistry = context.resources.mlflow_registry
         records = ModelRecords(model, mlops_storage)
         record = records.batches.accepted(context.partition_key)
         champion = records.champion
@@ -52,7 +56,8 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
             no_champion(context, records, "predictions", record)
             return
         fitted = mlflow_registry.load(champion, model.serialization, model.trusted_types)
-        frame, unseen = _scored(records, record, champion, fitted)
+        used = Used()
+        frame, unseen = _scored(records, record, champion, fitted, context, used)
         version = data_version(frame)
         path = records.keep_frame(PREDICTIONS, record.batch, version, frame)
         figures, reason = {"rows": len(frame)}, f"{len(frame):,} rows"
@@ -62,6 +67,7 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
             "model_version": champion.version,
             "mean_prediction": float(frame["score"].mean()) if "score" in frame.columns else None,
             "unseen_categories": _shares(unseen, len(frame)),
+            **used.metadata(),
         }
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
@@ -79,44 +85,39 @@ def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
     return predictions
 
 
-def _stamped(predictions: Predictions, about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
+def _stamped(scores: "pd.DataFrame", about: "pd.DataFrame", champion: ModelVersion) -> "pd.DataFrame":
     """Return key, time and slices of each row with its prediction and the version that made it."""
-    scores = predictions.frame()
     frame = about.reset_index(drop=True).assign(**{str(name): scores[name] for name in scores})
     return frame.assign(model_version=champion.version, model_digest=champion.digest[:12])
 
 
 def _scored(
-    records: ModelRecords, record: BatchRecord, champion: ModelVersion, fitted: object
+    records: ModelRecords,
+    record: BatchRecord,
+    champion: ModelVersion,
+    fitted: object,
+    context: dg.AssetExecutionContext,
+    used: Used,
 ) -> "tuple[pd.DataFrame | DiskFrame, Counter[str]]":
-    """Return the scored rows of a batch, and for each text column how many have a category that the model never saw."""
+    """Return the scored rows of a batch, and for each text column how many have a category that the model never saw.
+
+    A batch that does not fit into memory is scored by the engine of the model, which `used` takes.
+    """
     target, unseen = records.model.target, Counter[str]()
     large = records.large(FEATURES, record)
     if large is None:
         X, about = read_batch(records, record.batch, str(record.version), str(record.features))
-        unseen.update(_unseen(fitted, X))
-        return _stamped(predict(fitted, X), about.drop(columns=target, errors="ignore"), champion), unseen
+        scores, new = score(fitted, X)
+        return _stamped(scores, about.drop(columns=target, errors="ignore"), champion), Counter(new)
 
-    def chunks() -> "Iterator[pd.DataFrame]":
-        for X, about in zip(large.chunks(), about_chunks(records, record), strict=True):
-            unseen.update(_unseen(fitted, X))
-            yield _stamped(predict(fitted, X), about.drop(columns=target, errors="ignore"), champion)
+    def chunks(engine: Engine) -> "Iterator[pd.DataFrame]":
+        scored = in_order(engine, score, fitted, large.chunks())
+        for (scores, new), about in zip(scored, about_chunks(records, record), strict=True):
+            unseen.update(new)
+            yield _stamped(scores, about.drop(columns=target, errors="ignore"), champion)
 
-    return DiskFrame.of_chunks(chunks()), unseen
-
-
-def _unseen(fitted: object, X: "pd.DataFrame") -> dict[str, int]:
-    """Return the number of rows, for each text column, whose category the model has never seen."""
-    encoders = [
-        (columns, step[-1] if hasattr(step, "__getitem__") else step)
-        for _, step, columns in getattr(getattr(fitted, "named_steps", {}).get("preprocess"), "transformers_", ())
-    ]
-    return {
-        name: int((~X[name].isin(known) & X[name].notna()).sum())
-        for columns, encoder in encoders
-        if hasattr(encoder, "categories_")
-        for name, known in zip(columns, encoder.categories_, strict=True)
-    }
+    with engine_of(records.model, context, used) as engine:
+        return DiskFrame.of_chunks(chunks(engine)), unseen
 
 
 def _shares(unseen: "Counter[str]", rows: int) -> list[dict[str, object]] | None:

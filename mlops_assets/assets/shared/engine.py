@@ -1,4 +1,4 @@
-"""The engine that runs a model's independent fits, from `Search(workers=...)` and the resource `mlops_compute`."""
+"""The engine that runs a model's independent tasks, from its `workers` and the resource `mlops_compute`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Used:
 
 def workers_of(model: Declaration) -> int | None:
     """Return the declared number of workers; None for a model without an engine."""
-    return model.search.workers if model.search else None
+    of_search = model.search.workers if model.search else None
+    return model.workers if of_search is None else of_search
 
 
 def resource_keys(model: Declaration, *keys: str) -> set[str]:

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn_plots
+from mlops_assets.assets.shared.engine import Used, engine_of, resource_keys
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, link, metadata, table
 from mlops_assets.assets.training import feature_tables
@@ -49,23 +50,24 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         deps=[asset_key(model.name, "challenger")],
         description=f"The challenger of {model.name} on the holdout, beside the champion.",
         check_specs=check_specs(model.name, "evaluation", QUALITY_GATES | feature_tables.CHECKS, blocking=False),
+        required_resource_keys=resource_keys(model, "mlops_storage", "mlflow_registry"),
     )
     def evaluation(
-        context: dg.AssetExecutionContext,
-        config: EvaluationConfig,
-        mlops_storage: Storage,
-        mlflow_registry: MlflowRegistry,
+        context: dg.AssetExecutionContext, config: EvaluationConfig
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        mlops_storage: Storage = context.resources.mlops_storage
+        mlflow_registry: MlflowRegistry = context.resources.mlflow_registry
         step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
         version = step.versions.version(step.upstream_version("challenger"))
         case = open_case(step.records, mlflow_registry, version)
-        tests = feature_tables.tested_features(case, ablation=config.ablation or model.ablation)
+        tests, used = _tested(case, config.ablation or model.ablation, context)
         record_importance(step.records, version, feature_tables.importance_record(tests))
         figures = _figures(case, step.records.champion, mlflow_registry)
         mlflow_registry.log(version.run_id, metrics={metric.name: figures[metric.name] for metric in case.metrics})
         gate = quality_gate(case)
         shown = {
             **figures,
+            **metadata(used.metadata()),
             "features": feature_tables.features_table(case, tests),
             **drawn_plots(_plots(case, tests), "_plot", partial(mlflow_registry.log_bytes, version.run_id)),
             "mlflow_run": link("the run with its plots", mlflow_registry.run_url(version.run_id)),
@@ -74,6 +76,15 @@ def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
         yield from (check_result(outcome, key) for outcome in (gate, *feature_tables.feature_checks(case, tests)))
 
     return evaluation
+
+
+def _tested(case: Case, ablation: bool, context: dg.AssetExecutionContext) -> tuple[list[FeatureTest], Used]:
+    """Return the tests of the features, and the engine of the model if it was needed."""
+    used = Used()
+    if not ablation:
+        return feature_tables.tested_features(case, ablation), used
+    with engine_of(case.model, context, used) as engine:
+        return feature_tables.tested_features(case, ablation, engine), used
 
 
 def champion_predictions(

@@ -11,6 +11,7 @@ from mlops_assets.assets.training.gates import Case
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.promotion.overlap import no_overlap
 from mlops_assets.lazy import pd
+from mlops_assets.modelling.engine import Engine
 from mlops_assets.modelling.feature_worth.effects import Effect
 from mlops_assets.modelling.feature_worth.worth import FeatureTest, feature_tests
 from mlops_assets.modelling.metrics import Metric, metric
@@ -28,12 +29,15 @@ _NOT_REFITTED = (
 )
 
 
-def tested_features(case: Case, ablation: bool) -> list[FeatureTest]:
-    """Test each feature of the challenger on its holdout; return the one that matters most first."""
+def tested_features(case: Case, ablation: bool, engine: Engine | None = None) -> list[FeatureTest]:
+    """Test each feature of the challenger on its holdout; return the one that matters most first.
+
+    engine: fits for the ablation, in place of this process.
+    """
     model, metric = case.model, judging_metric(case)
     train, holdout = ((rows.X, rows.y) for rows in (case.train, case.holdout))
     groups = None if model.group is None else Groups.of(case.holdout.about[model.group])
-    return feature_tests(case.fitted, train, holdout, case.problem, metric, model.seed, ablation, groups)
+    return feature_tests(case.fitted, train, holdout, case.problem, metric, model.seed, ablation, groups, engine)
 
 
 def judging_metric(case: Case) -> Metric:

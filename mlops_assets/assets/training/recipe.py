@@ -23,6 +23,7 @@ TRAIN, HOLDOUT = "training rows", "holdout"
 _NOT_FITTED = frozenset(
     {"name", "source", "outcomes", "params", "expectations", "extra_columns", "optional", "slices", "trusted_types"}
     | {"gates", "drift", "retraining", "ablation", "refit", "approval", "pages", "owners", "description"}
+    | {"workers"}
 )
 """Fields that the fitted model does not depend on; a source may also hold a credential."""
 

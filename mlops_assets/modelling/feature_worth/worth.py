@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlops_assets.lazy import np
+from mlops_assets.modelling.engine import Engine
 from mlops_assets.modelling.feature_worth.bins import bin_means
 from mlops_assets.modelling.feature_worth.correlations import correlated_groups
 from mlops_assets.modelling.feature_worth.cost import bytes_a_row
@@ -64,12 +65,13 @@ def feature_tests(
     seed: int,
     ablation: bool = False,
     groups: Groups | None = None,
+    engine: Engine | None = None,
 ) -> list[FeatureTest]:
     """Test each feature of a fitted model, and each group of correlated ones; the greatest effect first.
 
     train, holdout: X (rows, columns) and y (rows,), in order of time; the newest 5,000 rows of each are used.
     groups: those of the holdout's rows, such as customers. With `ablation` the model is refitted without each feature
-        and with it only; else `alone` is from `bin_means`.
+        and with it only, by `engine`; else `alone` is from `bin_means`.
 
     harms: the model is better without it, p at most 0.025 after Holm (1979) over the features: to drop a feature is a
         claim. earns: the interval of its own loss is above zero; no correction, since one feature too many costs
@@ -84,7 +86,7 @@ def feature_tests(
     sets = [*((str(name),) for name in train[0].columns), *(tuple(group) for group in correlated)]
     importances = permutation_importances(fitted, *holdout, metric, sets, seed, groups=groups)
     if ablation:
-        refitted = refits(fitted, train, judged, metric, sets, newest)
+        refitted = refits(fitted, train, judged, metric, sets, newest, engine)
     else:
         refitted = [RefitScores() for _ in sets]
         for record, name in zip(refitted, train[0].columns, strict=False):  # the single columns come first

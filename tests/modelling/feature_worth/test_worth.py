@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_assets.errors import EngineError
+from mlops_assets.modelling.engine import Here, Processes
 from mlops_assets.modelling.feature_worth import refitted as feature_refits
 from mlops_assets.modelling.feature_worth.refitted import with_columns
 from mlops_assets.modelling.feature_worth.worth import feature_tests
@@ -137,3 +139,41 @@ def test_noise_is_seldom_called_anything_else(monkeypatch):
         _, by_name = judged(rows(2 * seed, 400), rows(2 * seed + 1, 400), RIDGE, ablation=True)
         called += [by_name["noise"].verdict, by_name["text"].verdict]
     assert called.count("harms") <= 4 and called.count("earns nothing") >= 108
+
+
+@pytest.mark.slow
+def test_an_engine_refits_the_same(monkeypatch):
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.normal(size=(300, 3)), columns=list("abc"))
+    y = pd.Series((X["a"] + random.normal(size=300) > 0).astype(int))
+    forest = {"n_estimators": 10, "n_jobs": 2}
+    fitted = build("sklearn.ensemble.RandomForestClassifier", forest, X, "classification", 0).fit(X, y)
+    ran, each = [], Processes.each
+    monkeypatch.setattr(Processes, "each", lambda *given: ran.append(given[3]) or each(*given))
+
+    def scores(engine):
+        found = feature_refits.refits(fitted, (X, y), (X[:200], y[:200]), metric("log_loss"), sets, engine=engine)
+        return [(one.alone, one.without, one.failed, one.milliseconds is None) for one in found]
+
+    sets = [("a",), ("b",), ("c",), ("a", "b"), ("a", "b", "c")]
+    here = scores(None)
+    assert [alone is None for alone, *_ in here] == [False] * 3 + [True] * 2
+    assert [without is None for _, without, *_ in here] == [False] * 4 + [True]
+    assert scores(Processes(2)) == here and ran == []  # such short fits are not sent
+    monkeypatch.setattr(feature_refits, "_LONG", 0.0)
+    assert scores(Here(one_thread=True)) == scores(Processes(2)) == here and ran == [sets]
+
+
+def test_a_feature_whose_fits_end_their_processes_has_failed():
+    class Deadly(Here):
+        def each(self, function, shared, tasks):
+            for place, result in super().each(function, shared, tasks):
+                yield place, EngineError("it ended each process") if place == 1 else result
+
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 2)), columns=list("ab"))
+    fitted = build("sklearn.linear_model.Ridge", {}, X, "regression", 0).fit(X, X["a"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_refits, "_LONG", 0.0)
+        both = [(X, X["a"])] * 2
+        found = feature_refits.refits(fitted, *both, metric("rmse"), [("a",), ("b",)], engine=Deadly())
+    assert [one.failed for one in found] == ["", "it ended each process"] and found[1].without is None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import distributed
 import psutil
 
 from support import TESTS
@@ -26,7 +27,7 @@ class DaskCluster:
         self.scheduler: subprocess.Popen[bytes] | None = None
 
     def start(self, workers: int = 2) -> None:
-        """Start the scheduler, wait until it listens, and start workers."""
+        """Start the scheduler and its workers, and wait until they are there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.scheduler = self._process("dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         deadline = time.monotonic() + 60
@@ -35,9 +36,12 @@ class DaskCluster:
             time.sleep(0.1)
         for _ in range(workers):
             self.add_worker()
+        if workers:  # on a busy machine they take longer to start than a test lets its client wait
+            with distributed.Client(self.url, timeout=60, set_as_default=False) as client:
+                client.wait_for_workers(workers, timeout=60)
 
     def add_worker(self) -> None:
-        """Start one more worker; clients wait for it."""
+        """Start one more worker, which comes some seconds later."""
         options = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(self.folder))
         self.workers.append(self._process("dask_worker", self.url, *options))
 
