@@ -4,6 +4,9 @@ Run it by `python benchmarks/beyond_memory.py`.
 Writes the batch as one parquet file, some rows at a time, trains a champion on three small batches, and takes the
 large one in by `<model>_batch` in a process of its own. That process is watched: once its resident memory (of all its
 threads and children) exceeds the limit it is killed. Prints the peak in MB and the seconds of each step.
+
+With `--train` a fifth as many rows follow as a later batch, and the next version is trained on the large batch and
+judged on the later one, in another watched process.
 """
 
 import argparse
@@ -34,12 +37,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--limit-mb", type=float, default=2_000)
+    parser.add_argument("--train", action="store_true", help="train on the large batch, judge on a later one")
+    parser.add_argument("--memory-mb", type=float, help="Limits(memory_mb=...); else its default")
+    parser.add_argument("--estimator", default="sklearn.linear_model.LogisticRegression")
     parser.add_argument("--home", type=Path, help="a folder on a disk with 15 GB for 20,000,000 rows; else TMPDIR")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.step:
-        return step(asked.home, asked.step)
+        return step(asked)
     with tempfile.TemporaryDirectory(prefix="beyond_memory_", dir=asked.home) as place:
         home = Path(place)
         shutil.copy(HERE.parent / "dagster.yaml", home)
@@ -47,13 +53,18 @@ def main() -> None:
         (home / "tmp").mkdir()
         for number in range(3):
             write(home / "landing" / f"b{number}.parquet", SMALL, number)
-        watched(home, "train", float("inf"))
+        watched(home, "small", float("inf"), asked)
         write(home / "landing" / "large.parquet", asked.rows, 3)
         size = (home / "landing" / "large.parquet").stat().st_size / 1e6
-        figures = watched(home, "large", asked.limit_mb)
-        print(f"{asked.rows:,} rows x 20 columns, {size:,.0f} MB on disk: {figures}")
+        figures = {"beyond_memory": {"rows": asked.rows, **watched(home, "large", asked.limit_mb, asked)}}
+        print(f"{asked.rows:,} rows x 20 columns, {size:,.0f} MB on disk: {figures['beyond_memory']}")
+        if asked.train:
+            write(home / "landing" / "later.parquet", asked.rows // 5, 4)
+            watched(home, "later", asked.limit_mb, asked)
+            figures["training_beyond_memory"] = watched(home, "train", asked.limit_mb, asked)
+            print(f"training: {figures['training_beyond_memory']}")
         if asked.json:
-            asked.json.write_text(json.dumps({"beyond_memory": {"rows": asked.rows, **figures}}))
+            asked.json.write_text(json.dumps(figures))
     return None
 
 
@@ -85,9 +96,11 @@ def piece(number: int, start: int, count: int, rows: int) -> pd.DataFrame:
     return frame.assign(at=(day + pd.to_timedelta(seconds)).astype("datetime64[us]"))
 
 
-def watched(home: Path, name: str, most: float) -> dict[str, object]:
+def watched(home: Path, name: str, most: float, asked: argparse.Namespace) -> dict[str, object]:
     """Run a step in a process of its own; return its peak of resident memory and the seconds that it took."""
-    command = [sys.executable, __file__, "--home", str(home), "--step", name]
+    command = [sys.executable, __file__, "--home", str(home), "--step", name, "--estimator", asked.estimator]
+    if asked.memory_mb:
+        command += ["--memory-mb", str(asked.memory_mb)]
     environment = {**os.environ, "TMPDIR": str(home / "tmp"), "DAGSTER_HOME": str(home), "OMP_NUM_THREADS": "1"}
     begin, peak = time.monotonic(), 0.0
     process = subprocess.Popen(command, env=environment)
@@ -113,22 +126,25 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(resident(int(child)) for child in children)
 
 
-def step(home: Path, name: str) -> None:
-    """Train on the small batches, or take in the large one, as a run of Dagster in this process."""
+def step(asked: argparse.Namespace) -> None:
+    """Take in batches, or train, as runs of Dagster in this process."""
     import dagster as dg
 
     from mlops_assets import Folder, Limits, ModelPipeline
     from mlops_assets.assets.shared.keys import batches
     from mlops_assets.resources import BatchFiles, GreatExpectations, MlflowRegistry, Storage
 
+    home, name = asked.home, asked.step
     limits = Limits(max_mb=1e6, max_rows=10**9, max_unpacked_mb=1e6)
+    if asked.memory_mb:
+        limits = limits.model_copy(update={"memory_mb": asked.memory_mb})
     model = ModelPipeline(
         name="large",
         source=Folder(str(home / "landing" / "*.parquet"), limits=limits),
         time="at",
         key=["id"],
         target="y",
-        estimator="sklearn.linear_model.LogisticRegression",
+        estimator=asked.estimator,
         metrics=["roc_auc", "log_loss"],
         holdout=1,
         expectations=suite(),
@@ -142,7 +158,7 @@ def step(home: Path, name: str) -> None:
     }
     defs = dg.Definitions.merge(model.build_defs(), dg.Definitions(resources=resources))
     with dg.DagsterInstance.get() as instance:
-        for key in ["b0", "b1", "b2"] if name == "train" else ["large"]:
+        for key in {"small": ["b0", "b1", "b2"], "train": []}.get(name, [name]):
             instance.add_dynamic_partitions(batches("large").name, [key])
             result = defs.resolve_job_def("large_batch").execute_in_process(
                 instance=instance, partition_key=key, run_config=QUIET
@@ -150,10 +166,11 @@ def step(home: Path, name: str) -> None:
             assert result.success
             if name == "large":
                 show(result)
-        if name == "train":
-            assert (
-                defs.resolve_job_def("large_training").execute_in_process(instance=instance, run_config=QUIET).success
-            )
+        if name in ("small", "train"):
+            result = defs.resolve_job_def("large_training").execute_in_process(instance=instance, run_config=QUIET)
+            assert result.success
+            if name == "train":
+                show(result)
 
 
 def suite() -> list[dict[str, object]]:

@@ -193,7 +193,7 @@ def told(loop: Loop, model: str, batches: list[str], with_rivals: bool, defaults
 
 def after(storage: Storage, model: str, data_version: str) -> str:
     """The newest batch that a training knew."""
-    from mlops_assets.records.rows import read_manifest
+    from mlops_assets.records.manifests import read_manifest
 
     return read_manifest(ModelRecords(declared(model), storage), data_version).holdout[-1].key
 

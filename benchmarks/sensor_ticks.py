@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,9 +27,9 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 from mlops_assets import Folder, ModelPipeline  # noqa: E402
 from mlops_assets.modelling.manifest import BatchInfo, Manifest  # noqa: E402
 from mlops_assets.records.batches import BatchRecord  # noqa: E402
+from mlops_assets.records.manifests import TRAINING_SET  # noqa: E402
 from mlops_assets.records.model_records import ModelRecords  # noqa: E402
 from mlops_assets.records.reports import BatchReport  # noqa: E402
-from mlops_assets.records.rows import TRAINING_SET  # noqa: E402
 from mlops_assets.records.trainings import TrainingRecord  # noqa: E402
 from mlops_assets.records.typed import store_of  # noqa: E402
 from mlops_assets.resources import Alerts, BatchFiles, GreatExpectations, MlflowRegistry, Storage  # noqa: E402
@@ -63,6 +65,8 @@ def take_in(records: ModelRecords, folder: Path, batches: int) -> Manifest:
         for kind, verdict in (("predictions", "scored"), ("drift", "no drift"), ("performance", "no decay")):
             records.reports.put(kind, BatchReport(verdict=verdict, reason="", **about))
         infos.append(BatchInfo(key=batch, version=record.identity, **rows))
+    frame = pd.DataFrame({"x": np.arange(100.0)})
+    records.write_frame("features", infos[0].key, "f", frame)  # a tick asks how much memory a row takes
     return Manifest(train=tuple(infos[:-1]), holdout=tuple(infos[-1:]))
 
 

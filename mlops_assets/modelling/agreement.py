@@ -116,7 +116,7 @@ class Reproduction:
         """The verdict in one line, with the differences that may explain it."""
         if self.verdict == "identical":
             rows = " and ".join(f"{agreement.rows:,} {role}" for role, agreement in self.agreements.items())
-            return f"identical on {rows} rows, bit for bit"
+            return f"identical on {rows.removesuffix(' rows')} rows, bit for bit"
         if self.verdict == "within tolerance":
             greatest = max(agreement.relative for agreement in [*self.agreements.values(), *self.anew.values()])
             return f"differs by at most {greatest:.1e} of the spread of the predictions"

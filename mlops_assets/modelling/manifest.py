@@ -5,15 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlops_assets.lazy import pd
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A sample of labelled rows: `share` of them, drawn by `seed` over all batches of a `role`.
+
+    `memory_mb` is the limit that the rows of training set and holdout exceed.
+    """
+
+    share: float
+    seed: int
+    role: str
+    memory_mb: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchInfo:
-    """What a split needs to know of a batch: its data version, its rows, and the first and last time in it."""
+    """What a split needs to know of a batch: its data version, its rows, and the first and last time in it.
+
+    `sample` says which labelled rows are used; None for all.
+    """
 
     key: str
     version: str
@@ -21,17 +37,26 @@ class BatchInfo:
     labelled: int
     start: pd.Timestamp | None = None
     end: pd.Timestamp | None = None
+    sample: Sample | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of the labelled rows that is used."""
+        return 1.0 if self.sample is None else self.sample.share
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; times as ISO 8601."""
-        return {**vars(self), "start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
+        times = {"start": self.start and self.start.isoformat(), "end": self.end and self.end.isoformat()}
+        values = {**vars(self), **times, "sample": self.sample and asdict(self.sample)}
+        return {name: value for name, value in values.items() if name != "sample" or value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BatchInfo:
         """Return the inverse of `to_dict`."""
         times = {name: pd.Timestamp(values[name]) if values.get(name) else None for name in ("start", "end")}
         rows, labelled = int(values["rows"]), int(values["labelled"])
-        return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, **times)
+        sample = Sample(**values["sample"]) if values.get("sample") else None
+        return cls(key=values["key"], version=values["version"], rows=rows, labelled=labelled, sample=sample, **times)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Ledger = TypeVar("Ledger")
 
-_BYTES_OF_WIDEST_ROW = 16_000
+BYTES_OF_WIDEST_ROW = 16_000
+"""More bytes than a row takes in memory: so many rows fit for sure, whatever is in them."""
 
 
 def _ledger(kind: Callable[[Storage, str], Ledger]) -> cached_property[Ledger]:
@@ -95,18 +96,22 @@ class ModelRecords:
 
         The source's `limits.memory_mb` decides.
         """
-        most = self.model.source.limits.memory_mb
-        if record.rows * _BYTES_OF_WIDEST_ROW <= most * 1e6:  # the file need not be opened
-            return None
         version = str(record.version if kind == DATASET else record.features)
-        size = self.storage.frame_size(self.name, kind, record.batch, version)
+        return self.large_frame(kind, record.batch, version, record.rows)
+
+    def large_frame(self, kind: str, batch: str, version: str, rows: int) -> StoredFrame | None:
+        """Return any stored frame of so many rows as `large` does."""
+        most = self.model.source.limits.memory_mb
+        if rows * BYTES_OF_WIDEST_ROW <= most * 1e6:  # the file need not be opened
+            return None
+        size = self.storage.frame_size(self.name, kind, batch, version)
         if size.mb <= most:
             return None
         return StoredFrame(
             size.rows,
             size.columns,
-            lambda columns: self.read_frame(kind, record.batch, version, columns),
-            lambda columns: self.frame_chunks(kind, record.batch, version, columns, ROWS_AT_ONCE),
+            lambda columns: self.read_frame(kind, batch, version, columns),
+            lambda columns: self.frame_chunks(kind, batch, version, columns, ROWS_AT_ONCE),
         )
 
     def dataset(self, record: BatchRecord, columns: Sequence[str] | None = None) -> pd.DataFrame:

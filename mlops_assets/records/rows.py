@@ -8,17 +8,15 @@ from functools import lru_cache
 
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import ROWS_AT_ONCE, rechunked
-from mlops_assets.errors import DamagedRecordError, SourceError, TrainingError
+from mlops_assets.errors import SourceError, TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
+from mlops_assets.modelling.sampling import Drawn, draw
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.frames import DATASET, FEATURES, LABELS
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
 from mlops_assets.resources.storage import Storage
-
-TRAINING_SET = "training_set"
-"""The documents in storage that name the batches of a training set, by its data version."""
 
 _MOST_OF_LARGE = 1_000_000
 
@@ -27,7 +25,7 @@ _MOST_OF_LARGE = 1_000_000
 class Rows:
     """n labelled rows in order of time. `X` (n, features), `y` (n,), `batch` (n,) the ordinal of each row's batch,
     `about` (n, time + group + key + slices) the identifying columns. `known_later` counts the labelled rows that are
-    left out because their label was not known in time."""
+    left out because their label was not known in time. `drawn` says of which rows these are a sample, by role."""
 
     X: pd.DataFrame
     y: pd.Series
@@ -35,6 +33,12 @@ class Rows:
     _: KW_ONLY
     about: pd.DataFrame
     known_later: int = 0
+    drawn: tuple[Drawn, ...] = ()
+
+    @property
+    def sample(self) -> str:
+        """Say that the rows are a sample, and of what; "" if they are all rows."""
+        return "; ".join(drawn.text for drawn in self.drawn if drawn.taken < drawn.rows)
 
     def time(self, name: str | None) -> pd.Series | None:
         """Return the rows' time, None if the model declares no time."""
@@ -58,55 +62,8 @@ class _Columns:
         return tuple(dict.fromkeys((*labels, *self.about)))
 
 
-def read_manifest(records: ModelRecords, version: str) -> Manifest:
-    """Return a recorded training set; raise `TrainingError` if its record is gone."""
-    manifest = _manifest(records.storage, records.name, version)
-    if manifest is None:
-        raise _not_recorded(records.storage, records.name, version)
-    return manifest
-
-
-def kept_manifest(records: ModelRecords, version: str) -> Manifest:
-    """Return as `read_manifest`; the manifests read last are kept, since a version never changes."""
-    return _kept_manifest(records.storage, records.name, version)
-
-
-@lru_cache(maxsize=64)
-def _kept_manifest(storage: Storage, model: str, version: str) -> Manifest:
-    manifest = _manifest(storage, model, version)
-    if manifest is None:
-        raise _not_recorded(storage, model, version)
-    return manifest
-
-
-def _not_recorded(storage: Storage, model: str, version: str) -> TrainingError:
-    place = storage.root
-    return TrainingError(f"{model}: training set {version} is not recorded in {place}: materialise training_set")
-
-
-@lru_cache(maxsize=1_000)
-def batches_of_manifest(storage: Storage, model: str, version: str) -> frozenset[str]:
-    """Return the batches of a recorded training set, holdout included; empty if it is not recorded.
-
-    The version is a hash of the content, so each training set is read once.
-    """
-    manifest = _manifest(storage, model, version) if version else None
-    return frozenset() if manifest is None else frozenset(batch.key for batch in (*manifest.train, *manifest.holdout))
-
-
-def _manifest(storage: Storage, model: str, version: str) -> Manifest | None:
-    values = storage.read_document(model, TRAINING_SET, version)
-    try:
-        return None if values is None else Manifest.from_dict(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedRecordError(
-            f"{storage.document_place(model, TRAINING_SET, version)} is not a training set ({type(error).__name__}: "
-            f"{error}): restore it, or remove it and materialise {model}/training_set anew"
-        ) from error
-
-
 def read_train(records: ModelRecords, manifest: Manifest) -> Rows:
-    """Return the rows to train on, at the versions that the manifest names.
+    """Return the rows to train on, at the versions that the manifest names, and of these the sample that it names.
 
     With `known_at`, only rows whose label was known when the holdout begins: in production a model trained then could
     not know the other labels. Labels without this time are left out. Without a holdout, as for a refit, every label
@@ -116,12 +73,19 @@ def read_train(records: ModelRecords, manifest: Manifest) -> Rows:
     """
     model = records.model
     known_by = _begin(model, manifest) if model.known_at and manifest.holdout else None
-    return _rows(records.storage, model.name, _columns(model), manifest.train, known_by)
+    return _rows(records.storage, model.name, _columns(model), manifest.train, known_by, model.problem)
 
 
 def read_holdout(records: ModelRecords, manifest: Manifest) -> Rows:
     """Return the rows to judge on, with every label of the manifest; otherwise as `read_train`."""
-    return _rows(records.storage, records.name, _columns(records.model), manifest.holdout, None)
+    model = records.model
+    return _rows(records.storage, model.name, _columns(model), manifest.holdout, None, model.problem)
+
+
+def sample_of(train: Rows, holdout: Rows | None = None) -> str:
+    """Say of which rows a training takes a sample; "" if it takes all."""
+    texts = {"training rows": train.sample, "holdout": holdout.sample if holdout is not None else ""}
+    return "; ".join(f"{role}: {text}" for role, text in texts.items() if text)
 
 
 def read_batch(
@@ -295,24 +259,56 @@ def _begin(model: Declaration, manifest: Manifest) -> pd.Timestamp:
 
 @lru_cache(maxsize=4)
 def _rows(
-    storage: Storage, model: str, columns: _Columns, batches: tuple[BatchInfo, ...], known_by: pd.Timestamp | None
+    storage: Storage,
+    model: str,
+    columns: _Columns,
+    batches: tuple[BatchInfo, ...],
+    known_by: pd.Timestamp | None,
+    problem: str | None,
 ) -> Rows:
+    later: dict[str, int] = {}
+
+    def labels_of(batch: BatchInfo) -> pd.Series:
+        beside = columns.about[:1] if columns.outcomes else ()  # any column gives the number of rows
+        labels, known_at = _about_of(storage, model, replace(columns, about=beside), batch)
+        target = labels[columns.target]
+        known = _known(target, known_at, known_by)
+        later[batch.key] = int(target.notna().sum() - known.sum())
+        return target.where(known)
+
+    draws = draw(batches, labels_of, problem)
+    positions = {key: taken for drawn in draws for key, taken in drawn.positions.items()}
     features, abouts, moments = [], [], []
     for batch in batches:
-        rows, features_version, *labels = batch.version.split("-")
-        about, known_at = _about(storage, model, columns, batch.key, rows, labels[0] if labels else None)
-        features.append(storage.read_frame(model, FEATURES, batch.key, features_version))
+        taken, features_version = positions.get(batch.key), batch.version.split("-")[1]
+        about, known_at = _about_of(storage, model, columns, batch, taken)
+        features.append(storage.read_frame(model, FEATURES, batch.key, features_version, rows=taken))
         abouts.append(about)
         moments.append(known_at)
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
     X, about = pd.concat(features, ignore_index=True), pd.concat(abouts, ignore_index=True)
     known_at = pd.concat(moments, ignore_index=True)
-    labelled = about[columns.target].notna().to_numpy()
-    known = labelled & (known_at <= known_by).to_numpy() if known_by is not None else labelled
-    X, about, ordinal = X[known], about[known], ordinal[known]
+    features.clear()  # the rows are in memory once, and twice below
+    known = _known(about[columns.target], known_at, known_by)
+    later_here = int(about[columns.target].notna().sum() - known.sum())
+    kept = np.flatnonzero(known)
     if columns.time:  # batches may touch; folds need batch ordinals that never decrease, so time orders within a batch
-        order = time_order(about[columns.time], ordinal)
-        X, about, ordinal = X.iloc[order], about.iloc[order], ordinal[order]
-    X, about = X.reset_index(drop=True), about.reset_index(drop=True)
+        kept = kept[time_order(about[columns.time].iloc[kept], ordinal[kept])]
+    X, about = (frame.iloc[kept].reset_index(drop=True) for frame in (X, about))
     y = about.pop(columns.target)  # booleans with gaps have dtype object; the rows without a label are gone by now
-    return Rows(X, y.infer_objects(), ordinal, about=about, known_later=int(labelled.sum() - known.sum()))
+    known_later = later_here + sum(later.values())
+    return Rows(X, y.infer_objects(), ordinal[kept], about=about, known_later=known_later, drawn=draws)
+
+
+def _about_of(
+    storage: Storage, model: str, columns: _Columns, batch: BatchInfo, rows: np.ndarray | None = None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Read as `_about`, at the versions of a manifest's batch."""
+    version, _, *labels = batch.version.split("-")
+    return _about(storage, model, columns, batch.key, version, labels[0] if labels else None, rows)
+
+
+def _known(target: pd.Series, known_at: pd.Series, known_by: pd.Timestamp | None) -> np.ndarray:
+    """Return which rows (n,) have a label that was known by a moment; at any time without one."""
+    labelled: np.ndarray = target.notna().to_numpy()
+    return labelled if known_by is None else labelled & (known_at <= known_by).to_numpy()

@@ -16,7 +16,8 @@ class TrainingRecord:
 
     `fitted`: registered, not judged yet; a later run goes on from there if the run died. `slow`: only the gate
     `latency` failed, which a later attempt measures again. `refused`: another gate failed. `judged`: compared. The
-    last two are final for this data and declaration. `at` is UTC, ISO 8601. The ledger gives `number`, which counts
+    last two are final for this data and declaration. `sample` says of which rows the version was fitted and judged on a
+    sample, "" for all; it is part of the data version. `at` is UTC, ISO 8601. The ledger gives `number`, which counts
     up, since a clock may be set back.
     """
 
@@ -31,6 +32,7 @@ class TrainingRecord:
     verdict: str = ""
     reason: str = ""
     trigger: str = ""
+    sample: str = ""
     number: int = 0
 
     @property

@@ -24,8 +24,9 @@ from mlops_assets.modelling.agreement import Agreement, Difference, Kind, Reprod
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.recipe import Recipe, restored
+from mlops_assets.records.manifests import TRAINING_SET, read_manifest
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import Rows, read_holdout, read_train
 from mlops_assets.reproduction.overlay import Overlay
 from mlops_assets.reproduction.rows_then_and_now import KINDS, features_anew, source_differences, stored_differences
 from mlops_assets.resources import MlflowRegistry
@@ -116,7 +117,7 @@ class _Case:
         except MlopsAssetsError as error:
             self.notes.append(f"could not be compared: {error}")
             return
-        if manifest.holdout and manifest.rows("holdout") <= MOST_ROWS:  # a refit has no holdout
+        if HOLDOUT in rows and len(rows[HOLDOUT].y) <= MOST_ROWS:  # a refit has no holdout
             self._compare_with_tag((expected or predictions)[HOLDOUT], bool(expected))
         if expected:
             self._compare_anew(model, manifest, folder / "anew", expected)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops_assets.assets.batch.features import earlier_rows, known_features, learnt_kinds
+from mlops_assets.assets.batch.features import computed_features, earlier_rows, known_features, learnt_kinds
 from mlops_assets.assets.batch.intake import unused
+from mlops_assets.disk_frame import LargeFrame, StoredFrame, without
 from mlops_assets.errors import MlopsAssetsError, SourceError, SourceUnavailableError, StorageError
 from mlops_assets.lazy import pd
 from mlops_assets.modelling.agreement import Difference, Enters
-from mlops_assets.modelling.features import compute
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
 from mlops_assets.records.column_kinds import recorded_kinds
@@ -17,11 +17,11 @@ from mlops_assets.records.frames import DATASET, FEATURES
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.storage import Storage
 from mlops_assets.sources.data_version import data_version
-from mlops_assets.sources.reading import read
+from mlops_assets.sources.reading import read_rows
 from mlops_assets.text import listed
-from mlops_assets.validation.plain_columns import plain_columns
-from mlops_assets.validation.schema import normalise
-from mlops_assets.validation.where import rows_of
+from mlops_assets.validation.plain_columns import plain_columns, plain_on_disk
+from mlops_assets.validation.schema import normalise, normalise_on_disk
+from mlops_assets.validation.where import kept_rows, rows_of
 
 KINDS = ("dataset", "features", "labels")
 
@@ -43,7 +43,7 @@ def stored_differences(records: ModelRecords, manifest: Manifest) -> tuple[list[
     differences, whole = [], True
     for batch in (*manifest.train, *manifest.holdout):
         for kind, version in _versions(batch).items():
-            now, rows = _stored(records, kind, batch.key, version)
+            now, rows = _stored(records, kind, batch, version)
             whole &= rows == batch.rows
             if now != version:
                 enters: Enters = "both" if kind == "dataset" else "fit"
@@ -91,14 +91,17 @@ def features_anew(records: ModelRecords, manifest: Manifest, place: Storage) -> 
     learnt = learnt_kinds(records, "")
     for batch in (*manifest.train, *manifest.holdout):
         versions = _versions(batch)
-        frame = records.read_frame(DATASET, batch.key, versions["dataset"])
+        frame = _stored_frame(records, DATASET, batch, versions["dataset"])
         history = earlier_rows(records, frame, ledger.of_manifest[batch.key], ledger)
-        table = known_features(model, compute(model.features, frame, history, model.not_features), learnt)
+        table = known_features(model, computed_features(model, frame, history), learnt)
         now, then = data_version(table), versions["features"]
         computed[batch.key] = replace(batch, version="-".join({**versions, "features": now}.values()))
-        place.write_frame(model.name, FEATURES, batch.key, now, table)
+        if isinstance(table, LargeFrame):
+            place.write_chunks(model.name, FEATURES, batch.key, now, table.chunks(), table.typical_row())
+        else:
+            place.write_frame(model.name, FEATURES, batch.key, now, table)
         if now != then:
-            changed[batch.key] = _unlike(records.read_frame(FEATURES, batch.key, then), table)
+            changed[batch.key] = _unlike(_stored_frame(records, FEATURES, batch, then), table)
     train, holdout = (tuple(computed[batch.key] for batch in role) for role in (manifest.train, manifest.holdout))
     return replace(manifest, train=train, holdout=holdout), changed
 
@@ -108,33 +111,44 @@ def _versions(batch: BatchInfo) -> dict[str, str]:
     return dict(zip(KINDS, batch.version.split("-"), strict=False))
 
 
-def _unlike(then: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+def _unlike(then: pd.DataFrame | LargeFrame, now: pd.DataFrame | LargeFrame) -> list[str]:
     """Return the columns that differ or that one frame lacks; the index is ignored."""
-    one, other = (frame.reset_index(drop=True) for frame in (then, now))
+    one, other = (frame if isinstance(frame, LargeFrame) else frame.reset_index(drop=True) for frame in (then, now))
     names = dict.fromkeys([*one.columns, *other.columns])
-    return [str(name) for name in names if name not in one or name not in other or not one[name].equals(other[name])]
+    shared = set(one.columns) & set(other.columns)
+    return [str(name) for name in names if name not in shared or not one[name].equals(other[name])]
 
 
-def _stored(records: ModelRecords, kind: str, batch: str, version: str) -> tuple[str, int | None]:
+def _stored(records: ModelRecords, kind: str, batch: BatchInfo, version: str) -> tuple[str, int | None]:
     """Return the version of a stored frame by its content, and its number of rows."""
-    if not records.has_frame(kind, batch, version):
+    if not records.has_frame(kind, batch.key, version):
         return "gone", None
     try:
-        frame = records.read_frame(kind, batch, version)
+        frame = _stored_frame(records, kind, batch, version)
+        return data_version(frame), len(frame)
     except StorageError:  # whether the frame is there is not known
         raise
     except MlopsAssetsError:
         return "unreadable", None
-    return data_version(frame), len(frame)
+
+
+def _stored_frame(records: ModelRecords, kind: str, batch: BatchInfo, version: str) -> pd.DataFrame | StoredFrame:
+    """Return a stored frame: in memory, or by chunk where it does not fit."""
+    large = records.large_frame(kind, batch.key, version, batch.rows)
+    return records.read_frame(kind, batch.key, version) if large is None else large
 
 
 def _versions_in_source(records: ModelRecords, batch: str) -> list[str]:
     """Return the versions of the source's rows, as they are and with the recorded types."""
-    model = records.model
-    frame, _ = plain_columns(rows_of(read(model.source, batch), model.where), unused(model))
-    if model.outcomes is not None and model.target in frame.columns:
-        frame = frame.drop(columns=model.target)
-    recorded = recorded_kinds(records, DATASET)
+    model, recorded = records.model, recorded_kinds(records, DATASET)
+    rows, labels = read_rows(model.source, batch), [model.target] if model.outcomes is not None else []
+    if isinstance(rows, LargeFrame):
+        on_disk, _ = plain_on_disk(without(rows, labels), unused(model), kept_rows(rows, model.where))
+        as_is = data_version(on_disk)
+        normalise_on_disk(on_disk, recorded)
+        return [as_is, data_version(on_disk)]
+    frame, _ = plain_columns(rows_of(rows, model.where), unused(model))
+    frame = without(frame, labels)
     normal = normalise(frame, recorded) if recorded else frame
     return [data_version(frame), data_version(normal)]
 

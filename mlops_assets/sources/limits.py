@@ -19,9 +19,10 @@ class Limits(Declared):
     )
 
     memory_mb: float = Field(
-        default=1_000.0,
+        default=500.0,
         gt=0,
-        description="A batch that unpacks to more MB than this is worked on disk, some rows or a column at a time.",
+        description="A batch that unpacks to more MB than this is worked on disk, some rows or a column at a time; of "
+        "training and holdout rows that take more, a sample is used. Work in memory takes up to ten times as much.",
     )
 
     def check(self, rows: int, columns: int, advice: str) -> None:

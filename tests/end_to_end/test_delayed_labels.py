@@ -11,9 +11,10 @@ from mlops_assets.assets.batch import outcomes as outcomes_step
 from mlops_assets.assets.batch.completeness import outstanding
 from mlops_assets.assets.batch.outcomes import outcome_batches
 from mlops_assets.assets.shared.keys import MARK
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.outcomes import OutcomesLedger, OutcomesRecord
 from mlops_assets.records.reports import BatchReport, BatchReports
-from mlops_assets.records.rows import read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import read_holdout, read_train
 from support.deployment import DeployedModel, Deployment, checks, failed, why
 from support.rewind import RewoundDeployment
 from support.synthetic import rows

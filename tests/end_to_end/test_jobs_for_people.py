@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.rows import read_manifest
 from mlops_assets.text import inert
 from support.deployment import QUIET, DeployedModel, plain, why
 from support.synthetic import rows

@@ -13,11 +13,12 @@ from mlops_assets.cli.on_record import decisions
 from mlops_assets.decisions.performance.estimated import estimate
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import predict
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import PromotionLedger
 from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.requests import Requests
-from mlops_assets.records.rows import read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import read_holdout, read_train
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of

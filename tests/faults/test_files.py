@@ -115,7 +115,8 @@ def test_a_key_of_a_training_batch_that_comes_again_in_the_holdout_stops_the_tra
 
 @pytest.mark.fault(11)
 def test_training_set_and_holdout_of_a_champion_share_no_key(deployment, name):
-    from mlops_assets.records.rows import read_holdout, read_manifest, read_train
+    from mlops_assets.records.manifests import read_manifest
+    from mlops_assets.records.rows import read_holdout, read_train
 
     model: DeployedModel = deployment.model(name)
     model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))

@@ -10,9 +10,9 @@ from mlops_assets.assets.shared.keys import DATA_VERSION, DECLARATION_VERSION, K
 from mlops_assets.assets.training.training_set import split
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.records.batches import BatchLedger, BatchRecord
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import PromotionLedger
-from mlops_assets.records.rows import read_manifest
 from mlops_assets.records.trainings import TrainingLedger, TrainingRecord
 from mlops_assets.sensors.retraining.gather import Runs, evidence_of
 from mlops_assets.sensors.retraining.schedules import retraining_schedules

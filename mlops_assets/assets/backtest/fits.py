@@ -29,7 +29,7 @@ class Fits:
 
     def __init__(self, records: ModelRecords, params: Mapping[str, Any], log: Callable[[str], None]) -> None:
         self._records, self._model, self._params, self._log = records, records.model, params, log
-        self._fits: dict[tuple[str, ...], tuple[Any, float]] = {}
+        self._fits: dict[tuple[tuple[str, float], ...], tuple[Any, float]] = {}
 
     def of(self, manifest: Manifest) -> tuple[Any, float]:
         """Return the model of a training set; training sets of the same batches share it."""
@@ -77,8 +77,8 @@ class Fits:
         self._log(f"fitted {len(self._fits)}: trained until {manifest.trained_until}")
 
 
-def _trained_on(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(batch.key for batch in manifest.train)
+def _trained_on(manifest: Manifest) -> tuple[tuple[str, float], ...]:
+    return tuple((batch.key, batch.share) for batch in manifest.train)
 
 
 def _fit_one(shared: None, task: tuple[Any, pd.DataFrame, pd.Series[Any]]) -> tuple[Any, float, str]:

@@ -28,6 +28,7 @@ from mlops_assets.modelling.splits import split_in_time, time_folds
 from mlops_assets.records.batches import BatchRecord, batch_info
 from mlops_assets.records.frames import LABELS
 from mlops_assets.records.labels import unready
+from mlops_assets.records.manifests import with_sample
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, moments
 from mlops_assets.records.references import reference_rows
@@ -181,7 +182,8 @@ class StoredHistory:
         return quality(values, gates.minimum, gates.maximum).passed
 
     def _split(self, position: int) -> Manifest:
-        return split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
+        manifest = split_in_time(self._infos[: position + 1], self._model.holdout, self._model.window)
+        return with_sample(self._records, manifest)
 
     def _measures(self) -> tuple[Metric, ...]:
         return tuple(metric(name) for name in self._model.metrics or default_metrics(self._problem()))
@@ -204,7 +206,7 @@ class StoredHistory:
         return predict(self._fitted(model)[0], self._holdout_rows(holdout_of).X)
 
     def _read_rows(self, batch: int) -> Rows:
-        return read_holdout(self._records, Manifest((), (self._infos[batch],)))
+        return read_holdout(self._records, with_sample(self._records, Manifest((), (self._infos[batch],))))
 
     def _predict(self, model: int, batch: int) -> Predictions:
         return predict(self._fitted(model)[0], self._rows(batch).X)

@@ -14,8 +14,9 @@ from mlops_assets.lazy import pd
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.predictions import Predictions, predict, predict_in_parts
 from mlops_assets.records.batches import BatchRecord
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.rows import read_holdout, read_manifest
+from mlops_assets.records.rows import read_holdout
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.text import natural_order

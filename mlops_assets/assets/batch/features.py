@@ -54,7 +54,7 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
         large = records.large(DATASET, record)
         batch = records.dataset(record) if large is None else large
         history = earlier_rows(records, batch, record, records.batches)
-        computed = _computed(model, batch, history)
+        computed = computed_features(model, batch, history)
         learnt = learnt_kinds(records, record.batch)
         table = known_features(model, computed, learnt)
         outcomes = [
@@ -84,9 +84,10 @@ def features_asset(model: Declaration) -> dg.AssetsDefinition:
     return features
 
 
-def _computed(
+def computed_features(
     model: Declaration, batch: "pd.DataFrame | StoredFrame", history: "pd.DataFrame"
 ) -> "pd.DataFrame | LargeFrame":
+    """Return the features of a batch, in memory or, where the batch does not fit, by chunk."""
     if isinstance(batch, StoredFrame):
         return compute_by_chunk(model, batch, history)
     return compute(model.features, batch, history, model.not_features)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.training.evaluation import champion_predictions
@@ -25,8 +25,8 @@ from mlops_assets.lazy import np
 from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.promotions import How
-from mlops_assets.records.rows import read_manifest
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import shown
 
@@ -79,8 +79,11 @@ def judge(step: Step, number: int, before: Before, approve: str = "") -> Judgeme
     predictions, cannot_compare = (None, "") if rival is None else _rival_predictions(step, case, rival)
     comparison, guards = (None, ()) if predictions is None else _compare(case, predictions)
     hold = "" if before.hold is None else str(before.hold)
+    decision = decide(together(gates), before.state, hold, comparison, cannot_compare, approve)
+    if case.holdout.sample:
+        decision = replace(decision, reason=f"{decision.reason}; judged on {case.holdout.sample}")
     return Judgement(
-        decision=decide(together(gates), before.state, hold, comparison, cannot_compare, approve),
+        decision=decision,
         version=version,
         gates=gates,
         comparison=comparison,

@@ -13,9 +13,9 @@ from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
-from mlops_assets.records.rows import read_manifest
 from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 
@@ -57,6 +57,7 @@ def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
                     "version": champion.version,
                     "metrics": table({"metric": name, "on the holdout": value} for name, value in metrics.items()),
                     **{name.lower().replace(" ", "_"): facts[name] for name in _IN_PLACE},
+                    "sample": facts.get("Sample"),
                     **drawn("card", card),
                     "mlflow_version": version_link(champion, mlflow_registry),
                     "digest": champion.digest[:16],
@@ -79,6 +80,7 @@ def _facts(model: Declaration, promotion: Promotion, trained_on: Manifest, judge
         "Estimator": model.estimator if isinstance(model.estimator, str) else model.estimator.__qualname__,
         "Trained on": _extent(trained_on.train),
         "Judged on": f"{_extent(judged_on.holdout)}, {later}",
+        **({"Sample": sample} if (sample := _sample(champion)) else {}),
         "Decision": f"promotion {promotion.number} ({promotion.how}) by {promotion.by} at {promotion.done}: "
         f"{promotion.reason}",
         "Data version": champion.data_version,
@@ -86,6 +88,12 @@ def _facts(model: Declaration, promotion: Promotion, trained_on: Manifest, judge
         "Seed": tags.get("seed", "not on record"),
         "Packages": tags.get("packages", "not on record"),
     }
+
+
+def _sample(champion: ModelVersion) -> str:
+    """Say of which rows the champion was fitted and judged on a sample; "" for all rows."""
+    judged = champion.judged.sample if champion.refit_of else ""
+    return "; ".join(text for text in (champion.sample, judged and f"as judged: {judged}") if text)
 
 
 def _slices(judged: ModelVersion, registry: MlflowRegistry) -> list[dict[str, str]]:
@@ -124,7 +132,8 @@ def _markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> lis
 
 
 def _extent(batches: Sequence[BatchInfo]) -> str:
-    rows = sum(batch.labelled for batch in batches)
+    rows, used = sum(batch.labelled for batch in batches), sum(batch.labelled * batch.share for batch in batches)
+    sampled = "" if used == rows else f"a sample ({used / rows:.1%}) of "
     if len(batches) == 1:
-        return f"{rows:,} labelled rows of batch {batches[0].key}"
-    return f"{rows:,} labelled rows of {len(batches)} batches, {batches[0].key} to {batches[-1].key}"
+        return f"{sampled}{rows:,} labelled rows of batch {batches[0].key}"
+    return f"{sampled}{rows:,} labelled rows of {len(batches)} batches, {batches[0].key} to {batches[-1].key}"

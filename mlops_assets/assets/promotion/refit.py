@@ -10,8 +10,9 @@ from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError
+from mlops_assets.records.manifests import TRAINING_SET, read_manifest
 from mlops_assets.records.references import record_importance, recorded_importance, store_reference
-from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import Rows, read_holdout, read_train, sample_of
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 
 
@@ -47,7 +48,7 @@ def _refit(step: Step, judged: ModelVersion) -> Refit:
     version = step.versions.find(**refit_tags)
     if version is None:
         records.storage.write_document(records.name, TRAINING_SET, everything.version, everything.to_dict())
-        tags = tags_of(step, everything, judged.declaration_version) | refit_tags
+        tags = tags_of(step, everything, judged.declaration_version, sample_of(rows)) | refit_tags
         version = _fitted(step, judged, rows, read_holdout(records, manifest), tags)
     case = open_case(records, step.registry, version)
     store_reference(records, version, rows, case.holdout, case.predictions)

@@ -28,6 +28,7 @@ from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import store_reference
+from mlops_assets.records.rows import sample_of
 from mlops_assets.resources import MlflowRegistry, Storage
 
 
@@ -98,6 +99,7 @@ def _metadata(
             "mlflow_version": version_link(version, registry),
             "mlflow_run": link("the run with its trials, plots and tags", registry.run_url(version.run_id)),
             "train_rows": len(case.train.y),
+            "sample": sample_of(case.train, case.holdout) or None,
             "features": case.train.X.shape[1],
             "digest": version.digest[:16],
             "reused": trained.reused,

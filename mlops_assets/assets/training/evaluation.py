@@ -23,6 +23,7 @@ from mlops_assets.modelling.plots import model_plots as plots
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import record_importance
+from mlops_assets.records.rows import sample_of
 from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 
@@ -113,6 +114,7 @@ def _figures(case: Case, champion: ModelVersion | None, registry: MlflowRegistry
             "version": version,
             **{name: challenger[name].value for name in names},
             "holdout_rows": len(case.holdout.y),
+            "sample": sample_of(case.train, case.holdout) or None,
             "note": note or None,
             "metrics": [
                 {

@@ -26,9 +26,10 @@ from mlops_assets.modelling.problem import problem_of
 from mlops_assets.modelling.recipe import PACKAGES, Recipe, packages_of
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import ThresholdRule
-from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.manifests import read_manifest
+from mlops_assets.records.rows import Rows, read_holdout, read_train, sample_of
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
-from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.resources.mlflow.model_version import SAMPLE, ModelVersion
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
         return Trained(existing, {}, reused=True)
     manifest = read_manifest(step.records, data_version)
     rows, holdout = (read(step.records, manifest) for read in (read_train, read_holdout))
-    tags = tags_of(step, manifest, model.training_version)
+    tags = tags_of(step, manifest, model.training_version, sample_of(rows, holdout))
     with run_of(step, f"challenger {manifest.trained_until}", tags) as run_id:
         used, tracked = Used(), TrackedTrials(step, run_id)
         result = _fitted(model, rows, overrides, step, tracked, used)
@@ -64,8 +65,8 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
     return Trained(version, params, result.trials, used=used)
 
 
-def tags_of(step: Step, manifest: Manifest, declaration_version: str) -> dict[str, str]:
-    """Return the tags of a version that are known before it is fitted."""
+def tags_of(step: Step, manifest: Manifest, declaration_version: str, sample: str) -> dict[str, str]:
+    """Return the tags of a version that are known before it is fitted; `sample` as `sample_of` says it."""
     model, packages = step.model, packages_of()
     return {
         "data_version": manifest.version,
@@ -78,6 +79,7 @@ def tags_of(step: Step, manifest: Manifest, declaration_version: str) -> dict[st
         "python": packages["python"],
         "mlops_assets": packages["mlops-assets"],
         "dagster_run_id": step.context.run.run_id,
+        **({SAMPLE: sample} if sample else {}),
     }
 
 

@@ -22,8 +22,9 @@ from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import Metric, default_metrics, metric, scores, suited
 from mlops_assets.modelling.predictions import Predictions, predict
 from mlops_assets.modelling.problem import Problem, problem_of
+from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.rows import Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import Rows, read_holdout, read_train
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 

@@ -44,10 +44,19 @@ def verdict_of(decision: Decision) -> str:
 
 
 def _note(step: Step, version: ModelVersion, status: Status, verdict: str = "", reason: str = "") -> None:
-    _put(step, version.version, (version.data_version, version.declaration_version), status, verdict, reason)
+    trained = (version.data_version, version.declaration_version)
+    _put(step, version.version, trained, status, verdict, reason, version.sample)
 
 
-def _put(step: Step, version: int | None, trained: tuple[str, str], status: Status, verdict: str, reason: str) -> None:
+def _put(
+    step: Step,
+    version: int | None,
+    trained: tuple[str, str],
+    status: Status,
+    verdict: str,
+    reason: str,
+    sample: str = "",
+) -> None:
     """Record a training, named by the versions of its data and of its declaration."""
     data_version, declaration_version = trained
     record = TrainingRecord(
@@ -60,5 +69,6 @@ def _put(step: Step, version: int | None, trained: tuple[str, str], status: Stat
         verdict=verdict,
         reason=reason,
         trigger=step.context.run.tags.get(TRIGGER, ""),
+        sample=sample,
     )
     step.records.trainings.put(record)

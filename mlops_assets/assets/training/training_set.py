@@ -17,8 +17,9 @@ from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.splits import split_in_time
 from mlops_assets.records.batches import batch_info
 from mlops_assets.records.labels import unready
+from mlops_assets.records.manifests import TRAINING_SET, read_manifest, with_sample
 from mlops_assets.records.model_records import ModelRecords
-from mlops_assets.records.rows import TRAINING_SET, Rows, read_holdout, read_manifest, read_train
+from mlops_assets.records.rows import Rows, read_holdout, read_train, sample_of
 from mlops_assets.resources import MlflowRegistry, Storage
 from mlops_assets.text import shown
 
@@ -53,6 +54,9 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
         manifest = split(records, None if champion is None else champion.data_version)
         mlops_storage.write_document(model.name, TRAINING_SET, manifest.version, manifest.to_dict())
         train, holdout = (read(records, manifest) for read in (read_train, read_holdout))
+        sample = sample_of(train, holdout)
+        if sample:
+            context.log.warning(f"{model.name}: {sample}")
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.version),
             metadata=metadata(
@@ -60,6 +64,8 @@ def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
                     "version": manifest.version,
                     "train_rows": len(train.y),
                     "holdout_rows": len(holdout.y),
+                    "sample": sample or None,
+                    "sampled_classes": _sampled_classes(train, holdout) or None,
                     "train_batches": len(manifest.train),
                     "holdout_batches": len(manifest.holdout),
                     "left_out_batches": len(manifest.left_out),
@@ -80,7 +86,8 @@ def split(records: ModelRecords, champion: str | None) -> Manifest:
     """Split the batches that can be trained on; name the others with the reason.
 
     champion: data version of the champion's training set, None without one. The holdout must be later than what the
-    champion was trained on, and leaves half of what came since for training.
+    champion was trained on, and leaves half of what came since for training. Where the rows do not fit into memory the
+    batches say which share of them is used.
     """
 
     model = records.model
@@ -95,7 +102,7 @@ def split(records: ModelRecords, champion: str | None) -> Manifest:
     except TrainingError as error:
         out = "; ".join(f"{batch}: {why}" for batch, why in left_out[:5])
         raise TrainingError(f"ModelPipeline {model.name!r}: {error} Batches left out: {out or 'none'}") from error
-    return replace(manifest, left_out=(*left_out, *manifest.left_out))
+    return with_sample(records, replace(manifest, left_out=(*left_out, *manifest.left_out)))
 
 
 def split_checks(model: Declaration, manifest: Manifest, train: Rows, holdout: Rows) -> list[CheckOutcome]:
@@ -127,6 +134,8 @@ def _enough_rows(train: Rows, holdout: Rows) -> CheckOutcome:
     message = _counted(*rows)
     if train.known_later:
         message += f"; {train.known_later:,} labels were not known yet when the holdout begins, and are not trained on"
+    if sample := sample_of(train, holdout):
+        message += f"; {sample}"
     return CheckOutcome("enough_rows", not too_few(*rows), message)
 
 
@@ -157,6 +166,23 @@ def _no_key_overlap(model: Declaration, train: Rows, holdout: Rows) -> CheckOutc
     examples = shared.head(5).astype(str).to_dict("records")
     message = f"{len(shared):,} keys are on both sides" + (f", such as {examples[0]}" if examples else "")
     return CheckOutcome("no_key_overlap", shared.empty, message, metadata={"examples": examples} if examples else {})
+
+
+def _sampled_classes(train: Rows, holdout: Rows) -> list[dict[str, object]]:
+    """Return one row for each class of which rows were drawn: how many of how many, and its share before and after."""
+    return [
+        {
+            "rows of": role,
+            "class": shown(kind.value),
+            "rows": kind.rows,
+            "taken": kind.taken,
+            "share of all": kind.rows / max(drawn.rows, 1),
+            "share of taken": kind.taken / max(drawn.taken, 1),
+        }
+        for role, rows in (("training", train), ("holdout", holdout))
+        for drawn in rows.drawn
+        for kind in drawn.classes
+    ]
 
 
 def _profile(train: Rows, holdout: Rows) -> list[dict[str, object]]:

@@ -8,6 +8,10 @@ from mlops_assets.errors import RegistryError
 REFIT_OF = "refit_of"
 """Tag of a refit: the number of the judged version. The tags beside it suffice to load that version."""
 
+SAMPLE = "sample"
+"""Tag of a version and of its run: of which rows it was fitted and judged on a sample; absent for all rows."""
+
+_JUDGED_SAMPLE = "judged_sample"
 _JUDGED_DATA, _JUDGED_DIGEST, _JUDGED_RUN = "judged_data_version", "judged_digest", "judged_run_id"
 
 
@@ -37,6 +41,11 @@ class ModelVersion:
         return self.tag("declaration_version")
 
     @property
+    def sample(self) -> str:
+        """Of which rows the model was fitted and judged on a sample; "" for all rows."""
+        return self.tags.get(SAMPLE, "")
+
+    @property
     def refit_of(self) -> int:
         """The number of the version that was judged in place of this refit; 0 for a version that is not a refit."""
         tag = self.tags.get(REFIT_OF, "")
@@ -52,13 +61,17 @@ class ModelVersion:
             version=self.refit_of,
             digest=self.tag(_JUDGED_DIGEST),
             run_id=self.tag(_JUDGED_RUN),
-            tags={"data_version": self.tag(_JUDGED_DATA), "declaration_version": self.declaration_version},
+            tags={
+                "data_version": self.tag(_JUDGED_DATA),
+                "declaration_version": self.declaration_version,
+                SAMPLE: self.tags.get(_JUDGED_SAMPLE, ""),
+            },
         )
 
     def tags_of_refit(self) -> dict[str, str]:
         """Return the tags of a refit of this version, which `judged` reads."""
         judged = {_JUDGED_DATA: self.data_version, _JUDGED_DIGEST: self.digest, _JUDGED_RUN: self.run_id}
-        return {REFIT_OF: str(self.version), **judged}
+        return {REFIT_OF: str(self.version), **judged, **({_JUDGED_SAMPLE: self.sample} if self.sample else {})}
 
     def tag(self, name: str) -> str:
         """Return a tag that every version of the pack has; raise `RegistryError` for a version of another tool."""

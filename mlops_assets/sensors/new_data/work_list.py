@@ -12,10 +12,10 @@ from mlops_assets.errors import DamagedRecordError
 from mlops_assets.records.batches import BatchRecord, gives_way, in_time
 from mlops_assets.records.column_kinds import learnt_anew
 from mlops_assets.records.inferred_suites import inferred_version
+from mlops_assets.records.manifests import batches_of_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.reports import BatchReport, ReportKind
-from mlops_assets.records.rows import batches_of_manifest
 from mlops_assets.records.typed import log_damage
 from mlops_assets.resources.judges import judged_by
 from mlops_assets.sources.look import RUNNING, Look

@@ -1,7 +1,7 @@
 """The evidence for a retraining decision, read from the records that the steps of runs write."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -12,12 +12,12 @@ from mlops_assets.assets.training.outcome import WAITING
 from mlops_assets.assets.training.training_set import split, too_few
 from mlops_assets.decisions.retraining.evidence import Alarms, Evidence
 from mlops_assets.errors import MlopsAssetsError, StorageError
-from mlops_assets.modelling.manifest import Manifest
+from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.labels import unready
+from mlops_assets.records.manifests import kept_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.reports import ReportKind
-from mlops_assets.records.rows import kept_manifest
 from mlops_assets.sensors.runs import FAILED, PARTITION, by_model, ended_at, runs_under_way
 
 _REMEMBERED = timedelta(days=30)
@@ -147,10 +147,10 @@ class _Past:
         if self.champion.declaration_version != self._model.training_version:
             return False
         if not trained.holdout:
-            return planned.train == trained.train[-len(planned.train) :]
+            return _no_more(planned.train, trained.train[-len(planned.train) :])
         # labels that became known after the holdout begins are not used: a later holdout lets in more labels
         later = self._model.known_at is not None and planned.holdout[0].start != trained.holdout[0].start
-        return planned.train == trained.train and not later
+        return _no_more(planned.train, trained.train) and not later
 
     @property
     def intake(self) -> int:
@@ -232,6 +232,12 @@ class _Past:
 
 def _contents(manifest: Manifest, roles: Sequence[str] = ("train", "holdout")) -> Contents:
     return {(batch.key, batch.version) for role in roles for batch in getattr(manifest, role)}
+
+
+def _no_more(planned: Sequence[BatchInfo], trained: Sequence[BatchInfo]) -> bool:
+    """Return whether planned training rows are those trained on, or of a sample no larger a share."""
+    same = [replace(batch, sample=None) for batch in planned] == [replace(batch, sample=None) for batch in trained]
+    return same and all(new.share <= old.share for new, old in zip(planned, trained, strict=True))
 
 
 def _since(batches: Sequence[BatchRecord], known: Contents) -> list[BatchRecord]:
