@@ -167,9 +167,9 @@ def _is_number(labels: pd.Series) -> bool:
 def _codes(labels: pd.Series, place: Mapping[Hashable, int] | None) -> np.ndarray:
     """Return the number of each row's class (n,), -1 for a row without a label."""
     if place is None:
-        return np.where(labels.notna().to_numpy(), 0, -1)
+        return np.where(labels.notna().to_numpy(), np.int32(0), np.int32(-1))
     codes, classes = pd.factorize(labels)
-    numbers: np.ndarray = np.array([*(place[value] for value in classes), -1])[codes]  # the code -1 is the last
+    numbers: np.ndarray = np.array([*(place[value] for value in classes), -1], np.int32)[codes]  # the code -1 is last
     return numbers
 
 

@@ -105,7 +105,7 @@ def test_the_sample_is_said_wherever_people_look(sampled):
     (training,) = sampled.records.trainings.all()
     assert training.sample == shown["sample"]
     reason = f"first model: all absolute gates passed; judged on {of_holdout}"
-    assert sampled.shown("champion")["reason"].startswith(reason) and training.reason.startswith(reason)
+    assert sampled.records.promotions.champion().reason.startswith(reason) and training.reason.startswith(reason)
     card = sampled.shown("model_card")
     assert re.fullmatch(r"a sample \(2\d\.\d%\) of 1,500 labelled rows of 3 batches, b1 to b3", card["trained_on"])
     assert re.match(r"a sample \(2\d\.\d%\) of 500 labelled rows of batch b4", card["judged_on"])
