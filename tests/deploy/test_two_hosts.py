@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.servers.hosts import Host
 from support.servers.world import World, assert_whole, world_of_servers
+from support.webhook import Webhook
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise(3)]
 KILLED = {"registered": 1e4, "before the alias": 1e3, "after the alias": 0.1}
@@ -63,7 +65,7 @@ def test_trainings_and_promotions(world: World, dead_runs: Callable[[], None]) -
     assert seen["champion"] is not None and set(seen["drift"]) >= {"b3", "b4", "b5"}
 
 
-def test_rollback_drift_and_reproduction(world: World, dead_runs: Callable[[], None]) -> None:
+def test_rollback_drift_alerts_and_reproduction(world: World, dead_runs: Callable[[], None]) -> None:
     one, other = world.hosts("rollbacks")
     for number in (1, 2):
         assert one.batch(world.land("rollbacks", number))["success"]
@@ -84,9 +86,29 @@ def test_rollback_drift_and_reproduction(world: World, dead_runs: Callable[[], N
     dead_runs()
     assert other.batch(drifted)["success"]
     assert one.state()["drift"]["b4"] == "drift"
+    assert one.batch(world.land("rollbacks", 5, x=50.0))["success"]  # by which the drift is confirmed
+    assert_each_alert_is_sent_once(one, other)
 
     assert one.command("reproduce", "rollbacks@2", die_at="refitted") == {"killed": True}
     again = [host.command("reproduce", "rollbacks@2") for host in (other, one)]
     assert [said["code"] for said in again] == [0, 0], again
     assert all(re.search(r"identical", said["out"]) for said in again), again
     assert_whole(one, other)
+
+
+def assert_each_alert_is_sent_once(one: Host, other: Host) -> None:
+    """Alerts of what failed on either host; a host asks for them, either sends them, nobody sends them again."""
+    webhook = Webhook()
+    for host in (one, other):
+        host.environment["MLOPS_ASSETS_ALERTS"] = webhook.url
+    try:
+        tick = other.sense()["alerts"]
+        assert one.send_alerts(tick)["success"] and other.send_alerts(tick)["success"]
+        assert one.sense()["alerts"]["requests"] == []
+    finally:
+        webhook.stop()
+    alarms = ["run failed: training run", "run failed: batch run of b4"]
+    alarms += [f"{kind}: 2 of the newest 2 batches of champion version 2" for kind in ("drift", "decay")]
+    assert len(webhook.titles) == len(alarms), webhook.titles
+    for alarm in alarms:
+        assert sum(title.startswith(f"[rollbacks] {alarm}") for title in webhook.titles) == 1, webhook.titles
