@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from mlops_assets.disk_frame import LargeFrame
+from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.lazy import np, pd
 from mlops_assets.text import cell_text
 
@@ -34,11 +36,39 @@ def row_hashes(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
             return pd.util.hash_pandas_object(frame, index=False).to_numpy()
     except Exception:  # cells are objects of any library; such a batch is rejected later, with its row
         pass
-    texts = {
-        place: [cell_text(value).encode("utf-8", "backslashreplace").decode() for value in frame.iloc[:, place]]
-        for place in range(frame.shape[1])
-    }
+    texts = {place: _texts(frame.iloc[:, place]) for place in range(frame.shape[1])}
     return pd.util.hash_pandas_object(pd.DataFrame(texts, dtype=object), index=False).to_numpy()
+
+
+def row_hashes_by_column(frame: LargeFrame) -> np.ndarray[Any, Any]:
+    """Return what `row_hashes` of all rows in memory returns, with one column in memory at a time."""
+    names = list(frame.columns)
+    try:
+        return _combined((_hashes(frame.column(name)) for name in names), len(names))
+    except MlopsAssetsError:
+        raise
+    except Exception:  # as above
+        texts = (pd.Series(_texts(frame.column(name)), dtype=object) for name in names)
+        return _combined(map(_hashes, texts), len(names))
+
+
+def _hashes(column: pd.Series) -> np.ndarray[Any, Any]:
+    if _shows_addresses(column):
+        raise ValueError("cells whose text is their address")
+    return pd.util.hash_pandas_object(column, index=False).to_numpy()
+
+
+def _combined(hashes: Iterable[np.ndarray[Any, Any]], number: int) -> np.ndarray[Any, Any]:
+    """Return the hash of each row from those of its cells, as pandas combines them: as a tuple's in CPython."""
+    total, factor = np.uint64(0x345678), np.uint64(1_000_003)
+    for place, column in enumerate(hashes):
+        total = (total ^ column) * factor
+        factor = factor + np.uint64(82_520 + 2 * (number - place))
+    return np.asarray(total + np.uint64(97_531))
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return [cell_text(value).encode("utf-8", "backslashreplace").decode() for value in column]
 
 
 def _shows_addresses(column: pd.Series) -> bool:
