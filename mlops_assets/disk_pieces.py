@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.by_column import ByColumn
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pd
 
 
-class DiskPieces(LargeFrame):
+class DiskPieces(ByColumn):
     """The rows of several frames, in a temporary folder of this process, which goes with the object.
 
     A column is what `pd.concat` of the frames gives, whatever Python objects are in it.
@@ -24,9 +25,9 @@ class DiskPieces(LargeFrame):
         self._files: dict[str, dict[int, Path]] = {}
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns; their dtypes are known once they are read."""
-        return dict.fromkeys(self._files)
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._files
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -48,10 +49,6 @@ class DiskPieces(LargeFrame):
         """Return a whole column (rows,)."""
         column: pd.Series[Any] = pd.concat(list(self._pieces(name)), ignore_index=True)[name]
         return column
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]
 
     def _pieces(self, name: str) -> Iterator[pd.DataFrame]:
         for number, rows in enumerate(self._rows):

@@ -23,7 +23,7 @@ READ_BY = {
 }
 """The package of each kind, whose modules `look` and `read` have a function of that name."""
 
-_LARGE = ("folder", "delta")
+_LARGE = ("folder", "delta", "table")
 """The kinds whose package has a module `large`, for batches that do not fit into memory."""
 
 

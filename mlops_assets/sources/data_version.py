@@ -60,7 +60,8 @@ def _hashes(column: pd.Series) -> np.ndarray[Any, Any]:
 
 def _combined(hashes: Iterable[np.ndarray[Any, Any]], number: int) -> np.ndarray[Any, Any]:
     """Return the hash of each row from those of its cells, as pandas combines them: as a tuple's in CPython."""
-    total, factor = np.uint64(0x345678), np.uint64(1_000_003)
+    total: Any = np.uint64(0x345678)
+    factor = np.uint64(1_000_003)
     for place, column in enumerate(hashes):
         total = (total ^ column) * factor
         factor = factor + np.uint64(82_520 + 2 * (number - place))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
 
-from mlops_assets.disk_frame import LargeFrame
+from mlops_assets.by_column import ByColumn
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources import Period, Source
@@ -14,7 +14,7 @@ from mlops_assets.sources.keys import SAFE, is_safe
 from mlops_assets.sources.periods import period_keys
 from mlops_assets.sources.times import parse_times
 
-AnyFrame = TypeVar("AnyFrame", "pd.DataFrame", LargeFrame)
+AnyFrame = TypeVar("AnyFrame", "pd.DataFrame", ByColumn)
 
 _SMALLER = "Make the batches smaller"
 
@@ -50,26 +50,26 @@ def checked(source: Source, batch: pd.DataFrame) -> pd.DataFrame:
 
 def in_order(frame: AnyFrame, column: str) -> AnyFrame:
     """Return the rows in order of a column; where it is equal, in an order that the same rows always have."""
-    hashes = row_hashes_by_column(frame) if isinstance(frame, LargeFrame) else row_hashes(frame)
+    hashes = row_hashes_by_column(frame) if isinstance(frame, ByColumn) else row_hashes(frame)
     values: Any = frame[column]
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert(None)
     order = np.lexsort((hashes, values.to_numpy()))
-    if isinstance(frame, LargeFrame):
+    if isinstance(frame, ByColumn):
         return OrderedRows(frame, order)
     return frame.iloc[order].reset_index(drop=True)
 
 
-class OrderedRows(LargeFrame):
+class OrderedRows(ByColumn):
     """The rows of a frame in another order (rows,), by the numbers that they had."""
 
-    def __init__(self, frame: LargeFrame, order: np.ndarray[Any, Any]) -> None:
+    def __init__(self, frame: ByColumn, order: np.ndarray[Any, Any]) -> None:
         self._frame, self._order = frame, order
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns, with their dtypes where these are known."""
-        return self._frame.dtypes
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._frame.names
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -78,10 +78,6 @@ class OrderedRows(LargeFrame):
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""
         return self._frame.column(name).iloc[self._order].reset_index(drop=True)
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]
 
 
 def require_safe(key: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from mlops_assets.by_column import ByColumn
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.lazy import pa, pd
 from mlops_assets.sources import Delta
@@ -30,7 +31,7 @@ def read_rows(delta: Delta, key: str, about: str) -> pd.DataFrame | LargeFrame:
         return in_order(fetched, str(delta.time))
 
 
-class ArrowColumns(LargeFrame):
+class ArrowColumns(ByColumn):
     """The columns of parts of a table, in one file of a temporary folder, which goes with the object."""
 
     def __init__(self, schema: pa.Schema, time: str) -> None:
@@ -39,9 +40,10 @@ class ArrowColumns(LargeFrame):
         self._path = str(Path(self._folder.name, "rows.arrow"))
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns; their dtypes are known once they are read."""
-        return dict.fromkeys(self._schema.names)
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        names: list[str] = self._schema.names
+        return names
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -63,10 +65,6 @@ class ArrowColumns(LargeFrame):
                 return moments(table.column(name)).rename(name)
             column: pd.Series[Any] = table.to_pandas(ignore_metadata=True)[name]
             return column
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]
 
 
 def _fetched(delta: Delta, version: Opened, inside: Any) -> pa.Table | ArrowColumns:

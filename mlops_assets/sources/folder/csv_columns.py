@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlops_assets import disk_frame
-from mlops_assets.disk_frame import DiskFrame, LargeFrame
+from mlops_assets.by_column import ByColumn
+from mlops_assets.disk_frame import DiskFrame
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import np, pa, pd
 from mlops_assets.sources import Folder
@@ -24,7 +25,7 @@ _BY_CHUNK = ("str", "string", "int64")
 _IN_LINE = re.compile(r"in line (\d+)")
 
 
-class CsvColumns(LargeFrame):
+class CsvColumns(ByColumn):
     """The columns of a CSV file as `read_csv` gives them, each from a CSV file of its own.
 
     These lie in a temporary folder, which goes with the object. `about`: what messages begin with.
@@ -37,9 +38,9 @@ class CsvColumns(LargeFrame):
         self._rows = 0
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns; their dtypes are known once they are read."""
-        return dict.fromkeys(self._names)
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._names
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -51,10 +52,6 @@ class CsvColumns(LargeFrame):
         with named(*self._about):
             values = self.typed(name)
             return parse_times(values, folder.time_format) if name == folder.time and len(values) else values
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]
 
     def take(self, texts: pd.DataFrame) -> None:
         """Append rows whose values are the texts of the file."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from mlops_assets.disk_frame import LargeFrame
+from mlops_assets.by_column import ByColumn
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources import Folder
 from mlops_assets.sources.folder.csv_files import require_column
@@ -16,7 +16,7 @@ from mlops_assets.sources.raised import named
 from mlops_assets.sources.times import parse_times
 
 
-class ParquetColumns(LargeFrame):
+class ParquetColumns(ByColumn):
     """The columns of a parquet file as its folder gives them.
 
     `about`: what messages begin with. `opened`: what is closed once the object is gone. `kept`: which rows (rows of the
@@ -34,9 +34,9 @@ class ParquetColumns(LargeFrame):
         self._file = OpenedParquet(stream, folder)
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns; their dtypes are known once they are read."""
-        return dict.fromkeys(self._file.names)
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._file.names
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -55,21 +55,17 @@ class ParquetColumns(LargeFrame):
         table = self._file.read(name)
         return to_pandas(table if self.kept is None else table.filter(self.kept), self._folder)[name]
 
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]
 
-
-class WithTimes(LargeFrame):
+class WithTimes(ByColumn):
     """The columns of a frame, with times (rows,) in the place of one of them."""
 
-    def __init__(self, frame: LargeFrame, time: str, times: pd.Series[Any]) -> None:
+    def __init__(self, frame: ByColumn, time: str, times: pd.Series[Any]) -> None:
         self._frame, self._time, self._times = frame, time, times.reset_index(drop=True)
 
     @property
-    def dtypes(self) -> dict[str, Any]:
-        """The names of the columns; their dtypes are known once they are read."""
-        return self._frame.dtypes
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._frame.names
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -78,7 +74,3 @@ class WithTimes(LargeFrame):
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""
         return self._times if name == self._time else self._frame.column(name)
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Yield all rows of these columns, or of all, at once."""
-        yield self[list(self.dtypes if columns is None else columns)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,14 @@ _PART = 20_000
 
 def read(table: Table, key: str) -> pd.DataFrame:
     """Return all rows of a batch in order of time, else of the watermark."""
+    with selected(table, key) as (rows, inside):
+        frames = [frame for frame, _ in fetched(table, rows, inside)]
+    return framed(table, frames, rows.dated)
+
+
+@contextmanager
+def selected(table: Table, key: str) -> Iterator[tuple[Relation, sa.ColumnElement[bool]]]:
+    """Open a transaction on the table; give it, and the condition for the rows of a batch, once they are counted."""
     span = key_span(key) if table.period is None else moments_of(key, table.period)
     if span is None:
         kind = f"a {table.period}" if table.period else f"'<from>--<to>' of {table.high_watermark!r:.80}"
@@ -34,9 +43,19 @@ def read(table: Table, key: str) -> pd.DataFrame:
         axis = axis_of(rows, table, times_as_text=isinstance(span[1], datetime))
         inside = axis.within(span)
         _check(table, rows.count(inside), len(rows.columns))
-        frame = _fetch(table, rows, inside)
-    frame = _timed(frame, table, rows)
-    return in_order(frame, str(table.time if table.time in frame.columns else table.high_watermark))
+        yield rows, inside
+
+
+def framed(table: Table, frames: list[pd.DataFrame], dated: Collection[str]) -> pd.DataFrame:
+    """Return fetched rows in order, in kinds that pandas can work with."""
+    whole = pd.concat(frames, ignore_index=True)
+    frame = whole.assign(**{str(name): typed(whole[name], table, dated) for name in whole})
+    return in_order(frame, ordering(table, frame.columns))
+
+
+def ordering(table: Table, columns: Collection[str]) -> str:
+    """Return the column that rows are in order of."""
+    return str(table.time if table.time in columns else table.high_watermark)
 
 
 def _check(table: Table, rows: int, columns: int) -> None:
@@ -47,8 +66,9 @@ def _check(table: Table, rows: int, columns: int) -> None:
     table.limits.check(0, columns, "Select fewer in a query")
 
 
-def _fetch(table: Table, rows: Relation, inside: sa.ColumnElement[bool]) -> pd.DataFrame:
-    frames, size, count = [], 0.0, 0
+def fetched(table: Table, rows: Relation, inside: sa.ColumnElement[bool]) -> Iterator[tuple[pd.DataFrame, float]]:
+    """Yield the rows, some at a time, each with the MB that it and those before it take; SourceError for too many."""
+    size, count = 0.0, 0
     for part in _parts(rows, inside):
         frame = pd.DataFrame.from_records([tuple(row) for row in part], columns=rows.columns, coerce_float=True)
         size, count = size + float(frame.memory_usage(deep=True).sum()) / 1e6, count + len(frame)
@@ -57,10 +77,8 @@ def _fetch(table: Table, rows: Relation, inside: sa.ColumnElement[bool]) -> pd.D
                 f"takes more than {table.limits.max_rows:,} rows and {table.limits.max_mb:,.0f} MB. Make the batches "
                 "smaller, select fewer columns in a query, or raise limits.max_mb or limits.max_rows"
             )
-        frames.append(frame)
+        yield frame, size
     _check(table, count, len(rows.columns))  # deleted since they were counted, where reads are of no one moment
-    whole = pd.concat(frames, ignore_index=True)
-    return whole.assign(**{str(name): _plain(whole[name]) for name in whole if whole[name].dtype == object})
 
 
 def _parts(rows: Relation, inside: sa.ColumnElement[bool]) -> Iterator[Sequence[sa.Row[Any]]]:
@@ -75,6 +93,17 @@ def _parts(rows: Relation, inside: sa.ColumnElement[bool]) -> Iterator[Sequence[
             f"holds a value that cannot be read: {reason:.200}. Correct it there, or declare a query that selects "
             "something else in its place"
         ) from None
+
+
+def typed(values: pd.Series[Any], table: Table, dated: Collection[str]) -> pd.Series[Any]:
+    """Return a whole column in a kind of pandas.
+
+    Times become datetimes: those that are, that the database says are (`dated`), and that divide the rows.
+    """
+    values = _plain(values) if values.dtype == object else values
+    is_text_of_watermark = values.name == table.high_watermark and pd.api.types.is_string_dtype(values)
+    is_time = pd.api.types.is_datetime64_any_dtype(values) or values.name in {*dated, table.time}
+    return parse_times(values) if is_time or is_text_of_watermark else values
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -93,12 +122,3 @@ def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
-
-
-def _timed(frame: pd.DataFrame, table: Table, rows: Relation) -> pd.DataFrame:
-    """Return columns of times as datetimes: those that are, that the database says are, and that divide the rows."""
-    times = {name for name in frame if pd.api.types.is_datetime64_any_dtype(frame[name])}
-    times |= rows.dated | ({table.time} & set(frame.columns))
-    if table.high_watermark is not None and pd.api.types.is_string_dtype(frame[table.high_watermark]):
-        times.add(table.high_watermark)
-    return frame.assign(**{name: parse_times(frame[name]) for name in sorted(map(str, times))})
