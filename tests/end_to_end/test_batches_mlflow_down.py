@@ -64,7 +64,7 @@ def loop(deployment, name):
 @pytest.mark.slow
 def test_a_batch_that_failed_for_want_of_mlflow_waits_and_is_completed_once_it_answers(loop, monkeypatch):
     monkeypatch.setattr(attempts, "FIRST_DELAY_SECONDS", 0.0)
-    monkeypatch.setattr(registry_probe, "_SECONDS", 1)
+    monkeypatch.setattr(registry_probe, "PATIENCE", 1)
     model = loop.model
     model.prepare(a=rows(1), b=rows(2))
     model.challenge()
