@@ -50,6 +50,9 @@ def test_a_machine_crashes_and_another_carries_on_and_so_it_does_when_dagsters_d
         dagsters_database_is_away_between_ticks(other, world)
         dagsters_database_restarts_in_a_run(other, world)
         other.settle()
+        newest = other.newest_data_version(MODEL)
+        wait_until(lambda: other.trainings(MODEL)[-1].data_version == newest, "all batches are trained on", 300)
+        other.settle()
         wait_until(lambda: not other.claimed_slots([MODEL]), "the slots are free")
         assert_whole(other, MODEL, 4)
 
@@ -84,7 +87,7 @@ def dagsters_database_is_away_between_ticks(machine: LoopOnServers, world: World
 
 
 def dagsters_database_restarts_in_a_run(machine: LoopOnServers, world: World) -> None:
-    """A run that goes on writes its events once the database is back."""
+    """A run that goes on writes its events once the database is back; one that gave up before is repeated."""
     machine.land(MODEL, "b4", rows(4))
     begun = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     wait_until(lambda: bool(machine.instance.get_runs(begun)), "a run goes on")
