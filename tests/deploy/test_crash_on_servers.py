@@ -87,7 +87,7 @@ def dagsters_database_is_away_between_ticks(machine: LoopOnServers, world: World
 
 
 def dagsters_database_restarts_in_a_run(machine: LoopOnServers, world: World) -> None:
-    """A run that goes on writes its events once the database is back; one that gave up before is repeated."""
+    """A run that goes on writes its events once the database is back; one that was just writing is repeated."""
     machine.land(MODEL, "b4", rows(4))
     begun = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     wait_until(lambda: bool(machine.instance.get_runs(begun)), "a run goes on")
