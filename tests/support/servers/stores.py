@@ -1,6 +1,7 @@
 """Real object stores on loopback, S3 and Azure Blob: one of each for each process of tests, a bucket for each test."""
 
 import contextlib
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def azure() -> Iterator[Server]:
 @pytest.fixture
 def s3_bucket(s3: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty bucket on S3, and the variables that lead to it set."""
+    if "boto3" in sys.modules:  # its session keeps the credentials of the server that another test has started
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     yield from _bucket("s3", s3, s3_files(s3.environment), monkeypatch)
 
 
