@@ -26,3 +26,19 @@ class ByColumn(LargeFrame):
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Yield all rows of these columns, or of all, at once."""
         yield self[list(self.names if columns is None else columns)]
+
+
+class Derived(ByColumn):
+    """A frame with the columns and the number of rows of another; a subclass says what is in a column."""
+
+    def __init__(self, frame: ByColumn) -> None:
+        self._frame = frame
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the columns, in their order."""
+        return self._frame.names
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._frame)

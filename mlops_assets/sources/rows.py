@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from mlops_assets.by_column import ByColumn
+from mlops_assets.by_column import ByColumn, Derived
 from mlops_assets.errors import SourceError
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources import Period, Source
@@ -60,20 +60,12 @@ def in_order(frame: AnyFrame, column: str) -> AnyFrame:
     return frame.iloc[order].reset_index(drop=True)
 
 
-class OrderedRows(ByColumn):
+class OrderedRows(Derived):
     """The rows of a frame in another order (rows,), by the numbers that they had."""
 
     def __init__(self, frame: ByColumn, order: np.ndarray[Any, Any]) -> None:
-        self._frame, self._order = frame, order
-
-    @property
-    def names(self) -> Collection[str]:
-        """The names of the columns, in their order."""
-        return self._frame.names
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._order)
+        super().__init__(frame)
+        self._order = order
 
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""

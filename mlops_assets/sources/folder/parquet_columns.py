@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from mlops_assets.by_column import ByColumn
+from mlops_assets.by_column import ByColumn, Derived
 from mlops_assets.lazy import np, pd
 from mlops_assets.sources import Folder
 from mlops_assets.sources.folder.csv_files import require_column
@@ -56,20 +56,12 @@ class ParquetColumns(ByColumn):
         return to_pandas(table if self.kept is None else table.filter(self.kept), self._folder)[name]
 
 
-class WithTimes(ByColumn):
+class WithTimes(Derived):
     """The columns of a frame, with times (rows,) in the place of one of them."""
 
     def __init__(self, frame: ByColumn, time: str, times: pd.Series[Any]) -> None:
-        self._frame, self._time, self._times = frame, time, times.reset_index(drop=True)
-
-    @property
-    def names(self) -> Collection[str]:
-        """The names of the columns, in their order."""
-        return self._frame.names
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._frame)
+        super().__init__(frame)
+        self._time, self._times = time, times.reset_index(drop=True)
 
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""

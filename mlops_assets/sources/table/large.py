@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from mlops_assets import disk_frame
-from mlops_assets.by_column import ByColumn
+from mlops_assets.by_column import Derived
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.disk_pieces import DiskPieces
 from mlops_assets.lazy import pd
@@ -29,24 +29,16 @@ def read_rows(table: Table, key: str, about: str) -> pd.DataFrame | LargeFrame:
         return in_order(TableColumns(on_disk, table, rows.dated), ordering(table, rows.columns))
 
 
-class TableColumns(ByColumn):
+class TableColumns(Derived):
     """The columns of fetched rows, in kinds that pandas can work with."""
 
     def __init__(self, fetched: DiskPieces, table: Table, dated: Collection[str]) -> None:
-        self._fetched, self._table, self._dated = fetched, table, dated
-
-    @property
-    def names(self) -> Collection[str]:
-        """The names of the columns, in their order."""
-        return self._fetched.names
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._fetched)
+        super().__init__(fetched)
+        self._table, self._dated = table, dated
 
     def column(self, name: str) -> pd.Series[Any]:
         """Return a whole column (rows,)."""
-        return typed(self._fetched.column(name), self._table, self._dated)
+        return typed(self._frame.column(name), self._table, self._dated)
 
 
 def _gathered(
