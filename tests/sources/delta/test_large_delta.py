@@ -11,12 +11,11 @@ from deltalake import write_deltalake
 
 from mlops_assets import Delta, Limits, disk_frame
 from mlops_assets.by_column import ByColumn
-from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import SourceError
-from mlops_assets.sources.data_version import data_version, row_hashes, row_hashes_by_column
+from mlops_assets.sources.data_version import row_hashes, row_hashes_by_column
 from mlops_assets.sources.delta import read as read_module
 from mlops_assets.sources.reading import read_rows
-from mlops_assets.validation.plain_columns import plain_columns, plain_on_disk
+from support.both_ways import read_both_ways
 
 ROWS = 40
 VALUES = {
@@ -34,7 +33,6 @@ VALUES = {
     "empty": (pa.float64(), lambda n: None),
 }
 GAPS = {"none": [], "first": range(9), "some": range(3, ROWS, 5), "all": range(ROWS)}
-SMALL = Limits(memory_mb=1e-6)
 
 
 @pytest.fixture(autouse=True)
@@ -54,18 +52,7 @@ def table(gaps, times, without=()):
 
 
 def both(path, key="2024-01", **options):
-    outcomes = []
-    for limits in (Limits(), SMALL):
-        try:
-            rows = read_rows(Delta(str(path), period="month", time="t", limits=limits, **options), key)
-        except SourceError as problem:
-            outcomes.append(str(problem))
-            continue
-        assert isinstance(rows, LargeFrame) == (limits is SMALL)
-        plain, faults = plain_on_disk(rows) if limits is SMALL else plain_columns(rows)
-        names = list(rows.columns)
-        outcomes.append((rows[names], plain[names], faults, data_version(plain), len(rows)))
-    return outcomes
+    return read_both_ways(Delta(str(path), period="month", time="t", **options), key)
 
 
 def assert_same(outcomes):

@@ -7,13 +7,11 @@ from mlops_assets import disk_frame
 from mlops_assets.disk_frame import LargeFrame
 from mlops_assets.errors import SourceError
 from mlops_assets.sources import Limits, Table
-from mlops_assets.sources.data_version import data_version
 from mlops_assets.sources.reading import read_rows
 from mlops_assets.sources.table import read as read_module
-from mlops_assets.validation.plain_columns import plain_columns, plain_on_disk
+from support.both_ways import read_both_ways
 
 ROWS = 40
-SMALL = Limits(memory_mb=1e-6)
 ANY = {
     "integer": ("BIGINT", lambda n: str(2**60 + n)),
     "numeric": ("NUMERIC(10, 2)", lambda n: f"{n}.25"),
@@ -63,18 +61,7 @@ def kinds(database):
 
 
 def both(key, **options):
-    outcomes = []
-    for limits in (Limits(), SMALL):
-        try:
-            rows = read_rows(Table(limits=limits, **options), key)
-        except SourceError as problem:
-            outcomes.append(str(problem))
-            continue
-        assert isinstance(rows, LargeFrame) == (limits is SMALL)
-        plain, faults = plain_on_disk(rows) if limits is SMALL else plain_columns(rows)
-        names = list(rows.columns)
-        outcomes.append((rows[names], plain[names], faults, data_version(plain), len(rows)))
-    return outcomes
+    return read_both_ways(Table(**options), key)
 
 
 @pytest.mark.parametrize(
