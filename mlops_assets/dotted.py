@@ -9,6 +9,7 @@ from typing import Any
 from mlops_assets.callables import EXPECTED, refuse_foreign, refuse_standard_library
 from mlops_assets.errors import DeclarationError
 from mlops_assets.text import did_you_mean, reason, shown
+from mlops_assets.uncollected import uncollected
 
 
 def resolve(dotted: str) -> Any:
@@ -59,7 +60,8 @@ def _parts(dotted: str) -> list[str]:
 
 def _import(module: str, dotted: str) -> Any:
     try:
-        return importlib.import_module(module)
+        with uncollected:
+            return importlib.import_module(module)
     except Exception as error:  # an import runs the module's own code
         fault = f"importing {module} failed: {reason(error)}."
         if isinstance(error, ModuleNotFoundError) and error.name == module:

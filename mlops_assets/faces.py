@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from mlops_assets.uncollected import uncollected
+
 
 def face(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package; `modules` maps each public name to the module that holds it."""
@@ -14,6 +16,7 @@ def face(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r} (it has: {', '.join(sorted(modules))})")
         module = modules[name]
-        return getattr(import_module(module if module.startswith("mlops_assets.") else f"{package}.{module}"), name)
+        with uncollected:
+            return getattr(import_module(module if module.startswith("mlops_assets.") else f"{package}.{module}"), name)
 
     return public_name

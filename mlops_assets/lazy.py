@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.uncollected import uncollected
+
 if TYPE_CHECKING:
     import deltalake as deltalake
     import deltalake.exceptions
@@ -54,17 +56,24 @@ class LazyModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Import the module and return its attribute or its submodule of that name."""
-        module = sys.modules.get(self.__name__) or import_module(self.__name__)
+        module = sys.modules.get(self.__name__) or _imported(self.__name__)
         try:
             value = getattr(module, name)
         except AttributeError:
             submodule = f"{self.__name__}.{name}"
             if name.startswith("_") or not hasattr(module, "__path__") or find_spec(submodule) is None:
                 raise
-            value = import_module(submodule)
+            value = _imported(submodule)
         # A package may not have imported its own submodules yet, as matplotlib.backends has not.
-        is_package = isinstance(value, ModuleType) and hasattr(value, "__path__")
-        return LazyModule(value.__name__) if is_package else value
+        if not isinstance(value, ModuleType):
+            return value
+        with uncollected:  # MLflow has stand-ins of its own, which this question makes import their module
+            return LazyModule(value.__name__) if hasattr(value, "__path__") else value
+
+
+def _imported(name: str) -> ModuleType:
+    with uncollected:
+        return import_module(name)
 
 
 if not TYPE_CHECKING:

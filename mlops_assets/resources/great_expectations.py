@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from itertools import repeat
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlops_assets.errors import ExpectationsError
 from mlops_assets.lazy import pd
 from mlops_assets.resources import large_expectations
 from mlops_assets.text import did_you_mean, shown
+from mlops_assets.uncollected import uncollected
 from mlops_assets.validation.suites import Expectation
 
 _INDEX = "mlops_assets_index"
@@ -53,11 +55,14 @@ class GreatExpectations(dg.ConfigurableResource):  # type: ignore[type-arg]
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"great_expectations(\.|$)")
+            with uncollected:
+                import_module("great_expectations")
             most = max(20, self.examples)
+            evaluate = partial(_results, most=most)
             if isinstance(frame, LargeFrame):
-                results = large_expectations.results(frame, expectations, partial(_results, most=most), most)
+                results = large_expectations.results(frame, expectations, evaluate, most)
             else:
-                results = _results(frame.reset_index(drop=True), expectations, most)
+                results = large_expectations.freed(evaluate, frame.reset_index(drop=True), expectations)
         return [_outcome(item, result, self.examples) for item, result in zip(expectations, results, strict=True)]
 
 

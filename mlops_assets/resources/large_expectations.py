@@ -80,13 +80,13 @@ def results(frame: LargeFrame, expectations: Sequence[Expectation], evaluate: Ev
 
     most: how many unexpected values a result has.
     """
-    evaluate = partial(_freed, evaluate)
+    evaluate = partial(freed, evaluate)
     by_row = [item for item in expectations if item.type in _OF_ROWS and _present(frame, item) is not None]
     of_rows = dict(zip(map(id, by_row), _by_chunk(frame, by_row, evaluate, most), strict=True))
     return [of_rows[id(item)] if id(item) in of_rows else _alone(frame, item, evaluate, most) for item in expectations]
 
 
-def _freed(evaluate: Evaluate, frame: pd.DataFrame, items: Sequence[Expectation]) -> list[Any]:
+def freed(evaluate: Evaluate, frame: pd.DataFrame, items: Sequence[Expectation]) -> list[Any]:
     """Evaluate and free the copies of the rows that Great Expectations leaves in reference cycles."""
     try:
         return evaluate(frame, items)

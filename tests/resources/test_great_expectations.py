@@ -1,5 +1,6 @@
 """Great Expectations, run for real, gives one plain outcome for each expectation, in order, and sends nothing."""
 
+import gc
 import json
 import os
 import socket
@@ -156,3 +157,15 @@ def test_nothing_is_sent(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args) or [])
     run(("column_values_to_not_be_null", {"column": "color"}))
     assert asked == [] and os.environ["GX_ANALYTICS_ENABLED"] == "false"
+
+
+def test_no_copy_of_the_rows_stays_behind():
+    run(("table_row_count_to_be_between", {"min_value": 1}))
+    frame = pd.DataFrame({"price": np.arange(12_345.0)})
+    gc.disable()
+    try:
+        run(("column_values_to_be_between", {"column": "price", "min_value": 0}), frame=frame)
+        lengths = [len(each) for each in gc.get_objects() if type(each) in (pd.DataFrame, pd.Series)]
+    finally:
+        gc.enable()
+    assert lengths.count(len(frame)) == 1

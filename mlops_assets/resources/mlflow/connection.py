@@ -24,6 +24,7 @@ from mlops_assets.resources.mlflow.calls import (
 )
 from mlops_assets.resources.mlflow.model_files import configure_mlflow
 from mlops_assets.resources.mlflow.schema_guard import guard
+from mlops_assets.uncollected import uncollected
 
 VIEW = "?workflowType=machine_learning"  # without it MLflow 3 opens its view for GenAI, where runs are "evaluations"
 
@@ -106,7 +107,8 @@ class MlflowConnection(dg.ConfigurableResource):  # type: ignore[type-arg]
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(self.retries)
             os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"  # a server could ask for an hour
         if self.address not in _PREPARED and not is_server(self.address):
-            with alone_on(self.address):  # the first client creates the tables of an empty database, or migrates them
+            # The first client creates the tables of an empty database, or migrates them.
+            with alone_on(self.address), uncollected:
                 if (file := sqlite_file(self.address)) is not None:
                     guard(file)
                 client = mlflow.MlflowClient(tracking_uri=self.address, registry_uri=self.address)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from mlops_assets.uncollected import uncollected
+
 _FIRST_SEARCHES = "skops.io._trusted_types"
 _SEARCHES = "skops.io._utils"
 _NUMERIC = {"numpy", "scipy"}
@@ -22,7 +24,8 @@ def import_skops() -> ModuleType:
     finder = _BeforeTheSearch()
     sys.meta_path.insert(0, finder)
     try:
-        return importlib.import_module("skops.io")
+        with uncollected:
+            return importlib.import_module("skops.io")
     finally:
         sys.meta_path.remove(finder)
         finder.undo()
