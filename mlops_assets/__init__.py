@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mlops_assets.components.deployment import Deployment as Deployment
     from mlops_assets.components.model_pipeline import ModelPipeline as ModelPipeline
     from mlops_assets.declaration import Drift as Drift
+    from mlops_assets.declaration import Fleet as Fleet
     from mlops_assets.declaration import Gates as Gates
     from mlops_assets.declaration import Retraining as Retraining
     from mlops_assets.declaration import Search as Search
@@ -32,7 +33,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 _MODULES = {
     "Deployment": "components.deployment",
     "ModelPipeline": "components.model_pipeline",
-    **dict.fromkeys(("Drift", "Gates", "Retraining", "Search"), "declaration"),
+    **dict.fromkeys(("Drift", "Fleet", "Gates", "Retraining", "Search"), "declaration"),
     **dict.fromkeys(
         ("Delta", "Folder", "Frame", "Limits", "Look", "Source", "Table", "UpstreamAsset", "Waiting"), "sources"
     ),

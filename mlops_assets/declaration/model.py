@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlops_assets.callables import refuse_standard_library
-from mlops_assets.declaration.options import Drift, Duration, Gates, Retraining, Search, duration_text
+from mlops_assets.declaration.options import Drift, Duration, Fleet, Gates, Retraining, Search, duration_text
 from mlops_assets.declaration.versions import digest_of_features, digest_of_training
 from mlops_assets.dotted import called, refuse_unknown_package
 from mlops_assets.errors import DeclarationError
@@ -43,6 +43,9 @@ class Declaration(Declared):
     )
     calibrate: Literal["sigmoid", "isotonic"] | None = Field(
         None, description="Calibrate the probabilities of a classifier on folds in time; isotonic needs 1,000s of rows."
+    )
+    fleet: Fleet | None = Field(
+        None, description="A model of its own for each segment that gains from it; the others share a pooled model."
     )
     time: str | None = Field(None, description="Column that orders rows; without it batches are ordered by key.")
     key: list[str] = Field([], description="Columns that identify a row; a row may not be in train and holdout.")
@@ -226,6 +229,7 @@ class Declaration(Declared):
         for field in ("threshold", "calibrate"):
             if self.problem == "regression" and getattr(self, field) is not None:
                 raise WrongField(field, f"{field} is for classifiers, but the problem is declared as regression")
+        self._fleet_fits()
         if self.group == self.target:
             raise WrongField("group", f"target {self.target!r} is also declared as group")
         self._optional_columns_are_not_needed()
@@ -252,6 +256,11 @@ class Declaration(Declared):
             role = roles[needed[0]]
             raise WrongField("optional", f"column {needed[0]!r} is declared as {role}: it cannot be optional")
 
+    def _fleet_fits(self) -> None:
+        if self.fleet is not None and self.fleet.by in (self.target, self.time, self.group, *self.drop, *self.optional):
+            text = f"fleet's column {self.fleet.by!r} is also declared as target, time, group, drop or optional"
+            raise WrongField("fleet", text)
+
     @property
     def training_version(self) -> str:
         """16 hex digits that change if the declaration would fit another model on the same data."""
@@ -264,9 +273,12 @@ class Declaration(Declared):
 
     @property
     def not_features(self) -> list[str]:
-        """Columns of the dataset that are not features unless the user's function returns them."""
+        """Columns of the dataset that are not features unless the user's function returns them.
+
+        The column of a fleet is kept, also if it is part of the key: it says which model a row goes to.
+        """
         columns = (self.target, *self.key, self.group, *self.drop, self.time, self.known_at)
-        return [name for name in columns if name]
+        return [name for name in columns if name and (self.fleet is None or name != self.fleet.by)]
 
     def suite_path(self) -> Path | None:
         """Return the suite file, or None if expectations are objects, come from a function, or are not declared."""

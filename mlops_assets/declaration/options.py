@@ -44,6 +44,22 @@ class Search(Declared):
         super().__init__(**({} if space is None else {"space": space}), **values)
 
 
+class Fleet(Declared):
+    """A small model for each value of a column, in one registered model."""
+
+    by: str = Field(description="Column that names the segment of a row, such as a store; it is no feature.")
+    min_rows: int = Field(100, ge=2, description="Training rows with which a segment is tried on its own.")
+    newest: float = Field(
+        0.25,
+        gt=0,
+        lt=1,
+        description="Share of the training rows, the newest, on which own and pooled are compared.",
+    )
+    false_share: float = Field(
+        0.05, gt=0, lt=1, description="Expected share, at most, of own models that are no better than the pooled one."
+    )
+
+
 class Gates(Declared):
     """What a challenger must pass before it may be compared with the champion."""
 

@@ -22,7 +22,7 @@ _ONLY_WHERE_USED = ("group", "where")
 
 def digest_of_training(model: Any) -> str:
     """Return the digest of all that a `Declaration` says of how its model is fitted."""
-    decided = [field for field in ("threshold", "calibrate") if getattr(model, field) is not None]
+    decided = [field for field in ("threshold", "calibrate", "fleet") if getattr(model, field) is not None]
     fields = {field: _plain(getattr(model, field)) for field in (*_FIT_FIELDS, *_used(model), *decided)}
     own = [_plain_metric(own_metric(name)) for name in model.metrics if is_own(name)]
     return _digest({**fields, "own_metrics": own} if own else fields)
@@ -30,7 +30,8 @@ def digest_of_training(model: Any) -> str:
 
 def digest_of_features(model: Any) -> str:
     """Return the digest of all that a `Declaration` says of how features are computed from rows."""
-    return _digest([_plain(getattr(model, field)) for field in (*_FEATURES_FIELDS, *_used(model))])
+    by = [model.fleet.by] if model.fleet else []
+    return _digest([*(_plain(getattr(model, field)) for field in (*_FEATURES_FIELDS, *_used(model))), *by])
 
 
 def _used(model: Any) -> tuple[str, ...]:

@@ -22,11 +22,13 @@ class ThresholdRule:
 
     "tuned" is for the first of `metrics` that is balanced_accuracy, accuracy or f1, else for balanced_accuracy
     (scikit-learn's TunedThresholdClassifierCV). calibrate: "sigmoid" or "isotonic" (CalibratedClassifierCV).
+    fleet: the declared fields of a fleet, by name, if each segment may have a model of its own.
     """
 
     threshold: float | str | None = None
     calibrate: str | None = None
     metrics: Sequence[str] = ()
+    fleet: Any = None
 
     @property
     def applies(self) -> bool:

@@ -50,7 +50,7 @@ from pathlib import Path
 import dagster as dg
 import {functions} as functions
 
-from mlops_assets import Drift, Folder, Frame, Gates, ModelPipeline, Retraining, Search
+from mlops_assets import Drift, Fleet, Folder, Frame, Gates, ModelPipeline, Retraining, Search
 
 
 @dg.definitions
@@ -64,6 +64,7 @@ def bike():
         problem="classification",
         threshold=0.3,
         calibrate="sigmoid",
+        fleet=Fleet(by="city", min_rows=50),
         time="hour",
         key=["hour", "station"],
         group="station",
@@ -125,6 +126,7 @@ def everything(functions: str) -> dict[str, Any]:
         "problem": "classification",
         "threshold": 0.3,
         "calibrate": "sigmoid",
+        "fleet": {"by": "city", "min_rows": 50},
         "time": "hour",
         "key": ["hour", "station"],
         "group": "station",

@@ -244,6 +244,28 @@ def test_segments_are_models_of_their_own(project):
     assert [pipeline.name for pipeline in project.namespace["pipelines"]] == ["trips_north", "trips_south"]
 
 
+def test_a_fleet_is_one_model_of_many_stores(project):
+    import numpy as np
+    import pandas as pd
+
+    project.follow("how-to/fleet.md")
+    (project.folder / "data/sales").mkdir(parents=True)
+    random = np.random.default_rng(3)
+    for number, month in enumerate(MONTHS):
+        store = np.tile(np.arange(4), 200)
+        moment = pd.Timestamp("2024-01-01") + pd.to_timedelta(number * 30 * 24 + np.arange(800) // 4, unit="h")
+        discount = random.random(800)
+        slope = np.where(store == 3, -5, 5)
+        sold = 20 + slope * discount + random.normal(size=800)
+        rows = pd.DataFrame({"hour": moment, "store": store, "discount": discount, "sold": sold})
+        rows.to_csv(project.folder / f"data/sales/{month}.csv", index=False)
+    with project.location() as location:
+        assert failures(location.left_to_itself()) == []
+        assert champion(location, "sales") == 1
+        table = {row["segment"]: row["model"] for row in location.table("sales", "challenger", "segment_models")}
+    assert set(table) == {"0", "1", "2", "3"} and table["3"] == "own"
+
+
 def test_an_existing_project_gets_a_model_by_two_files(project):
     project.follow("how-to/existing-project.md")
     with project.location() as location:

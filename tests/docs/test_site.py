@@ -19,7 +19,7 @@ import pytest
 import mlops_assets
 from support.pages import REPOSITORY
 
-DECLARED = ("ModelPipeline", "Search", "Gates", "Drift", "Retraining", "Limits", "Deployment")
+DECLARED = ("ModelPipeline", "Search", "Fleet", "Gates", "Drift", "Retraining", "Limits", "Deployment")
 SOURCES = ("Folder", "Frame", "Table", "Delta", "UpstreamAsset")
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}

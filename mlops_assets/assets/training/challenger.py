@@ -24,12 +24,16 @@ from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.modelling.fitting.trials import Trial
+from mlops_assets.modelling.fleet import segment_table
 from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.references import store_reference
 from mlops_assets.records.rows import sample_of
 from mlops_assets.resources import MlflowRegistry, Storage
+
+_MOST_SEGMENTS = 200
+"""Rows of the table in the UI; the model itself holds those of all segments."""
 
 
 class ChallengerConfig(dg.Config):
@@ -95,6 +99,7 @@ def _metadata(
             "against_baselines": [{"model": name, **values} for name, values in figures.items()],
             "params": [{"parameter": name, "value": value} for name, value in trained.params.items()] or None,
             **(_search(trained.trials) if trained.trials else {}),
+            **_segments(case.fitted),
             **trained.used.metadata(),
             "mlflow_version": version_link(version, registry),
             "mlflow_run": link("the run with its trials, plots and tags", registry.run_url(version.run_id)),
@@ -105,6 +110,20 @@ def _metadata(
             "reused": trained.reused,
         }
     )
+
+
+def _segments(fitted: Any) -> dict[str, Any]:
+    """Return how many segments have a model of their own, and the table of those that were tried; {} for one model."""
+    of_segments = getattr(fitted, "named_steps", {}).get("fleet")
+    if of_segments is None:
+        return {}
+    table = segment_table(of_segments)
+    tried = table[table["adjusted"].notna()].head(_MOST_SEGMENTS)
+    return {
+        "segments": len(table),
+        "segments_with_own_model": len(of_segments.models_),
+        "segment_models": tried.to_dict("records") or None,
+    }
 
 
 def _search(trials: Sequence[Trial]) -> dict[str, Any]:

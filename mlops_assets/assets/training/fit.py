@@ -136,8 +136,8 @@ def _fitted(
 
 
 def decided_by(model: Declaration) -> ThresholdRule:
-    """Return how scores become probabilities, and probabilities a label."""
-    return ThresholdRule(model.threshold, model.calibrate, model.metrics)
+    """Return how scores become probabilities, probabilities a label, and which rows have a model of their own."""
+    return ThresholdRule(model.threshold, model.calibrate, model.metrics, model.fleet)
 
 
 def _refuse_metrics(model: Declaration, kind: str) -> None:

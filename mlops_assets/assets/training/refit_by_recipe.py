@@ -18,8 +18,8 @@ from mlops_assets.modelling.recipe import Recipe, restored, text_of
 from mlops_assets.modelling.thresholds import ThresholdRule
 from mlops_assets.records.rows import Rows
 
-_RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where")
-_DECIDED = ("threshold", "calibrate", "metrics")
+_RESTORED = ("target", "problem", "time", "key", "drop", "group", "known_at", "lookback", "where", "fleet")
+_DECIDED = ("threshold", "calibrate", "metrics", "fleet")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from mlops_assets.dotted import called
 from mlops_assets.errors import DeclarationError
 from mlops_assets.lazy import pd, sklearn
+from mlops_assets.modelling import fleet
 from mlops_assets.modelling.fitting.boosting import settled
 from mlops_assets.modelling.fitting.parameter_names import params_of, signature_of
 from mlops_assets.modelling.fitting.preprocessing import steps_for
@@ -34,8 +35,9 @@ def build(
     else filled with the median and scaled. Text and categories: one-hot; categories with fewer than 10 rows or beyond
     30 share a column. Histogram gradient boosting: ordinal codes, NaN for unknown ones, and a step "varying" that drops
     columns without two values. Parameters that refer to columns, such as `monotonic_cst`, go by name. `rule`, with the
-    labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold. Raises
-    `DeclarationError` for what cannot be built, for an estimator of another problem, and for columns of times.
+    labels `y` (n,) in order of time, wraps the estimator of the last step: calibration and a threshold. With a fleet
+    the Pipeline is one step "fleet" that holds the others, which do not see the segment. Raises `DeclarationError` for
+    what cannot be built, for an estimator of another problem, and for columns of times.
     """
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__qualname__", type(estimator).__name__)
     built = _construct(called(estimator, "estimator") if isinstance(estimator, str) else estimator, params, name)
@@ -43,14 +45,22 @@ def build(
     if isinstance(built, sklearn.pipeline.Pipeline):
         pipeline = built
     else:
-        *before, (step, last) = steps_for(X, built)
+        *before, (step, last) = steps_for(_features(X, rule), built)
         pipeline = sklearn.pipeline.Pipeline([*before, (step, settled(last, seed))])
     if rule is not None and rule.applies and y is not None:
         step, last = pipeline.steps[-1]
         pipeline = sklearn.base.clone(pipeline).set_params(**{step: with_threshold(last, rule, problem, y)})
+    if rule is not None and rule.fleet is not None:
+        options = {**dict(rule.fleet), "metric": next(iter(rule.metrics), None), "seed": seed}
+        pipeline = sklearn.pipeline.Pipeline([("fleet", fleet.FleetModel(pipeline, **options))])
     unset = [name for name, value in params_of(pipeline).items() if value is None]
     seeds = {name: seed for name in unset if name.rpartition("__")[2] == "random_state"}
     return pipeline.set_params(**seeds) if seeds else pipeline
+
+
+def _features(X: pd.DataFrame, rule: ThresholdRule | None) -> pd.DataFrame:
+    """Return the columns that the steps before the estimator see: all but the one that names the segment."""
+    return X if rule is None or rule.fleet is None else X.drop(columns=dict(rule.fleet)["by"], errors="ignore")
 
 
 def _construct(factory: Any, params: Mapping[str, Any], name: str) -> Any:

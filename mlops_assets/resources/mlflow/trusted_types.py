@@ -11,6 +11,7 @@ _TYPES = {
     "functools": "partial",
     "lightgbm.basic": "Booster",
     "lightgbm.sklearn": "LGBMClassifier LGBMRegressor",
+    "mlops_assets.modelling.fleet.model": "FleetModel",
     "numpy": "dtype number",
     "scipy._lib.array_api_compat.numpy._aliases": "asarray",
     "scipy.interpolate._bsplines": "BSpline",

@@ -1,0 +1,191 @@
+"""An estimator that holds a pooled model and a model for each segment that earned its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Self
+
+import sklearn.base  # noqa: TID253  the base class; `modelling.fleet` imports this file when a step needs it
+import sklearn.pipeline  # noqa: TID253
+from sklearn.utils.metaestimators import available_if  # noqa: TID253
+
+from mlops_assets.errors import TrainingError
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.fleet.digest import digest_of_estimator
+from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
+from mlops_assets.modelling.fleet.table import segment_table
+from mlops_assets.modelling.metrics import metric as metric_of
+from mlops_assets.modelling.predictions import predict
+from mlops_assets.statistics.segment_gains import MIN_ROWS, SegmentGains, segment_gains
+
+
+def _has_probabilities(fleet: FleetModel) -> bool:
+    return hasattr(getattr(fleet, "pooled_", fleet.estimator), "predict_proba")
+
+
+class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """One estimator of many segments: all share its preprocessing, and each may have a last step of its own.
+
+    estimator: a Pipeline, whose steps before the last one are fitted once on the rows of all segments, or an estimator.
+    by: the column that names the segment; no other step sees it.
+    min_rows: the least number of training rows with which a segment is tried.
+    newest: the share of the rows, the newest, on which own and pooled models are compared.
+    false_share: the expected share, at most, of segments with a model of their own that do not gain from it.
+    metric: the metric whose loss of a row is compared; without such a loss, or without a metric, it is the squared
+        error of numbers or the log loss of classes.
+
+    Rows are in order of time. Own and pooled models are fitted on the rows before one moment, and compared on those
+    after it (`segment_gains`). A segment that gains is fitted once more on all its rows, as is the pooled model.
+    Without enough rows, without gain, unseen, or where its fit fails, a segment has the pooled model.
+
+    Fitted: `shared_` (the steps before the last one, or None), `pooled_`, `models_` (by segment), `segments_` (k,) and
+    `gains_`, the arrays (k,) of `SegmentGains`.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        by: str = "segment",
+        *,
+        min_rows: int = 100,
+        newest: float = 0.25,
+        false_share: float = 0.05,
+        metric: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.by = by
+        self.min_rows = min_rows
+        self.newest = newest
+        self.false_share = false_share
+        self.metric = metric
+        self.seed = seed
+
+    def fit(self, X: pd.DataFrame, y: Any) -> Self:
+        """Fit the pooled model and those of the segments that gain, on rows (n, columns) in order of time."""
+        names, labels = segment_names(X, self.by), np.asarray(y)
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        self.segments_ = sorted(set(names) - {NO_SEGMENT})
+        number = pd.Index(self.segments_, dtype=object).get_indexer(names)
+        cut = len(X) - int(len(X) * self.newest)
+        gains = self._gains(X, labels, number, cut)
+        self.gains_ = dict(vars(gains))
+        self.shared_, matrix, self.pooled_ = self._fit_pooled(X, labels)
+        if sklearn.base.is_classifier(self.pooled_):
+            self.classes_ = self.pooled_.classes_
+        earned = [int(segment) for segment in np.flatnonzero(gains.passed(self.false_share))]
+        self.models_ = {self.segments_[key]: model for key, model in self._fit_own(matrix, labels, number, earned)}
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return predictions (n,), each by the model of the row's segment or by the pooled one."""
+        return self._routed(X, "predict")
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return probabilities (n, classes), likewise."""
+        return self._routed(X, "predict_proba")
+
+    def digests(self) -> dict[str, str]:
+        """Return a digest of each segment's own model: the same one has the same parameters and numbers."""
+        return {name: digest_of_estimator(model) for name, model in self.models_.items()}
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each segment: which model it has, and why; see `segment_table`."""
+        return segment_table(self)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags of the estimator, so that the fleet is a regressor or a classifier as it is."""
+        tags, inner = super().__sklearn_tags__(), sklearn.utils.get_tags(self.estimator)
+        tags.estimator_type, tags.regressor_tags = inner.estimator_type, inner.regressor_tags
+        tags.classifier_tags, tags.input_tags.allow_nan = inner.classifier_tags, True
+        tags.target_tags.required = True
+        return tags
+
+    def _steps(self) -> tuple[Any, Any]:
+        """Return the steps that segments share, or None, and the last step; both unfitted."""
+        copy = sklearn.base.clone(self.estimator)
+        if not isinstance(copy, sklearn.pipeline.Pipeline):
+            return None, copy
+        return copy[:-1] if len(copy.steps) > 1 else None, copy.steps[-1][1]
+
+    def _fit_pooled(self, X: pd.DataFrame, y: np.ndarray) -> tuple[Any, Any, Any]:
+        """Return the shared steps, what they make of the rows, and the last step, fitted on all of them."""
+        shared, last = self._steps()
+        features = X.drop(columns=[self.by])
+        matrix = features if shared is None else shared.fit(features, y).transform(features)
+        return shared, matrix, last.fit(matrix, y)
+
+    def _fit_own(self, matrix: Any, y: np.ndarray, number: np.ndarray, segments: list[int]) -> list[tuple[int, Any]]:
+        """Return a fitted last step for each of these segments that has rows of all classes, and that can be fitted."""
+        found, last = [], self._steps()[1]
+        by_segment = _rows_of(number)
+        needed = set(np.unique(y)) if sklearn.base.is_classifier(last) else set()
+        for segment in segments:
+            rows = by_segment[segment]
+            if needed <= set(y[rows] if needed else ()):
+                with suppress(ValueError):  # such as too few rows for its folds: one segment does not stop the others
+                    found.append((segment, sklearn.base.clone(last).fit(_take(matrix, rows), y[rows])))
+        return found
+
+    def _gains(self, X: pd.DataFrame, y: np.ndarray, number: np.ndarray, cut: int) -> SegmentGains:
+        """Compare own and pooled models, fitted on the rows before `cut`, on the rows from there on."""
+        before, after = (
+            np.bincount(part[part >= 0], minlength=len(self.segments_)) for part in np.split(number, [cut])
+        )
+        tried = np.flatnonzero((before >= self.min_rows) & (after >= MIN_ROWS)) if cut else np.empty(0, np.int64)
+        improvement, judged = np.zeros(len(X) - cut), np.zeros(len(X) - cut, dtype=bool)
+        if len(tried):
+            shared, matrix, pooled = self._fit_pooled(X.iloc[:cut], y[:cut])
+            features = X.iloc[cut:].drop(columns=[self.by])
+            newest, labels = features if shared is None else shared.transform(features), y[cut:]
+            by_segment = _rows_of(number[cut:])
+            for segment, own in self._fit_own(matrix, y[:cut], number[:cut], [int(key) for key in tried]):
+                rows = by_segment[segment]
+                part = _take(newest, rows)
+                losses = [self._losses(model, part, labels[rows]) for model in (pooled, own)]
+                improvement[rows], judged[rows] = losses[0] - losses[1], True
+        return segment_gains(improvement[judged], number[cut:][judged], len(self.segments_), self.seed)
+
+    def _losses(self, model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+        predictions = predict(model, X)
+        chosen = None if self.metric is None else metric_of(self.metric).row_loss
+        if chosen is None:
+            has_probability = predictions.probability is not None
+            default = "rmse" if predictions.classes is None else "log_loss" if has_probability else "accuracy"
+            chosen = metric_of(default).row_loss
+        if chosen is None:
+            raise TrainingError("a fleet compares models by the loss of each row, which the metric does not have.")
+        return np.asarray(chosen(y, predictions), dtype=np.float64)
+
+    def _routed(self, X: pd.DataFrame, method: str) -> np.ndarray:
+        names = segment_names(X, self.by)
+        features = X[[name for name in self.feature_names_in_ if name != self.by]]
+        matrix = features if self.shared_ is None else self.shared_.transform(features)
+        codes, values = pd.factorize(names)
+        by_segment, pooled, parts = _rows_of(codes), [], []
+        for code, name in enumerate(values):
+            model = self.models_.get(name)
+            if model is None:
+                pooled.append(by_segment[code])
+            else:
+                parts.append((by_segment[code], getattr(model, method)(_take(matrix, by_segment[code]))))
+        if pooled or not parts:
+            rows = np.sort(np.concatenate(pooled))
+            parts.append((rows, getattr(self.pooled_, method)(_take(matrix, rows))))
+        result = np.empty((len(X), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
+        for rows, predicted in parts:
+            result[rows] = predicted
+        return result
+
+
+def _rows_of(number: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the positions of the rows of each number, in their order; negative numbers are left out."""
+    order = np.argsort(number, kind="stable")
+    values, starts = np.unique(number[order], return_index=True)
+    return {int(value): rows for value, rows in zip(values, np.split(order, starts[1:]), strict=True) if value >= 0}
+
+
+def _take(matrix: Any, rows: np.ndarray) -> Any:
+    return matrix.iloc[rows] if isinstance(matrix, pd.DataFrame) else matrix[rows]

@@ -1,0 +1,69 @@
+"""A fleet through the whole loop: one declaration, one registered model, a model for each shop that gains."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_assets import Fleet
+from mlops_assets.errors import DeclarationError
+from mlops_assets.reproduction.reproduce import reproduce
+from support.deployment import why
+from support.synthetic import rows
+
+SHOPS = np.array(["north", "south", "east", "west", "new"])
+
+
+def of_shops(number, shops=4):
+    """Batch `number` of 800 rows; in the south, y falls with x. A row of each shop in turn, the shop is in its key."""
+    batch = rows(number, 800)
+    batch["shop"] = SHOPS[np.arange(len(batch)) % shops]
+    batch["y"] = np.where(batch["shop"] == "south", -batch["y"], batch["y"])
+    return batch
+
+
+@pytest.fixture(scope="module")
+def fleet(deployment):
+    model = deployment.model("fleet_of_shops", key=["id", "shop"], fleet=Fleet(by="shop"), slices=["shop"])
+    model.prepare(**{f"b{number}": of_shops(number) for number in (1, 2, 3)})
+    result = model.challenge()
+    assert result.success, why(result)
+    return model
+
+
+def test_one_version_holds_all_shops_and_is_promoted(fleet):
+    assert [version.version for version in fleet.registry.versions(fleet.name)] == [1]
+    assert fleet.champion() == 1
+    shown = fleet.shown("challenger")
+    assert shown["segments"] == 4 and shown["segments_with_own_model"] >= 1
+    table = pd.DataFrame(shown["segment_models"]).set_index("segment")
+    assert set(table.index) == {"north", "south", "east", "west"}
+    assert table.loc["south", "model"] == "own" and len(table.loc["south", "digest"]) == 64
+
+
+def test_a_batch_is_scored_by_the_model_of_each_rows_shop(fleet):
+    batch = of_shops(4, shops=5)
+    fleet.take_in(fleet.land("b4", batch))
+    result = fleet.materialize("features", "predictions", batch="b4")
+    assert result.success, why(result)
+    predicted = fleet.predictions("b4")["prediction"].to_numpy()
+    south = (batch["shop"] == "south").to_numpy()
+    assert np.corrcoef(predicted[south], batch["x"][south])[0, 1] < -0.95
+    assert np.corrcoef(predicted[~south], batch["x"][~south])[0, 1] > 0.8
+    assert np.isfinite(predicted).all()  # also of a shop that no version has seen
+
+
+def test_a_version_of_a_fleet_is_reproduced_bit_for_bit(fleet):
+    found = reproduce(fleet.records, fleet.registry, fleet.registry.versions(fleet.name)[0])
+    assert (found.verdict, found.differences, found.notes) == ("identical", (), ())
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"fleet": Fleet(by="y")}, "fleet's column 'y' is also declared as target"),
+        ({"fleet": Fleet(by="shop"), "drop": ["shop"]}, "is also declared as target, time, group, drop or optional"),
+    ],
+)
+def test_a_fleet_that_does_not_fit_the_other_fields_is_refused(deployment, declared, said):
+    with pytest.raises(DeclarationError, match=said):
+        deployment.model("wrong_fleet", **declared)
