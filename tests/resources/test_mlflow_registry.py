@@ -279,3 +279,29 @@ def test_processes_that_open_a_new_database_at_once_all_find_it_whole(tmp_path):
     command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'new.db'}"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=120)[0].strip() for process in processes] == ["None"] * 3
+
+
+@pytest.mark.promise(6)
+def test_model_in_its_runs_folder_is_loaded_without_mlflow(registry, saved):
+    version = registered(registry, "near", saved)
+    script = (
+        "import sys; from mlops_assets.resources.mlflow.model_version import ModelVersion\n"
+        "from mlops_assets.resources.mlflow.registry import MlflowRegistry\n"
+        f"registry = MlflowRegistry(tracking_uri={registry.tracking_uri!r}, artifact_root={registry.artifact_root!r})\n"
+        f"given = dict(model='near', version=1, digest={version.digest!r}, run_id={version.run_id!r})\n"
+        f"for source in ('', {version.source!r}):\n"
+        "    print(registry.load(ModelVersion(**given, source=source)).coef_[0])\n"
+        "assert 'mlflow' not in sys.modules"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    fitted = registry.load(version).coef_[0]
+    assert [float(text) for text in printed] == [fitted, fitted]
+
+
+def test_model_in_the_folder_of_another_run_is_refused(registry, saved):
+    version = registered(registry, "own", saved)
+    other = registry.start_run("own", "train", {})
+    theirs = version.source.replace(version.run_id, other)
+    registry.artifact(version.run_id, "model").parent.parent.with_name(other).mkdir(exist_ok=True)
+    with pytest.raises(ArtifactError, match="lies outside its run, at"):
+        registry.load(replace(version, source=theirs))

@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit
 
 from mlops_assets.resources.mlflow.calls import is_loopback, local_folder
 
+MODEL_FOLDER = "model"
+"""The artifact of a run that is its fitted model."""
+
 
 def elsewhere(declared: Path | None, uri: str) -> Path | None:
     """Return the folder of `uri` if it lies outside the declared folder; None otherwise, or if none is declared."""
@@ -23,6 +26,11 @@ def artifact_location(artifact_root: str, model: str) -> str:
     is_uri = "://" in artifact_root or artifact_root.startswith("file:")
     root = artifact_root if is_uri else Path(artifact_root).absolute().as_uri()
     return f"{root.rstrip('/')}/{quote(model, safe='')}"
+
+
+def model_of_run(artifact_folder: Path, model: str, run_id: str) -> Path:
+    """Return the folder in which a run of a model's experiment stores the model, below a local artifact folder."""
+    return artifact_folder / model / run_id / "artifacts" / MODEL_FOLDER
 
 
 def misplaced(folder: Path, declared: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from mlops_assets.errors import ArtifactError, MisplacedArtifactError, MissingArtifactError
 from mlops_assets.resources.lazy import mlflow
 from mlops_assets.resources.mlflow import calls
+from mlops_assets.resources.mlflow.artifact_places import MODEL_FOLDER, model_of_run
 from mlops_assets.resources.mlflow.calls import as_version, is_server, or_none
 from mlops_assets.resources.mlflow.model_copies import ModelCopies
 from mlops_assets.resources.mlflow.model_files import Serialization, digest_of, load_model, size_of, verify_digest
@@ -22,7 +24,6 @@ from mlops_assets.resources.mlflow.runs import MlflowRuns
 
 CHAMPION = "champion"
 
-_MODEL_FOLDER = "model"
 _ALIAS_ATTEMPTS = 3
 _KEPT_MODELS = 4
 _LOADED: OrderedDict[tuple[str, str, tuple[str, ...]], Any] = OrderedDict()
@@ -49,14 +50,14 @@ class MlflowRegistry(MlflowRuns):
             return existing
         with self._asking(f"store the model of run {run_id}") as client:
             self._may_write(client, run_id)
-            client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
+            client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
             artifact_uri = self._places(client, run_id)[1]
         with self._stored_model(run_id, artifact_uri) as stored:
             if digest_of(stored) != digest:
                 raise ArtifactError(f"the model stored in run {run_id} differs from {folder}: register it in a new run")
             if calls.local_folder(artifact_uri) is None:
                 ModelCopies(self.model_cache).keep(stored, digest)
-        return self._create_version(model, f"{artifact_uri}/{_MODEL_FOLDER}", run_id, values)
+        return self._create_version(model, f"{artifact_uri}/{MODEL_FOLDER}", run_id, values)
 
     def version(self, model: str, number: int) -> ModelVersion:
         """Return the version of this number; raise `RegistryError` if it does not exist."""
@@ -97,8 +98,9 @@ class MlflowRegistry(MlflowRuns):
     def load(self, version: ModelVersion, serialization: Serialization = "skops", trusted: Sequence[str] = ()) -> Any:
         """Return the fitted model of a version; see `model_files.load_model` for what is refused.
 
-        The files are verified against the digest each time; files of a server are kept on this machine, and MLflow is
-        not asked for them again. This process keeps and shares the last few models: do not change them.
+        The files are verified against the digest each time. MLflow is not asked for files that this machine has: those
+        of a server are kept, those of a database lie in their run's folder. This process keeps and shares the last few
+        models: do not change them.
         """
         key = (version.digest, serialization, tuple(trusted))
         with self._model(version) as (folder, described):
@@ -161,7 +163,10 @@ class MlflowRegistry(MlflowRuns):
 
     @contextmanager
     def _model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
-        """Yield the folder of a version's model and its name in messages, from this machine's copy if it has one."""
+        """Yield the folder of a version's model and its name in messages, without MLflow if this machine has it."""
+        if (place := self._place_of_own_run(version)) is not None:
+            yield place, _described(version)
+            return
         copies = None if calls.local_folder(version.source) else ModelCopies(self.model_cache)
         copy = None if copies is None else copies.get(version.digest)
         if copy is not None:
@@ -171,6 +176,18 @@ class MlflowRegistry(MlflowRuns):
             yield folder, described
             if copies is not None:
                 copies.keep(folder, version.digest)  # verified by now
+
+    def _place_of_own_run(self, version: ModelVersion) -> Path | None:
+        """Return where the version's own run has put its model, without asking MLflow, which takes a second to import.
+
+        None for a version without a digest, one whose files are said to be elsewhere, and where no such folder is:
+        MLflow is asked, and says why.
+        """
+        if self.artifact_folder is None or not version.digest or not re.fullmatch("[0-9a-f]{32}", version.run_id):
+            return None
+        place = model_of_run(self.artifact_folder, version.model, version.run_id)
+        source = calls.local_folder(version.source) if version.source else place
+        return place if source == place and place.is_dir() else None
 
     @contextmanager
     def _own_model(self, version: ModelVersion) -> Iterator[tuple[Path, str]]:
@@ -183,7 +200,7 @@ class MlflowRegistry(MlflowRuns):
         if run is None:
             raise MissingArtifactError(f"{described} is missing: its run {version.run_id} was deleted")
         artifact_uri = run.info.artifact_uri
-        if version.source and version.source.rstrip("/") != f"{artifact_uri}/{_MODEL_FOLDER}":
+        if version.source and version.source.rstrip("/") != f"{artifact_uri}/{MODEL_FOLDER}":
             place = calls.without_credentials(version.source)[:80]
             raise ArtifactError(f"{described} lies outside its run, at {place!r}: expected the model of its own run")
         with self._stored_model(version.run_id, artifact_uri, described) as folder:
@@ -195,7 +212,7 @@ class MlflowRegistry(MlflowRuns):
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 with self._asking(f"give the {described} of run {run_id}") as client:
-                    stored = self._fetched(client, run_id, artifact_uri, _MODEL_FOLDER, Path(temporary))
+                    stored = self._fetched(client, run_id, artifact_uri, MODEL_FOLDER, Path(temporary))
             except MisplacedArtifactError as error:
                 raise MisplacedArtifactError(f"{described} is missing: {error}") from error
             except ArtifactError as error:
