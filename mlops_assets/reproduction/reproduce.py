@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
+from mlops_assets.assets.training.kept_segments import SEGMENTS_OF, with_kept_segments
 from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, stored_recipe
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
@@ -27,6 +28,7 @@ from mlops_assets.modelling.recipe import Recipe, restored
 from mlops_assets.records.manifests import TRAINING_SET, read_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_train
+from mlops_assets.records.versions import OwnVersions
 from mlops_assets.reproduction.overlay import Overlay
 from mlops_assets.reproduction.rows_then_and_now import KINDS, features_anew, source_differences, stored_differences
 from mlops_assets.resources import MlflowRegistry
@@ -105,7 +107,7 @@ class _Case:
         try:
             model = self.refitting.recorded_model()
             rows = _read(ModelRecords(model, Overlay.above(self.records.storage, folder / "stored", KINDS)), manifest)
-            fitted = self.refitting.fit(model, rows[TRAIN])
+            fitted = self._fit(model, rows)
         except MlopsAssetsError as error:
             self.notes.append(f"could not be fitted again: {error}")
             self.differences.extend(self.refitting.differences())
@@ -122,6 +124,17 @@ class _Case:
         if expected:
             self._compare_anew(model, manifest, folder / "anew", expected)
             self.agreements = _agreements(expected, predictions)
+
+    def _fit(self, model: Declaration, rows: Mapping[str, Rows]) -> Any:
+        """Fit again; the segments of a fleet choose again between this fit and the champion of that time."""
+        fitted, number = self.refitting.fit(model, rows[TRAIN]), self.version.tags.get(SEGMENTS_OF)
+        if number is None:
+            return fitted
+        champion = OwnVersions(self.records, self.registry).version(int(number))
+        kept = with_kept_segments(self.registry, self.refitting.model, champion, fitted, rows[HOLDOUT])
+        if kept is None:
+            raise TrainingError(f"segments keep models of version {number}, which cannot be loaded or score these rows")
+        return kept
 
     def _registered(self) -> Any:
         """Return the registered model; None, and a recorded difference, if its artifact is refused."""
@@ -160,7 +173,7 @@ class _Case:
             of_batches = f"{what} of batches {listed(changed)}"
             self.differences.append(Difference(kind, of_batches, note=note, enters="features"))
             rows = _read(ModelRecords(model, place), computed)
-            self.anew = _agreements(expected, _predictions(self.refitting.fit(model, rows[TRAIN]), rows))
+            self.anew = _agreements(expected, _predictions(self._fit(model, rows), rows))
         except (DeclarationError, FeaturesError, TrainingError) as error:
             self.differences.append(Difference(kind, what, note=str(error), enters="features"))
             self.anew_failed = True

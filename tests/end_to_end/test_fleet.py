@@ -67,3 +67,31 @@ def test_a_version_of_a_fleet_is_reproduced_bit_for_bit(fleet):
 def test_a_fleet_that_does_not_fit_the_other_fields_is_refused(deployment, declared, said):
     with pytest.raises(DeclarationError, match=said):
         deployment.model("wrong_fleet", **declared)
+
+
+def test_a_shop_keeps_the_champions_model_unless_its_own_gate_passes(deployment):
+    """Only the east changes: the next version holds its new model and the champion's of the other shops."""
+    model = deployment.model("fleet_keeps", key=["id", "shop"], fleet=Fleet(by="shop"))
+    model.prepare(b1=of_shops(1), b2=of_shops(2))
+    assert model.challenge().success and model.champion() == 1
+    for number in (3, 4, 5):
+        batch = of_shops(number)
+        batch["y"] = np.where(batch["shop"] == "east", batch["y"] - 6 * batch["x"], batch["y"])
+        model.prepare(**{f"b{number}": batch})
+    result = model.challenge()
+    assert result.success, why(result)
+    first, second = sorted(model.registry.versions(model.name), key=lambda version: version.version)
+    assert second.tags["segments_of"] == "1" and model.champion() == 2
+    before, after = (model.registry.load(version).named_steps["fleet"] for version in (first, second))
+    assert set(after.route_) == {"north", "south", "west"}
+    assert after.digests()["south"] == before.digests()["south"]
+    for batch in (of_shops(6), of_shops(7)):
+        X = batch[list(before.feature_names_in_)]
+        same = before.predict(X) == after.predict(X)
+        assert (same == (batch["shop"] != "east")).all()
+    table = pd.DataFrame(model.shown("challenger")["segment_models"]).set_index("segment")
+    assert table["kept"].to_dict() == {"north": True, "south": True, "west": True, "east": False}
+    assert table.loc["east", "gain_on_champion"] > 1 and table.loc["east", "adjusted_on_champion"] < 0.001
+    assert (table.drop(index="east")["adjusted_on_champion"] > 0.05).all()
+    found = reproduce(model.records, model.registry, second)
+    assert (found.verdict, found.differences, found.notes) == ("identical", (), ())

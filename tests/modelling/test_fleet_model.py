@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
 from mlops_assets.errors import FeaturesError
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import fit, search
-from mlops_assets.modelling.fleet import FleetModel, segment_table
+from mlops_assets.modelling.fleet import FleetModel, keep_champions, segment_table
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import ThresholdRule
@@ -171,3 +172,59 @@ def test_a_segment_that_cannot_be_fitted_has_the_pooled_model():
     rule = ThresholdRule(calibrate="sigmoid", fleet={"by": "shop"})
     fleet = build(LOGISTIC, {}, X, "binary", 0, labels, rule).fit(X, labels).named_steps["fleet"]
     assert "shop 0" not in fleet.models_ and "shop 1" in fleet.models_
+
+
+def refitted(before, change, seed=1):
+    """A fleet of later rows, where `change` of them is another y, and what each model loses on rows that follow."""
+    X, y = of_shops()
+    later = change(X, y) + np.random.default_rng(seed).normal(size=len(X)) / 10
+    after = clone(before).fit(X, later)
+    gains = (later - before.predict(X)) ** 2 - (later - after.predict(X)) ** 2
+    return before.named_steps["fleet"], after.named_steps["fleet"], gains.to_numpy(), X
+
+
+def falls_in_shop_3(X, y):
+    return y.where(X["shop"] != "shop 3", y - 4 * X["price"])
+
+
+def test_segments_that_do_not_gain_keep_the_champions_model_by_its_digest():
+    before, after, gains, X = refitted(fitted()[0], falls_in_shop_3)
+    gains = np.where(X["shop"] == "shop 3", gains, 0.0)
+    kept = keep_champions(after, before, gains, X)
+    assert set(kept.route_) == set(SHOPS) - {"shop 3"}
+    same = kept.predict(X) == before.predict(X)
+    assert (same == (X["shop"] != "shop 3")).all()
+    rows = X["shop"] == "shop 3"
+    np.testing.assert_array_equal(kept.predict(X)[rows], after.predict(X)[rows])
+    assert {name: kept.digests()[name] for name in OTHERS} == {name: before.digests()[name] for name in OTHERS}
+    assert kept.predict(X.assign(shop="unseen")).tolist() == after.predict(X.assign(shop="unseen")).tolist()
+
+
+def test_kept_models_are_handed_on_without_the_fleets_that_nobody_needs(tmp_path: Path):
+    model = fitted()[0]
+    before, after, _, X = refitted(model, falls_in_shop_3)
+    second = keep_champions(after, before, np.where(X["shop"] == "shop 3", 1.0, 0.0), X)
+    third = keep_champions(after, second, np.where(X["shop"] == "shop 4", 1.0, 0.0), X)
+    assert [sorted(part.models_) for part in third.kept_] == [
+        sorted(set(before.models_) - {"shop 3", "shop 4"}),
+        sorted({"shop 3"} & set(after.models_)),
+    ]
+    assert all(part.kept_ == [] for part in third.kept_)
+    rows = ~X["shop"].isin(["shop 3", "shop 4"])
+    np.testing.assert_array_equal(third.predict(X)[rows], before.predict(X)[rows])
+    none_left = keep_champions(after, third, np.random.default_rng(0).normal(1, 0.1, len(X)), X)
+    assert set(none_left.route_) <= {"shop 7"} and len(none_left.kept_) <= 1  # all with enough rows have gained
+    whole = Pipeline([("fleet", third)])
+    loaded = load_model(tmp_path / "model", save_model(whole, tmp_path / "model", X))
+    np.testing.assert_array_equal(loaded.predict(X), whole.predict(X))
+    assert loaded.named_steps["fleet"].digests() == third.digests()
+
+
+def test_a_champion_is_kept_where_nothing_changed():
+    """Few segments of equal models pass: with no gain anywhere all that pass are false."""
+    wrong = 0
+    for seed in range(5):
+        before, after, _, X = refitted(fitted()[0], lambda X, y: y, seed)
+        gains = np.random.default_rng(seed).normal(size=len(X))
+        wrong += len(keep_champions(after, before, gains, X).route_) < 8
+    assert wrong <= 1

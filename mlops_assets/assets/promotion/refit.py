@@ -5,6 +5,7 @@ from dataclasses import replace
 from mlops_assets.assets.promotion.judge import Judgement, Refit
 from mlops_assets.assets.training.fit import register, run_of, tags_of
 from mlops_assets.assets.training.gates import artifact_gates, open_case
+from mlops_assets.assets.training.kept_segments import SEGMENTS_OF
 from mlops_assets.assets.training.recipe import TRAIN, recipe_of, stored_recipe
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.assets.training.step import Step
@@ -23,6 +24,8 @@ def with_refit(step: Step, judged: Judgement) -> Judgement:
     and finds the registered refit.
     """
     if not (step.model.refit and judged.decision.moves) or judged.version.refit_of:
+        return judged
+    if SEGMENTS_OF in judged.version.tags:  # a refit would lose the segments that keep the champion's model
         return judged
     try:
         refit = _refit(step, judged.version)

@@ -118,10 +118,11 @@ def _segments(fitted: Any) -> dict[str, Any]:
     if of_segments is None:
         return {}
     table = segment_table(of_segments)
-    tried = table[table["adjusted"].notna()].head(_MOST_SEGMENTS)
+    tried = table[table["adjusted"].notna() | table["adjusted_on_champion"].notna()].head(_MOST_SEGMENTS)
     return {
         "segments": len(table),
-        "segments_with_own_model": len(of_segments.models_),
+        "segments_with_own_model": int((table["model"] == "own").sum()),
+        "segments_kept": int(table["kept"].sum()),
         "segment_models": tried.to_dict("records") or None,
     }
 

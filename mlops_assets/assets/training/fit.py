@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, workers_of
 from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
+from mlops_assets.assets.training.kept_segments import SEGMENTS_OF, with_kept_segments
 from mlops_assets.assets.training.recipe import HOLDOUT, RECIPE_TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.assets.training.step import Step
 from mlops_assets.assets.training.tracking import TrackedTrials
@@ -19,6 +20,7 @@ from mlops_assets.errors import DeclarationError
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import SearchResult, fit, search
 from mlops_assets.modelling.fitting.trials import Trial
+from mlops_assets.modelling.fleet import fleet_of
 from mlops_assets.modelling.manifest import Manifest
 from mlops_assets.modelling.metrics import METRICS, default_metrics, metric
 from mlops_assets.modelling.predictions import predict
@@ -56,6 +58,8 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
     with run_of(step, f"challenger {manifest.trained_until}", tags) as run_id:
         used, tracked = Used(), TrackedTrials(step, run_id)
         result = _fitted(model, rows, overrides, step, tracked, used)
+        result, kept = _with_champions(step, manifest, result, holdout)
+        tags |= kept
         params = {**model.params, **result.params}
         step.registry.log(run_id, params=params, metrics={"train_rows": len(rows.y), "holdout_rows": len(holdout.y)})
         tracked.log_waiting()
@@ -133,6 +137,23 @@ def _fitted(
             engine=engine,
             at_once=1 if workers_of(model) is None else AT_ONCE,
         )
+
+
+def _with_champions(
+    step: Step, manifest: Manifest, result: SearchResult, holdout: Rows
+) -> tuple[SearchResult, dict[str, str]]:
+    """Return the result with the segments of a fleet that keep the champion's model, and the tag that names it."""
+    champion = step.records.champion if fleet_of(result.model) is not None else None
+    if champion is None:
+        return result, {}
+    trained = {batch.key for batch in read_manifest(step.records, champion.data_version).train}
+    if trained & {batch.key for batch in manifest.holdout}:
+        return result, {}  # the holdout says nothing of the champion
+    kept = with_kept_segments(step.registry, step.model, champion, result.model, holdout)
+    if kept is None:
+        return result, {}
+    step.log(f"{len(kept.named_steps['fleet'].route_):,} segments keep the models of version {champion.version}")
+    return replace(result, model=kept), {SEGMENTS_OF: str(champion.version)}
 
 
 def decided_by(model: Declaration) -> ThresholdRule:

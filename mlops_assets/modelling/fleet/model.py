@@ -9,13 +9,11 @@ import sklearn.base  # noqa: TID253  the base class; `modelling.fleet` imports t
 import sklearn.pipeline  # noqa: TID253
 from sklearn.utils.metaestimators import available_if  # noqa: TID253
 
-from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fleet.digest import digest_of_estimator
+from mlops_assets.modelling.fleet.row_loss import row_losses
 from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
 from mlops_assets.modelling.fleet.table import segment_table
-from mlops_assets.modelling.metrics import metric as metric_of
-from mlops_assets.modelling.predictions import predict
 from mlops_assets.statistics.segment_gains import MIN_ROWS, SegmentGains, segment_gains
 
 
@@ -39,7 +37,8 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
     Without enough rows, without gain, unseen, or where its fit fails, a segment has the pooled model.
 
     Fitted: `shared_` (the steps before the last one, or None), `pooled_`, `models_` (by segment), `segments_` (k,) and
-    `gains_`, the arrays (k,) of `SegmentGains`.
+    `gains_`, the arrays (k,) of `SegmentGains`. `kept_` are earlier fleets, with the segments that `route_` sends
+    to them, and `against_` says why (`keep_champions`).
     """
 
     def __init__(
@@ -74,6 +73,9 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.shared_, matrix, self.pooled_ = self._fit_pooled(X, labels)
         if sklearn.base.is_classifier(self.pooled_):
             self.classes_ = self.pooled_.classes_
+        self.kept_: list[FleetModel] = []
+        self.route_: dict[str, int] = {}
+        self.against_: dict[str, Any] = {}
         earned = [int(segment) for segment in np.flatnonzero(gains.passed(self.false_share))]
         self.models_ = {self.segments_[key]: model for key, model in self._fit_own(matrix, labels, number, earned)}
         return self
@@ -89,7 +91,8 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def digests(self) -> dict[str, str]:
         """Return a digest of each segment's own model: the same one has the same parameters and numbers."""
-        return {name: digest_of_estimator(model) for name, model in self.models_.items()}
+        models = [*self.models_.items(), *(item for fleet in self.kept_ for item in fleet.models_.items())]
+        return {name: digest_of_estimator(model) for name, model in models}
 
     def table(self) -> pd.DataFrame:
         """Return a row for each segment: which model it has, and why; see `segment_table`."""
@@ -144,23 +147,25 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
             for segment, own in self._fit_own(matrix, y[:cut], number[:cut], [int(key) for key in tried]):
                 rows = by_segment[segment]
                 part = _take(newest, rows)
-                losses = [self._losses(model, part, labels[rows]) for model in (pooled, own)]
+                losses = [row_losses(model, part, labels[rows], self.metric) for model in (pooled, own)]
                 improvement[rows], judged[rows] = losses[0] - losses[1], True
         return segment_gains(improvement[judged], number[cut:][judged], len(self.segments_), self.seed)
 
-    def _losses(self, model: Any, X: Any, y: np.ndarray) -> np.ndarray:
-        predictions = predict(model, X)
-        chosen = None if self.metric is None else metric_of(self.metric).row_loss
-        if chosen is None:
-            has_probability = predictions.probability is not None
-            default = "rmse" if predictions.classes is None else "log_loss" if has_probability else "accuracy"
-            chosen = metric_of(default).row_loss
-        if chosen is None:
-            raise TrainingError("a fleet compares models by the loss of each row, which the metric does not have.")
-        return np.asarray(chosen(y, predictions), dtype=np.float64)
-
     def _routed(self, X: pd.DataFrame, method: str) -> np.ndarray:
         names = segment_names(X, self.by)
+        if not self.kept_:
+            return self._by_segment(X, names, method)
+        route = np.array([self.route_.get(name, -1) for name in names])
+        fleets = {-1: self, **dict(enumerate(self.kept_))}
+        parts = [
+            (rows, fleets[int(number)]._by_segment(X.iloc[rows], names[rows], method))
+            for number in np.unique(route)
+            for rows in [np.flatnonzero(route == number)]
+        ]
+        return _joined(parts, len(X))
+
+    def _by_segment(self, X: pd.DataFrame, names: np.ndarray, method: str) -> np.ndarray:
+        """Return what the models of this fit predict for rows of these segments."""
         features = X[[name for name in self.feature_names_in_ if name != self.by]]
         matrix = features if self.shared_ is None else self.shared_.transform(features)
         codes, values = pd.factorize(names)
@@ -174,10 +179,15 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         if pooled or not parts:
             rows = np.sort(np.concatenate(pooled))
             parts.append((rows, getattr(self.pooled_, method)(_take(matrix, rows))))
-        result = np.empty((len(X), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
-        for rows, predicted in parts:
-            result[rows] = predicted
-        return result
+        return _joined(parts, len(X))
+
+
+def _joined(parts: list[tuple[np.ndarray, np.ndarray]], rows: int) -> np.ndarray:
+    """Return one array (rows, ...) from the positions and the values of its parts."""
+    result = np.empty((rows, *parts[0][1].shape[1:]), dtype=np.result_type(*(values.dtype for _, values in parts)))
+    for positions, values in parts:
+        result[positions] = values
+    return result
 
 
 def _rows_of(number: np.ndarray) -> dict[int, np.ndarray]:

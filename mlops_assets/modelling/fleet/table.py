@@ -13,21 +13,30 @@ if TYPE_CHECKING:
 def segment_table(fleet: FleetModel) -> pd.DataFrame:
     """Return a row for each segment (k,), those with a model of their own first, then by their adjusted p.
 
-    Columns: segment, model ("own" or "pooled"), rows compared, gain, error, p, adjusted, and the digest of its own
-    model. A gain is in units of the loss of a row; it is NaN for a segment that was not tried.
+    Columns: segment, model ("own" or "pooled"), kept (whether it is an earlier champion's), gain, error, p and adjusted
+    of its own model on the pooled one, gain and adjusted p of the new version on the champion, and the digest of its
+    own model. A gain is in units of the loss of a row; it is NaN for a segment without a comparison.
     """
     gains, digests = fleet.gains_, fleet.digests()
-    own = [name in fleet.models_ for name in fleet.segments_]
-    table = pd.DataFrame(
+    tried = pd.DataFrame(
         {
-            "segment": fleet.segments_,
-            "model": np.where(own, "own", "pooled"),
-            "rows": gains["rows"],
             "gain": gains["mean"],
             "error": gains["error"],
             "p": gains["p"],
             "adjusted": gains["adjusted"],
-            "digest": [digests.get(name, "") for name in fleet.segments_],
-        }
+        },
+        index=pd.Index(fleet.segments_, dtype=object),
     )
+    against = fleet.against_ or {"segments": [], "gain": [], "adjusted": []}
+    on_champion = pd.DataFrame(
+        {"gain_on_champion": against["gain"], "adjusted_on_champion": against["adjusted"]},
+        index=pd.Index(against["segments"], dtype=object),
+        dtype=float,
+    )
+    table = tried.join(on_champion, how="outer")
+    names = list(table.index)
+    table.insert(0, "segment", names)
+    table.insert(1, "model", np.where([name in digests for name in names], "own", "pooled"))
+    table.insert(2, "kept", [name in fleet.route_ for name in names])
+    table["digest"] = [digests.get(name, "") for name in names]
     return table.sort_values(["model", "adjusted", "segment"], kind="stable", ignore_index=True)

@@ -1,0 +1,58 @@
+"""Segments that keep the champion's model, since the challenger's is not shown to be better for them."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
+from mlops_assets.statistics.segment_gains import segment_gains
+
+if TYPE_CHECKING:
+    from mlops_assets.modelling.fleet.model import FleetModel
+
+
+def fleet_of(fitted: Any) -> FleetModel | None:
+    """Return the fleet of a fitted Pipeline, None for a single model."""
+    found: FleetModel | None = getattr(fitted, "named_steps", {}).get("fleet")
+    return found
+
+
+def keep_champions(challenger: FleetModel, champion: FleetModel, gains: Any, X: pd.DataFrame) -> FleetModel:
+    """Return the challenger with the champion's model for each segment of the champion that does not gain.
+
+    gains: the champion's loss less the challenger's (n,) on the rows `X` (n, columns) of a holdout, in order of time.
+    Of the segments that take the challenger's model, at most `false_share` are expected not to gain. A segment without
+    enough rows for a test keeps the champion's. One that the champion has never seen takes the challenger's, as do rows
+    without a segment.
+    """
+    names = segment_names(X, challenger.by)
+    segments = sorted({*names, *challenger.segments_, *champion.segments_} - {NO_SEGMENT})
+    number = pd.Index(segments, dtype=object).get_indexer(names)
+    found = segment_gains(np.asarray(gains)[number >= 0], number[number >= 0], len(segments), challenger.seed)
+    gained = {segments[position] for position in np.flatnonzero(found.passed(challenger.false_share))}
+    known = sorted({*champion.segments_, *champion.route_})
+    served: dict[int, list[str]] = {}
+    for name in known:
+        if name not in gained:
+            served.setdefault(champion.route_.get(name, -1), []).append(name)
+    result = copy.copy(challenger)
+    result.kept_ = [_only(_fleet(champion, number), names) for number, names in served.items()]
+    result.route_ = {name: place for place, names in enumerate(served.values()) for name in names}
+    result.against_ = {"segments": segments, "gain": found.mean, "p": found.p, "adjusted": found.adjusted}
+    result.models_ = {name: model for name, model in challenger.models_.items() if name not in result.route_}
+    return result
+
+
+def _fleet(champion: FleetModel, number: int) -> FleetModel:
+    kept: FleetModel = champion if number < 0 else champion.kept_[number]
+    return kept
+
+
+def _only(fleet: FleetModel, names: list[str]) -> FleetModel:
+    """Return a fleet with the models of these segments alone, and no earlier fleets."""
+    part = copy.copy(fleet)
+    part.models_ = {name: fleet.models_[name] for name in names if name in fleet.models_}
+    part.kept_, part.route_, part.against_ = [], {}, {}
+    return part
