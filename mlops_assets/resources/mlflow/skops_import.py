@@ -11,6 +11,7 @@ from mlops_assets.uncollected import uncollected
 _FIRST_SEARCHES = "skops.io._trusted_types"
 _SEARCHES = "skops.io._utils"
 _NUMERIC = {"numpy", "scipy"}
+_OTHER_ARRAYS = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("cupy", "dask", "torch"))
 
 
 def import_skops() -> ModuleType:
@@ -18,6 +19,9 @@ def import_skops() -> ModuleType:
 
     At its import, skops searches all loaded modules for each of the 320 ufuncs of NumPy and SciPy: 1.6 CPU seconds
     where Dagster and MLflow are loaded. Here the modules of NumPy and SciPy, which hold them, are searched first.
+
+    It also looks for estimators in all packages of scikit-learn, which has adapters to Dask, Torch and CuPy: they hold
+    none, and would import these libraries where they are installed.
     """
     if "skops.io" in sys.modules:
         return sys.modules["skops.io"]
@@ -32,12 +36,17 @@ def import_skops() -> ModuleType:
 
 
 class _BeforeTheSearch:
-    """An import hook that finds no module: it replaces skops' search function before the module that calls it loads."""
+    """An import hook that finds no module, for while skops is imported.
+
+    It replaces skops' search function before the module that calls it loads, and hides scikit-learn's adapters.
+    """
 
     def __init__(self) -> None:
         self.undo: Callable[[], None] = lambda: None
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in _OTHER_ARRAYS:
+            raise ModuleNotFoundError(f"{name} is left out of the search for estimators", name=name)
         if name == _FIRST_SEARCHES and hasattr(sys.modules.get(_SEARCHES), "whichmodule"):
             utils = sys.modules[_SEARCHES]
             everywhere = utils.whichmodule
