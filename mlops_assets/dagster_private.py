@@ -1,12 +1,16 @@
 """All that the pack uses of Dagster's private modules, as seen in Dagster 1.13.27: look here first after an upgrade."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.assets.job.asset_job import JobScopedAssetGraph
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
@@ -23,11 +27,13 @@ __all__ = [
     "DefinitionsLoadType",
     "InstigatorType",
     "LocalComputeLogManager",
+    "NearAssetsJob",
     "QueuedRunCoordinator",
     "check_evaluations",
     "cron_string_iterator",
     "env_file_variables",
     "is_valid_cron_string",
+    "near_assets",
     "repository_at",
 ]
 
@@ -42,6 +48,50 @@ class CheckResult(dg.AssetCheckResult):
             found = super()._get_partitioned_target_materialization_data(step_context, *asset_and_partition)
             self.judged[asset_and_partition] = found
         return self.judged[asset_and_partition]
+
+
+class NearAssetsJob(UnresolvedAssetJobDefinition):
+    """A job of `dg.define_asset_job`, resolved among the assets that it touches.
+
+    Dagster goes through all assets of a code location for each job, so N models with their jobs cost N squared.
+    """
+
+    def resolve(
+        self,
+        asset_graph: AssetGraph,
+        default_executor_def: dg.ExecutorDefinition | None = None,
+        resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
+    ) -> dg.JobDefinition:
+        """Return the job that Dagster resolves from all assets."""
+        near = near_assets(asset_graph, self.selection.resolve(asset_graph))
+        job = super().resolve(near, default_executor_def, resource_defs)
+        graph = job.asset_layer.asset_graph
+        if isinstance(graph, JobScopedAssetGraph):
+            graph._source_asset_graph = asset_graph  # of which Dagster takes a part for a run of some of the assets
+        return job
+
+
+def near_assets(graph: AssetGraph, keys: Iterable[dg.AssetKey]) -> AssetGraph:
+    """Return the part of a graph that decides on a job: these assets, what they and their checks read, all checks."""
+    chosen = _with_checks(graph, keys)
+    read = {key for definition in chosen for key in _touched(definition)}
+    near = [*chosen, *_with_checks(graph, read)]
+    return AssetGraph(
+        {key: graph.get(key) for definition in near for key in _touched(definition) if graph.has(key)},
+        {check: definition for definition in near for check in definition.check_keys},
+    )
+
+
+def _with_checks(graph: AssetGraph, keys: Iterable[dg.AssetKey]) -> list[dg.AssetsDefinition]:
+    """Return what defines these assets and their checks, which may stand alone."""
+    nodes = [graph.get(key) for key in keys if graph.has(key)]
+    checks = {check for node in nodes for check in node.check_keys}
+    return [*(node.assets_def for node in nodes), *graph.assets_defs_for_keys(checks)]
+
+
+def _touched(definition: dg.AssetsDefinition) -> set[dg.AssetKey]:
+    inputs, outputs = definition.node_keys_by_input_name, definition.node_keys_by_output_name
+    return {*definition.keys, *inputs.values(), *outputs.values()}
 
 
 def check_evaluations(

@@ -1,13 +1,15 @@
 """Jobs that a person launches from the UI, each with a launchpad that asks only for a name and a reason."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.batch.relearn import PersonConfig, relearn_job
+from mlops_assets.assets.shared.asset_job import asset_job
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.shared.metadata import observation
+from mlops_assets.dagster_private import NearAssetsJob
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords
@@ -15,7 +17,7 @@ from mlops_assets.resources.storage import Storage
 
 _LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
 
-Job = Any  # a JobDefinition, or what `define_asset_job` returns
+Job = dg.JobDefinition | NearAssetsJob
 
 
 def jobs_for_people(model: Declaration) -> list[Job]:
@@ -41,27 +43,15 @@ class ExcludeConfig(PersonConfig):
 
 
 def _champion_job(model: Declaration, action: str, description: str) -> Job:
-    config = {"action": action, "version": 0, "by": "", "reason": ""}
-    return dg.define_asset_job(
-        f"{model.name}_{action}",
-        selection=dg.AssetSelection.assets(asset_key(model.name, "champion"), asset_key(model.name, "model_card")),
-        config={"ops": {f"{model.name}__champion": {"config": config}}},
-        executor_def=dg.in_process_executor,
-        tags=_tags(model, "champion"),
-        description=description,
-    )
+    config = {"champion": {"action": action, "version": 0, "by": "", "reason": ""}}
+    kinds = ("champion", "model_card")
+    return asset_job(model.name, action, *kinds, run_kind="champion", config=config, description=description)
 
 
 def _rescore_job(model: Declaration) -> Job:
+    description = f"Scores batches of {model.name} again by the present champion, and judges it on them: pick them "
     kinds = ("predictions", "drift", "performance")
-    return dg.define_asset_job(
-        f"{model.name}_rescore",
-        selection=dg.AssetSelection.assets(*(asset_key(model.name, kind) for kind in kinds)),
-        executor_def=dg.in_process_executor,
-        tags=_tags(model, "rescore"),
-        description=f"Scores batches of {model.name} again by the present champion, and judges it on them: pick them "
-        "as partitions.",
-    )
+    return asset_job(model.name, "rescore", *kinds, description=f"{description}as partitions.")
 
 
 def _exclude_job(model: Declaration) -> Job:
@@ -86,7 +76,7 @@ def _exclude_job(model: Declaration) -> Job:
         partitions_def=batches(model.name),
         config={"ops": {f"{model.name}__exclude": {"config": {"action": "exclude", "by": "", "reason": ""}}}},
         executor_def=dg.in_process_executor,
-        tags=_tags(model, "exclude"),
+        tags={MODEL: model.name, KIND: "exclude"},
         description=f"Takes a batch of {model.name}, picked as a partition, out of training or (`action: include`) "
         "back in. Pick the partition first, then fill in `by` and `reason`.",
     )
@@ -94,7 +84,3 @@ def _exclude_job(model: Declaration) -> Job:
         exclude()
 
     return job
-
-
-def _tags(model: Declaration, kind: str) -> dict[str, str]:
-    return {MODEL: model.name, KIND: kind}

@@ -13,10 +13,11 @@ from mlops_assets.assets.batch.features import features_asset
 from mlops_assets.assets.batch.outcomes import outcomes_asset
 from mlops_assets.assets.batch.performance import performance_asset
 from mlops_assets.assets.batch.predictions import predictions_asset
-from mlops_assets.assets.jobs import jobs_for_people
+from mlops_assets.assets.jobs import Job, jobs_for_people
 from mlops_assets.assets.promotion.champion import champion_asset
 from mlops_assets.assets.promotion.model_card import model_card_asset
-from mlops_assets.assets.shared.keys import BATCH_ASSETS, KIND, MODEL, TRAINING_ASSETS, asset_key, declare
+from mlops_assets.assets.shared.asset_job import asset_job
+from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, declare
 from mlops_assets.assets.training.challenger import challenger_asset
 from mlops_assets.assets.training.evaluation import evaluation_asset
 from mlops_assets.assets.training.training_set import training_set_asset
@@ -24,6 +25,7 @@ from mlops_assets.components.defs_yaml import DeclaredInYaml, by_line
 from mlops_assets.components.scaffolding import ModelScaffolder
 from mlops_assets.components.schema import SEGMENTS, ModelAttributes
 from mlops_assets.components.tree import refuse_second_of_a_name
+from mlops_assets.dagster_private import NearAssetsJob
 from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.segments import models_of_segments
 from mlops_assets.errors import DeclarationError, ExpectationsError
@@ -96,23 +98,18 @@ class ModelPipeline(Declaration, DeclaredInYaml):
             model_card_asset(self),
             policy_backtest_asset(self),
         ]
-        jobs = [self._job("batch", BATCH_ASSETS), self._job("training", TRAINING_ASSETS), backtest_job(self)]
+        jobs: list[Job] = [self._job("batch", BATCH_ASSETS), self._job("training", TRAINING_ASSETS), backtest_job(self)]
         if self.outcomes is not None:
             assets.append(outcomes_asset(self))
             jobs.append(self._job("outcomes", ("outcomes",)))
         return dg.Definitions(assets=assets, jobs=[*jobs, *jobs_for_people(self)])
 
-    def _job(self, what: str, kinds: tuple[str, ...]) -> Any:
-        return dg.define_asset_job(
-            f"{self.name}_{what}",
-            selection=dg.AssetSelection.assets(*(asset_key(self.name, kind) for kind in kinds)),
-            executor_def=dg.in_process_executor,  # a process for each step costs about 3 s a step
-            tags={MODEL: self.name, KIND: what},
-            config={"ops": {f"{self.name}__challenger": {"config": {"params": {}}}}} if what == "training" else None,
-            description={
-                "batch": f"Takes in one batch of {self.name}: validated, scored, held against training and holdout.",
-                "outcomes": f"Takes in a batch of labels of {self.name} and joins them to their rows.",
-                "training": f"Trains a challenger of {self.name} now, judges it and, on evidence, makes it champion; "
-                "`params` in the launchpad replace declared and searched ones.",
-            }[what],
-        )
+    def _job(self, what: str, kinds: tuple[str, ...]) -> NearAssetsJob:
+        description = {
+            "batch": f"Takes in one batch of {self.name}: validated, scored, held against training and holdout.",
+            "outcomes": f"Takes in a batch of labels of {self.name} and joins them to their rows.",
+            "training": f"Trains a challenger of {self.name} now, judges it and, on evidence, makes it champion; "
+            "`params` in the launchpad replace declared and searched ones.",
+        }[what]
+        config: dict[str, Any] = {"challenger": {"params": {}}} if what == "training" else {}
+        return asset_job(self.name, what, *kinds, config=config, description=description)

@@ -11,11 +11,12 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.backtest.stored_history import StoredHistory
+from mlops_assets.assets.shared.asset_job import asset_job
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, resource_keys, workers_of
-from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, model_asset
+from mlops_assets.assets.shared.keys import asset_key, model_asset
 from mlops_assets.assets.shared.metadata import metadata, table
-from mlops_assets.dagster_private import cron_string_iterator
+from mlops_assets.dagster_private import NearAssetsJob, cron_string_iterator
 from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult, backtest, useful_life
 from mlops_assets.decisions.retraining.candidates import (
     Candidate,
@@ -134,14 +135,13 @@ def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
     return policy_backtest
 
 
-def backtest_job(model: Declaration) -> Any:
+def backtest_job(model: Declaration) -> NearAssetsJob:
     """Return the job `<model>_backtest`, with its launchpad filled in."""
-    return dg.define_asset_job(
-        f"{model.name}_backtest",
-        selection=dg.AssetSelection.assets(asset_key(model.name, "policy_backtest")),
-        config={"ops": {f"{model.name}__policy_backtest": {"config": BacktestConfig.model_validate({}).model_dump()}}},
-        executor_def=dg.in_process_executor,
-        tags={MODEL: model.name, KIND: "backtest"},
+    return asset_job(
+        model.name,
+        "backtest",
+        "policy_backtest",
+        config={"policy_backtest": BacktestConfig.model_validate({}).model_dump()},
         description=f"Replays the past of {model.name} under other rules of retraining and shows which is best. "
         "Nothing is changed.",
     )
