@@ -52,18 +52,20 @@ def main() -> int:
 
 
 def end_orphans() -> None:
-    """Fail the runs whose code server is gone, since their processes went with it: the sensors ask for them again.
+    """Fail the runs whose process is gone, or went with its code server: the sensors ask for them again.
 
-    Dagster itself finds out by `max_runtime_seconds` only, which is hours away.
+    Of a code server Dagster itself finds out by `max_runtime_seconds` only, which is hours away.
     """
     import dagster as dg
+
+    from mlops_assets.launcher import process_of
 
     begun = [dg.DagsterRunStatus[name] for name in ("STARTING", "STARTED", "CANCELING")]
     with dg.DagsterInstance.get() as instance:
         for run in instance.get_runs(dg.RunsFilter(statuses=begun)):
-            server = json.loads(run.tags.get(".dagster/grpc_info", "{}"))
-            if server and not answers(server):
-                instance.report_run_failed(run, message="Its process ended with the code server that had started it.")
+            server, process = json.loads(run.tags.get(".dagster/grpc_info", "{}")), process_of(run)
+            if process.is_here and not process.is_alive if process else server and not answers(server):
+                instance.report_run_failed(run, message="Its process is gone, by itself or with its code server.")
                 instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 

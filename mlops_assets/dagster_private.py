@@ -1,8 +1,8 @@
 """All that the pack uses of Dagster's private modules, as seen in Dagster 1.13.27: look here first after an upgrade."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -11,6 +11,7 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
@@ -18,23 +19,31 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._serdes.config_class import ConfigurableClassData
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 
 __all__ = [
     "CheckResult",
+    "CheckRunHealthResult",
     "ComputeIOType",
+    "ConfigurableClassData",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "InstigatorType",
+    "LaunchRunContext",
     "LocalComputeLogManager",
     "NearAssetsJob",
     "QueuedRunCoordinator",
+    "WorkerStatus",
     "check_evaluations",
     "cron_string_iterator",
     "env_file_variables",
+    "execute_run",
+    "instance_at",
     "is_valid_cron_string",
     "near_assets",
     "repository_at",
+    "socket_of_code_server",
 ]
 
 
@@ -124,3 +133,32 @@ def env_file_variables(folder: str) -> dict[str, str]:
     from dagster._core.secrets.env_file import get_env_var_dict
 
     return get_env_var_dict(folder)
+
+
+def socket_of_code_server(context: LaunchRunContext) -> str | None:
+    """Return the path of the socket at which a run's code server listens; None if it listens at a port."""
+    from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
+
+    origin = context.dagster_run.remote_job_origin
+    if origin is None or context.workspace is None:
+        return None
+    location = context.workspace.get_code_location(origin.repository_origin.code_location_origin.location_name)
+    return location.client.socket if isinstance(location, GrpcServerCodeLocation) else None
+
+
+def instance_at(reference: str) -> dg.DagsterInstance:
+    """Return the instance that a serialised reference names."""
+    return dg.DagsterInstance.from_ref(cast(Any, dg.deserialize_value(reference)))
+
+
+def execute_run(instance: dg.DagsterInstance, run_id: str, at_event: Callable[[], object]) -> int:
+    """Execute a run in this process as `dagster api execute_run` does; return its exit code.
+
+    `at_event` is called after each event of the run. An interrupt before the first one, as a run in status CANCELING,
+    makes Dagster record the run as failed, and so repeat it, though somebody canceled it.
+    """
+    from dagster._cli.api import _execute_run_command_body
+    from dagster._utils.interrupts import capture_interrupts
+
+    with capture_interrupts():
+        return _execute_run_command_body(run_id, instance, lambda event: at_event(), set_exit_code_on_failure=True)

@@ -7,9 +7,10 @@ import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
 import dev
+from mlops_assets.launcher.living import PROCESS, Living
 
 
-def test_runs_that_died_with_their_code_server_are_failed_and_others_are_left(tmp_path, monkeypatch):
+def test_runs_that_died_or_whose_code_server_did_are_failed_and_others_are_left(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with socket.create_server(("127.0.0.1", 0)) as alive, socket.create_server(("127.0.0.1", 0)) as dead:
@@ -23,7 +24,16 @@ def test_runs_that_died_with_their_code_server_are_failed_and_others_are_left(tm
                 name: create_run_for_test(instance, tags={".dagster/grpc_info": json.dumps(server)}, status=started)
                 for name, server in servers.items()
             }
+            here = json.loads(Living.this().to_json())
+            for name, process in (("forked", here), ("killed", here | {"pid": 1}), ("elsewhere", here | {"host": "x"})):
+                runs[name] = create_run_for_test(instance, tags={PROCESS: json.dumps(process)}, status=started)
             runs["in process"] = create_run_for_test(instance, status=started)
             dev.end_orphans()
             found = {name: instance.get_run_by_id(run.run_id).status.name for name, run in runs.items()}
-    assert found == {"alive": "STARTED", "dead": "FAILURE", "dead too": "FAILURE", "in process": "STARTED"}
+    assert {name for name, status in found.items() if status == "FAILURE"} == {"dead", "dead too", "killed"}
+    assert {name for name, status in found.items() if status == "STARTED"} == {
+        "alive",
+        "forked",
+        "elsewhere",
+        "in process",
+    }

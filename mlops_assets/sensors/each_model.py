@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.launcher import attend
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.storage import Storage
@@ -29,6 +30,7 @@ def each_model(
     of one model is logged. An error of `ends_at` concerns all models and ends the tick. Records are read by the
     revisions that they have when the tick begins.
     """
+    attend(context.instance)
     before: dict[str, Any] = json.loads(cursor or "{}")
     models = models_of(context)
     memories = {model.name: before.get("models", {}).get(model.name) for model in models}

@@ -11,6 +11,7 @@ RIDGE = "sklearn.linear_model.Ridge"
 HERE = "tests/docs/test_readme.py"
 RUN_BY = {
     "how-to/servers.md": "tests/deploy/test_page.py",
+    "how-to/warm-runs.md": "tests/launcher/conftest.py",
     **{"tutorial.md": "tests/packaging/test_tutorial.py", "how-to/moved-home.md": "tests/cli/test_rehome.py"},
     **dict.fromkeys(("README.md", "loop.md", "decisions.md", "reference/resources.md"), HERE),
     "how-to/large-batches.md": HERE,

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -23,7 +25,6 @@ from mlops_assets.records.reports import BatchReports
 from mlops_assets.records.trainings import TrainingLedger
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 from mlops_assets.resources.storage import Storage
-from support.relay import free_port
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -55,8 +56,8 @@ class Loop:
         }
         self.server: subprocess.Popen[bytes] | None = None
         self.daemon: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
-        workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": self.port, "location_name": "loop"}}]}
+        self.socket = Path(tempfile.mkdtemp(prefix="loop_")) / "code_server"  # an address has room for 107 bytes
+        workspace = {"load_from": [{"grpc_server": {"socket": str(self.socket), "location_name": "loop"}}]}
         (home / "workspace.yaml").write_text(json.dumps(workspace))  # JSON is YAML
         for model in self.models:
             (home / "landing" / model).mkdir(parents=True, exist_ok=True)
@@ -84,12 +85,14 @@ class Loop:
             if process is not None:
                 end(process)
         self.instance.dispose()
+        shutil.rmtree(self.socket.parent)
 
     def start_server(self) -> None:
-        """The code server, which evaluates sensors and is the parent of the processes of runs."""
-        where = ("-h", "127.0.0.1", "-p", str(self.port), "-f", str(LOCATION), "-d", ".")
-        self.server = self._start("server", str(HERE / "server_process.py"), "api", "grpc", *where)
-        wait_until(lambda: listens(self.port) or self.server.poll() is not None, "the code server listens")
+        """The code server, which evaluates sensors."""
+        self.socket.unlink(missing_ok=True)
+        where = ("-s", str(self.socket), "-f", str(LOCATION), "-d", ".")
+        self.server = self._start("server", "-m", "dagster", "api", "grpc", *where)
+        wait_until(lambda: listens(str(self.socket)) or self.server.poll() is not None, "the code server listens")
         assert self.server.poll() is None, self.log("server")
 
     def start_daemon(self, crash: tuple[str, str] | None = None) -> None:
@@ -256,19 +259,19 @@ class Loop:
         return bool(self.ticks(sensor, since))
 
 
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port of this machine."""
-    with socket.socket() as knock:
-        return knock.connect_ex(("127.0.0.1", port)) == 0
+def listens(address: str | tuple[str, int]) -> bool:
+    """Whether somebody listens at a socket in the file system, or at a port of a host."""
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as knock:
+        return knock.connect_ex(address) == 0
 
 
-def wait_until(holds: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Look twice a second; `TimeoutError` naming what did not come about."""
+def wait_until(holds: Callable[[], bool], what: str, patience: float = PATIENCE, pause: float = 0.5) -> None:
+    """Look every `pause` seconds; `TimeoutError` naming what did not come about."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if holds():
             return
-        time.sleep(0.5)
+        time.sleep(pause)
     raise TimeoutError(f"after {patience:.0f} s still not: {what}")
 
 

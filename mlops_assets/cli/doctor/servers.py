@@ -1,7 +1,9 @@
 """Dagster on servers: its database, the logs of its steps, where its runs are, and what they reach from there."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +14,7 @@ from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.cli.output import one_line
 from mlops_assets.dagster_private import ComputeIOType, LocalComputeLogManager
 from mlops_assets.file_systems import is_local, without_secrets
+from mlops_assets.launcher import WarmPlace, WarmRunLauncher
 from mlops_assets.text import listed, reason
 
 _DRIVER = "postgresql+psycopg2"
@@ -29,6 +32,8 @@ _SECONDS = 15.0
 _UNLIKE_UTC = (
     "SELECT bool_or(extract(timezone FROM day) <> 0) FROM (VALUES (timestamptz '2026-01-01'), ('2026-07-01')) AS x(day)"
 )
+_WITH_THE_CODE_SERVER = ("DefaultRunLauncher", "WarmRunLauncher")
+"""Launchers whose runs are processes of the code server's machine."""
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", None)
 
 
@@ -124,6 +129,8 @@ def launcher(instance: dg.DagsterInstance) -> Finding:
     if kind == "DefaultRunLauncher":
         where = elsewhere(instance) or "a process of the code server's machine"
         return fine(name, f"{kind}: each run is {where.removeprefix('processes of ')}")
+    if isinstance(launcher, WarmRunLauncher):
+        return _warm(instance)
     health = (
         "can be asked whether a run lives"
         if launcher.supports_check_run_worker_health
@@ -133,13 +140,37 @@ def launcher(instance: dg.DagsterInstance) -> Finding:
     return advice(name, f"{kind}: each run is a container or task of its own; the launcher {health}", why)
 
 
+def _warm(instance: dg.DagsterInstance) -> Finding:
+    """Check the warm processes of this machine, from which runs are forked."""
+    name, kind = "run launcher", "WarmRunLauncher"
+    if where := elsewhere(instance):
+        return fine(name, f"{kind}: runs are {where}, and start as those of DefaultRunLauncher")
+    if sys.platform != "linux":
+        why = "Runs start as those of DefaultRunLauncher, which imports everything anew for each."
+        return advice(name, f"{kind}: it works on Linux only", why, "remove `run_launcher` from dagster.yaml")
+    told = []
+    for place in WarmPlace.all(Path(instance.root_directory)):
+        with suppress(OSError):  # nobody listens there any more
+            told.append((place, place.state(_SECONDS)))
+    if not told:
+        return fine(name, f"{kind}: no warm process runs; the first tick of a sensor or the first run starts it")
+    for place, state in told:
+        if len(state["threads"]) > 1:
+            why = "A process with threads cannot be forked: each run imports everything anew."
+            threads = f"{kind}: process {state['pid']} has {len(state['threads'])} threads: {listed(state['threads'])}"
+            mend = f"take the module that starts a thread when it is imported out of `preload`; see {place.log}"
+            return advice(name, threads, why, mend)
+    texts = [f"process {state['pid']} with {state['memory_mb']} MB and one thread" for _, state in told]
+    return fine(name, f"{kind}: runs are forked from {' and '.join(texts)}")
+
+
 def reached(instance: dg.DagsterInstance, root: str, records: Path | None, tracking_uri: str) -> Iterator[Finding]:
     """Check that what runs on other machines read and write is not on this machine's disk.
 
     records: the file of the database of records, None for one on a server.
     """
     launcher = type(instance.run_launcher).__name__
-    if launcher == "DefaultRunLauncher":
+    if launcher in _WITH_THE_CODE_SERVER:
         return
     name, why = "reached by runs", f"{launcher} starts each run with a disk of its own: what it writes is lost with it."
     if records is not None:
@@ -155,7 +186,7 @@ def reached(instance: dg.DagsterInstance, root: str, records: Path | None, track
 def elsewhere(instance: dg.DagsterInstance) -> str:
     """Return where runs are if not on this machine, "" if they are: by launcher, else by the newest run's server."""
     kind = type(instance.run_launcher).__name__
-    if kind not in ("DefaultRunLauncher", "SyncInMemoryRunLauncher"):
+    if kind not in (*_WITH_THE_CODE_SERVER, "SyncInMemoryRunLauncher"):
         return f"where {kind} puts them"
     for run in instance.get_runs(limit=1):
         host = json.loads(run.tags.get(".dagster/grpc_info", "{}")).get("host")

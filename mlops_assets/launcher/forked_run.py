@@ -1,0 +1,69 @@
+"""A run in a fork of the warm process: from here on it is like a process that was started for it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.dagster_private import execute_run, instance_at
+from mlops_assets.launcher.living import PROCESS, Living
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+"""What may end a run; kept back until its code is loaded and it can record that it was canceled."""
+
+_SECONDS_TO_GO = 60.0
+
+
+def forked_run(connection: socket.socket, environment: Mapping[str, str], request: Mapping[str, Any]) -> int:
+    """Introduce this process, wait for the word, run; return the exit code.
+
+    Without the word nothing is done: whoever asked may have given the run to the code server instead.
+    """
+    here = Living.this()
+    connection.settimeout(_SECONDS_TO_GO)
+    connection.sendall(here.to_json().encode() + b"\n")
+    told = connection.recv(3)
+    connection.close()
+    if told != b"go\n":
+        return 0
+    _become(environment, request["folder"], request["run_id"])
+    with instance_at(request["instance"]) as instance:
+        return _run(instance, request["run_id"], here)
+
+
+def _become(environment: Mapping[str, str], folder: str, run_id: str) -> None:
+    """Take the environment and the folder of the code server, and forget what all forks would share."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    sys.argv = ["dagster", "api", "execute_run"]
+    Path("/proc/self/comm").write_text(f"run {run_id[:8]}")
+    importlib.invalidate_caches()
+    if "numpy" in sys.modules:  # Python seeds its own generator anew in a fork
+        sys.modules["numpy"].random.seed()
+
+
+def _run(instance: dg.DagsterInstance, run_id: str, here: Living) -> int:
+    instance.add_run_tags(run_id, {PROCESS: here.to_json()})
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return 0
+    if run.status is dg.DagsterRunStatus.CANCELING:  # before there was a process to end
+        instance.report_run_canceled(run)
+        return 0
+
+    def interrupt_from_now_on() -> None:
+        if signal.sigpending() & set(SIGNALS):
+            instance.report_run_canceling(run)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    return execute_run(instance, run_id, interrupt_from_now_on)

@@ -1,0 +1,81 @@
+"""Jobs that tell what process they are."""
+
+import atexit
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+OUT = Path(os.environ["LAUNCHER_OUT"])
+
+
+@dg.op
+def tells(context: dg.OpExecutionContext) -> None:
+    """Writes what a run can see of its process."""
+    from joblib import Parallel, delayed
+
+    print("said by the run", flush=True)
+    told = {
+        "parent": os.getppid(),
+        "folder": os.getcwd(),
+        "path": sys.path[0],
+        "told": os.environ.get("LAUNCHER_TOLD"),
+        "telemetry": os.environ.get("MLFLOW_DISABLE_TELEMETRY"),
+        "random": random.random(),
+        "numpy": float(np.random.random()),
+        "answer": (OUT / "answer").read_text() if (OUT / "answer").exists() else "",
+        "code": ANSWER,
+        "child": subprocess.run(["sh", "-c", "exit 3"]).returncode,
+        "parallel": Parallel(n_jobs=2)(delayed(abs)(-n) for n in range(3)),
+        "descriptors": sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) < 3),
+    }
+    (OUT / context.run_id).write_text(json.dumps(told))
+    atexit.register(lambda: (OUT / f"{context.run_id}.end").touch())
+
+
+@dg.op
+def waits(context: dg.OpExecutionContext) -> None:
+    """Waits for a minute, or until it is ended."""
+    (OUT / context.run_id).touch()
+    for _ in range(600):
+        time.sleep(0.1)
+
+
+@dg.op
+def does_nothing() -> None:
+    """Ends at once."""
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def telling() -> None:
+    """One step in the process of the run."""
+    tells()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def waiting() -> None:
+    """One step that lasts."""
+    waits()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def nothing() -> None:
+    """The shortest run."""
+    does_nothing()
+
+
+@dg.job(executor_def=dg.multiprocess_executor)
+def steps_apart() -> None:
+    """A process for each step."""
+    does_nothing()
+
+
+ANSWER = (Path(__file__).parent / "answer.txt").read_text() if (Path(__file__).parent / "answer.txt").exists() else ""
+
+defs = dg.Definitions(jobs=[telling, waiting, nothing, steps_apart])
