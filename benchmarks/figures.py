@@ -124,6 +124,8 @@ FIGURES = {
     "loop_error_always": Figure("the same, retrained each batch", "closed_loop", _loop("mean, retrained each batch")),
     "training_ratio": Figure("a training run, times a bare script", "overhead", _ratio(TRAINING)),
     "batch_ratio": Figure("a batch run, times a bare script", "overhead", _ratio(BATCH)),
+    "warm_training_ratio": Figure("a training run, times a bare script, warm", "overhead", _ratio(f"{TRAINING}, warm")),
+    "warm_batch_ratio": Figure("a batch run, times a bare script, warm", "overhead", _ratio(f"{BATCH}, warm")),
     "loading_ratio": Figure("loading, times an empty code location", "overhead", _ratio(LOADING)),
 }
 """Every figure that a page may name."""

@@ -26,7 +26,8 @@ def test_runs_that_died_or_whose_code_server_did_are_failed_and_others_are_left(
             }
             here = json.loads(Living.this().to_json())
             for name, process in (("forked", here), ("killed", here | {"pid": 1}), ("elsewhere", here | {"host": "x"})):
-                runs[name] = create_run_for_test(instance, tags={PROCESS: json.dumps(process)}, status=started)
+                runs[name] = create_run_for_test(instance, status=started)
+                instance.add_run_tags(runs[name].run_id, {PROCESS: f"{runs[name].run_id} {json.dumps(process)}"})
             runs["in process"] = create_run_for_test(instance, status=started)
             dev.end_orphans()
             found = {name: instance.get_run_by_id(run.run_id).status.name for name, run in runs.items()}

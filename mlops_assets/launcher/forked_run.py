@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.dagster_private import execute_run, instance_at
-from mlops_assets.launcher.living import PROCESS, Living
+from mlops_assets.launcher.living import PROCESS, Living, name_of_process
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 """What may end a run; kept back until its code is loaded and it can record that it was canceled."""
@@ -46,14 +46,14 @@ def _become(environment: Mapping[str, str], folder: str, run_id: str) -> None:
     os.chdir(folder)
     sys.path.insert(0, folder)
     sys.argv = ["dagster", "api", "execute_run"]
-    Path("/proc/self/comm").write_text(f"run {run_id[:8]}")
+    Path("/proc/self/comm").write_text(name_of_process(run_id))
     importlib.invalidate_caches()
     if "numpy" in sys.modules:  # Python seeds its own generator anew in a fork
         sys.modules["numpy"].random.seed()
 
 
 def _run(instance: dg.DagsterInstance, run_id: str, here: Living) -> int:
-    instance.add_run_tags(run_id, {PROCESS: here.to_json()})
+    instance.add_run_tags(run_id, {PROCESS: f"{run_id} {here.to_json()}"})
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return 0

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PROCESS = "mlops_assets/process"
-"""The tag of a run that names its process."""
+"""The tag of a run that names its process: the run, then the process as `Living.to_json` writes it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ class Living:
     def to_json(self) -> str:
         """Return the process as one line of JSON."""
         return json.dumps(asdict(self))
+
+    def names_itself(self, name: str) -> bool:
+        """Whether the process has this name, as `ps` shows it."""
+        try:
+            return Path(f"/proc/{self.pid}/comm").read_text().strip() == name
+        except OSError:
+            return False
 
     @property
     def is_here(self) -> bool:
@@ -77,3 +84,8 @@ def _stat(pid: int) -> tuple[str, int]:
 @cache
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def name_of_process(run_id: str) -> str:
+    """Return the name that the process of a run has; the kernel keeps 15 letters."""
+    return f"run {run_id[:8]}"

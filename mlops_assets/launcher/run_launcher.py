@@ -13,7 +13,7 @@ import dagster as dg
 
 from mlops_assets.dagster_private import CheckRunHealthResult, ConfigurableClassData, LaunchRunContext, WorkerStatus
 from mlops_assets.launcher.code_server import CodeServer, code_server_here
-from mlops_assets.launcher.living import PROCESS, Living
+from mlops_assets.launcher.living import PROCESS, Living, name_of_process
 from mlops_assets.launcher.warm_place import WarmPlace, stay
 
 _SECONDS_TO_READY = 30.0
@@ -78,7 +78,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
             return False
         if run.status is not dg.DagsterRunStatus.STARTING:  # see `execute_run`
             self._instance.report_run_canceling(run)
-        return process.interrupt()
+        return process.names_itself(name_of_process(run_id)) and process.interrupt()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -104,7 +104,9 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
             "folder": server.folder,
         }
         with place.connect_or_start(_SECONDS_TO_READY) as connection:
-            socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [1, 2])
+            line = json.dumps(request).encode() + b"\n"
+            sent = socket.send_fds(connection, [line], [1, 2])
+            connection.sendall(line[sent:])
             answer = connection.makefile().readline()
             if not answer:
                 raise ConnectionError("it ended before it answered")
@@ -114,9 +116,11 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
 
 
 def process_of(run: dg.DagsterRun) -> Living | None:
-    """Return the process of a run that was forked; None for any other run."""
+    """Return the process of a run that was forked; None for any other run, such as a repeat that has its tags."""
+    if not run.tags.get(PROCESS, "").startswith(run.run_id):
+        return None
     try:
-        return Living.from_json(run.tags[PROCESS]) if PROCESS in run.tags else None
+        return Living.from_json(run.tags[PROCESS].removeprefix(run.run_id))
     except ValueError:
         return None
 

@@ -95,7 +95,7 @@ class WarmProcess:
                     connection.sendall(json.dumps(self._state()).encode() + b"\n")
                 elif refusal := self._refusal():
                     connection.sendall(json.dumps({"refused": refusal}).encode() + b"\n")
-                    return False
+                    return len(_threads()) > 1  # another one would have the same threads
                 else:
                     self._fork(connection, request, descriptors)
             finally:

@@ -11,6 +11,7 @@ import pytest
 
 from mlops_assets.cli.doctor.servers import launcher
 from mlops_assets.dagster_private import WorkerStatus
+from mlops_assets.launcher import process_of
 from mlops_assets.launcher.living import PROCESS, Living
 from support.daemon import wait_until
 
@@ -19,7 +20,7 @@ SUCCESS, FAILURE, CANCELED = (dg.DagsterRunStatus[name] for name in ("SUCCESS", 
 
 
 def process(launching, run_id) -> Living:
-    return Living.from_json(launching.instance.get_run_by_id(run_id).tags[PROCESS])
+    return process_of(launching.instance.get_run_by_id(run_id))
 
 
 def begun(launching, run_id) -> Living:
@@ -91,8 +92,16 @@ def test_a_killed_run_is_seen_by_the_health_check(launching):
     health = of_runs.check_run_worker_health(run)
     assert health.status == WorkerStatus.FAILED and f"process {here.pid} of {here.host} is gone" in health.msg
     assert of_runs.terminate(run_id) is False
-    elsewhere = run.with_tags({PROCESS: json.dumps({**json.loads(here.to_json()), "host": "another"})})
+    told = json.loads(here.to_json())
+    elsewhere = run.with_tags({PROCESS: f"{run_id} {json.dumps({**told, 'host': 'another'})}"})
     assert of_runs.check_run_worker_health(elsewhere).status == WorkerStatus.RUNNING
+    repeat = launching.launch("waiting", **{PROCESS: run.tags[PROCESS]})
+    assert begun(launching, repeat) != here
+    forged = f"{repeat} {Living.this().to_json()}"
+    launching.instance.add_run_tags(repeat, {PROCESS: forged})
+    assert of_runs.terminate(repeat) is False  # and this process goes on
+    os.kill(int(re.search(r"pid: (\d+)", launching.events(repeat))[1]), signal.SIGINT)
+    assert launching.ended(repeat).status == CANCELED
     launching.instance.report_run_failed(run)
 
 

@@ -48,6 +48,16 @@ def waits(context: dg.OpExecutionContext) -> None:
 
 
 @dg.op
+def marks(context: dg.OpExecutionContext) -> None:
+    """Writes when it begins and when it ends."""
+    with (OUT / f"{context.run_id}.marks").open("a", buffering=1) as file:
+        file.write("begun ")
+        file.flush()
+        time.sleep(0.5)
+        file.write("ended ")
+
+
+@dg.op
 def does_nothing() -> None:
     """Ends at once."""
 
@@ -65,6 +75,12 @@ def waiting() -> None:
 
 
 @dg.job(executor_def=dg.in_process_executor)
+def marking() -> None:
+    """A step that leaves marks."""
+    marks()
+
+
+@dg.job(executor_def=dg.in_process_executor)
 def nothing() -> None:
     """The shortest run."""
     does_nothing()
@@ -78,4 +94,4 @@ def steps_apart() -> None:
 
 ANSWER = (Path(__file__).parent / "answer.txt").read_text() if (Path(__file__).parent / "answer.txt").exists() else ""
 
-defs = dg.Definitions(jobs=[telling, waiting, nothing, steps_apart])
+defs = dg.Definitions(jobs=[telling, waiting, marking, nothing, steps_apart])
