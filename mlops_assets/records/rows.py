@@ -9,6 +9,7 @@ from functools import lru_cache
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import ROWS_AT_ONCE, rechunked
 from mlops_assets.errors import SourceError, TrainingError
+from mlops_assets.file_systems import is_local
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.manifest import BatchInfo, Manifest
 from mlops_assets.modelling.sampling import Drawn, draw
@@ -16,6 +17,7 @@ from mlops_assets.records.batches import BatchRecord
 from mlops_assets.records.frames import DATASET, FEATURES, LABELS
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.outcome_frames import KNOWN_AT, LABEL, moments
+from mlops_assets.records.reads_ahead import AT_ONCE, reads_in_order
 from mlops_assets.resources.storage import Storage
 
 _MOST_OF_LARGE = 1_000_000
@@ -278,13 +280,15 @@ def _rows(
 
     draws = draw(batches, labels_of, problem)
     positions = {key: taken for drawn in draws for key, taken in drawn.positions.items()}
-    features, abouts, moments = [], [], []
-    for batch in batches:
+
+    def read(batch: BatchInfo) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
         taken, features_version = positions.get(batch.key), batch.version.split("-")[1]
         about, known_at = _about_of(storage, model, columns, batch, taken)
-        features.append(storage.read_frame(model, FEATURES, batch.key, features_version, rows=taken))
-        abouts.append(about)
-        moments.append(known_at)
+        return storage.read_frame(model, FEATURES, batch.key, features_version, rows=taken), about, known_at
+
+    # A sample is drawn where memory is short: then one batch is read at a time.
+    at_once = 1 if draws or is_local(storage.root) else AT_ONCE
+    features, abouts, moments = map(list, zip(*reads_in_order(read, batches, at_once=at_once), strict=True))
     ordinal = np.repeat(np.arange(len(batches)), [len(frame) for frame in features])
     X, about = pd.concat(features, ignore_index=True), pd.concat(abouts, ignore_index=True)
     known_at = pd.concat(moments, ignore_index=True)
