@@ -66,6 +66,10 @@ class Here:
             yield place, run(function, shared, task)
 
 
+HERE = Here()
+"""The process itself, for work that nobody gave another engine."""
+
+
 @dataclass(frozen=True)
 class Processes:
     """Runs at most `workers` tasks at once (-1: one for each processor) by a backend of joblib: local processes.

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_assets.lazy import np, pd
 from mlops_assets.statistics.arrays import Floats, Integers
-from mlops_assets.statistics.resampling import counts, draws
+from mlops_assets.statistics.resampling import Seed, counts, draws
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,21 @@ class Groups:
         sums = np.bincount(self.number, series - series.mean(), len(self.size))
         return float(np.sqrt(np.sum(sums**2) * self.effective / freedom)) / len(series), freedom
 
-    def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
+    def means(self, columns: Floats, resamples: int, seed: Seed) -> Floats:
         """Return means (resamples, k) of columns (n, k) over resamples of as many groups (Field & Welsh 2007)."""
         sums = [np.bincount(self.number, column, len(self.size)) for column in columns.T]
         parts = [
             np.column_stack([column_sums[drawn].sum(axis=1) for column_sums in sums])
             / self.size[drawn].sum(axis=1, keepdims=True)
-            for drawn in self._draws(resamples, seed)
+            for drawn in self.drawn(resamples, seed)
         ]
         return np.concatenate(parts)
 
-    def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
+    def weights(self, resamples: int, seed: Seed) -> Iterator[Floats]:
         """Yield how often each row is in each resample, some resamples (m, n) at a time."""
-        for drawn in self._draws(resamples, seed):
+        for drawn in self.drawn(resamples, seed):
             yield counts(drawn, len(self.size)).astype(np.float64)[:, self.number]
 
-    def _draws(self, resamples: int, seed: int) -> Iterator[Integers]:
+    def drawn(self, resamples: int, seed: Seed) -> Iterator[Integers]:
+        """Yield the groups of each resample, some resamples (m, groups) at a time."""
         return draws(len(self.size), len(self.size), len(self.number), resamples, seed)

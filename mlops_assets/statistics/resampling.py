@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.arrays import Floats, Integers
+
+Seed: TypeAlias = "int | np.random.Generator"
+"""Where draws begin: a seed, or a generator that goes on from where it is."""
 
 _MOST_BLOCKS = 10_000
 _CELLS_IN_CACHE = 100_000
@@ -59,7 +64,7 @@ class Blocks:
     rows: int
     length: int
 
-    def means(self, columns: Floats, resamples: int, seed: int) -> Floats:
+    def means(self, columns: Floats, resamples: int, seed: Seed) -> Floats:
         """Return means (resamples, k) over resamples; columns (n, k) are drawn together."""
         whole, rest = divmod(self.rows, self.length)
         sums = [(_running_sums(column, self.length), _running_sums(column, rest)) for column in columns.T]
@@ -67,14 +72,14 @@ class Blocks:
             np.column_stack(
                 [block[starts[:, :whole]].sum(axis=1) + end[starts[:, whole:]].sum(axis=1) for block, end in sums]
             )
-            for starts in self._starts(resamples, seed)
+            for starts in self.drawn(resamples, seed)
         ]
         return np.concatenate(parts) / self.rows
 
-    def weights(self, resamples: int, seed: int) -> Iterator[Floats]:
+    def weights(self, resamples: int, seed: Seed) -> Iterator[Floats]:
         """Yield how often each row is in each resample, some resamples (m, n) at a time."""
         whole, rest = divmod(self.rows, self.length)
-        for starts in self._starts(resamples, seed):
+        for starts in self.drawn(resamples, seed):
             weights = _coverage(starts[:, :whole], self.length, self.rows)
             yield weights + _coverage(starts[:, whole:], rest, self.rows) if rest else weights
 
@@ -84,11 +89,29 @@ class Blocks:
         squares = [np.mean(_running_sums(series - series.mean(), length) ** 2) for length in (self.length, rest)]
         return float(np.sqrt(whole * squares[0] + squares[1])) / self.rows
 
-    def _starts(self, resamples: int, seed: int) -> Iterator[Integers]:
+    def drawn(self, resamples: int, seed: Seed) -> Iterator[Integers]:
+        """Yield the first rows of the blocks of each resample, some resamples (m, blocks) at a time."""
         return draws(self.rows, -(-self.rows // self.length), self.rows, resamples, seed)
 
 
-def draws(below: int, size: int, rows: int, resamples: int, seed: int) -> Iterator[Integers]:
+class Resampling(Protocol):
+    """What is drawn in a resample: blocks of rows, or groups."""
+
+    def drawn(self, resamples: int, seed: Seed) -> Iterator[Integers]:
+        """Yield the numbers of each resample."""
+
+
+def in_parts(units: Resampling, resamples: int, seed: int, size: int) -> Iterator[tuple[int, np.random.Generator]]:
+    """Yield `size` resamples and a generator, again and again: its draws are those that one generator makes in turn."""
+    generator = np.random.default_rng(seed)
+    for first in range(0, resamples, size):
+        count = min(size, resamples - first)
+        yield count, copy.deepcopy(generator)
+        for _ in units.drawn(count, generator):
+            pass
+
+
+def draws(below: int, size: int, rows: int, resamples: int, seed: Seed) -> Iterator[Integers]:
     """Yield `size` numbers below `below` for each resample, in parts (m, size) of which (m, rows) fits into a cache."""
     generator, at_once = np.random.default_rng(seed), max(1, _CELLS_IN_CACHE // rows)
     for first in range(0, resamples, at_once):

@@ -3,6 +3,7 @@
 import pytest
 
 from mlops_assets import Search
+from mlops_assets.decisions.promotion import paired_difference
 from mlops_assets.errors import RegistryError
 from mlops_assets.resources import Compute
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
@@ -90,3 +91,20 @@ def test_workers_are_a_number(workers):
 
     with pytest.raises(DeclarationError, match="workers"):
         Search(SPACE, workers=workers)
+
+
+def test_a_long_comparison_runs_on_the_engine_of_the_model(deployment, name, monkeypatch):
+    found = []
+    for workers in (None, 2):
+        deployment.resources["mlops_compute"] = Compute()
+        monkeypatch.setattr(paired_difference, "_MANY", 0)
+        model = deployment.model(
+            f"{name}_{workers}".lower(), workers=workers, metrics=["neg_median_absolute_error"], ablation=False
+        )
+        model.prepare(b1=rows(1), b2=rows(2), b3=rows(3))
+        for alpha in (1_000.0, 1.0):
+            assert model.train(alpha=alpha).success
+        shown = model.shown("champion")
+        assert ("engine" in shown) is (workers is not None) and "engine_away" not in shown
+        found.append((shown["reason"], shown["comparison"]))
+    assert found[0] == found[1]

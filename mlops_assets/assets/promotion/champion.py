@@ -12,6 +12,7 @@ from mlops_assets.assets.promotion.promote import carry_out, note_training, refu
 from mlops_assets.assets.promotion.refit import with_refit
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.assets.shared.drawing import drawn
+from mlops_assets.assets.shared.engine import resource_keys
 from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
 from mlops_assets.assets.shared.metadata import check_result, image, metadata, table, version_link
 from mlops_assets.assets.shared.sparklines import interval
@@ -50,13 +51,13 @@ def champion_asset(model: Declaration) -> dg.AssetsDefinition:
         check_specs=check_specs(model.name, "champion", CHECKS, blocking=False),
         pool=f"{model.name}_champion",
         output_required=False,
+        required_resource_keys=resource_keys(model, "mlops_storage", "mlflow_registry"),
     )
     def champion(
-        context: dg.AssetExecutionContext,
-        config: ChampionConfig,
-        mlops_storage: Storage,
-        mlflow_registry: MlflowRegistry,
+        context: dg.AssetExecutionContext, config: ChampionConfig
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+        mlops_storage: Storage = context.resources.mlops_storage
+        mlflow_registry: MlflowRegistry = context.resources.mlflow_registry
         step = Step(ModelRecords(model, mlops_storage), mlflow_registry, context)
         before = before_of(step, _had_champion(context, key))
         judged = _decide(step, config, before)
@@ -130,6 +131,7 @@ def _metadata(step: Step, judged: Judgement, before: ModelVersion | None, after:
             "guards": [_guard_row(guard) for guard in judged.guards] or None,
             "gates": [_gate_row(gate) for gate in judged.gates] or None,
             "refit": [_gate_row(gate) for gate in gates_of_refit] or None,
+            **judged.used.metadata(),
             "history": table(history_rows(registry.versions(records.name), records.trainings.all())),
             **link,
         }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from mlops_assets.assets.promotion.alias_state import Before
+from mlops_assets.assets.shared.engine import Used, engine_of
 from mlops_assets.assets.training.evaluation import champion_predictions
 from mlops_assets.assets.training.gates import (
     BASELINE_GATES,
@@ -21,8 +24,10 @@ from mlops_assets.decisions.promotion.alias import Decision, decide
 from mlops_assets.decisions.promotion.comparison import Verdict, compare
 from mlops_assets.decisions.promotion.gates import all_pass
 from mlops_assets.decisions.promotion.guards import Guard, apply_guards, guards
+from mlops_assets.decisions.promotion.paired_difference import takes_long
 from mlops_assets.lazy import np
-from mlops_assets.modelling.metrics import metric
+from mlops_assets.modelling.engine import HERE, Engine
+from mlops_assets.modelling.metrics import Metric, metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.manifests import read_manifest
@@ -58,6 +63,7 @@ class Judgement:
     by: str = PACK
     refit: Refit | None = None
     how: How = "evidence"
+    used: Used = field(default_factory=Used)
 
     @property
     def promoted(self) -> ModelVersion:
@@ -77,7 +83,7 @@ def judge(step: Step, number: int, before: Before, approve: str = "") -> Judgeme
     case = open_case(step.records, step.registry, version)
     gates = tuple(all_gates(case))
     predictions, cannot_compare = (None, "") if rival is None else _rival_predictions(step, case, rival)
-    comparison, guards = (None, ()) if predictions is None else _compare(case, predictions)
+    comparison, guards, used = (None, (), Used()) if predictions is None else _compare(step, case, predictions)
     hold = "" if before.hold is None else str(before.hold)
     decision = decide(together(gates), before.state, hold, comparison, cannot_compare, approve)
     if case.holdout.sample:
@@ -88,6 +94,7 @@ def judge(step: Step, number: int, before: Before, approve: str = "") -> Judgeme
         gates=gates,
         comparison=comparison,
         guards=guards,
+        used=used,
         how="first" if before.state == "none" else "evidence",
     )
 
@@ -110,28 +117,43 @@ def _rival_predictions(step: Step, case: Case, champion: ModelVersion) -> tuple[
     return champion_predictions(case, champion, step.registry)
 
 
-def _compare(case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, ...]]:
-    """Return the comparison in the first metric, and the guards that a better challenger must not break."""
+def _compare(step: Step, case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, ...], Used]:
+    """Return the comparison in the first metric, the guards that a better challenger must not break, and the engine."""
     model, first, y = case.model, case.metrics[0], case.holdout.y.to_numpy()
     rules, groups = model.gates, case.holdout.about[model.group].to_numpy() if model.group else None
     alpha = 1 - rules.confidence
-    verdict = compare(
-        *(y, champion, case.predictions, first, rules.min_gain, alpha),
-        seed=model.seed,
-        groups=groups,
-        no_worse_by=rules.no_worse_by,
-    )
-    results = guards(
-        *(y, champion, case.predictions),
-        metrics=[(metric(name), tolerance) for name, tolerance in rules.guards.items()],
-        slices=_slices(case) if rules.guard_slices else {},
-        slice_metric=first,
-        slice_tolerance=max(rules.slice_tolerance, rules.no_worse_by or 0.0),
-        alpha=alpha,
-        seed=model.seed,
-        groups=groups,
-    )
-    return apply_guards(verdict, results), results
+    guarded = [(metric(name), tolerance) for name, tolerance in rules.guards.items()]
+    with _engine(step, [first, *(each for each, _ in guarded)], len(y)) as (engine, used):
+        verdict = compare(
+            *(y, champion, case.predictions, first, rules.min_gain, alpha),
+            seed=model.seed,
+            groups=groups,
+            no_worse_by=rules.no_worse_by,
+            engine=engine,
+        )
+        results = guards(
+            *(y, champion, case.predictions),
+            metrics=guarded,
+            slices=_slices(case) if rules.guard_slices else {},
+            slice_metric=first,
+            slice_tolerance=max(rules.slice_tolerance, rules.no_worse_by or 0.0),
+            alpha=alpha,
+            seed=model.seed,
+            groups=groups,
+            engine=engine,
+        )
+    return apply_guards(verdict, results), results, used
+
+
+@contextmanager
+def _engine(step: Step, metrics: Iterable[Metric], rows: int) -> Iterator[tuple[Engine, Used]]:
+    """Yield the engine of the model where a comparison takes long, else this process; and what is to be shown of it."""
+    used = Used()
+    if not any(takes_long(metric, rows) for metric in metrics):
+        yield HERE, used
+        return
+    with engine_of(step.model, step.context, used) as engine:
+        yield engine, used
 
 
 def _slices(case: Case) -> dict[str, np.ndarray]:

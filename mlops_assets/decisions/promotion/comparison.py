@@ -9,6 +9,7 @@ from mlops_assets.decisions.promotion.paired_difference import NoDifference, Pai
 from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np
+from mlops_assets.modelling.engine import HERE, Engine
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
@@ -70,6 +71,7 @@ def compare(
     *,
     groups: Any = None,
     no_worse_by: float | None = None,
+    engine: Engine = HERE,
 ) -> Verdict:
     """Compare two models on the same n labelled rows, in order of time, by a paired bootstrap.
 
@@ -81,6 +83,9 @@ def compare(
     groups: the group of each row (n,), such as a customer. Whole groups are drawn (Field & Welsh 2007). Student's t on
         the number of groups less one widens the bounds (Cameron, Gelbach & Miller 2008). Groups of unequal size count
         as fewer (Kish 1965). Fewer than 10 groups are inconclusive.
+
+    engine: what computes the resamples of a ranking metric or a scorer of sklearn, if there are many rows. The verdict
+        does not depend on it.
 
     Without groups: the circular block bootstrap of Politis & Romano (1992). The block length is twice that of Politis &
     White (2004) from the rows' influence on the difference. The bootstrap gives the interval its shape. Its spread is
@@ -94,7 +99,7 @@ def compare(
     """
     if no_worse_by is not None and not no_worse_by >= 0:
         raise TrainingError(f"no_worse_by is {no_worse_by}; expected 0 or more, in the units of {metric.name}.")
-    difference = paired_difference(Rivals.of(y, champion, challenger, groups), metric, resamples, seed)
+    difference = paired_difference(Rivals.of(y, champion, challenger, groups), metric, resamples, seed, engine)
     verdict = Verdict(
         verdict="inconclusive", rows=len(y), metric=metric.name, confidence=1 - alpha, seed=seed, reason=""
     )

@@ -10,6 +10,7 @@ from mlops_assets.decisions.promotion.comparison import Verdict
 from mlops_assets.decisions.promotion.paired_difference import NoDifference, PairedDifference, paired_difference
 from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.lazy import np
+from mlops_assets.modelling.engine import HERE, Engine
 from mlops_assets.modelling.metrics import Metric
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics import students_t
@@ -52,11 +53,13 @@ def guards(
     resamples: int = 1_000,
     seed: int = 0,
     groups: Any = None,
+    *,
+    engine: Engine = HERE,
 ) -> tuple[Guard, ...]:
     """Test n rows, in order of time, for a worse challenger; return a `Guard` for each metric, then each slice.
 
     metrics: each with the tolerated loss in its own units. slices: row positions for each name, in order, judged by
-        `slice_metric`. groups: as in `compare`.
+        `slice_metric`. groups, engine: as in `compare`.
 
     Student's t on the effect with the standard error that `compare` uses, so that p can be as small as many slices
     require. Holm (1979) corrects all guards that can be tested; "worse" means that the adjusted p is below `alpha`. A
@@ -64,10 +67,10 @@ def guards(
     undefined for the challenger only is worse, with p 0.
     """
     rivals = Rivals.of(y, champion, challenger, groups)
-    tested = [_guard(metric.name, metric, tolerance, rivals, resamples, seed) for metric, tolerance in metrics]
+    tested = [_guard(metric.name, metric, tolerance, rivals, resamples, seed, engine) for metric, tolerance in metrics]
     for name, rows in slices.items():
         of_slice, label = rivals.take(np.asarray(rows)), f"{slice_metric.name} of {name}"
-        tested.append(_guard(label, slice_metric, slice_tolerance, of_slice, resamples, seed))
+        tested.append(_guard(label, slice_metric, slice_tolerance, of_slice, resamples, seed, engine))
     adjusted = holm_adjustment(np.array([guard.p for guard in tested]))
     return tuple(_judge(guard, p, alpha) for guard, p in zip(tested, adjusted.tolist(), strict=True))
 
@@ -81,7 +84,9 @@ def apply_guards(verdict: Verdict, guards: Sequence[Guard]) -> Verdict:
     return replace(verdict, verdict="keep", reason=f"got worse: {listed}. Otherwise: {verdict.reason}")
 
 
-def _guard(name: str, metric: Metric, tolerance: float, rivals: Rivals, resamples: int, seed: int) -> Guard:
+def _guard(
+    name: str, metric: Metric, tolerance: float, rivals: Rivals, resamples: int, seed: int, engine: Engine
+) -> Guard:
     rows = len(rivals.labels)
     few = f"{rows} rows are too few; at least {MIN_SLICE_ROWS} are needed"
     guard = Guard(name=name, rows=rows, verdict="too few rows", note=few)
@@ -89,7 +94,7 @@ def _guard(name: str, metric: Metric, tolerance: float, rivals: Rivals, resample
         return guard
     if metric.row_statistics is None and metric.reweighted is None:  # a scorer of sklearn: only the spread is used
         resamples = min(resamples, _RESAMPLES_OF_SCORERS)
-    difference = paired_difference(rivals, metric, resamples, seed)
+    difference = paired_difference(rivals, metric, resamples, seed, engine)
     before, after = (float(score) for score in rivals.apply(metric.function))
     guard = replace(guard, champion=before, challenger=after)
     if np.isfinite(before) and not np.isfinite(after):

@@ -9,16 +9,21 @@ from typing import Any, Literal
 
 from mlops_assets.decisions.promotion.rivals import Rivals
 from mlops_assets.lazy import np
+from mlops_assets.modelling.engine import HERE, Engine
+from mlops_assets.modelling.in_order import in_order
 from mlops_assets.modelling.metrics import Metric
+from mlops_assets.modelling.metrics import metric as metric_of
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.statistics.arrays import Floats
 from mlops_assets.statistics.groups import Groups
-from mlops_assets.statistics.resampling import Blocks, cautious_block
+from mlops_assets.statistics.resampling import Blocks, Seed, cautious_block, in_parts
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 MIN_ROWS = 20
 MIN_GROUPS = 10
 _RESAMPLES_IN_A_LOOP = 500
+_MANY = 100_000_000
+_RESAMPLES_OF_A_TASK = 100
 _NEAR = 1e-6
 _STEP = 1e-4
 
@@ -52,7 +57,9 @@ class NoDifference:
     reason: str
 
 
-def paired_difference(rivals: Rivals, metric: Metric, resamples: int, seed: int) -> PairedDifference | NoDifference:
+def paired_difference(
+    rivals: Rivals, metric: Metric, resamples: int, seed: int, engine: Engine = HERE
+) -> PairedDifference | NoDifference:
     """Return the difference of two models on the same n rows, resampled in pairs; see `compare` for the method."""
     rows = len(rivals.labels)
     if rows < MIN_ROWS:
@@ -68,7 +75,7 @@ def paired_difference(rivals: Rivals, metric: Metric, resamples: int, seed: int)
         return resampling
     units, inflation, freedom = resampling
     sign = 1.0 if metric.greater_is_better else -1.0
-    drawn = sign * _differences(rivals, metric, units, resamples, seed)
+    drawn = sign * _differences(rivals, metric, units, resamples, seed, engine)
     sample = drawn[np.isfinite(drawn)]
     if len(sample) < 0.9 * len(drawn):
         undefined = f"{len(drawn) - len(sample)} of {len(drawn)} resamples"
@@ -109,7 +116,14 @@ def _units(rivals: Rivals, metric: Metric) -> tuple[Blocks | Groups, float, floa
     return NoDifference("inconclusive", few) if few else (groups, float(np.sqrt(groups.effective / freedom)), freedom)
 
 
-def _differences(rivals: Rivals, metric: Metric, units: Blocks | Groups, resamples: int, seed: int) -> Floats:
+def takes_long(metric: Metric, rows: int, resamples: int = 2_000) -> bool:
+    """Whether the resamples of a metric over so many rows take more than some seconds, so that an engine pays."""
+    return metric.row_statistics is None and rows * resamples > _MANY
+
+
+def _differences(
+    rivals: Rivals, metric: Metric, units: Blocks | Groups, resamples: int, seed: int, engine: Engine
+) -> Floats:
     """Return the challenger's metric less the champion's (resamples,); NaN where it is not defined."""
     if metric.row_statistics is not None:
         columns = [np.asarray(statistics, np.float64) for statistics in rivals.apply(metric.row_statistics)]
@@ -117,13 +131,28 @@ def _differences(rivals: Rivals, metric: Metric, units: Blocks | Groups, resampl
         # models may know different numbers of classes, and have so many columns
         before, after = (metric.from_means(part) for part in np.split(means, [columns[0].shape[1]], axis=1))
         return np.asarray(after - before, dtype=np.float64)
+    if metric.reweighted is None:
+        resamples = min(resamples, _RESAMPLES_IN_A_LOOP)
+    if engine.at_once == 1 or not takes_long(metric, len(rivals.labels), resamples):
+        return _one_by_one(rivals, metric, units, resamples, seed)
+    parts = in_parts(units, resamples, seed, _RESAMPLES_OF_A_TASK)
+    return np.concatenate(list(in_order(engine, _part, (rivals, metric.name, units), parts)))
+
+
+def _part(shared: tuple[Rivals, str, Blocks | Groups], part: tuple[int, np.random.Generator]) -> Floats:
+    """Return the differences (m,) of the next m resamples of a generator; a metric goes to a worker by its name."""
+    rivals, name, units = shared
+    return _one_by_one(rivals, metric_of(name), units, *part)
+
+
+def _one_by_one(rivals: Rivals, metric: Metric, units: Blocks | Groups, resamples: int, seed: Seed) -> Floats:
+    weights = units.weights(resamples, seed)
     if metric.reweighted is not None:
         of_champion, of_challenger = rivals.apply(metric.reweighted)
-        return np.concatenate([of_challenger(part) - of_champion(part) for part in units.weights(resamples, seed)])
+        return np.concatenate([of_challenger(some) - of_champion(some) for some in weights])
     differences = []
-    for weights in chain.from_iterable(units.weights(min(resamples, _RESAMPLES_IN_A_LOOP), seed)):
-        rows = np.repeat(np.arange(len(weights)), weights.astype(np.int64))
-        before, after = rivals.take(rows).apply(metric.function)
+    for drawn in chain.from_iterable(weights):
+        before, after = rivals.take(np.repeat(np.arange(len(drawn)), drawn.astype(np.int64))).apply(metric.function)
         differences.append(after - before)
     return np.array(differences)
 
