@@ -259,10 +259,10 @@ class Loop:
         return bool(self.ticks(sensor, since))
 
 
-def listens(address: str | tuple[str, int]) -> bool:
-    """Whether somebody listens at a socket in the file system, or at a port of a host."""
+def listens(address: str | int) -> bool:
+    """Whether somebody listens at a socket in the file system, or at a port of this machine."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as knock:
-        return knock.connect_ex(address) == 0
+        return knock.connect_ex(address if isinstance(address, str) else ("127.0.0.1", address)) == 0
 
 
 def wait_until(holds: Callable[[], bool], what: str, patience: float = PATIENCE, pause: float = 0.5) -> None:

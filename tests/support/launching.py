@@ -47,7 +47,7 @@ class Launching:
             self.server = subprocess.Popen(
                 command, cwd=self.code, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        address = ("127.0.0.1", at_port) if at_port else str(self._short / "server")
+        address = at_port or str(self._short / "server")
         wait_until(lambda: listens(address), "the code server listens", 60)
         target = GrpcServerTarget(
             host="127.0.0.1",
