@@ -58,7 +58,7 @@ def end_orphans() -> None:
     """
     import dagster as dg
 
-    from mlops_assets.launcher import process_of
+    from mlops_assets.launcher.run_launcher import process_of
 
     begun = [dg.DagsterRunStatus[name] for name in ("STARTING", "STARTED", "CANCELING")]
     with dg.DagsterInstance.get() as instance:

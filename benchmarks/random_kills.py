@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 from mlops_assets.dagster_private import WorkerStatus  # noqa: E402
-from mlops_assets.launcher import process_of  # noqa: E402
+from mlops_assets.launcher.run_launcher import process_of  # noqa: E402
 from support.launching import Launching  # noqa: E402
 
 
@@ -39,15 +39,14 @@ def main() -> int:
             killer.start()
             try:
                 run_id = launching.launch("marking")
-            except Exception as error:
+            except Exception as error:  # whatever a launch raises breaks the promise
                 violations.append(f"a launch failed: {error}")
                 continue
             killer.join()
             end = end_of(launching, run_id)
             ends[f"{'warm process' if of_warm else 'run'} killed: {end}"] += 1
-            marks = (
-                (launching.out / f"{run_id}.marks").read_text() if (launching.out / f"{run_id}.marks").exists() else ""
-            )
+            file = launching.out / f"{run_id}.marks"
+            marks = file.read_text() if file.exists() else ""
             if marks.count("begun") > 1 or end == "STUCK" or (end == "SUCCESS" and marks != "begun ended "):
                 violations.append(f"{run_id}: {end}, {marks!r}")
         launching.close()

@@ -47,7 +47,7 @@ class Search(Declared):
 class Fleet(Declared):
     """A small model for each value of a column, in one registered model."""
 
-    by: str = Field(description="Column that names the segment of a row, such as a store; it is no feature.")
+    by: str = Field(description="Column that names the segment of a row, such as a store; it is not a feature.")
     min_rows: int = Field(100, ge=2, description="Training rows with which a segment is tried on its own.")
     newest: float = Field(
         0.25,

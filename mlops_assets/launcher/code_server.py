@@ -22,7 +22,7 @@ class CodeServer:
 
     @classmethod
     def of_process(cls, pid: int | str) -> CodeServer:
-        """Return what a process of this user was started with; raises `OSError` if there is none."""
+        """Return what a process of this user was started with; raises `OSError` if it has ended."""
         pairs = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
         return cls(os.readlink(f"/proc/{pid}/cwd"), dict(pair.split("=", 1) for pair in pairs if "=" in pair))
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,22 @@ _SECONDS_TO_GO = 60.0
 
 
 def forked_run(connection: socket.socket, environment: Mapping[str, str], request: Mapping[str, Any]) -> int:
-    """Introduce this process, wait for the word, run; return the exit code.
+    """Say `ready`, wait for `go`, say `begun` once the run names this process, and run; return the exit code.
 
-    Without the word nothing is done: whoever asked may have given the run to the code server instead.
+    Without `go` nothing is done: whoever asked may have given the run to the code server instead. A process that ends
+    before `begun`, as without Dagster's database, leaves the run to whoever asked.
     """
-    here = Living.this()
     connection.settimeout(_SECONDS_TO_GO)
-    connection.sendall(here.to_json().encode() + b"\n")
-    told = connection.recv(3)
-    connection.close()
-    if told != b"go\n":
+    connection.sendall(b'{"ready": true}\n')
+    if connection.recv(3) != b"go\n":
         return 0
     _become(environment, request["folder"], request["run_id"])
     with instance_at(request["instance"]) as instance:
-        return _run(instance, request["run_id"], here)
+        instance.add_run_tags(request["run_id"], {PROCESS: f"{request['run_id']} {Living.this().to_json()}"})
+        with suppress(OSError):  # whoever asked has ended, and the run goes on
+            connection.sendall(b"begun\n")
+        connection.close()
+        return _run(instance, request["run_id"])
 
 
 def _become(environment: Mapping[str, str], folder: str, run_id: str) -> None:
@@ -52,8 +55,7 @@ def _become(environment: Mapping[str, str], folder: str, run_id: str) -> None:
         sys.modules["numpy"].random.seed()
 
 
-def _run(instance: dg.DagsterInstance, run_id: str, here: Living) -> int:
-    instance.add_run_tags(run_id, {PROCESS: f"{run_id} {here.to_json()}"})
+def _run(instance: dg.DagsterInstance, run_id: str) -> int:
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return 0

@@ -41,13 +41,6 @@ class Living:
         """Return the process as one line of JSON."""
         return json.dumps(asdict(self))
 
-    def names_itself(self, name: str) -> bool:
-        """Whether the process has this name, as `ps` shows it."""
-        try:
-            return Path(f"/proc/{self.pid}/comm").read_text().strip() == name
-        except OSError:
-            return False
-
     @property
     def is_here(self) -> bool:
         """Whether the process is, or was, one of this machine."""
@@ -64,13 +57,13 @@ class Living:
             return False
         return state not in ("Z", "X") and started == self.started
 
-    def interrupt(self) -> bool:
-        """Send what Ctrl-C sends; return whether the process was alive."""
+    def interrupt(self, name: str) -> bool:
+        """Send what Ctrl-C sends; return False if the process has ended, or has another name than this."""
         try:
-            if not self.is_alive:
+            if not self.is_alive or Path(f"/proc/{self.pid}/comm").read_text().strip() != name:
                 return False
             os.kill(self.pid, signal.SIGINT)
-        except ProcessLookupError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         return True
 

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -57,6 +58,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
         except (OSError, ValueError) as error:
             why = f"The code server runs this run, since the warm process does not: {error} (log: {place.log})"
             self._instance.report_engine_event(why, context.dagster_run, cls=type(self))
+            self._forget_process(context.dagster_run.run_id)
             super().launch_run(context)
         stay(place)
 
@@ -78,7 +80,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
             return False
         if run.status is not dg.DagsterRunStatus.STARTING:  # see `execute_run`
             self._instance.report_run_canceling(run)
-        return process.names_itself(name_of_process(run_id)) and process.interrupt()
+        return process.interrupt(name_of_process(run_id))
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -89,7 +91,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
         """See `RunLauncher`; runs of a code server or of another machine count as running."""
         process = process_of(run)
         if process is None or not process.is_here:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "it is no process of this launcher")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process is not one of this launcher and machine")
         if process.is_alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         gone = f"process {process.pid} of {process.host} is gone: it was killed, as for want of memory"
@@ -107,12 +109,20 @@ class WarmRunLauncher(dg.DefaultRunLauncher):
             line = json.dumps(request).encode() + b"\n"
             sent = socket.send_fds(connection, [line], [1, 2])
             connection.sendall(line[sent:])
-            answer = connection.makefile().readline()
-            if not answer:
-                raise ConnectionError("it ended before it answered")
-            if refused := json.loads(answer).get("refused"):
+            answers = connection.makefile()
+            answer = json.loads(answers.readline() or '{"refused": "it ended before it answered"}')
+            if refused := answer.get("refused"):
                 raise ConnectionRefusedError(refused)
             connection.sendall(b"go\n")
+            with suppress(TimeoutError):  # it was told to go: it may still begin, and no other may run the same
+                if not answers.readline():
+                    raise ConnectionError("the process of the run ended before it began")
+
+    def _forget_process(self, run_id: str) -> None:
+        """Empty the tag that a fork wrote before it ended: by it the run of the code server would count as dead."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and process_of(run) is not None:
+            self._instance.add_run_tags(run_id, {PROCESS: ""})
 
 
 def process_of(run: dg.DagsterRun) -> Living | None:

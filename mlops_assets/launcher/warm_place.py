@@ -122,7 +122,7 @@ class WarmPlace:
 
 
 def stay(place: WarmPlace) -> None:
-    """Have a warm process at a place, ready soon, as long as this process lives; a file that cannot be is no matter."""
+    """Start the warm process of a place if it does not run, and keep it as long as this process lives."""
     with _one_at_a_time:
         if place.name in _stays:
             if not _has_ended(_stays[place.name]):

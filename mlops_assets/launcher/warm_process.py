@@ -47,7 +47,7 @@ class WarmProcess:
         self._environment = dict(os.environ)
         self._added: dict[str, str] = {}
         self._seen: Seen = {}
-        self._begin = self._idle_since = time.time()
+        self._idle_since = time.monotonic()
 
     def preload(self, names: Sequence[str]) -> None:
         """Import the modules, and keep the variables that they set."""
@@ -62,7 +62,7 @@ class WarmProcess:
     def serve(self) -> None:
         """Answer connections until nobody needs the process, or what it has imported has changed."""
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets a run that has ended
-        while self._needed_by or time.time() - self._idle_since < IDLE_SECONDS:
+        while self._needed_by or time.monotonic() - self._idle_since < IDLE_SECONDS:
             ready, _, _ = select.select([self._listener, *self._needed_by], [], [], 5.0)
             for connection in ready:
                 if connection is self._listener:
@@ -71,7 +71,7 @@ class WarmProcess:
                 else:  # nothing is ever said there: the process at its other end is gone
                     self._needed_by.discard(connection)
                     connection.close()
-                    self._idle_since = time.time()
+                    self._idle_since = time.monotonic()
 
     def remove_files(self) -> None:
         """Remove what stands at the place; a process that is killed leaves it to the next one there."""
@@ -120,10 +120,8 @@ class WarmProcess:
         memory = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
         return {
             "pid": os.getpid(),
-            "since": self._begin,
             "memory_mb": int(memory.split()[1]) // 1024,
             "threads": _threads(),
-            "modules": len(sys.modules),
             "needed_by": len(self._needed_by),
             "changed": changed_file(self._seen) or "",
         }

@@ -74,8 +74,8 @@ HERE = Here()
 class Processes:
     """Runs at most `workers` tasks at once (-1: one for each processor) by a backend of joblib: local processes.
 
-    A process that is killed takes only its own tasks with it, and they are run again. A task that ends each of its
-    processes, such as one that needs more memory than there is, becomes an `EngineError`.
+    If a process is killed, joblib ends the others: the tasks that were under way are run again. A task that ends each
+    of its processes, such as one that needs more memory than there is, becomes an `EngineError`.
     """
 
     workers: int = -1

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.launcher import attend
+from mlops_assets.launcher.run_launcher import attend
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.typed import store_of
 from mlops_assets.resources.storage import Storage

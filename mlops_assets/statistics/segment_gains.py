@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.arrays import Booleans, Floats, Integers
-from mlops_assets.statistics.benjamini_hochberg import benjamini_hochberg
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 MIN_ROWS = 40
@@ -65,7 +64,10 @@ def segment_gains(gains: Floats, segment: Integers, segments: int, seed: int = 0
     if tested.any():
         pool = _pool([parts[number] for number in np.flatnonzero(tested)])
         p[tested] = _calibrated(p[tested], rows[tested], pool, seed)
-    return SegmentGains(rows=rows, mean=mean, error=error, student=student, p=p, adjusted=benjamini_hochberg(p))
+    adjusted, known = np.full(segments, np.nan), ~np.isnan(p)
+    if known.any():
+        adjusted[known] = scipy.stats.false_discovery_control(p[known])
+    return SegmentGains(rows=rows, mean=mean, error=error, student=student, p=p, adjusted=adjusted)
 
 
 def _pool(parts: list[Floats]) -> Floats:

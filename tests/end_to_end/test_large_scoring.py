@@ -1,6 +1,7 @@
 """A batch beyond memory is scored by workers: the same predictions as in the run, whatever becomes of a worker."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -89,7 +90,10 @@ def test_local_processes_score_the_same_and_take_over_from_a_scheduler_that_is_a
     frame, shown, made = scored(2, Compute(), kill=True)
     pd.testing.assert_frame_equal(frame, alone, check_exact=True)
     assert shown["engine"] == "2 local processes" and len(scored.stored()) == 1
-    assert sorted(count for _, count in made) == sorted(CHUNKS) and os.getpid() not in {process for process, _ in made}
+    # joblib ends the other process, too: a chunk that it had just scored is scored again.
+    counts, chunks = Counter(count for _, count in made), Counter(CHUNKS)
+    assert not chunks - counts and (counts - chunks).total() <= 1
+    assert os.getpid() not in {process for process, _ in made}
 
     address = f"tcp://127.0.0.1:{free_port()}"
     refused, *_ = scored(2, Compute(scheduler=address, wait_seconds=1, fallback=False))

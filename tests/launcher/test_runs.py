@@ -11,8 +11,8 @@ import pytest
 
 from mlops_assets.cli.doctor.servers import launcher
 from mlops_assets.dagster_private import WorkerStatus
-from mlops_assets.launcher import process_of
 from mlops_assets.launcher.living import PROCESS, Living
+from mlops_assets.launcher.run_launcher import process_of
 from support.daemon import wait_until
 
 pytestmark = pytest.mark.slow
@@ -116,6 +116,22 @@ def test_a_killed_warm_process_takes_no_run_with_it_and_the_next_run_has_another
     assert launching.warm()[0]["pid"] != warm["pid"]
     assert here.is_alive and launching.instance.run_launcher.terminate(run_id) is True
     assert launching.ended(run_id).status == CANCELED
+
+
+def test_a_fork_that_ends_before_the_run_begins_leaves_it_to_the_code_server(launching, monkeypatch):
+    monkeypatch.setattr(dg, "serialize_value", lambda value: "no instance")
+    run_id = launching.launch("nothing")
+    monkeypatch.undo()
+    run = launching.ended(run_id)
+    assert run.status == SUCCESS and process_of(run) is None
+    assert "the process of the run ended before it began" in launching.events(run_id)
+
+
+def test_the_tag_of_a_fork_that_ended_is_not_that_of_the_run(launching):
+    run_id = launching.launch("nothing")
+    assert process_of(launching.ended(run_id)) is not None
+    launching.instance.run_launcher._forget_process(run_id)
+    assert process_of(launching.instance.get_run_by_id(run_id)) is None
 
 
 def test_runs_leave_no_descriptor_and_no_process(launching):

@@ -36,7 +36,7 @@ def test_a_process_is_not_a_later_one_with_its_number():
     here = Living.this()
     other = Living(here.host, here.boot, child.pid, here.started)
     assert here.is_alive and here.is_here and Living.from_json(here.to_json()) == here
-    assert not other.is_alive and not other.interrupt()
+    assert not other.is_alive and not other.interrupt("python")
     assert not Living(here.host, "an earlier boot", here.pid, here.started).is_alive
     assert not Living("elsewhere", here.boot, here.pid, here.started).is_here
     child.kill()

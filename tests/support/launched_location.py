@@ -62,36 +62,25 @@ def does_nothing() -> None:
     """Ends at once."""
 
 
-@dg.job(executor_def=dg.in_process_executor)
-def telling() -> None:
-    """One step in the process of the run."""
-    tells()
+def job_of(
+    name: str, op: dg.OpDefinition, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.JobDefinition:
+    """A job of one step."""
 
+    @dg.job(name=name, executor_def=executor)
+    def job() -> None:
+        op()
 
-@dg.job(executor_def=dg.in_process_executor)
-def waiting() -> None:
-    """One step that lasts."""
-    waits()
-
-
-@dg.job(executor_def=dg.in_process_executor)
-def marking() -> None:
-    """A step that leaves marks."""
-    marks()
-
-
-@dg.job(executor_def=dg.in_process_executor)
-def nothing() -> None:
-    """The shortest run."""
-    does_nothing()
-
-
-@dg.job(executor_def=dg.multiprocess_executor)
-def steps_apart() -> None:
-    """A process for each step."""
-    does_nothing()
+    return job
 
 
 ANSWER = (Path(__file__).parent / "answer.txt").read_text() if (Path(__file__).parent / "answer.txt").exists() else ""
 
-defs = dg.Definitions(jobs=[telling, waiting, marking, nothing, steps_apart])
+IN_THE_PROCESS_OF_THE_RUN = {"telling": tells, "waiting": waits, "marking": marks, "nothing": does_nothing}
+
+defs = dg.Definitions(
+    jobs=[
+        *(job_of(name, op) for name, op in IN_THE_PROCESS_OF_THE_RUN.items()),
+        job_of("steps_apart", does_nothing, dg.multiprocess_executor),
+    ]
+)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from mlops_assets.assets.promotion.alias_state import Before
@@ -16,6 +15,7 @@ from mlops_assets.assets.training.gates import (
     Case,
     all_gates,
     open_case,
+    trained_on,
 )
 from mlops_assets.assets.training.step import Step
 from mlops_assets.assets.training.training_set import CHECKS as TRAINING_SET_GATES
@@ -26,11 +26,10 @@ from mlops_assets.decisions.promotion.gates import all_pass
 from mlops_assets.decisions.promotion.guards import Guard, apply_guards, guards
 from mlops_assets.decisions.promotion.paired_difference import takes_long
 from mlops_assets.lazy import np
-from mlops_assets.modelling.engine import HERE, Engine
-from mlops_assets.modelling.metrics import Metric, metric
+from mlops_assets.modelling.engine import HERE
+from mlops_assets.modelling.metrics import metric
 from mlops_assets.modelling.metrics.intervals import rows_by_value
 from mlops_assets.modelling.predictions import Predictions
-from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.promotions import How
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import shown
@@ -83,7 +82,8 @@ def judge(step: Step, number: int, before: Before, approve: str = "") -> Judgeme
     case = open_case(step.records, step.registry, version)
     gates = tuple(all_gates(case))
     predictions, cannot_compare = (None, "") if rival is None else _rival_predictions(step, case, rival)
-    comparison, guards, used = (None, (), Used()) if predictions is None else _compare(step, case, predictions)
+    used = Used()
+    comparison, guards = (None, ()) if predictions is None else _compare(step, case, predictions, used)
     hold = "" if before.hold is None else str(before.hold)
     decision = decide(together(gates), before.state, hold, comparison, cannot_compare, approve)
     if case.holdout.sample:
@@ -111,19 +111,19 @@ def together(gates: tuple[CheckOutcome, ...]) -> CheckOutcome:
 
 def _rival_predictions(step: Step, case: Case, champion: ModelVersion) -> tuple[Predictions | None, str]:
     """Return the champion's predictions for the holdout, or why it cannot be compared there."""
-    trained = {batch.key for batch in read_manifest(step.records, champion.data_version).train}
-    if known := [batch.key for batch in case.manifest.holdout if batch.key in trained]:
+    if known := trained_on(step.records, champion, case.manifest):
         return None, f"champion version {champion.version} was trained on {known[0]!r} of this holdout: train again"
     return champion_predictions(case, champion, step.registry)
 
 
-def _compare(step: Step, case: Case, champion: Predictions) -> tuple[Verdict, tuple[Guard, ...], Used]:
-    """Return the comparison in the first metric, the guards that a better challenger must not break, and the engine."""
+def _compare(step: Step, case: Case, champion: Predictions, used: Used) -> tuple[Verdict, tuple[Guard, ...]]:
+    """Return the comparison in the first metric, and the guards that a better challenger must not break."""
     model, first, y = case.model, case.metrics[0], case.holdout.y.to_numpy()
     rules, groups = model.gates, case.holdout.about[model.group].to_numpy() if model.group else None
     alpha = 1 - rules.confidence
     guarded = [(metric(name), tolerance) for name, tolerance in rules.guards.items()]
-    with _engine(step, [first, *(each for each, _ in guarded)], len(y)) as (engine, used):
+    takes_an_engine = any(takes_long(each, len(y)) for each in (first, *(each for each, _ in guarded)))
+    with engine_of(model, step.context, used) if takes_an_engine else nullcontext(HERE) as engine:
         verdict = compare(
             *(y, champion, case.predictions, first, rules.min_gain, alpha),
             seed=model.seed,
@@ -142,18 +142,7 @@ def _compare(step: Step, case: Case, champion: Predictions) -> tuple[Verdict, tu
             groups=groups,
             engine=engine,
         )
-    return apply_guards(verdict, results), results, used
-
-
-@contextmanager
-def _engine(step: Step, metrics: Iterable[Metric], rows: int) -> Iterator[tuple[Engine, Used]]:
-    """Yield the engine of the model where a comparison takes long, else this process; and what is to be shown of it."""
-    used = Used()
-    if not any(takes_long(metric, rows) for metric in metrics):
-        yield HERE, used
-        return
-    with engine_of(step.model, step.context, used) as engine:
-        yield engine, used
+    return apply_guards(verdict, results), results
 
 
 def _slices(case: Case) -> dict[str, np.ndarray]:

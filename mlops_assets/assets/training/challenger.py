@@ -24,7 +24,7 @@ from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.modelling.fitting.trials import Trial
-from mlops_assets.modelling.fleet import segment_table
+from mlops_assets.modelling.fleet import fleet_of, segment_table
 from mlops_assets.modelling.plots.model_plots import search_trials
 from mlops_assets.modelling.predictions import Predictions
 from mlops_assets.records.model_records import ModelRecords
@@ -114,10 +114,10 @@ def _metadata(
 
 def _segments(fitted: Any) -> dict[str, Any]:
     """Return how many segments have a model of their own, and the table of those that were tried; {} for one model."""
-    of_segments = getattr(fitted, "named_steps", {}).get("fleet")
-    if of_segments is None:
+    fleet = fleet_of(fitted)
+    if fleet is None:
         return {}
-    table = segment_table(of_segments)
+    table = segment_table(fleet)
     tried = table[table["adjusted"].notna() | table["adjusted_on_champion"].notna()].head(_MOST_SEGMENTS)
     return {
         "segments": len(table),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, workers_of
-from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
+from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest, trained_on
 from mlops_assets.assets.training.kept_segments import SEGMENTS_OF, with_kept_segments
 from mlops_assets.assets.training.recipe import HOLDOUT, RECIPE_TAG, TRAIN, recipe_of, store_recipe
 from mlops_assets.assets.training.step import Step
@@ -146,9 +146,8 @@ def _with_champions(
     champion = step.records.champion if fleet_of(result.model) is not None else None
     if champion is None:
         return result, {}
-    trained = {batch.key for batch in read_manifest(step.records, champion.data_version).train}
-    if trained & {batch.key for batch in manifest.holdout}:
-        return result, {}  # the holdout says nothing of the champion
+    if trained_on(step.records, champion, manifest):
+        return result, {}
     kept = with_kept_segments(step.registry, step.model, champion, result.model, holdout)
     if kept is None:
         return result, {}

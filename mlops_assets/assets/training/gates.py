@@ -63,6 +63,12 @@ class Case:
     stored_bytes: int
 
 
+def trained_on(records: ModelRecords, version: ModelVersion, manifest: Manifest) -> list[str]:
+    """Return the batches of the manifest's holdout that a version was trained on: there it cannot be judged."""
+    trained = {batch.key for batch in read_manifest(records, version.data_version).train}
+    return [batch.key for batch in manifest.holdout if batch.key in trained]
+
+
 def open_case(records: ModelRecords, registry: MlflowRegistry, version: ModelVersion) -> Case:
     """Load a version by its digest, with the rows that it was trained and is judged on."""
     model, judged = records.model, version.judged

@@ -14,7 +14,8 @@ from mlops_assets.cli.doctor.findings import Finding, advice, fault, fine
 from mlops_assets.cli.output import one_line
 from mlops_assets.dagster_private import ComputeIOType, LocalComputeLogManager
 from mlops_assets.file_systems import is_local, without_secrets
-from mlops_assets.launcher import WarmPlace, WarmRunLauncher
+from mlops_assets.launcher import WarmRunLauncher
+from mlops_assets.launcher.warm_place import WarmPlace
 from mlops_assets.text import listed, reason
 
 _DRIVER = "postgresql+psycopg2"
@@ -32,8 +33,6 @@ _SECONDS = 15.0
 _UNLIKE_UTC = (
     "SELECT bool_or(extract(timezone FROM day) <> 0) FROM (VALUES (timestamptz '2026-01-01'), ('2026-07-01')) AS x(day)"
 )
-_WITH_THE_CODE_SERVER = ("DefaultRunLauncher", "WarmRunLauncher")
-"""Launchers whose runs are processes of the code server's machine."""
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", None)
 
 
@@ -170,7 +169,7 @@ def reached(instance: dg.DagsterInstance, root: str, records: Path | None, track
     records: the file of the database of records, None for one on a server.
     """
     launcher = type(instance.run_launcher).__name__
-    if launcher in _WITH_THE_CODE_SERVER:
+    if isinstance(instance.run_launcher, dg.DefaultRunLauncher):
         return
     name, why = "reached by runs", f"{launcher} starts each run with a disk of its own: what it writes is lost with it."
     if records is not None:
@@ -186,7 +185,7 @@ def reached(instance: dg.DagsterInstance, root: str, records: Path | None, track
 def elsewhere(instance: dg.DagsterInstance) -> str:
     """Return where runs are if not on this machine, "" if they are: by launcher, else by the newest run's server."""
     kind = type(instance.run_launcher).__name__
-    if kind not in (*_WITH_THE_CODE_SERVER, "SyncInMemoryRunLauncher"):
+    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher) and kind != "SyncInMemoryRunLauncher":
         return f"where {kind} puts them"
     for run in instance.get_runs(limit=1):
         host = json.loads(run.tags.get(".dagster/grpc_info", "{}")).get("host")

@@ -32,7 +32,7 @@ class LoopOnServers(Loop):
         for setting, seconds in LIMITS.items():
             assert setting in text
             text = text.replace(setting, f"{setting.split(':')[0]}: {seconds}")
-        return text
+        return f"{text}\nrun_launcher: {{module: mlops_assets.launcher, class: WarmRunLauncher}}\n"
 
     def stores(self) -> tuple[Storage, MlflowRegistry]:
         """The storage and the registry on the servers."""
