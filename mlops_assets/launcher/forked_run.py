@@ -16,6 +16,7 @@ import dagster as dg
 
 from mlops_assets.dagster_private import execute_run, instance_at
 from mlops_assets.launcher.living import PROCESS, Living, name_of_process
+from mlops_assets.lazy import np, threadpoolctl
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 """What may end a run; kept back until its code is loaded and it can record that it was canceled."""
@@ -51,8 +52,16 @@ def _become(environment: Mapping[str, str], folder: str, run_id: str) -> None:
     sys.argv = ["dagster", "api", "execute_run"]
     Path("/proc/self/comm").write_text(name_of_process(run_id))
     importlib.invalidate_caches()
-    if "numpy" in sys.modules:  # Python seeds its own generator anew in a fork
-        sys.modules["numpy"].random.seed()
+    np.random.seed()  # Python seeds its own generator anew in a fork
+    threadpoolctl.threadpool_limits(threads_of_blas(environment), user_api="blas")
+
+
+def threads_of_blas(environment: Mapping[str, str]) -> int:
+    """Return how many threads OpenBLAS has in a process that is started in this environment."""
+    asked = (environment.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"))
+    first = next((text for text in asked if text.isdigit() and int(text) > 0), None)
+    processors = len(os.sched_getaffinity(0))
+    return processors if first is None else min(int(first), processors)
 
 
 def _run(instance: dg.DagsterInstance, run_id: str) -> int:

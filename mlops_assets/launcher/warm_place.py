@@ -19,6 +19,9 @@ from typing import Any
 _OF_A_SHELL = {"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "PYTEST_CURRENT_TEST"}
 """Variables that no library reads when it is imported, and that differ between the processes of one deployment."""
 
+_WITHOUT_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false", "OPENBLAS_NUM_THREADS": "1"}
+"""Variables of the warm process, with which pyarrow, numpy and scipy start no threads; a run has its own."""
+
 _SECONDS_TO_LISTEN = 10.0
 
 _started: list[subprocess.Popen[bytes]] = []
@@ -110,7 +113,7 @@ class WarmPlace:
             command = [sys.executable, "-P", "-m", "mlops_assets.launcher.warm_process", str(self.folder), self.name]
             process = subprocess.Popen(
                 [*command, *self.preload],
-                env={**self.environment, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+                env={**self.environment, **_WITHOUT_THREADS},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

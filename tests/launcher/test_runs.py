@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import dagster as dg
 import psutil
@@ -11,11 +13,17 @@ import pytest
 
 from mlops_assets.cli.doctor.servers import launcher
 from mlops_assets.dagster_private import WorkerStatus
+from mlops_assets.launcher.forked_run import threads_of_blas
 from mlops_assets.launcher.living import PROCESS, Living
 from mlops_assets.launcher.run_launcher import process_of
 from support.daemon import wait_until
 
 pytestmark = pytest.mark.slow
+THREADS = """
+import json, scipy.stats, sklearn.ensemble
+from threadpoolctl import threadpool_info
+print(json.dumps(sorted({(pool["user_api"], pool["num_threads"]) for pool in threadpool_info()})))
+"""
 SUCCESS, FAILURE, CANCELED = (dg.DagsterRunStatus[name] for name in ("SUCCESS", "FAILURE", "CANCELED"))
 
 
@@ -34,11 +42,13 @@ def test_a_run_is_a_fork_with_folder_and_variables_of_its_code_server(launching)
     assert [launching.ended(run_id).status for run_id in (first, second)] == [SUCCESS, SUCCESS], launching.events(first)
     (warm,) = launching.warm()
     told = [launching.told(run_id) for run_id in (first, second)]
+    started = subprocess.run([sys.executable, "-c", THREADS], env=launching.environment, capture_output=True, text=True)
+    threads = json.loads(started.stdout)
     for each in told:
         assert each["parent"] == warm["pid"]
         assert each["folder"] == each["path"] == str(launching.code)
         assert each["told"] == "by the code server" and each["telemetry"] == "true"
-        assert each["child"] == 3 and each["parallel"] == [0, 1, 2]
+        assert each["threads"] == threads and each["child"] == 3 and each["parallel"] == [0, 1, 2]
     assert told[0]["numpy"] != told[1]["numpy"] and told[0]["random"] != told[1]["random"]
     assert warm["threads"] == ["python"] and warm["changed"] == ""
     said = launcher(launching.instance)
@@ -47,6 +57,18 @@ def test_a_run_is_a_fork_with_folder_and_variables_of_its_code_server(launching)
         rf"WarmRunLauncher: runs are forked from process {warm['pid']} with \d+ MB and one thread", said.found
     )
     wait_until((launching.out / f"{second}.end").exists, "what was registered for the end of the process happened")
+
+
+def test_linear_algebra_has_the_threads_that_the_environment_asks_for():
+    processors = len(os.sched_getaffinity(0))
+    asked = [
+        {},
+        {"OMP_NUM_THREADS": "1"},
+        {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"},
+        {"OMP_NUM_THREADS": "x"},
+    ]
+    assert [threads_of_blas(variables) for variables in asked] == [processors, 1, 1, processors]
+    assert threads_of_blas({"OMP_NUM_THREADS": "999"}) == processors
 
 
 def test_each_run_loads_the_code_anew(launching):

@@ -18,7 +18,9 @@ OUT = Path(os.environ["LAUNCHER_OUT"])
 @dg.op
 def tells(context: dg.OpExecutionContext) -> None:
     """Writes what a run can see of its process."""
+    import sklearn.ensemble  # noqa: F401  OpenMP comes with it
     from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_info
 
     print("said by the run", flush=True)
     told = {
@@ -32,6 +34,7 @@ def tells(context: dg.OpExecutionContext) -> None:
         "answer": (OUT / "answer").read_text() if (OUT / "answer").exists() else "",
         "code": ANSWER,
         "child": subprocess.run(["sh", "-c", "exit 3"]).returncode,
+        "threads": sorted({(pool["user_api"], pool["num_threads"]) for pool in threadpool_info()}),
         "parallel": Parallel(n_jobs=2)(delayed(abs)(-n) for n in range(3)),
         "descriptors": sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) < 3),
     }

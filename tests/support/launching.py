@@ -41,6 +41,8 @@ class Launching:
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(home / "lib")]),
             **variables,
         }
+        if "OMP_NUM_THREADS" not in variables:  # the tests themselves have it; a user does not
+            self.environment.pop("OMP_NUM_THREADS", None)
         where = ("-p", str(at_port)) if at_port else ("-s", str(self._short / "server"))
         command = [sys.executable, "-m", "dagster", "api", "grpc", *where, "-f", LOCATION.name, "-d", "."]
         with (home / "server.log").open("wb") as log:
