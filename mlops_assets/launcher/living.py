@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-PROCESS = "mlops_assets/process"
-"""The tag of a run that names its process: the run, then the process as `Living.to_json` writes it."""
+PROCESS = ".dagster/mlops_assets_process"
+"""The tag of a run that names its process: the run, then the process as `Living.to_json` writes it.
+
+Dagster's UI does not show tags that begin so.
+"""
 
 
 @dataclass(frozen=True)
