@@ -36,45 +36,20 @@ NAME, METRICS = "bare", ["log_loss", "roc_auc", "accuracy"]
 
 
 def main(home: Path, trial: int) -> None:
-    job = json.loads((home / "job.json").read_text())
-    train, holdout = job["train"], job["holdout_batches"]
-    X, y = read(home, train)
-    X_new, y_new = read(home, holdout)
-    model = make_pipeline(
-        HistGradientBoostingClassifier(**job["params"], l2_regularization=trial * 1e-6, random_state=0)
-    )
-    model.fit(X, y)
-    others = [
-        DummyClassifier().fit(X, y),
-        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=300)).fit(
-            X[-50_000:], y[-50_000:]
-        ),
-    ]
-    said = predict(model, X_new)
-    figures = scores(y_new, said, METRICS)
-    baseline = [scores(y_new, predict(other, X_new), METRICS) for other in others]
-    client = MlflowClient(f"sqlite:///{home / 'bare.db'}")
-    run_id, version = register(client, home, model, X, figures)
-    loaded = mlflow.sklearn.load_model(f"models:/{NAME}/{version}")
-    assert np.array_equal(predict(loaded, X_new).probability, said.probability)
-    latency = [timed(loaded, X_new.iloc[:rows]) for rows in (1, 1_000)]
-    assert not telling_features(X, y, "binary") and figures["log_loss"] < baseline[0]["log_loss"]
-    bounds = intervals(y_new, said, METRICS)
-    importances = permutation_importances(loaded, X_new, y_new, metric(METRICS[0]), [[name] for name in X_new], 0)
-    rows = [
-        {"feature": name, "importance": effect.value, "low": effect.low, "high": effect.high}
-        for name, effect in zip(X_new, importances, strict=True)
-    ]
-    importance = pd.DataFrame(rows).sort_values("importance", ascending=False)
-    drawn = [plots.calibration(y_new, said), plots.roc_pr(y_new, said), plots.importance(importance)]
-    verdict, beside = decide(client, X_new, y_new, said)
-    drawn += beside
-    for number, png in enumerate(drawn):
-        save(client, run_id, f"plot-{number}.png", png)
-    save(client, run_id, "evidence.json", json.dumps([str(bounds), latency, verdict]).encode())
-    if verdict == "promote":
-        client.set_registered_model_alias(NAME, "champion", version)
+    """The steps in turn; `peers/` gives each to a step of another tool."""
+    data = rows(home)
+    model = fit(data, home, trial)
+    judged = evaluate(model, data)
+    client = store(home, NAME)
+    run_id, version = register(client, home, NAME, model, data[0], judged["figures"])
+    judge(client, NAME, run_id, version, data, judged)
     client.set_terminated(run_id)
+
+
+def rows(home: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame, pd.Series]:
+    """The features and targets that are trained on, then those that the model is judged by."""
+    job = json.loads((home / "job.json").read_text())
+    return (*read(home, job["train"]), *read(home, job["holdout_batches"]))
 
 
 def read(home: Path, batches: list[str]) -> tuple[pd.DataFrame, pd.Series]:
@@ -83,15 +58,43 @@ def read(home: Path, batches: list[str]) -> tuple[pd.DataFrame, pd.Series]:
     return X, y["y"]
 
 
-def register(client, home, model, X, figures):
-    if client.get_experiment_by_name(NAME) is None:
-        client.create_experiment(NAME, artifact_location=(home / "bareartifacts").as_uri())
-        client.create_registered_model(NAME)
-    run = client.create_run(client.get_experiment_by_name(NAME).experiment_id)
-    client.log_batch(
-        run.info.run_id, [Metric(name, value, int(time.time() * 1e3), 0) for name, value in figures.items()]
-    )
+def fit(data, home, trial):
+    X, y, _, _ = data
+    params = json.loads((home / "job.json").read_text())["params"]
+    model = make_pipeline(HistGradientBoostingClassifier(**params, l2_regularization=trial * 1e-6, random_state=0))
+    return model.fit(X, y)
+
+
+def evaluate(model, data):
+    """The metrics of the model and of two baselines, and the model's probabilities."""
+    X, y, X_new, y_new = data
+    others = [
+        DummyClassifier().fit(X, y),
+        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=300)).fit(
+            X[-50_000:], y[-50_000:]
+        ),
+    ]
+    said = predict(model, X_new)
+    baseline = [scores(y_new, predict(other, X_new), METRICS) for other in others]
+    return {"figures": scores(y_new, said, METRICS), "baseline": baseline, "probability": said.probability}
+
+
+def store(home, name):
+    """A client of the job's own MLflow, a SQLite file, with its experiment and model."""
+    client = MlflowClient(f"sqlite:///{home / f'{name}.db'}")
     mlflow.set_tracking_uri(client.tracking_uri)
+    if client.get_experiment_by_name(name) is None:
+        client.create_experiment(name, artifact_location=(home / f"{name}artifacts").as_uri())
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    return client
+
+
+def register(client, home, name, model, X, figures, run_id=None):
+    """Log metrics and model to the run that is given, or to a new one, and make it a version."""
+    if run_id is None:
+        run_id = client.create_run(client.get_experiment_by_name(name).experiment_id).info.run_id
+    client.log_batch(run_id, [Metric(metric, value, int(time.time() * 1e3), 0) for metric, value in figures.items()])
     with tempfile.TemporaryDirectory() as place:
         mlflow.sklearn.save_model(
             model,
@@ -101,9 +104,35 @@ def register(client, home, model, X, figures):
             pip_requirements=["scikit-learn"],
             skops_trusted_types=list(TRUSTED_TYPES),
         )
-        client.log_artifacts(run.info.run_id, f"{place}/model", "model")
-    made = client.create_model_version(NAME, f"{run.info.artifact_uri}/model", run.info.run_id)
-    return run.info.run_id, made.version
+        client.log_artifacts(run_id, f"{place}/model", "model")
+    uri = client.get_run(run_id).info.artifact_uri
+    return run_id, client.create_model_version(name, f"{uri}/model", run_id).version
+
+
+def judge(client, name, run_id, version, data, judged):
+    """Load the version, compare it with the champion, draw and keep the evidence, and promote it."""
+    X, y, X_new, y_new = data
+    loaded = mlflow.sklearn.load_model(f"models:/{name}/{version}")
+    said = predict(loaded, X_new)
+    assert np.array_equal(said.probability, judged["probability"])
+    latency = [timed(loaded, X_new.iloc[:rows]) for rows in (1, 1_000)]
+    figures, baseline = judged["figures"], judged["baseline"]
+    assert not telling_features(X, y, "binary") and figures["log_loss"] < baseline[0]["log_loss"]
+    bounds = intervals(y_new, said, METRICS)
+    importances = permutation_importances(loaded, X_new, y_new, metric(METRICS[0]), [[name] for name in X_new], 0)
+    worth = [
+        {"feature": name, "importance": effect.value, "low": effect.low, "high": effect.high}
+        for name, effect in zip(X_new, importances, strict=True)
+    ]
+    importance = pd.DataFrame(worth).sort_values("importance", ascending=False)
+    drawn = [plots.calibration(y_new, said), plots.roc_pr(y_new, said), plots.importance(importance)]
+    verdict, beside = decide(client, name, X_new, y_new, said)
+    drawn += beside
+    for number, png in enumerate(drawn):
+        save(client, run_id, f"plot-{number}.png", png)
+    save(client, run_id, "evidence.json", json.dumps([str(bounds), latency, verdict]).encode())
+    if verdict == "promote":
+        client.set_registered_model_alias(name, "champion", version)
 
 
 def timed(model, X):
@@ -115,11 +144,11 @@ def timed(model, X):
     return sorted(seconds)[2]
 
 
-def decide(client, X, y, said):
+def decide(client, name, X, y, said):
     """The verdict, and what is drawn of the comparison; the champion gets intervals too, to stand beside."""
-    if "champion" not in client.get_registered_model(NAME).aliases:
+    if "champion" not in client.get_registered_model(name).aliases:
         return "promote", []
-    champion = predict(mlflow.sklearn.load_model(f"models:/{NAME}@champion"), X)
+    champion = predict(mlflow.sklearn.load_model(f"models:/{name}@champion"), X)
     intervals(y, champion, METRICS)
     found = compare(y.to_numpy(), champion, said, metric(METRICS[0]))
     return found.verdict, [plots.comparison(found.differences, found.low, found.high)]

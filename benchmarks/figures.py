@@ -1,4 +1,4 @@
-"""Every figure of README and docs/figures.md, taken from the recorded rows of the benchmarks: `make figures`.
+"""Every figure of README and docs, taken from the recorded rows of the benchmarks: `make figures`.
 
     python benchmarks/figures.py                  prints the figures and writes them into the pages
     python benchmarks/figures.py --run overhead   runs this benchmark first, and records its rows
@@ -21,13 +21,14 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 RECORD = Path(__file__).with_name("figures.json")
-PAGES = ("README.md", "docs/figures.md")
+PAGES = ("README.md", "docs/figures.md", "docs/comparison.md")
 COMMANDS = {
     "overhead": "overhead.py",
     "gate_errors": "gate_errors.py --draws 2000",
     "alarm_errors": "alarm_errors.py --draws 2000",
     "decay_errors": "decay_errors.py --draws 2000",
     "closed_loop": "closed_loop.py bike_demand doctor_visits doctor_visits_in_file_order",
+    "peers": "peers.py --rounds 3",
 }
 """The benchmarks behind the figures; each takes `--json FILE` for its rows."""
 
@@ -147,6 +148,8 @@ def filled_in(page: str, record: Mapping[str, Recorded]) -> str:
 
     def fill(marked: re.Match[str]) -> str:
         kind, name, _ = marked.groups()
+        if name in COMMANDS and name not in record:
+            return marked[0]  # not measured yet: the page says what it has instead
         text = figures[name] if kind == "figure" else f"\n\n{TABLES[name](record)}\n\n"
         return f"<!-- {kind}: {name} -->{text}<!-- end -->"
 
@@ -173,6 +176,24 @@ def _span(row: Row) -> str:
     return f"{row['least']:.2f} to {row['most']:.2f}"
 
 
+def _peers(record: Mapping[str, Recorded]) -> str:
+    found = record["peers"]
+    jobs = ("training", "batch")
+    by_tool = {
+        row["by"]: {job: found.row("peers", job=job, by=row["by"]) for job in jobs} for row in found.tables["peers"]
+    }
+    head = [""] + [f"{job}{what}" for job in jobs for what in (", s", ", ratio", ", processor ratio")]
+    rows = [
+        [by, *(text for job in jobs for text in _peer(of_tool[job]))]
+        for by, of_tool in sorted(by_tool.items(), key=lambda item: item[1]["training"]["ratio"])
+    ]
+    return f"Measured on {found.measured} by `{found.command}`.\n\n{_markdown(head, rows)}"
+
+
+def _peer(row: Row) -> tuple[str, str, str]:
+    return f"{row['wall s']:.1f}", f"{row['ratio']:.2f} ({_span(row)})", f"{row['processor ratio']:.2f}"
+
+
 def _closed_loop(record: Mapping[str, Recorded]) -> str:
     columns = ("model", "metric", "batches", "retrainings", "mean", "mean, retrained each batch", "mean, frozen")
     rows = [[str(row[column]) for column in columns] for row in record["closed_loop"].tables["lives"]]
@@ -183,6 +204,7 @@ TABLES: dict[str, Callable[[Mapping[str, Recorded]], str]] = {
     "figures": _all_figures,
     "overhead": _overhead,
     "closed_loop": _closed_loop,
+    "peers": _peers,
 }
 """Every table that a page may ask for."""
 

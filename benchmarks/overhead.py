@@ -196,21 +196,28 @@ class Launched:
 
 
 class served:
-    """The webserver on a free port of loopback, with the benchmark's code location."""
+    """The webserver on a free port of loopback, with the benchmark's code location or another one."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environment: dict[str, str],
+        python: str | Path = sys.executable,
+        location: Path = HERE / "location.py",
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._command = [
-            *(sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port)),
-            *("-f", str(HERE / "location.py"), "-d", str(HERE)),
+            *(str(python), "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port)),
+            *("-f", str(location), "-d", str(location.parent)),
         ]
         self._environment, self._log = environment, home / "webserver.log"
 
     def __enter__(self) -> DagsterGraphQLClient:
         with self._log.open("wb") as log:
             self._server = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        self.process = self._server.pid
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self._port), timeout=1):

@@ -23,7 +23,7 @@ def figures() -> Any:
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/figures.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/figures.md", "docs/comparison.md"])
 def test_a_page_holds_what_is_on_record(figures, page):
     text = (REPOSITORY / page).read_text()
     assert text == figures.filled_in(text, figures.recorded()), "`make figures` writes the recorded figures"
