@@ -1,12 +1,17 @@
 """All that the pack uses of Dagster's private modules, as seen in Dagster 1.13.27: look here first after an upgrade."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from multiprocessing import current_process
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.assets.job.asset_job import JobScopedAssetGraph
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.reconstruct import repository_def_from_target_def
 from dagster._core.definitions.run_request import InstigatorType
@@ -22,29 +27,41 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._serdes.config_class import ConfigurableClassData
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 
+from mlops_assets.uncollected import kept
+
 __all__ = [
     "CheckResult",
     "CheckRunHealthResult",
     "ComputeIOType",
     "ConfigurableClassData",
+    "DecoratedOpFunction",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
     "InstigatorType",
     "LaunchRunContext",
     "LocalComputeLogManager",
     "NearAssetsJob",
+    "OpJob",
     "QueuedRunCoordinator",
     "WorkerStatus",
     "check_evaluations",
     "cron_string_iterator",
     "env_file_variables",
     "execute_run",
+    "executed_run",
     "instance_at",
+    "is_executed_here",
     "is_valid_cron_string",
+    "kept_with_location",
     "near_assets",
     "repository_at",
     "socket_of_code_server",
 ]
+
+
+def kept_with_location() -> AbstractContextManager[None]:
+    """Set aside from garbage collection what is made within, if Dagster loads a code location in this process."""
+    return kept if DefinitionsLoadContext.is_set() else nullcontext()
 
 
 class CheckResult(dg.AssetCheckResult):
@@ -72,12 +89,52 @@ class NearAssetsJob(UnresolvedAssetJobDefinition):
         resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
     ) -> dg.JobDefinition:
         """Return the job that Dagster resolves from all assets."""
-        near = near_assets(asset_graph, self.selection.resolve(asset_graph))
-        job = super().resolve(near, default_executor_def, resource_defs)
+        with kept_with_location():
+            near = near_assets(asset_graph, self.selection.resolve(asset_graph))
+            job = super().resolve(near, default_executor_def, resource_defs)
         graph = job.asset_layer.asset_graph
         if isinstance(graph, JobScopedAssetGraph):
             graph._source_asset_graph = asset_graph  # of which Dagster takes a part for a run of some of the assets
         return job
+
+
+class OpJob(UnresolvedAssetJobDefinition):
+    """A job of one op, which is made when Dagster first asks for the job: a run asks for one of thousands."""
+
+    operation: Callable[[], dg.OpDefinition]
+
+    @classmethod
+    def of(cls, operation: Callable[[], dg.OpDefinition], **fields: Any) -> Self:
+        """Return a job of the op that this function makes; `fields` are those of `dg.job`."""
+        job = cls(selection=dg.AssetSelection.assets(), **fields)
+        job.operation = operation
+        return job
+
+    def with_metadata(self, metadata: Mapping[str, Any]) -> UnresolvedAssetJobDefinition:
+        """Return the job with other metadata."""
+        job = cast(Self, super().with_metadata(metadata))
+        job.operation = self.operation
+        return job
+
+    def resolve(
+        self,
+        asset_graph: AssetGraph,
+        default_executor_def: dg.ExecutorDefinition | None = None,
+        resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
+    ) -> dg.JobDefinition:
+        """Return the job that `@dg.job` makes."""
+        operation = self.operation()
+        decorator = dg.job(
+            name=self.name,
+            description=self.description,
+            config=cast(Any, self.config),
+            tags=dict(self.tags or {}),
+            metadata=dict(self.metadata or {}),
+            partitions_def=self.partitions_def,
+            executor_def=self.executor_def or default_executor_def,
+        )
+        job = decorator(lambda: operation() and None)
+        return job.with_top_level_resources({**job.resource_defs, **(resource_defs or {})})
 
 
 def near_assets(graph: AssetGraph, keys: Iterable[dg.AssetKey]) -> AssetGraph:
@@ -151,7 +208,35 @@ def instance_at(reference: str) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(cast(Any, dg.deserialize_value(reference)))
 
 
-def execute_run(instance: dg.DagsterInstance, run_id: str, at_event: Callable[[], object]) -> int:
+_RUN: list[dg.DagsterRun] = []
+
+
+def is_executed_here(run: dg.DagsterRun) -> None:
+    """Note that this process executes the run, for `executed_run`."""
+    _RUN.append(run)
+
+
+@cache
+def executed_run() -> dg.DagsterRun | None:
+    """Return the run that this process was started for; None in any other process, and if it cannot be told.
+
+    A run's process is started as `dagster api execute_run`, by a code server, or as a fork that calls `execute_run`.
+    """
+    if _RUN:
+        return _RUN[0]
+    process = current_process()
+    if sys.argv[1:3] == ["api", "execute_run"] and len(sys.argv) == 4:
+        request = sys.argv[3]
+    elif getattr(getattr(process, "_target", None), "__name__", "") == "start_run_in_subprocess":
+        request = cast(Any, process)._args[0]
+    else:
+        return None
+    asked = cast(Any, dg.deserialize_value(request))
+    with dg.DagsterInstance.from_ref(asked.instance_ref) as instance:
+        return instance.get_run_by_id(asked.run_id)
+
+
+def execute_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at_event: Callable[[], object]) -> int:
     """Execute a run in this process as `dagster api execute_run` does; return its exit code.
 
     `at_event` is called after each event of the run. An interrupt before the first one, as a run in status CANCELING,
@@ -160,5 +245,6 @@ def execute_run(instance: dg.DagsterInstance, run_id: str, at_event: Callable[[]
     from dagster._cli.api import _execute_run_command_body
     from dagster._utils.interrupts import capture_interrupts
 
+    is_executed_here(run)
     with capture_interrupts():
-        return _execute_run_command_body(run_id, instance, lambda event: at_event(), set_exit_code_on_failure=True)
+        return _execute_run_command_body(run.run_id, instance, lambda event: at_event(), set_exit_code_on_failure=True)

@@ -78,3 +78,11 @@ def test_small_import_sets_nothing_aside():
     with Uncollected():
         pass
     assert gc.get_freeze_count() == before
+
+
+def test_definitions_are_set_aside_however_small():
+    gc.enable()
+    before = gc.get_freeze_count()
+    with Uncollected(many=0):
+        made = [[number] for number in range(100)]
+    assert gc.isenabled() and gc.get_freeze_count() > before + len(made)

@@ -9,7 +9,7 @@ from mlops_assets.assets.batch.relearn import PersonConfig, relearn_job
 from mlops_assets.assets.shared.asset_job import asset_job
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key, batches
 from mlops_assets.assets.shared.metadata import observation
-from mlops_assets.dagster_private import NearAssetsJob
+from mlops_assets.dagster_private import NearAssetsJob, OpJob
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.model_records import ModelRecords
@@ -17,7 +17,7 @@ from mlops_assets.resources.storage import Storage
 
 _LAUNCHPAD = "Fill in `by` and `reason`: arrow beside Materialize all, Open launchpad."
 
-Job = dg.JobDefinition | NearAssetsJob
+Job = NearAssetsJob | OpJob
 
 
 def jobs_for_people(model: Declaration) -> list[Job]:
@@ -55,13 +55,24 @@ def _rescore_job(model: Declaration) -> Job:
 
 
 def _exclude_job(model: Declaration) -> Job:
-    name = f"{model.name}_exclude"
+    return OpJob.of(
+        lambda: _exclude_op(model),
+        name=f"{model.name}_exclude",
+        partitions_def=batches(model.name),
+        config={"ops": {f"{model.name}__exclude": {"config": {"action": "exclude", "by": "", "reason": ""}}}},
+        executor_def=dg.in_process_executor,
+        tags={MODEL: model.name, KIND: "exclude"},
+        description=f"Takes a batch of {model.name}, picked as a partition, out of training or (`action: include`) "
+        "back in. Pick the partition first, then fill in `by` and `reason`.",
+    )
 
+
+def _exclude_op(model: Declaration) -> dg.OpDefinition:
     @dg.op(name=f"{model.name}__exclude")
     def exclude(context: dg.OpExecutionContext, config: ExcludeConfig, mlops_storage: Storage) -> None:
         ledger = ModelRecords(model, mlops_storage).batches
         batch = context.partition_key
-        by, reason = config.who_and_why(name)
+        by, reason = config.who_and_why(f"{model.name}_exclude")
         if ledger.get(batch) is None:
             raise MlopsAssetsError(f"{model.name}: batch {batch!r} was never taken in, so there is nothing to exclude")
         ledger.exclude(batch, by, reason if config.action == "exclude" else "")
@@ -71,16 +82,4 @@ def _exclude_job(model: Declaration) -> Job:
         dataset = asset_key(model.name, "dataset")
         context.log_event(observation(dataset, values, f"{change} by {by}: {reason}", batch))
 
-    @dg.job(
-        name=name,
-        partitions_def=batches(model.name),
-        config={"ops": {f"{model.name}__exclude": {"config": {"action": "exclude", "by": "", "reason": ""}}}},
-        executor_def=dg.in_process_executor,
-        tags={MODEL: model.name, KIND: "exclude"},
-        description=f"Takes a batch of {model.name}, picked as a partition, out of training or (`action: include`) "
-        "back in. Pick the partition first, then fill in `by` and `reason`.",
-    )
-    def job() -> None:
-        exclude()
-
-    return job
+    return exclude

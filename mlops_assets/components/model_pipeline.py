@@ -18,6 +18,8 @@ from mlops_assets.assets.promotion.champion import champion_asset
 from mlops_assets.assets.promotion.model_card import model_card_asset
 from mlops_assets.assets.shared.asset_job import asset_job
 from mlops_assets.assets.shared.keys import BATCH_ASSETS, TRAINING_ASSETS, declare
+from mlops_assets.assets.shared.model_asset import Asset
+from mlops_assets.assets.shared.this_run import note_if_not_alone
 from mlops_assets.assets.training.challenger import challenger_asset
 from mlops_assets.assets.training.evaluation import evaluation_asset
 from mlops_assets.assets.training.training_set import training_set_asset
@@ -25,7 +27,7 @@ from mlops_assets.components.defs_yaml import DeclaredInYaml, by_line
 from mlops_assets.components.scaffolding import ModelScaffolder
 from mlops_assets.components.schema import SEGMENTS, ModelAttributes
 from mlops_assets.components.tree import refuse_second_of_a_name
-from mlops_assets.dagster_private import NearAssetsJob
+from mlops_assets.dagster_private import NearAssetsJob, kept_with_location
 from mlops_assets.declaration import Declaration
 from mlops_assets.declaration.segments import models_of_segments
 from mlops_assets.errors import DeclarationError, ExpectationsError
@@ -59,7 +61,8 @@ class ModelPipeline(Declaration, DeclaredInYaml):
         try:
             if context is not None:
                 refuse_second_of_a_name([model.name for model in self.models], context)
-            built = [model._definitions() for model in self.models]
+            with kept_with_location():
+                built = [model._definitions() for model in self.models]
         except DeclarationError as error:
             raise by_line(error, context) from None
         return built[0] if len(built) == 1 else dg.Definitions.merge(*built)
@@ -85,7 +88,8 @@ class ModelPipeline(Declaration, DeclaredInYaml):
 
     def _built(self) -> dg.Definitions:
         declare(self)
-        assets = [
+        note_if_not_alone(self)
+        assets: list[Asset] = [
             dataset_asset(self),
             features_asset(self),
             training_set_asset(self),

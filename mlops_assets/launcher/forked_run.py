@@ -77,4 +77,4 @@ def _run(instance: dg.DagsterInstance, run_id: str) -> int:
             instance.report_run_canceling(run)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    return execute_run(instance, run_id, interrupt_from_now_on)
+    return execute_run(instance, run, interrupt_from_now_on)

@@ -14,6 +14,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import GrpcServerTarget
 
 from mlops_assets.launcher.code_server import CodeServer
+from mlops_assets.launcher.run_launcher import WarmRunLauncher
 from mlops_assets.launcher.warm_place import WarmPlace
 from support.daemon import end, listens, wait_until
 from support.pages import blocks
@@ -26,11 +27,18 @@ REPOSITORY = Path(__file__).parents[2]
 class Launching:
     """A deployment below `home` without a queue: `launch` gives a run to the launcher in this process."""
 
-    def __init__(self, home: Path, settings: str = LAUNCHER, at_port: int | None = None, **variables: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: str = LAUNCHER,
+        at_port: int | None = None,
+        location: Path = LOCATION,
+        **variables: str,
+    ) -> None:
         self.home, self.out, self.code = home, home / "out", home / "code"
         for folder in (self.home / "dagster", self.out, self.code):
             folder.mkdir(parents=True)
-        shutil.copy(LOCATION, self.code)
+        shutil.copy(location, self.code)
         (home / "dagster/dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{settings}")
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
         self._short = Path(tempfile.mkdtemp(prefix="launching_"))
@@ -44,7 +52,7 @@ class Launching:
         if "OMP_NUM_THREADS" not in variables:  # the tests themselves have it; a user does not
             self.environment.pop("OMP_NUM_THREADS", None)
         where = ("-p", str(at_port)) if at_port else ("-s", str(self._short / "server"))
-        command = [sys.executable, "-m", "dagster", "api", "grpc", *where, "-f", LOCATION.name, "-d", "."]
+        command = [sys.executable, "-m", "dagster", "api", "grpc", *where, "-f", location.name, "-d", "."]
         with (home / "server.log").open("wb") as log:
             self.server = subprocess.Popen(
                 command, cwd=self.code, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -118,6 +126,8 @@ class Launching:
 
     def warm(self) -> list[dict[str, Any]]:
         """The states of the warm processes of this deployment."""
+        if not isinstance(self.instance.run_launcher, WarmRunLauncher):
+            return []
         try:
             return [self.place().state(60.0)]
         except OSError:

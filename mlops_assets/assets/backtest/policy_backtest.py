@@ -14,8 +14,9 @@ from mlops_assets.assets.backtest.stored_history import StoredHistory
 from mlops_assets.assets.shared.asset_job import asset_job
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.engine import AT_ONCE, Used, engine_of, resource_keys, workers_of
-from mlops_assets.assets.shared.keys import asset_key, model_asset
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import metadata, table
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.dagster_private import NearAssetsJob, cron_string_iterator
 from mlops_assets.decisions.retraining.backtest import Arrival, Backtest, Contender, PolicyResult, backtest, useful_life
 from mlops_assets.decisions.retraining.candidates import (
@@ -104,7 +105,7 @@ class Recommended:
         ]
 
 
-def policy_backtest_asset(model: Declaration) -> dg.AssetsDefinition:
+def policy_backtest_asset(model: Declaration) -> Asset:
     """Return the asset `policy_backtest`: a back-test of rules of retraining; it changes nothing."""
 
     @model_asset(

@@ -12,8 +12,9 @@ from mlops_assets.assets.batch.intake import judged_columns, mark_of, store_reje
 from mlops_assets.assets.batch.upstream_source import upstream_deps
 from mlops_assets.assets.batch.validation import checks_known_at, validated
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import JUDGED_BY, MARK, asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_results, column_schema, metadata, observation, preview
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import DiskFrame
@@ -52,7 +53,7 @@ FIRST_LOOK = {"first_look": "In the first batch, an index is not a feature and n
 KNOWN_AT = {"known_at": "Labels have a time since which they are known, and it is not in the future."}
 
 
-def dataset_asset(model: Declaration) -> dg.AssetsDefinition:
+def dataset_asset(model: Declaration) -> Asset:
     """Return the asset `dataset`: the rows of each batch as parquet; its checks gate everything downstream."""
     suite = suite_of(model)
     key = asset_key(model.name, "dataset")

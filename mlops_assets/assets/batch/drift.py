@@ -8,8 +8,9 @@ import dagster as dg
 
 from mlops_assets.assets.batch.alarm_budget import alarm_level
 from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.drift import batch_drift
 from mlops_assets.decisions.drift.batch_drift import DriftReport, Pair
@@ -33,7 +34,7 @@ _MOST_IN_MESSAGE = 8
 _MOST_REASONS = 3
 
 
-def drift_asset(model: Declaration) -> dg.AssetsDefinition:
+def drift_asset(model: Declaration) -> Asset:
     """Return the asset `drift`: each batch against the champion's training rows."""
     key = asset_key(model.name, "drift")
 

@@ -8,8 +8,9 @@ import dagster as dg
 from mlops_assets.assets.batch.feature_times import times_returned
 from mlops_assets.assets.batch.large_features import compute_by_chunk
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_results, column_schema, metadata, preview, same_columns
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import LargeFrame, StoredFrame, without
@@ -33,7 +34,7 @@ CHECKS = {
 }
 
 
-def features_asset(model: Declaration) -> dg.AssetsDefinition:
+def features_asset(model: Declaration) -> Asset:
     """Return the asset `features`: one row of features for each row of a batch."""
     key = asset_key(model.name, "features")
 

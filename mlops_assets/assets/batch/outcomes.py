@@ -9,8 +9,9 @@ import dagster as dg
 from mlops_assets.assets.batch.intake import mark_of, of_the_batch, readable, store_rejected
 from mlops_assets.assets.batch.upstream_source import read_batch, upstream_deps
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, check_results, metadata, preview
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.checks import CheckOutcome, reasons
 from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import pd
@@ -42,7 +43,7 @@ def outcome_batches(model: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{model}_outcomes")
 
 
-def outcomes_asset(model: Declaration) -> dg.AssetsDefinition:
+def outcomes_asset(model: Declaration) -> Asset:
     """Return the asset `outcomes`: labels from a source of their own; its checks gate what is joined to the rows."""
     assert model.outcomes is not None  # the caller checks it
     key = asset_key(model.name, "outcomes")

@@ -19,8 +19,9 @@ from mlops_assets.assets.batch.estimate import (
 )
 from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.shared.sparklines import MOST_POINTS, trend
 from mlops_assets.assets.training.gates import Case, open_case
 from mlops_assets.checks import CheckOutcome
@@ -40,7 +41,7 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.text import natural_order
 
 
-def performance_asset(model: Declaration) -> dg.AssetsDefinition:
+def performance_asset(model: Declaration) -> Asset:
     """Return the asset `performance`: metrics of each batch once its labels are in."""
     key = asset_key(model.name, "performance")
 

@@ -9,8 +9,9 @@ import dagster as dg
 from mlops_assets.assets.batch.report import no_champion, record_report
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.engine import Used, engine_of, resource_keys
-from mlops_assets.assets.shared.keys import asset_key, model_asset
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import column_schema, metadata, preview, version_link
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.declaration import Declaration
 from mlops_assets.disk_frame import DiskFrame
 from mlops_assets.lazy import pd
@@ -33,7 +34,7 @@ _COLUMNS = {
 }
 
 
-def predictions_asset(model: Declaration) -> dg.AssetsDefinition:
+def predictions_asset(model: Declaration) -> Asset:
     """Return the asset `predictions`; the first champion also scores earlier batches that are newer than its data."""
 
     @model_asset(

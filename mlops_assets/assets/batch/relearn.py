@@ -7,6 +7,7 @@ from mlops_assets.assets.batch.expectations import suite_of
 from mlops_assets.assets.batch.intake import judged_columns
 from mlops_assets.assets.shared.keys import KIND, MODEL, asset_key
 from mlops_assets.assets.shared.metadata import observation
+from mlops_assets.dagster_private import OpJob
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import MlopsAssetsError
 from mlops_assets.records.column_kinds import (
@@ -35,32 +36,31 @@ class PersonConfig(dg.Config):
         return by, reason
 
 
-def relearn_job(model: Declaration) -> dg.JobDefinition:
+def relearn_job(model: Declaration) -> OpJob:
     """Return a job for people; rejected batches are checked once more if the kinds have changed."""
-    name = f"{model.name}_relearn"
-
-    @dg.op(name=f"{model.name}__relearn")
-    def relearn(context: dg.OpExecutionContext, config: PersonConfig, mlops_storage: Storage) -> None:
-        records = ModelRecords(model, mlops_storage)
-        by, reason = config.who_and_why(name)
-        columns = _relearn_kinds(records)
-        suite = suite_of(model).infer_anew(records, context.log)
-        context.log.info(f"{model.name}: {columns} columns are learnt anew by {by}: {reason}; suite: {suite}")
-        values = {"relearnt_by": by, "reason": reason, "suite": suite, "columns": columns}
-        context.log_event(observation(asset_key(model.name, "dataset"), values, f"learnt anew by {by}: {reason}"))
-
-    @dg.job(
-        name=name,
+    return OpJob.of(
+        lambda: _relearn_op(model),
+        name=f"{model.name}_relearn",
         config={"ops": {f"{model.name}__relearn": {"config": {"by": "", "reason": ""}}}},
         executor_def=dg.in_process_executor,
         tags={MODEL: model.name, KIND: "relearn"},
         description=f"Learns the kinds of the columns of {model.name}, and its inferred suite, anew from the accepted "
         "batches. Fill in `by` and `reason`.",
     )
-    def job() -> None:
-        relearn()
 
-    return job
+
+def _relearn_op(model: Declaration) -> dg.OpDefinition:
+    @dg.op(name=f"{model.name}__relearn")
+    def relearn(context: dg.OpExecutionContext, config: PersonConfig, mlops_storage: Storage) -> None:
+        records = ModelRecords(model, mlops_storage)
+        by, reason = config.who_and_why(f"{model.name}_relearn")
+        columns = _relearn_kinds(records)
+        suite = suite_of(model).infer_anew(records, context.log)
+        context.log.info(f"{model.name}: {columns} columns are learnt anew by {by}: {reason}; suite: {suite}")
+        values = {"relearnt_by": by, "reason": reason, "suite": suite, "columns": columns}
+        context.log_event(observation(asset_key(model.name, "dataset"), values, f"learnt anew by {by}: {reason}"))
+
+    return relearn
 
 
 def _relearn_kinds(records: ModelRecords) -> int:

@@ -13,8 +13,9 @@ from mlops_assets.assets.promotion.refit import with_refit
 from mlops_assets.assets.promotion.registry_state import REGISTRY_INTACT, registry_state
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.engine import resource_keys
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, image, metadata, table, version_link
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.shared.sparklines import interval
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import CheckOutcome
@@ -36,7 +37,7 @@ CHECKS = {
 _ON_TRAINING = ("decide", "promote", "approve")
 
 
-def champion_asset(model: Declaration) -> dg.AssetsDefinition:
+def champion_asset(model: Declaration) -> Asset:
     """Return the asset `champion`: the version that the alias names, and why."""
     key = asset_key(model.name, "champion")
 

@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.assets.shared.drawing import drawn
-from mlops_assets.assets.shared.keys import asset_key, model_asset
+from mlops_assets.assets.shared.keys import asset_key
 from mlops_assets.assets.shared.metadata import markdown_text, metadata, table, version_link
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.training.evaluation import SLICES
 from mlops_assets.declaration import Declaration
 from mlops_assets.errors import ArtifactError, RegistryError
@@ -22,7 +23,7 @@ from mlops_assets.resources.mlflow.model_version import ModelVersion
 _IN_PLACE = ("Predicts", "Estimator", "Trained on", "Judged on", "Decision")
 
 
-def model_card_asset(model: Declaration) -> dg.AssetsDefinition:
+def model_card_asset(model: Declaration) -> Asset:
     """Return the asset `model_card`: a page for those who use the model and those who audit it."""
 
     @model_asset(

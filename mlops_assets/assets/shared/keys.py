@@ -1,16 +1,11 @@
 """What all assets of a model share: keys, partitions, group, owners, code version."""
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import dagster as dg
 
+from mlops_assets.assets.shared.this_run import MODEL as MODEL
+from mlops_assets.assets.shared.this_run import needs_steps
 from mlops_assets.declaration import Declaration
 from mlops_assets.text import inert
-
-MODEL = "mlops_assets/model"
-"""Definition metadata that names an asset's model, by which sensors find the models of a code location."""
-
 
 MARK = "mlops_assets/mark"
 """Run tag: the state of the source (size and time of a file, hash of a frame) that a batch run was asked to read."""
@@ -61,31 +56,10 @@ def batches(model: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{model}_batches")
 
 
-def model_asset(
-    model: Declaration,
-    kind: str,
-    *,
-    description: str,
-    **options: Any,
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Return `@dg.asset` with what all assets of a model share; those of a batch have a partition for each batch."""
-    if kind in BATCH_ASSETS:
-        options["partitions_def"] = batches(model.name)
-    if kind in FRAMES:
-        options["io_manager_key"] = "mlops_batches"
-    decorator = dg.asset(
-        key=asset_key(model.name, kind),
-        group_name=model.name,
-        owners=model.owners,
-        metadata={MODEL: model.name},
-        description=inert(description),
-        **options,
-    )
-    return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], decorator)
-
-
 def check_specs(model: str, kind: str, names: dict[str, str], *, blocking: bool = True) -> list[dg.AssetCheckSpec]:
-    """Return the checks of an asset from {name: description}."""
+    """Return the checks of an asset from {name: description}; in a run of another model there are none."""
+    if not needs_steps(model):
+        return []
     return [
         dg.AssetCheckSpec(name, asset=asset_key(model, kind), description=inert(description), blocking=blocking)
         for name, description in names.items()

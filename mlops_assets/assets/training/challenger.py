@@ -8,8 +8,9 @@ from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.engine import resource_keys
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, image, link, metadata, version_link
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.training.fit import Trained, train
 from mlops_assets.assets.training.gates import (
     BASELINE_GATES,
@@ -42,7 +43,7 @@ class ChallengerConfig(dg.Config):
     params: dict[str, Any] = Field({}, description="Estimator parameters that replace declared or searched ones.")
 
 
-def challenger_asset(model: Declaration) -> dg.AssetsDefinition:
+def challenger_asset(model: Declaration) -> Asset:
     """Return the asset `challenger`: a registered version under test."""
     key = asset_key(model.name, "challenger")
 

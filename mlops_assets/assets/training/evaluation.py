@@ -9,8 +9,9 @@ from pydantic import Field
 
 from mlops_assets.assets.shared.drawing import drawn_plots
 from mlops_assets.assets.shared.engine import Used, engine_of, resource_keys
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, link, metadata, table
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.training import feature_tables
 from mlops_assets.assets.training.gates import QUALITY_GATES, Case, open_case, quality_gate
 from mlops_assets.assets.training.step import Step
@@ -39,7 +40,7 @@ class EvaluationConfig(dg.Config):
     )
 
 
-def evaluation_asset(model: Declaration) -> dg.AssetsDefinition:
+def evaluation_asset(model: Declaration) -> Asset:
     """Return the asset `evaluation`: metrics with intervals, by slice and by feature, with plots."""
     key = asset_key(model.name, "evaluation")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.shared.keys import asset_key, check_specs, model_asset
+from mlops_assets.assets.shared.keys import asset_key, check_specs
 from mlops_assets.assets.shared.metadata import check_result, metadata
+from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.training.outcome import note_unfit_data
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import CheckOutcome
@@ -33,7 +34,7 @@ MIN_TRAIN_ROWS = 30
 MIN_HOLDOUT_ROWS = 20
 
 
-def training_set_asset(model: Declaration) -> dg.AssetsDefinition:
+def training_set_asset(model: Declaration) -> Asset:
     """Return the asset `training_set`: a manifest of batches; the rows stay where they are."""
     key = asset_key(model.name, "training_set")
 

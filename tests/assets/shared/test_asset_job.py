@@ -5,7 +5,7 @@ import pytest
 
 from mlops_assets import Folder, ModelPipeline
 from mlops_assets.assets.shared.keys import asset_key, batches
-from mlops_assets.dagster_private import AssetGraph, NearAssetsJob, near_assets
+from mlops_assets.dagster_private import AssetGraph, NearAssetsJob, OpJob, near_assets
 from mlops_assets.resources import BatchFiles, Compute, GreatExpectations, MlflowRegistry, Storage
 
 ACTIONS = ("batch", "training", "outcomes", "backtest", "rollback", "approve", "rescore")
@@ -121,3 +121,44 @@ def test_an_asset_that_is_missing_is_named(resolved):
     job = NearAssetsJob(name="west_rollback", selection=dg.AssetSelection.assets(gone))
     with pytest.raises(dg.DagsterInvalidSubsetError, match="west/champion"):
         job.resolve(repository.asset_graph)
+
+
+@pytest.mark.parametrize("action", ["exclude", "relearn"])
+def test_a_job_of_one_op_is_the_one_that_dagster_makes_at_once(resolved, action):
+    repository, _ = resolved
+    ours = repository.get_job(f"north_{action}")
+    operation = ours.graph.node_defs[0]
+
+    @dg.job(
+        name=ours.name,
+        config=ours.run_config or ours.partitioned_config.get_run_config_for_partition_key("b"),
+        partitions_def=ours.partitions_def,
+        executor_def=dg.in_process_executor,
+        tags=ours.tags,
+        description=ours.description,
+    )
+    def at_once() -> None:
+        operation()
+
+    resources = repository.get_top_level_resources()
+    theirs = dg.Definitions(jobs=[at_once], resources=resources).resolve_job_def(ours.name)
+    assert ours.get_job_snapshot_id() == theirs.get_job_snapshot_id()
+    assert ours.partitions_def == (batches("north") if action == "exclude" else None)
+    assert ours.executor_def.name == "in_process"
+
+
+def test_a_job_of_one_op_is_made_when_it_is_asked_for(resolved):
+    made = []
+
+    @dg.op
+    def nothing() -> None: ...
+
+    def operation() -> dg.OpDefinition:
+        made.append(1)
+        return nothing
+
+    job = OpJob.of(operation, name="later", description="Does nothing.").with_metadata({"of": "sales"})
+    repository = dg.Definitions(jobs=[job]).get_repository_def()
+    assert repository.has_job("later") and made == []
+    assert repository.get_job("later").metadata["of"].value == "sales"
+    assert repository.get_job("later").execute_in_process().success and made == [1]
