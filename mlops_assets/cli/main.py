@@ -13,6 +13,7 @@ from mlops_assets.cli.history import history
 from mlops_assets.cli.output import USAGE, literal
 from mlops_assets.cli.rehome import rehome
 from mlops_assets.cli.reproduce import reproduce
+from mlops_assets.cli.segments import segments
 from mlops_assets.cli.suite import export
 from mlops_assets.cli.why import why
 from mlops_assets.errors import MlopsAssetsError
@@ -39,7 +40,7 @@ def _with_errors(command: Callable[..., None]) -> Callable[..., None]:
     return reporting
 
 
-for command in (doctor, why, history, reproduce, backtest, rehome):
+for command in (doctor, why, history, segments, reproduce, backtest, rehome):
     app.command()(_with_errors(command))
 
 suite = typer.Typer(help="The expectations that are inferred from a model's first batches.", no_args_is_help=True)

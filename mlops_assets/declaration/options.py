@@ -56,7 +56,11 @@ class Fleet(Declared):
         description="Share of the training rows, the newest, on which own and pooled are compared.",
     )
     false_share: float = Field(
-        0.05, gt=0, lt=1, description="Expected share, at most, of own models that are no better than the pooled one."
+        0.05,
+        gt=0,
+        lt=1,
+        description="Expected share, at most, of own models that are no better than the pooled one, and of alarms of "
+        "segments that are false.",
     )
 
 

@@ -11,6 +11,7 @@ from mlops_assets.records.promotions import Promotion
 from mlops_assets.records.references import RecordedImportance
 from mlops_assets.records.reports import BatchReport, ReportKind
 from mlops_assets.records.requests import Hold, WaitingVersion
+from mlops_assets.records.segment_watch import SegmentWatch, WatchKind
 from mlops_assets.records.trainings import TrainingRecord
 from mlops_assets.records.typed import Damaged, Records
 from mlops_assets.records.versions import Registration
@@ -28,3 +29,5 @@ def damaged_records(storage: Storage, model: str) -> Iterator[Damaged]:
         yield from Records(storage, model, record).damaged()
     for kind in get_args(ReportKind):
         yield from Records(storage, model, BatchReport, kind).damaged()
+    for watch in get_args(WatchKind):
+        yield from Records(storage, model, SegmentWatch, watch).damaged()

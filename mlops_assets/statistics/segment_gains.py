@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.arrays import Booleans, Floats, Integers
+from mlops_assets.statistics.pooled_tail import pool, share_below
 from mlops_assets.statistics.standard_errors import error_of_mean
 
 MIN_ROWS = 40
@@ -13,7 +14,6 @@ MIN_ROWS = 40
 
 _SIZES = (40, 57, 80, 113, 160, 226, 320)
 _DRAWS = 20_000
-_TAIL = (10, 400)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,52 +62,30 @@ def segment_gains(gains: Floats, segment: Integers, segments: int, seed: int = 0
     p[tested] = scipy.special.stdtr(freedom[tested], -mean[tested] / error[tested])
     student = p.copy()
     if tested.any():
-        pool = _pool([parts[number] for number in np.flatnonzero(tested)])
-        p[tested] = _calibrated(p[tested], rows[tested], pool, seed)
+        pooled = pool(parts[number] for number in np.flatnonzero(tested))
+        p[tested] = _calibrated(p[tested], rows[tested], pooled, seed)
     adjusted, known = np.full(segments, np.nan), ~np.isnan(p)
     if known.any():
         adjusted[known] = scipy.stats.false_discovery_control(p[known])
     return SegmentGains(rows=rows, mean=mean, error=error, student=student, p=p, adjusted=adjusted)
 
 
-def _pool(parts: list[Floats]) -> Floats:
-    """Return the rows of all segments without their means, on one scale, which a few great values do not set."""
-    scaled = []
-    for part in parts:
-        spread = float(np.median(np.abs(part - np.median(part)))) or float(part.std())
-        scaled.append((part - part.mean()) / spread)
-    pool = np.concatenate(scaled)
-    return np.asarray(pool - pool.mean())
-
-
-def _calibrated(p: Floats, rows: Integers, pool: Floats, seed: int) -> Floats:
+def _calibrated(p: Floats, rows: Integers, pooled: Floats, seed: int) -> Floats:
     """Return p, or the share of draws from the pool whose t-test has as small a p, if that is greater."""
     calibrated = p.copy()
     bins = np.searchsorted(_SIZES, rows, side="right") - 1
     for number in np.unique(bins):
         inside = bins == number
-        drawn = _p_of_draws(pool, _SIZES[number], np.random.default_rng([seed, int(number)]))
-        calibrated[inside] = np.maximum(p[inside], _share_below(p[inside], drawn))
+        drawn = _p_of_draws(pooled, _SIZES[number], np.random.default_rng([seed, int(number)]))
+        calibrated[inside] = np.maximum(p[inside], share_below(p[inside], drawn))
     return calibrated
 
 
-def _p_of_draws(pool: Floats, size: int, random: np.random.Generator) -> Floats:
+def _p_of_draws(pooled: Floats, size: int, random: np.random.Generator) -> Floats:
     """Return the sorted p-values of t-tests on draws of so many rows."""
     found = []
     for _ in range(10):
-        sample = pool[random.integers(0, len(pool), (_DRAWS // 10, size))]
+        sample = pooled[random.integers(0, len(pooled), (_DRAWS // 10, size))]
         error = np.maximum(sample.std(axis=1, ddof=1), 1e-300) / np.sqrt(size)
         found.append(scipy.special.stdtr(size - 1, -sample.mean(axis=1) / error))
     return np.sort(np.concatenate(found))
-
-
-def _share_below(p: Floats, drawn: Floats) -> Floats:
-    """Return the share of drawn p-values below each p; beyond the tail of the draws by a line through it."""
-    floor = 1e-300
-    x, y = np.log(np.maximum(drawn, floor)), np.log(np.arange(1, len(drawn) + 1) / (len(drawn) + 1))
-    first, last = _TAIL
-    slope = 1.0
-    if x[last] > x[first]:
-        slope = min(1.0, float(np.polyfit(x[first:last], y[first:last], 1)[0]))
-    asked = np.log(np.maximum(p, floor))
-    return np.exp(np.where(asked < x[last], y[last] + slope * (asked - x[last]), np.interp(asked, x, y)))

@@ -264,6 +264,8 @@ def test_a_fleet_is_one_model_of_many_stores(project):
         assert champion(location, "sales") == 1
         table = {row["segment"]: row["model"] for row in location.table("sales", "challenger", "segment_models")}
     assert set(table) == {"0", "1", "2", "3"} and table["3"] == "own"
+    said = project.commands("how-to/fleet.md")
+    assert said.splitlines()[0] == "sales version 1: 4 segments, 4 with a model of their own"
 
 
 def test_an_existing_project_gets_a_model_by_two_files(project):

@@ -8,8 +8,9 @@ import dagster as dg
 
 from mlops_assets.assets.batch.alarm_budget import alarm_level
 from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
+from mlops_assets.assets.batch.segments import segment_checks, watch_drift
 from mlops_assets.assets.shared.keys import asset_key, check_specs
-from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.metadata import check_results, metadata, table
 from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.drift import batch_drift
@@ -36,7 +37,7 @@ _MOST_REASONS = 3
 
 def drift_asset(model: Declaration) -> Asset:
     """Return the asset `drift`: each batch against the champion's training rows."""
-    key = asset_key(model.name, "drift")
+    key, of_segments = asset_key(model.name, "drift"), segment_checks(model, "drift")
 
     @model_asset(
         model,
@@ -45,7 +46,7 @@ def drift_asset(model: Declaration) -> Asset:
         code_version="2",
         deps=[asset_key(model.name, kind) for kind in ("features", "champion")],
         description=f"Features, predictions and labels of each batch against those of the champion of {model.name}.",
-        check_specs=check_specs(model.name, "drift", {"no_drift": "Nothing drifted."}, blocking=False),
+        check_specs=check_specs(model.name, "drift", {"no_drift": "Nothing drifted.", **of_segments}, blocking=False),
         output_required=False,
     )
     def drift(
@@ -55,27 +56,45 @@ def drift_asset(model: Declaration) -> Asset:
         record = records.batches.accepted(context.partition_key)
         champion = records.champion
         if champion is None:
-            yield check_result(unknown("no_drift", no_champion(context, records, "drift", record)), key)
+            reason = no_champion(context, records, "drift", record)
+            yield from check_results((unknown(name, reason) for name in ("no_drift", *of_segments)), key)
             return
-        reference = read_reference(records, champion)
-        X, about = read_sampled(records, record)
-        level = alarm_level(records, record)
-        predictions = _predictions(model, champion, X, mlflow_registry)
-        if model.drift.season and model.time and predictions is not None:
-            keep_scores(records, champion, record, predictions, about[model.time])
-            undrifted = _undrifted(records, champion, record)
-            reference = with_scored_since(reference, records, champion, undrifted, about[model.time].min())
-        report = _judge(model, reference, X, about, predictions, level)
-        outcome = _drift_check(report)
-        figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
-        record_report(context, records, "drift", record, champion.version, report.verdict, outcome.message, figures)
-        draw = partial(drift_page, reference.rows, X, list(X.columns), model.seed)
-        name, alarm = f"drift/{record.batch}.html", report.verdict == "drift"
-        page = with_page(model, config, alarm, champion, name, draw, mlflow_registry)
-        yield dg.MaterializeResult(metadata=_drift_metadata(report, champion, level) | page)
-        yield check_result(outcome, key)
+        shown, outcomes = _looked_at(context, config, records, record, champion, mlflow_registry)
+        yield dg.MaterializeResult(metadata=shown)
+        yield from check_results(outcomes, key)
 
     return drift
+
+
+def _looked_at(
+    context: dg.AssetExecutionContext,
+    config: PageConfig,
+    records: ModelRecords,
+    record: BatchRecord,
+    champion: ModelVersion,
+    registry: MlflowRegistry,
+) -> tuple[dict[str, Any], list[CheckOutcome]]:
+    """Compare a batch with the champion's training rows and record the result; return metadata and checks."""
+    model = records.model
+    reference = read_reference(records, champion)
+    X, about = read_sampled(records, record)
+    level = alarm_level(records, record)
+    predictions = _predictions(model, champion, X, registry)
+    if model.drift.season and model.time and predictions is not None:
+        keep_scores(records, champion, record, predictions, about[model.time])
+        undrifted = _undrifted(records, champion, record)
+        reference = with_scored_since(reference, records, champion, undrifted, about[model.time].min())
+    report = _judge(model, reference, X, about, predictions, level)
+    outcome = _drift_check(report)
+    figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
+    segments = watch_drift(records, champion, record, X) if model.fleet is not None else None
+    figures |= {} if segments is None else segments.figures
+    record_report(context, records, "drift", record, champion.version, report.verdict, outcome.message, figures)
+    draw = partial(drift_page, reference.rows, X, list(X.columns), model.seed)
+    name, alarm = f"drift/{record.batch}.html", report.verdict == "drift"
+    page = with_page(model, config, alarm, champion, name, draw, registry)
+    shown = _drift_metadata(report, champion, level) | ({} if segments is None else segments.shown)
+    return shown | page, [outcome, *([] if segments is None else [segments.outcome])]
 
 
 def _judge(

@@ -18,9 +18,10 @@ from mlops_assets.assets.batch.estimate import (
     realise,
 )
 from mlops_assets.assets.batch.report import PageConfig, no_champion, record_report, unknown, with_page
+from mlops_assets.assets.batch.segments import Watched, segment_checks, watch_decay
 from mlops_assets.assets.shared.drawing import drawn
 from mlops_assets.assets.shared.keys import asset_key, check_specs
-from mlops_assets.assets.shared.metadata import check_result, metadata, table
+from mlops_assets.assets.shared.metadata import check_results, metadata, table
 from mlops_assets.assets.shared.model_asset import Asset, model_asset
 from mlops_assets.assets.shared.sparklines import MOST_POINTS, trend
 from mlops_assets.assets.training.gates import Case, open_case
@@ -43,7 +44,7 @@ from mlops_assets.text import natural_order
 
 def performance_asset(model: Declaration) -> Asset:
     """Return the asset `performance`: metrics of each batch once its labels are in."""
-    key = asset_key(model.name, "performance")
+    key, of_segments = asset_key(model.name, "performance"), segment_checks(model, "decay")
 
     @model_asset(
         model,
@@ -53,7 +54,7 @@ def performance_asset(model: Declaration) -> Asset:
         deps=[asset_key(model.name, "predictions"), *_labels_dep(model)],
         description=f"Metrics of the champion of {model.name} on each batch, beside those on its own holdout.",
         check_specs=check_specs(
-            model.name, "performance", {"no_decay": "No worse than on the holdout."}, blocking=False
+            model.name, "performance", {"no_decay": "No worse than on the holdout.", **of_segments}, blocking=False
         ),
         output_required=False,
     )
@@ -64,11 +65,12 @@ def performance_asset(model: Declaration) -> Asset:
         record = records.batches.accepted(context.partition_key)
         champion = records.champion
         if champion is None:
-            yield check_result(unknown("no_decay", no_champion(context, records, "performance", record)), key)
+            reason = no_champion(context, records, "performance", record)
+            yield from check_results((unknown(name, reason) for name in ("no_decay", *of_segments)), key)
             return
-        shown, outcome = _measured(context, config, records, record, champion, mlflow_registry)
+        shown, outcomes = _measured(context, config, records, record, champion, mlflow_registry)
         yield dg.MaterializeResult(metadata=shown)
-        yield check_result(outcome, key)
+        yield from check_results(outcomes, key)
 
     return performance
 
@@ -80,8 +82,8 @@ def _measured(
     record: BatchRecord,
     champion: ModelVersion,
     registry: MlflowRegistry,
-) -> tuple[dict[str, Any], CheckOutcome]:
-    """Measure the champion on a batch, or estimate it without labels, and record it; return metadata and check."""
+) -> tuple[dict[str, Any], list[CheckOutcome]]:
+    """Measure the champion on a batch, or estimate it without labels, and record it; return metadata and checks."""
     note = partial(record_report, context, records, "performance", record, champion.version)
     again_at = next_label_at(records, record)  # asked first, so that no label becomes known unnoticed
     rows = read_labelled(records, record)
@@ -94,16 +96,19 @@ def _measured(
         values = {"verdict": "insufficient labels", "reason": waits_for, **share, "model_version": champion.version}
         sentence = "" if isinstance(estimate, str) else f". {estimate_sentence(records, estimate)}"
         shown = {**metadata(values), **estimate_metadata(records, estimate)}
-        return shown, unknown("no_decay", f"{waits_for}{sentence}")
+        checks = [unknown("no_decay", f"{waits_for}{sentence}")]
+        return shown, [*checks, *(unknown(name, waits_for) for name in segment_checks(records.model, "decay"))]
     result, estimate = _judge(records, open_case(records, registry, champion), record, X, y)
     verdict, reason = result.decay.verdict, result.decay.reason
-    note(verdict, reason, {**result.figures(), **share, **estimate_figures(estimate)}, again_at)
+    of_segments = {} if result.segments is None else result.segments.figures
+    note(verdict, reason, {**result.figures(), **share, **of_segments, **estimate_figures(estimate)}, again_at)
     shown = {**_result_metadata(context, result, share), **estimate_metadata(records, estimate)}
     shown |= metadata({"measured_on": rows.sample or None})
     name, alarm = f"performance/{record.batch}.html", verdict == "decay"
     seed = records.model.seed
     shown |= with_page(records.model, config, alarm, champion, name, lambda: result.page(seed), registry)
-    return shown, CheckOutcome("no_decay", verdict == "no decay", reason, severity="warn", blocking=False)
+    outcome = CheckOutcome("no_decay", verdict == "no decay", reason, severity="warn", blocking=False)
+    return shown, [outcome, *([] if result.segments is None else [result.segments.outcome])]
 
 
 def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
@@ -123,6 +128,7 @@ class _Result:
     decay: Decay
     on_batch: Mapping[str, float]
     on_holdout: Mapping[str, float]
+    segments: Watched | None
 
     @property
     def first(self) -> str:
@@ -152,6 +158,9 @@ def _judge(
     if isinstance(estimate, BatchEstimate):
         estimate = realise(records, estimate, y, predictions)
     batch = (y.to_numpy(), predictions)
+    segments = None
+    if records.model.fleet is not None:
+        segments = watch_decay(records, case, record, X[labelled], batch[0], predictions)
     result = _Result(
         case=case,
         y=y,
@@ -159,6 +168,7 @@ def _judge(
         decay=row_loss(case.metrics, case.problem).decay(holdout, batch),
         on_batch={metric.name: metric.function(*batch) for metric in case.metrics},
         on_holdout={metric.name: metric.function(*holdout) for metric in case.metrics},
+        segments=segments,
     )
     return result, estimate
 
@@ -212,6 +222,7 @@ def _result_metadata(context: dg.AssetExecutionContext, result: _Result, share: 
         **metadata(batch),
         "metrics": table({"metric": name, "batch": batch[name], "holdout": holdout[name]} for name in batch),
         **metadata({**share, "model_version": result.case.version.version}),
+        **({} if result.segments is None else result.segments.shown),
     }
 
 

@@ -8,6 +8,7 @@ from mlops_assets.assets.training.gates import artifact_gates, open_case
 from mlops_assets.assets.training.kept_segments import SEGMENTS_OF
 from mlops_assets.assets.training.recipe import TRAIN, recipe_of, stored_recipe
 from mlops_assets.assets.training.refit_by_recipe import Refitting
+from mlops_assets.assets.training.segment_tables import store_segments
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.errors import ArtifactError, MlopsAssetsError, RegistryError, TrainingError
@@ -55,6 +56,7 @@ def _refit(step: Step, judged: ModelVersion) -> Refit:
         version = _fitted(step, judged, rows, read_holdout(records, manifest), tags)
     case = open_case(records, step.registry, version)
     store_reference(records, version, rows, case.holdout, case.predictions)
+    store_segments(step, version, case.fitted, rows)
     importance = recorded_importance(records, judged)
     if importance is not None:  # else the judged version was never evaluated
         record_importance(records, version, importance)

@@ -21,6 +21,7 @@ from mlops_assets.assets.training.gates import (
     open_case,
 )
 from mlops_assets.assets.training.outcome import note_fitted, note_refused
+from mlops_assets.assets.training.segment_tables import store_segments
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
 from mlops_assets.declaration import Declaration
@@ -73,6 +74,7 @@ def challenger_asset(model: Declaration) -> Asset:
         note_fitted(step, version)
         case = open_case(step.records, mlflow_registry, version)
         store_reference(step.records, version, case.train, case.holdout, case.predictions)
+        store_segments(step, version, case.fitted, case.train)
         baselines = baseline_predictions(case)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version.digest), metadata=_metadata(trained, case, baselines, mlflow_registry)
