@@ -14,6 +14,7 @@ PROOFS = {
         "tests/components/test_component.py",
         "tests/components/test_component_schema.py",
         "tests/sensors/test_one_process.py",
+        "tests/test_sqlite_storage.py",
     ],
     "mlflow, scikit-learn, skops": ["tests/end_to_end/test_champion.py", "tests/resources/test_model_files.py"],
     "great-expectations": ["tests/resources/test_great_expectations.py"],

@@ -22,6 +22,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import workload
+import yaml
 from dagster_graphql import DagsterGraphQLClient
 
 HERE = Path(__file__).parent
@@ -29,8 +30,8 @@ PAIRS = 5
 QUIET = 1.0
 """The load average of the last minute that a measurement begins at."""
 
-DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
-WARM = "run_launcher: {module: mlops_assets.launcher, class: WarmRunLauncher}\n"
+SHIPPED = yaml.safe_load((HERE.parent / "dagster.yaml").read_text())
+DIRECT = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
 
 
 def main() -> None:
@@ -60,8 +61,7 @@ def main() -> None:
             script("bare_training.py", home, 0, environment)
             reference(home)
             rows += runs("", ours, home, environment)
-        with (home / "dagster" / "dagster.yaml").open("a") as settings:
-            settings.write(WARM)
+        write_settings(home / "dagster", run_launcher=SHIPPED["run_launcher"])
         with dg.DagsterInstance.from_config(str(home / "dagster")) as instance, served(home, environment) as client:
             rows += runs(", warm", Launched(client, instance), home, environment)
     print(pd.DataFrame(rows).to_string(index=False))
@@ -134,14 +134,20 @@ def prepare(home: Path) -> None:
     split = {"train": keys[: -workload.HOLDOUT], "holdout_batches": keys[-workload.HOLDOUT :]}
     (home / "job.json").write_text(json.dumps({"params": workload.PARAMS, "holdout": workload.HOLDOUT, **split}))
     (home / "dagster").mkdir()
-    (home / "dagster" / "dagster.yaml").write_text(
-        (HERE.parent / "dagster.yaml").read_text().split("  runs:")[0] + DIRECT
-    )
+    write_settings(home / "dagster")
     (home / "bare").mkdir()
     for number, key in enumerate(keys):
         frame = workload.batch(number)
         frame[workload.NAMES].to_parquet(home / "bare" / f"{key}-X.parquet")
         frame[["y"]].to_parquet(home / "bare" / f"{key}-y.parquet")
+
+
+def write_settings(folder: Path, **changed: object) -> None:
+    """Write the settings of this repository, with launches by a launcher of Dagster and without a queue."""
+    concurrency = {"pools": SHIPPED["concurrency"]["pools"]}
+    kept = {name: SHIPPED[name] for name in ("telemetry", "nux", "storage")}
+    settings = {**kept, "concurrency": concurrency, "run_coordinator": DIRECT, **changed}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
 
 
 def reference(home: Path) -> None:
@@ -195,6 +201,25 @@ class Launched:
             raise SystemExit(f"run {run_id} of {run.job_name} ended as {run.status}")
 
 
+def free_port() -> int:
+    """Return a port of loopback that no process listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def client_of(server: "subprocess.Popen[bytes]", port: int, log: Path) -> DagsterGraphQLClient:
+    """Wait until a webserver listens; return a client of it."""
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return DagsterGraphQLClient("127.0.0.1", port_number=port)
+        except OSError:
+            if server.poll() is not None:
+                raise SystemExit(log.read_text()) from None
+            time.sleep(0.2)
+
+
 class served:
     """The webserver on a free port of loopback, with the benchmark's code location or another one."""
 
@@ -205,9 +230,7 @@ class served:
         python: str | Path = sys.executable,
         location: Path = HERE / "location.py",
     ) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._command = [
             *(str(python), "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port)),
             *("-f", str(location), "-d", str(location.parent)),
@@ -218,14 +241,7 @@ class served:
         with self._log.open("wb") as log:
             self._server = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
         self.process = self._server.pid
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self._port), timeout=1):
-                    return DagsterGraphQLClient("127.0.0.1", port_number=self._port)
-            except OSError:
-                if self._server.poll() is not None:
-                    raise SystemExit(self._log.read_text()) from None
-                time.sleep(0.2)
+        return client_of(self._server, self._port, self._log)
 
     def __exit__(self, *_: object) -> None:
         self._server.terminate()

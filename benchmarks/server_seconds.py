@@ -6,7 +6,6 @@ the first pair warms up. Prints seconds, processor seconds of the run's process,
 """
 
 import argparse
-import json
 import os
 import re
 import resource
@@ -146,8 +145,7 @@ class Deployment:
         self.home.mkdir()
         overhead.prepare(self.home)
         if self.database:
-            with (self.home / "dagster" / "dagster.yaml").open("a") as settings:
-                settings.write(f"\nstorage: {{postgres: {{postgres_url: {json.dumps(self.database)}}}}}\n")
+            overhead.write_settings(self.home / "dagster", storage={"postgres": {"postgres_url": self.database}})
         for number in range(workload.BATCHES, workload.BATCHES + batches):
             file = self.home / "landing" / f"batch-{number:02d}.csv"
             workload.batch(number).to_csv(file, index=False)

@@ -95,8 +95,9 @@ def test_the_image_copies_what_exists_and_installs_what_the_settings_name() -> N
 def test_the_instance_differs_from_the_one_of_a_laptop_in_its_stores_and_where_runs_start_only() -> None:
     laptop, servers = (yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (REPOSITORY, DEPLOY))
     laptop.pop("run_launcher")  # a code server in a container starts its runs itself
+    assert laptop.pop("storage").keys() == {"custom"} and servers.pop("storage").keys() == {"postgres"}
     assert {name: servers[name] for name in laptop} == laptop
-    assert servers.keys() - laptop.keys() == {"storage", "compute_logs"}
+    assert servers.keys() - laptop.keys() == {"compute_logs"}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mlops_assets.launcher.warm_place import WarmPlace
 from support.daemon import end, listens, wait_until
 from support.pages import blocks
 
-LAUNCHER, WITH_PRELOAD = (block.text for block in blocks("how-to/warm-runs.md") if block.language == "yaml")
+LAUNCHER, WITH_PRELOAD, STORAGE = (block.text for block in blocks("how-to/warm-runs.md") if block.language == "yaml")
 LOCATION = Path(__file__).with_name("launched_location.py")
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ class Launching:
         for folder in (self.home / "dagster", self.out, self.code):
             folder.mkdir(parents=True)
         shutil.copy(location, self.code)
-        (home / "dagster/dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{settings}")
+        (home / "dagster/dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{settings}\n{STORAGE}")
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
         self._short = Path(tempfile.mkdtemp(prefix="launching_"))
         self.environment = {
