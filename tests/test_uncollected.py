@@ -13,7 +13,9 @@ from mlops_assets.uncollected import Uncollected
 @pytest.fixture(autouse=True)
 def collector_as_before():
     was_on = gc.isenabled()
+    gc.unfreeze()  # what is set aside may still be freed, and counts would fall
     yield
+    gc.unfreeze()
     (gc.enable if was_on else gc.disable)()
 
 

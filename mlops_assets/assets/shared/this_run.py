@@ -18,8 +18,10 @@ JOBS = ("batch", "training", "outcomes", "backtest", "rollback", "approve", "res
 def needs_steps(model: str) -> bool:
     """Return whether this process may execute steps of a model: not if it executes a run of another model's job."""
     run = executed_run()
-    about = None if run is None else run.tags.get(MODEL)
-    if run is None or about in (None, model) or run.job_name not in [f"{about}_{action}" for action in JOBS]:
+    if run is None or (about := run.tags.get(MODEL)) in (None, model):
+        return True
+    of_model, _, action = run.job_name.rpartition("_")
+    if of_model != about or action not in JOBS:
         return True
     context = DefinitionsLoadContext.get()
     return context.load_type == DefinitionsLoadType.RECONSTRUCTION and _key(str(about)) in (
