@@ -43,7 +43,8 @@ class ExcludeConfig(PersonConfig):
 
 
 def _champion_job(model: Declaration, action: str, description: str) -> Job:
-    config = {"champion": {"action": action, "version": 0, "by": "", "reason": ""}}
+    of_segments: dict[str, list[str]] = {"segments": []} if model.fleet is not None and action == "rollback" else {}
+    config = {"champion": {"action": action, "version": 0, **of_segments, "by": "", "reason": ""}}
     kinds = ("champion", "model_card")
     return asset_job(model.name, action, *kinds, run_kind="champion", config=config, description=description)
 

@@ -9,6 +9,9 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.resources.mlflow.registry import MlflowRegistry
 
+BACK_FROM, SEGMENTS_FROM, SEGMENTS_BACK = "rolled_back_from", "segments_from", "segments_rolled_back"
+"""Tags of a version that was put together: a champion, a former one, and the segments (JSON) that have its models."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -50,9 +53,16 @@ class OwnVersions:
         return own
 
     def find(self, **tags: str) -> ModelVersion | None:
-        """Return the newest version that was recorded with all these tags, None if there is none."""
-        recorded = self._registrations.all().items()
-        runs = (run_id for run_id, registration in recorded if tags.items() <= dict(registration.tags).items())
+        """Return the newest version that was recorded with all these tags, None if there is none.
+
+        A version that was put together has the tags of its champion, and is found only by its own.
+        """
+        recorded = ((run_id, dict(registration.tags)) for run_id, registration in self._registrations.all().items())
+        runs = (
+            run_id
+            for run_id, own in recorded
+            if tags.items() <= own.items() and (SEGMENTS_FROM in tags or SEGMENTS_FROM not in own)
+        )
         registered = (self._registry.version_of_run(self._model, run_id) for run_id in runs)
         own = [own for version in registered if version is not None and (own := self._own(version)) is not None]
         return max(own, key=lambda version: version.version, default=None)

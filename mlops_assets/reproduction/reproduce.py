@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.assets.training.gates import PREDICTIONS_TAG, predictions_digest
-from mlops_assets.assets.training.kept_segments import SEGMENTS_OF, with_kept_segments
+from mlops_assets.assets.training.kept_segments import SEGMENTS_OF, put_together, with_kept_segments
 from mlops_assets.assets.training.recipe import HOLDOUT, TRAIN, recipe_of_tags, stored_recipe
 from mlops_assets.assets.training.refit_by_recipe import Refitting
 from mlops_assets.declaration import Declaration
@@ -28,7 +29,7 @@ from mlops_assets.modelling.recipe import Recipe, restored
 from mlops_assets.records.manifests import TRAINING_SET, read_manifest
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows, read_holdout, read_train
-from mlops_assets.records.versions import OwnVersions
+from mlops_assets.records.versions import BACK_FROM, SEGMENTS_BACK, SEGMENTS_FROM, OwnVersions
 from mlops_assets.reproduction.overlay import Overlay
 from mlops_assets.reproduction.rows_then_and_now import KINDS, features_anew, source_differences, stored_differences
 from mlops_assets.resources import MlflowRegistry
@@ -126,7 +127,12 @@ class _Case:
             self.agreements = _agreements(expected, predictions)
 
     def _fit(self, model: Declaration, rows: Mapping[str, Rows]) -> Any:
-        """Fit again; the segments of a fleet choose again between this fit and the champion of that time."""
+        """Fit again; the segments of a fleet choose again between this fit and the champion of that time.
+
+        A version of which segments went back is put together again, from the two registered versions.
+        """
+        if SEGMENTS_FROM in self.version.tags:
+            return self._put_together()
         fitted, number = self.refitting.fit(model, rows[TRAIN]), self.version.tags.get(SEGMENTS_OF)
         if number is None:
             return fitted
@@ -135,6 +141,16 @@ class _Case:
         if kept is None:
             raise TrainingError(f"segments keep models of version {number}, which cannot be loaded or score these rows")
         return kept
+
+    def _put_together(self) -> Any:
+        versions, tags = OwnVersions(self.records, self.registry), self.version.tags
+        champion, former = (versions.version(int(tags[name])) for name in (BACK_FROM, SEGMENTS_FROM))
+        note = f"put together of versions {champion.version} and {former.version}, which `reproduce` fits again"
+        if note not in self.notes:
+            self.notes.append(note)
+        model = self.refitting.model
+        fitted = self.registry.load(champion, model.serialization, model.trusted_types)
+        return put_together(self.registry, model, fitted, former, json.loads(tags[SEGMENTS_BACK]))
 
     def _registered(self) -> Any:
         """Return the registered model; None, and a recorded difference, if its artifact is refused."""

@@ -69,8 +69,9 @@ def test_a_fleet_that_does_not_fit_the_other_fields_is_refused(deployment, decla
         deployment.model("wrong_fleet", **declared)
 
 
-def test_a_shop_keeps_the_champions_model_unless_its_own_gate_passes(deployment):
-    """Only the east changes: the next version holds its new model and the champion's of the other shops."""
+@pytest.fixture(scope="module")
+def second(deployment):
+    """Only the east changes between the first version and the second."""
     model = deployment.model("fleet_keeps", key=["id", "shop"], fleet=Fleet(by="shop"))
     model.prepare(b1=of_shops(1), b2=of_shops(2))
     assert model.challenge().success and model.champion() == 1
@@ -80,6 +81,12 @@ def test_a_shop_keeps_the_champions_model_unless_its_own_gate_passes(deployment)
         model.prepare(**{f"b{number}": batch})
     result = model.challenge()
     assert result.success, why(result)
+    return model
+
+
+def test_a_shop_keeps_the_champions_model_unless_its_own_gate_passes(second):
+    """The next version holds its new model and the champion's of the other shops."""
+    model = second
     first, second = sorted(model.registry.versions(model.name), key=lambda version: version.version)
     assert second.tags["segments_of"] == "1" and model.champion() == 2
     before, after = (model.registry.load(version).named_steps["fleet"] for version in (first, second))
@@ -95,3 +102,35 @@ def test_a_shop_keeps_the_champions_model_unless_its_own_gate_passes(deployment)
     assert (table.drop(index="east")["adjusted_on_champion"] > 0.05).all()
     found = reproduce(model.records, model.registry, second)
     assert (found.verdict, found.differences, found.notes) == ("identical", (), ())
+
+
+def test_one_shop_goes_back_to_the_model_that_it_had(second):
+    """The launchpad's list of segments: a version of its own, on record, and put together again bit for bit."""
+    asked = {"action": "rollback", "segments": ["east"], "by": "ada", "reason": "the east is wrong"}
+    result = second.materialize("champion", **asked)
+    assert result.success, why(result)
+    one, two, three = sorted(second.registry.versions(second.name), key=lambda version: version.version)
+    assert second.champion() == three.version == 3
+    assert (three.tags["rolled_back_from"], three.tags["segments_from"]) == ("2", "1")
+    before, present, back = (second.registry.load(version).named_steps["fleet"] for version in (one, two, three))
+    batch = of_shops(8, shops=5)
+    X, east = batch[list(before.feature_names_in_)], (batch["shop"] == "east").to_numpy()
+    np.testing.assert_array_equal(back.predict(X)[east], before.predict(X)[east])
+    np.testing.assert_array_equal(back.predict(X)[~east], present.predict(X)[~east])
+    assert (back.predict(X)[east] != present.predict(X)[east]).all()
+    digests = {name: digest for name, digest in present.digests().items() if name != "east"}
+    digests |= {name: digest for name, digest in before.digests().items() if name == "east"}
+    assert back.digests() == digests
+    newest = second.records.promotions.champion()
+    assert (newest.version, newest.how, newest.by) == (3, "rollback", "ada")
+    assert newest.reason == "rollback of segments 'east': the east is wrong"
+    found = reproduce(second.records, second.registry, three)
+    assert (found.verdict, found.differences) == ("identical", ())
+    assert found.notes == ("put together of versions 2 and 1, which `reproduce` fits again",)
+    training = second.materialize("training_set", "challenger")
+    assert training.success and second.shown("challenger")["version"] == 2  # on its rows, not the one put together
+
+
+def test_a_shop_that_the_former_version_has_never_seen_cannot_go_back(second):
+    result = second.materialize("champion", action="rollback", version=1, segments=["mars"], by="ada", reason="why not")
+    assert "segments 'mars' are not in the former version" in why(result)

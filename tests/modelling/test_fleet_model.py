@@ -9,10 +9,10 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
-from mlops_assets.errors import FeaturesError
+from mlops_assets.errors import FeaturesError, TrainingError
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import fit, search
-from mlops_assets.modelling.fleet import FleetModel, keep_champions, segment_table
+from mlops_assets.modelling.fleet import FleetModel, keep_champions, segment_table, take_back
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import ThresholdRule
@@ -228,3 +228,22 @@ def test_a_champion_is_kept_where_nothing_changed():
         gains = np.random.default_rng(seed).normal(size=len(X))
         wrong += len(keep_champions(after, before, gains, X).route_) < 8
     assert wrong <= 1
+
+
+def test_segments_go_back_to_a_former_fleet_and_nothing_else_changes(tmp_path: Path):
+    before, after, _, X = refitted(fitted()[0], falls_in_shop_3)
+    second = keep_champions(after, before, np.where(X["shop"] == "shop 3", 1.0, 0.0), X)
+    gone = X["shop"].isin(["shop 3", "shop 0"]).to_numpy()
+    for present, former in ((second, before), (after, before), (after, second)):
+        back = take_back(present, former, ["shop 3", "shop 0"])
+        np.testing.assert_array_equal(back.predict(X)[gone], former.predict(X)[gone])
+        np.testing.assert_array_equal(back.predict(X)[~gone], present.predict(X)[~gone])
+        unseen = X.assign(shop="unseen")
+        np.testing.assert_array_equal(back.predict(unseen), present.predict(unseen))
+        assert all(part.kept_ == [] for part in back.kept_)
+    again = take_back(back, present, ["shop 3", "shop 0"])
+    np.testing.assert_array_equal(again.predict(X), present.predict(X))
+    loaded = load_model(tmp_path / "model", save_model(Pipeline([("fleet", back)]), tmp_path / "model", X))
+    np.testing.assert_array_equal(loaded.predict(X), back.predict(X))
+    with pytest.raises(TrainingError, match=r"segments .*mars.* are not in the former version"):
+        take_back(present, former, ["shop 3", "mars"])

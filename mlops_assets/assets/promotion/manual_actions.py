@@ -9,6 +9,7 @@ from pydantic import Field
 from mlops_assets.assets.promotion.alias_state import Before
 from mlops_assets.assets.promotion.judge import Judgement, gates_of, judge, together
 from mlops_assets.assets.promotion.promote import carry_out, note_training
+from mlops_assets.assets.promotion.segment_rollback import with_segments_of
 from mlops_assets.assets.training.gates import open_case, sound_gates
 from mlops_assets.assets.training.step import Step
 from mlops_assets.checks import reasons
@@ -16,6 +17,7 @@ from mlops_assets.decisions.promotion.alias import Decision
 from mlops_assets.errors import MlopsAssetsError, RegistryError
 from mlops_assets.records.requests import Hold
 from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.text import listed
 
 
 class ChampionConfig(dg.Config):
@@ -32,6 +34,11 @@ class ChampionConfig(dg.Config):
         description="Version that is meant; 0 is the newest challenger, for rollback the champion before the present "
         "one, for approve the newest version that waits.",
     )
+    segments: list[str] = Field(
+        [],
+        description="rollback of a fleet: the segments that go back to the former champion's models; all others keep "
+        "the present champion's. Without any, the whole fleet goes back.",
+    )
     by: str = Field("", description="Who asks for it.")
     reason: str = Field("", description="Why.")
 
@@ -46,6 +53,8 @@ def asked(step: Step, config: ChampionConfig, before: Before) -> Judgement:
         )
     if config.action in ("hold", "release"):
         return _hold(step, config, before)
+    if config.segments and config.action != "rollback":
+        raise MlopsAssetsError(f"{model}: `segments` can be rolled back, and nothing else: action is {config.action!r}")
     if config.action == "rollback":
         return _rollback(step, config, before)
     if config.action == "approve":
@@ -70,12 +79,17 @@ def _hold(step: Step, config: ChampionConfig, before: Before) -> Judgement:
 def _rollback(step: Step, config: ChampionConfig, before: Before) -> Judgement:
     """Judge the return to a former champion, verified anew; only promotions on record count, not tags in MLflow."""
     version = _former(step, config.version, before)
+    if config.segments:
+        if before.champion is None:
+            raise RegistryError(f"{step.model.name} has no champion whose segments could go back")
+        version = with_segments_of(step, before.champion, version, config.segments)
     gates = tuple(sound_gates(open_case(step.records, step.registry, version)))
     if refused := reasons(gates):
         raise MlopsAssetsError(
             f"{step.model.name}: version {version.version} is not rolled back to: {'; '.join(refused)}"
         )
-    decision = Decision("promote", True, f"rollback: {config.reason}")
+    of = f" of segments {listed(config.segments)}" if config.segments else ""
+    decision = Decision("promote", True, f"rollback{of}: {config.reason}")
     return Judgement(decision=decision, version=version, gates=gates, by=config.by, how="rollback")
 
 

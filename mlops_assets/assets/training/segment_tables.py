@@ -14,6 +14,7 @@ from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
 from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import Rows
 from mlops_assets.records.segment_watch import segment_models, store_segment_models
+from mlops_assets.records.versions import BACK_FROM
 from mlops_assets.resources.mlflow.model_version import ModelVersion
 from mlops_assets.statistics.segment_gains import MIN_ROWS
 
@@ -62,7 +63,7 @@ def segment_reference(records: ModelRecords, version: ModelVersion, by: str) -> 
 
 def _before(step: Step, version: ModelVersion) -> pd.DataFrame | None:
     """Return the models of the champion that some segments keep the models of."""
-    number = version.tags.get(SEGMENTS_OF)
+    number = version.tags.get(SEGMENTS_OF, version.tags.get(BACK_FROM))
     return None if number is None else segment_models(step.records, step.versions.version(int(number)))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.errors import TrainingError
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
 from mlops_assets.statistics.segment_gains import segment_gains
+from mlops_assets.text import listed
 
 if TYPE_CHECKING:
     from mlops_assets.modelling.fleet.model import FleetModel
@@ -56,3 +59,29 @@ def _only(fleet: FleetModel, names: list[str]) -> FleetModel:
     part.models_ = {name: fleet.models_[name] for name in names if name in fleet.models_}
     part.kept_, part.route_, part.against_ = [], {}, {}
     return part
+
+
+def take_back(champion: FleetModel, former: FleetModel, names: Sequence[str]) -> FleetModel:
+    """Return the champion with the former fleet's model, own or pooled, for each of these segments.
+
+    Raises `TrainingError` that names the segments which the former fleet has never seen.
+    """
+    known = {*former.segments_, *former.route_}
+    if unknown := sorted(set(names) - known):
+        raise TrainingError(f"segments {listed(unknown)} are not in the former version: it has {len(known):,} others")
+    back: dict[int, list[str]] = {}
+    for name in dict.fromkeys(names):
+        back.setdefault(former.route_.get(name, -1), []).append(name)
+    stay: dict[int, list[str]] = {}
+    for name, number in champion.route_.items():
+        if name not in names:
+            stay.setdefault(number, []).append(name)
+    served = [
+        *((champion.kept_[number], of_part) for number, of_part in stay.items()),
+        *((_fleet(former, number), of_part) for number, of_part in back.items()),
+    ]
+    result = copy.copy(champion)
+    result.kept_ = [_only(fleet, of_part) for fleet, of_part in served]
+    result.route_ = {name: place for place, (_, of_part) in enumerate(served) for name in of_part}
+    result.models_ = {name: model for name, model in champion.models_.items() if name not in result.route_}
+    return result
