@@ -1,10 +1,11 @@
 """The same jobs by other tools, side by side: `python benchmarks/peers.py [--peers kedro zenml] [--rounds 5]`.
 
-Each round runs the training and the batch job of `overhead.py` as a bare script, by the pack with Dagster's default
-launcher and with `WarmRunLauncher`, and by each tool in turn. All but the pack call the functions of `bare_training.py`
-and `bare_batch.py`, in the steps that the tool's own documentation has: `peers/<tool>/`. The first round warms up. Each
-tool has an environment of its own, made at first use from `peers/requirements/<tool>.txt`, with the libraries in the
-versions of the pack's. At the end all must have stored the log losses of the bare script, to six digits, and load.
+Each round runs the training job of `overhead.py`, later ones its batch job, as a bare script, by the pack with
+Dagster's default launcher and with `WarmRunLauncher`, and by each tool in turn. All but the pack call the functions of
+`bare_training.py` and `bare_batch.py`, in the steps that the tool's own documentation has: `peers/<tool>/`. The first
+round of a job warms up. Each tool has an environment of its own, made at first use from
+`peers/requirements/<tool>.txt`, with the libraries in the versions of the pack's. At the end all must have stored the
+log losses of the bare script, to six digits, and load.
 
 Kedro, ZenML, Prefect and Metaflow are timed from command to exit; the pack and Dagster from a launch at a running
 webserver to the end of the run, as their users launch, with the seconds of webserver and code server in it.
@@ -50,14 +51,17 @@ def main() -> None:
 
 
 def rounds(home: Path, runners: dict[str, Job], wanted: int) -> pd.DataFrame:
-    """Run both jobs of everyone in turn, one round to warm up and then those that count."""
+    """Run a job of everyone in turn, one round to warm up and then those that count.
+
+    All trainings come first: once the pack has taken the newest batch in, it would train on other rows.
+    """
     found = []
-    for number in range(wanted + 1):
-        for job, argument in {"training": str(number), "batch": NEWEST}.items():
-            if job == "batch" and number == 0:
-                overhead.reference(home)  # the sample of the pack's training rows, for all others
+    for job in ("training", "batch"):
+        if job == "batch":
+            overhead.reference(home)  # the sample of the pack's training rows, for all others
+        for number in range(wanted + 1):
             for name, run in runners.items():
-                cost = run(job, argument)
+                cost = run(job, NEWEST if job == "batch" else str(number))
                 print(f"round {number}, {job}, {name}: {cost}", file=sys.stderr, flush=True)
                 found.append({"round": number, "job": job, "by": name, **vars(cost)})
     return pd.DataFrame(found).query("round > 0")
