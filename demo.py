@@ -1,9 +1,10 @@
 """`make demo`: batches of real data through a real Dagster instance, to champions that are judged, replaced and kept.
 
-The same jobs that the UI and the sensors launch run here one after another in one process.
+The same jobs that the UI and the sensors launch run here one after another, in a process for each model.
 """
 
 import logging
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,18 +21,23 @@ from resources import HOME, resources
 PLAN = {"co2_forecast": (19, 12, 13), "doctor_visits": (10, 11)}
 """How many batches of each model arrive before each training."""
 
+MODEL = sys.argv[1] if sys.argv[1:] else ""
+"""The model whose life this process runs; the first process starts one for each."""
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def main() -> int:
     """Run the plan; exit code 0 when each model has a champion."""
+    if MODEL:
+        logging.disable(logging.INFO)
+        with dg.DagsterInstance.get() as instance:
+            return 0 if life_of(MODEL, PLAN[MODEL], instance) else 1
     started = time.monotonic()
-    logging.disable(logging.INFO)
     say(f"Everything is written below {HOME}\n")
-    failures = 0
-    with dg.DagsterInstance.get() as instance:
-        for model, arrivals in PLAN.items():
-            failures += not life_of(model, arrivals, instance)
+    with dg.DagsterInstance.get():  # makes its files before two processes want to
+        lives = [subprocess.Popen([sys.executable, "-m", "demo", model]) for model in PLAN]
+    failures = sum(life.wait() != 0 for life in lives)
     say(f"Done in {time.monotonic() - started:.0f} s. Now `make dev`, then open")
     say("  http://127.0.0.1:3000/asset-groups   the assets: each with its plots, tables and checks")
     say("  http://127.0.0.1:5000/#/models?workflowType=machine_learning   the registry: versions, tags, digests")
@@ -40,7 +46,7 @@ def main() -> int:
 
 def life_of(model: str, arrivals: tuple[int, ...], instance: dg.DagsterInstance) -> bool:
     """Batches arrive, a model is trained, more arrive, it is trained again. Whether it has a champion at the end."""
-    say(f"== {model}: {declared(model).description}")
+    say(str(declared(model).description))
     storage, registry = resources["mlops_storage"], resources["mlflow_registry"]
     ready = list(declared(model).source.look(None).ready.items())
     instance.add_dynamic_partitions(batches(model).name, [batch for batch, _ in ready])
@@ -51,8 +57,7 @@ def life_of(model: str, arrivals: tuple[int, ...], instance: dg.DagsterInstance)
         train(model, instance)
     champion = registry.champion(model)
     if champion is not None:
-        say(f"  champion: version {champion.version}, trained until {champion.tags['trained_until']}")
-    say("")
+        say(f"champion: version {champion.version}, trained until {champion.tags['trained_until']}")
     return champion is not None
 
 
@@ -71,11 +76,10 @@ def take_in(model: str, arrived: list[tuple[str, str]], instance: dg.DagsterInst
         tally["accepted" if result.success else "rejected"] += 1
         tally["checks"] += len(found)
         alarms.update(failed)
-        progress(f"  batch {number}/{len(arrived)} {batch}: {', '.join(failed) or 'all checks pass'}")
+        progress(f"batch {number}/{len(arrived)} {batch}: {', '.join(failed) or 'all checks pass'}")
     counts = ", ".join(f"{count} {what}" for what, count in tally.items())
     not_passed = ", ".join(f"{name} {count} times" for name, count in alarms.items()) or "none"
-    progress(f"  {len(arrived)} batches, {arrived[0][0]} to {arrived[-1][0]}: {counts}; not passed: {not_passed}")
-    say("")
+    say(f"{len(arrived)} batches, {arrived[0][0]} to {arrived[-1][0]}: {counts}; not passed: {not_passed}")
 
 
 def has_model(check: Any) -> bool:
@@ -85,21 +89,19 @@ def has_model(check: Any) -> bool:
 
 def train(model: str, instance: dg.DagsterInstance) -> None:
     """One training run, and what it decided."""
-    progress("  training ...")
+    progress("training ...")
     result = run(f"{model}_training", instance)
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     for check in failed:
-        progress(f"  check {check.check_name} did not pass: {check.description}\n")
+        say(f"check {check.check_name} did not pass: {check.description}")
     if not result.success:
-        progress(f"  training failed: {reason(result)}\n")
+        say(f"training failed: {reason(result)}")
         return
     shown = {name: value.value for name, value in newest(instance, model, "champion").items()}
     figures = {name: value.value for name, value in newest(instance, model, "evaluation").items()}
     first = declared(model).metrics[0]
-    progress(
-        f"  version {shown['judged_version']}: {first} {figures[first]:.4g} on {figures['holdout_rows']} newer rows\n"
-    )
-    say(f"  verdict {shown['verdict']}: {shown['reason']}")
+    say(f"version {shown['judged_version']}: {first} {figures[first]:.4g} on {figures['holdout_rows']} newer rows")
+    say(f"verdict {shown['verdict']}: {shown['reason']}")
 
 
 def reason(result: dg.ExecuteInProcessResult) -> str:
@@ -125,12 +127,17 @@ def run(job: str, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInP
 
 def say(line: str) -> None:
     """A line that stays."""
-    print(line, flush=True)
+    _print(line, "\n")
 
 
 def progress(line: str) -> None:
     """A line that the next one overwrites where a person watches."""
-    print(f"\r\033[K{line}" if sys.stdout.isatty() else line.rstrip("\n") + "\n", end="", flush=True)
+    _print(line, "" if sys.stdout.isatty() else "\n")
+
+
+def _print(line: str, end: str) -> None:
+    clear = "\r\033[K" if sys.stdout.isatty() else ""
+    print(f"{clear}{MODEL and f'{MODEL}: '}{line}", end=end, flush=True)
 
 
 if __name__ == "__main__":
