@@ -22,43 +22,28 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
 )
-from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.compute_log_manager import ComputeIOType
-from dagster._core.storage.event_log import EventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.storage.runs import RunStorage
-from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
-from dagster._core.storage.schedules import ScheduleStorage
-from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._serdes.config_class import ConfigurableClass, ConfigurableClassData
 from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 
 from mlops_assets.uncollected import kept
 
 __all__ = [
-    "INDEX_SHARD_NAME",
     "CheckResult",
     "CheckRunHealthResult",
     "ComputeIOType",
     "ConfigurableClass",
     "ConfigurableClassData",
-    "DagsterStorage",
     "DecoratedOpFunction",
     "DefinitionsLoadContext",
     "DefinitionsLoadType",
-    "EventLogStorage",
     "InstigatorType",
     "LaunchRunContext",
     "LocalComputeLogManager",
     "NearAssetsJob",
     "OpJob",
     "QueuedRunCoordinator",
-    "RunStorage",
-    "ScheduleStorage",
-    "SqliteEventLogStorage",
-    "SqliteRunStorage",
-    "SqliteScheduleStorage",
     "WorkerStatus",
     "check_evaluations",
     "cron_string_iterator",

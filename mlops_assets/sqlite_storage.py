@@ -1,4 +1,8 @@
-"""Dagster's SQLite storage with connections that stay open: a run opens and closes hundreds of them otherwise."""
+"""Dagster's SQLite storage with connections that stay open: a run opens and closes hundreds of them otherwise.
+
+It imports Dagster's private modules itself, as seen in Dagster 1.13.27: `dagster_private`, which every process imports,
+would import SQLAlchemy with them.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,15 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.event_log import EventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+from dagster._core.storage.runs import RunStorage
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules import ScheduleStorage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 
-from mlops_assets.dagster_private import (
-    INDEX_SHARD_NAME,
-    ConfigurableClass,
-    ConfigurableClassData,
-    DagsterStorage,
-    EventLogStorage,
-    RunStorage,
-    ScheduleStorage,
-    SqliteEventLogStorage,
-    SqliteRunStorage,
-    SqliteScheduleStorage,
-)
+from mlops_assets.dagster_private import ConfigurableClass, ConfigurableClassData
 
 _SECONDS_TO_WRITE = 30.0
 """How long a transaction waits for those of other processes, as Dagster's own do for events."""
