@@ -13,6 +13,7 @@ from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fleet.digest import digest_of_estimator
 from mlops_assets.modelling.fleet.row_loss import row_losses
 from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
+from mlops_assets.modelling.fleet.stored import restored, stored
 from mlops_assets.modelling.fleet.table import segment_table
 from mlops_assets.statistics.segment_gains import MIN_ROWS, SegmentGains, segment_gains
 
@@ -97,6 +98,20 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
     def table(self) -> pd.DataFrame:
         """Return a row for each segment: which model it has, and why; see `segment_table`."""
         return segment_table(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is stored; see `stored`."""
+        return stored(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what was stored."""
+        super().__setstate__(restored(state))
+
+    def __copy__(self) -> FleetModel:
+        """Return a fleet that shares all models: `copy.copy` would store and restore them."""
+        copy = type(self).__new__(type(self))
+        vars(copy).update(vars(self))
+        return copy
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags of the estimator, so that the fleet is a regressor or a classifier as it is."""
