@@ -1,5 +1,6 @@
 """A fleet in one estimator: rows go to the model of their segment, and a segment earns its own."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from mlops_assets.errors import FeaturesError, TrainingError
+from mlops_assets.modelling.engine import Processes
 from mlops_assets.modelling.fitting.estimators import build
 from mlops_assets.modelling.fitting.search import fit, search
-from mlops_assets.modelling.fleet import FleetModel, keep_champions, segment_table, take_back
+from mlops_assets.modelling.fleet import FleetModel, keep_champions, own_models, segment_table, take_back
 from mlops_assets.modelling.predictions import predict
 from mlops_assets.modelling.splits import time_folds
 from mlops_assets.modelling.thresholds import ThresholdRule
@@ -247,3 +249,45 @@ def test_segments_go_back_to_a_former_fleet_and_nothing_else_changes(tmp_path: P
     np.testing.assert_array_equal(loaded.predict(X), back.predict(X))
     with pytest.raises(TrainingError, match=r"segments .*mars.* are not in the former version"):
         take_back(present, former, ["shop 3", "mars"])
+
+
+@pytest.mark.parametrize(("estimator", "params"), [(RIDGE, {}), (BOOSTED, {"max_iter": 3})])
+def test_an_engine_fits_the_same_models_bit_for_bit(estimator, params, monkeypatch):
+    monkeypatch.setattr(own_models, "CHUNK", 3)
+    X, y = of_shops()
+    rule = ThresholdRule(fleet={"by": "shop"})
+    here, elsewhere = (build(estimator, params, X, "regression", 0, y, rule) for _ in range(2))
+    fit(here, X, y)
+    fit(elsewhere, X, y, {"fleet__engine": Processes(2)})
+    one, other = here.named_steps["fleet"], elsewhere.named_steps["fleet"]
+    assert one.digests() == other.digests() and set(one.digests()) >= OTHERS
+    pd.testing.assert_frame_equal(segment_table(one), segment_table(other))
+    np.testing.assert_array_equal(here.predict(X), elsewhere.predict(X))
+
+
+def test_it_says_how_many_segments_are_fitted(monkeypatch):
+    monkeypatch.setattr(own_models, "CHUNK", 2)
+    X, y = of_shops()
+    said = []
+    model = build(RIDGE, {}, X, "regression", 0, y, ThresholdRule(fleet={"by": "shop"}))
+    fleet = fit(model, X, y, {"fleet__progress": said.append}).named_steps["fleet"]
+    assert said[:4] == [f"fitted {done} of 7 segments" for done in (2, 4, 6, 7)]  # the eighth has few rows
+    assert said[-1] == f"fitted {len(fleet.models_)} of {len(fleet.models_)} segments"
+
+
+class _RefusesLowMeans(Ridge):
+    """Fails where the labels of a segment are low."""
+
+    def fit(self, X, y, sample_weight=None):
+        if np.mean(y) < -3:
+            raise RuntimeError("labels are too low")
+        return super().fit(X, y, sample_weight)
+
+
+def test_a_fit_that_raises_leaves_its_segment_to_the_pooled_model_and_is_counted():
+    X, y = of_shops()
+    y = y.mask(X["shop"] == "shop 0", y - 10)
+    fleet = FleetModel(_RefusesLowMeans(), "shop").fit(X.drop(columns="kind"), y)
+    assert fleet.failed_ == {"shop 0": "RuntimeError: labels are too low"}
+    assert "shop 0" not in fleet.models_ and "shop 1" in fleet.models_
+    assert copy.copy(fleet).failed_ == fleet.failed_

@@ -126,6 +126,7 @@ def _segments(fitted: Any) -> dict[str, Any]:
         "segments": len(table),
         "segments_with_own_model": int((table["model"] == "own").sum()),
         "segments_kept": int(table["kept"].sum()),
+        "segments_not_fitted": len(fleet.failed_) or None,
         "segment_models": tried.to_dict("records") or None,
     }
 

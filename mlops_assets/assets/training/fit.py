@@ -32,6 +32,7 @@ from mlops_assets.records.manifests import read_manifest
 from mlops_assets.records.rows import Rows, read_holdout, read_train, sample_of
 from mlops_assets.resources.mlflow.model_files import digest_of, save_model
 from mlops_assets.resources.mlflow.model_version import SAMPLE, ModelVersion
+from mlops_assets.text import shown
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def train(step: Step, data_version: str, overrides: Mapping[str, Any]) -> Traine
     with run_of(step, f"challenger {manifest.trained_until}", tags) as run_id:
         used, tracked = Used(), TrackedTrials(step, run_id)
         result = _fitted(model, rows, overrides, step, tracked, used)
+        _warn_of_failed(step, result.model)
         result, kept = _with_champions(step, manifest, result, holdout)
         tags |= kept
         params = {**model.params, **result.params}
@@ -119,10 +121,13 @@ def _fitted(
     _refuse_metrics(model, "regression" if problem == "regression" else "classification")
     pipeline = build(model.estimator, model.params, rows.X, problem, model.seed, rows.y, decided_by(model))
     step.log(f"fitting {len(rows.y):,} rows x {rows.X.shape[1]} features")
-    if model.search is None:
+    if model.search is None and model.fleet is None:
         return SearchResult(fit(pipeline, rows.X, rows.y), {}, ())
-    space = {name: values for name, values in model.search.space.items() if name not in overrides}
     with engine_of(model, step.context, used) as engine:
+        options = {} if model.fleet is None else {"fleet__engine": engine, "fleet__progress": step.log}
+        if model.search is None:
+            return SearchResult(fit(pipeline, rows.X, rows.y, options), {}, ())
+        space = {name: values for name, values in model.search.space.items() if name not in overrides}
         return search(
             pipeline,
             rows.X,
@@ -136,7 +141,19 @@ def _fitted(
             progress=tracked.add,
             engine=engine,
             at_once=1 if workers_of(model) is None else AT_ONCE,
+            options=options,
         )
+
+
+def _warn_of_failed(step: Step, fitted: Any) -> None:
+    """Say how many segments of a fleet could not be fitted, and why the first could not."""
+    fleet = fleet_of(fitted)
+    if fleet is not None and fleet.failed_:
+        name, reason = next(iter(fleet.failed_.items()))
+        text = (
+            f"{len(fleet.failed_):,} segments could not be fitted and share the pooled model; {shown(name)}: {reason}"
+        )
+        step.context.log.warning(f"{step.model.name}: {text}")
 
 
 def _with_champions(

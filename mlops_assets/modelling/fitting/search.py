@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from mlops_assets.errors import DeclarationError, TrainingError
+from mlops_assets.errors import DeclarationError, EngineError, TrainingError
 from mlops_assets.lazy import np, pd, sklearn
 from mlops_assets.modelling.engine import Engine, Here, with_one_thread
 from mlops_assets.modelling.fitting.column_params import refers_to_columns
@@ -32,10 +32,15 @@ class SearchResult:
     trials: tuple[Trial, ...]
 
 
-def fit(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
-    """Fit the Pipeline on all rows of `X` (n, columns) and `y` (n,) and return it; `TrainingError` says why not."""
+def fit(pipeline: Any, X: pd.DataFrame, y: pd.Series, options: Mapping[str, Any] | None = None) -> Any:
+    """Fit the Pipeline on all rows of `X` (n, columns) and `y` (n,) and return it; `TrainingError` says why not.
+
+    options: what the fit of a step takes beside rows, as "step__option".
+    """
     try:
-        return fitted(pipeline, X, y)
+        return fitted(pipeline, X, y, options)
+    except EngineError:
+        raise
     except Exception as error:  # estimators may raise anything on data they cannot handle
         numbers = X.select_dtypes(include="number").astype("float64")
         infinite = [name for name in numbers.columns if np.isinf(numbers[name]).any()]
@@ -59,6 +64,7 @@ def search(
     progress: Callable[[Trial], None] | None = None,
     engine: Engine | None = None,
     at_once: int = 1,
+    options: Mapping[str, Any] | None = None,
 ) -> SearchResult:
     """Try parameters on the folds, then fit the best on all rows.
 
@@ -71,6 +77,7 @@ def search(
     progress: called with each trial when it is done; for "halving" after all are done.
     engine: runs the trials; without one they run in this process, in order, with all its threads. The trials, their
         scores and the best one are the same on each engine, however many it runs at a time.
+    options: of the last fit, as in `fit`.
 
     Ties go to the earlier trial, NaN never wins. Raises `DeclarationError` for a space that cannot be tried,
     `TrainingError` with the first reason if all trials fail.
@@ -93,7 +100,9 @@ def search(
             "Correct the search space, the features or the estimator."
         )
     best = max(sound, key=lambda of: (of[0], of[1].score, -of[1].number))[1]
-    return SearchResult(fit(task.with_params(best.params), X, y), best.params, tuple(trial for _, trial in done))
+    return SearchResult(
+        fit(task.with_params(best.params), X, y, options), best.params, tuple(trial for _, trial in done)
+    )
 
 
 def _check_search(space: Mapping[str, Any], method: str, trials: int) -> None:

@@ -96,11 +96,11 @@ def run_trials(task: Task, candidates: Sequence[Candidate], engine: Engine) -> I
             yield trial
 
 
-def fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series) -> Any:
+def fitted(pipeline: Any, X: pd.DataFrame, y: pd.Series, options: Mapping[str, Any] | None = None) -> Any:
     """Fit a Pipeline without the warning of columns that have no value, which its step "varying" drops."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn\.feature_selection")
-        return pipeline.fit(X, y)
+        return pipeline.fit(X, y, **(options or {}))
 
 
 def _trial(candidate: Candidate, score: float, std: float, seconds: float, failure: str | None) -> Trial:

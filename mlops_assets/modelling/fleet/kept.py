@@ -57,7 +57,7 @@ def _only(fleet: FleetModel, names: list[str]) -> FleetModel:
     """Return a fleet with the models of these segments alone, and no earlier fleets."""
     part = copy.copy(fleet)
     part.models_ = {name: fleet.models_[name] for name in names if name in fleet.models_}
-    part.kept_, part.route_, part.against_ = [], {}, {}
+    part.kept_, part.route_, part.against_, part.failed_ = [], {}, {}, {}
     return part
 
 

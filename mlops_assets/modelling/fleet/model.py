@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import sklearn.base  # noqa: TID253  the base class; `modelling.fleet` imports this file when a step needs it
@@ -10,7 +10,9 @@ import sklearn.pipeline  # noqa: TID253
 from sklearn.utils.metaestimators import available_if  # noqa: TID253
 
 from mlops_assets.lazy import np, pd
+from mlops_assets.modelling.engine import HERE, Engine
 from mlops_assets.modelling.fleet.digest import digest_of_estimator
+from mlops_assets.modelling.fleet.own_models import Fitting, Labelled, OwnModel, own_models, rows_of, take
 from mlops_assets.modelling.fleet.row_loss import row_losses
 from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
 from mlops_assets.modelling.fleet.stored import restored, stored
@@ -38,8 +40,8 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
     Without enough rows, without gain, unseen, or where its fit fails, a segment has the pooled model.
 
     Fitted: `shared_` (the steps before the last one, or None), `pooled_`, `models_` (by segment), `segments_` (k,) and
-    `gains_`, the arrays (k,) of `SegmentGains`. `kept_` are earlier fleets, with the segments that `route_` sends
-    to them, and `against_` says why (`keep_champions`).
+    `gains_`, the arrays (k,) of `SegmentGains`. `failed_` says of segments why their fit failed. `kept_` are earlier
+    fleets, with the segments that `route_` sends to them, and `against_` says why (`keep_champions`).
     """
 
     def __init__(
@@ -61,15 +63,21 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.metric = metric
         self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: Any) -> Self:
-        """Fit the pooled model and those of the segments that gain, on rows (n, columns) in order of time."""
+    def fit(
+        self, X: pd.DataFrame, y: Any, engine: Engine = HERE, progress: Callable[[str], None] = lambda text: None
+    ) -> Self:
+        """Fit the pooled model and those of the segments that gain, on rows (n, columns) in order of time.
+
+        The segments are fitted on the engine, on which no result depends. `progress` is told how far they are.
+        """
         names, labels = segment_names(X, self.by), np.asarray(y)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         self.segments_ = sorted(set(names) - {NO_SEGMENT})
         number = pd.Index(self.segments_, dtype=object).get_indexer(names)
-        cut = len(X) - int(len(X) * self.newest)
-        gains = self._gains(X, labels, number, cut)
+        fitting = Fitting(estimator=self._steps()[1], metric=self.metric, engine=engine, progress=progress)
+        self.failed_: dict[str, str] = {}
+        gains = self._gains(fitting, X, labels, number)
         self.gains_ = dict(vars(gains))
         self.shared_, matrix, self.pooled_ = self._fit_pooled(X, labels)
         if sklearn.base.is_classifier(self.pooled_):
@@ -78,7 +86,9 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.route_: dict[str, int] = {}
         self.against_: dict[str, Any] = {}
         earned = [int(segment) for segment in np.flatnonzero(gains.passed(self.false_share))]
-        self.models_ = {self.segments_[key]: model for key, model in self._fit_own(matrix, labels, number, earned)}
+        found = [*own_models(fitting, earned, Labelled(matrix, labels, number))]
+        self._note_failed(found)
+        self.models_ = {self.segments_[own.segment]: own.model for own in found if not own.failure}
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
@@ -110,7 +120,7 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
     def __copy__(self) -> FleetModel:
         """Return a fleet that shares all models: `copy.copy` would store and restore them."""
         copy = type(self).__new__(type(self))
-        vars(copy).update(vars(self))
+        copy.__dict__.update(self.__dict__)
         return copy
 
     def __sklearn_tags__(self) -> Any:
@@ -135,20 +145,9 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         matrix = features if shared is None else shared.fit(features, y).transform(features)
         return shared, matrix, last.fit(matrix, y)
 
-    def _fit_own(self, matrix: Any, y: np.ndarray, number: np.ndarray, segments: list[int]) -> list[tuple[int, Any]]:
-        """Return a fitted last step for each of these segments that has rows of all classes, and that can be fitted."""
-        found, last = [], self._steps()[1]
-        by_segment = _rows_of(number)
-        needed = set(np.unique(y)) if sklearn.base.is_classifier(last) else set()
-        for segment in segments:
-            rows = by_segment[segment]
-            if needed <= set(y[rows] if needed else ()):
-                with suppress(ValueError):  # such as too few rows for its folds: one segment does not stop the others
-                    found.append((segment, sklearn.base.clone(last).fit(_take(matrix, rows), y[rows])))
-        return found
-
-    def _gains(self, X: pd.DataFrame, y: np.ndarray, number: np.ndarray, cut: int) -> SegmentGains:
-        """Compare own and pooled models, fitted on the rows before `cut`, on the rows from there on."""
+    def _gains(self, fitting: Fitting, X: pd.DataFrame, y: np.ndarray, number: np.ndarray) -> SegmentGains:
+        """Compare own and pooled models, fitted on the older rows, on the newest."""
+        cut = len(X) - int(len(X) * self.newest)
         before, after = (
             np.bincount(part[part >= 0], minlength=len(self.segments_)) for part in np.split(number, [cut])
         )
@@ -157,14 +156,21 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         if len(tried):
             shared, matrix, pooled = self._fit_pooled(X.iloc[:cut], y[:cut])
             features = X.iloc[cut:].drop(columns=[self.by])
-            newest, labels = features if shared is None else shared.transform(features), y[cut:]
-            by_segment = _rows_of(number[cut:])
-            for segment, own in self._fit_own(matrix, y[:cut], number[:cut], [int(key) for key in tried]):
-                rows = by_segment[segment]
-                part = _take(newest, rows)
-                losses = [row_losses(model, part, labels[rows], self.metric) for model in (pooled, own)]
-                improvement[rows], judged[rows] = losses[0] - losses[1], True
+            newest = Labelled(features if shared is None else shared.transform(features), y[cut:], number[cut:])
+            rows, of_pooled = newest.by_segment(), np.zeros(len(newest.y))
+            at = np.flatnonzero(np.isin(newest.number, tried))
+            of_pooled[at] = row_losses(pooled, take(newest.X, at), newest.y[at], self.metric)
+            train = Labelled(matrix, y[:cut], number[:cut])
+            for own in own_models(fitting, [int(key) for key in tried], train, newest):
+                self._note_failed([own])
+                if own.losses is not None:
+                    at = rows[own.segment]
+                    improvement[at], judged[at] = of_pooled[at] - own.losses, True
         return segment_gains(improvement[judged], number[cut:][judged], len(self.segments_), self.seed)
+
+    def _note_failed(self, found: Iterable[OwnModel]) -> None:
+        """Keep which segments share the pooled model since their fit failed, and why."""
+        self.failed_ |= {self.segments_[own.segment]: own.failure for own in found if own.failure}
 
     def _routed(self, X: pd.DataFrame, method: str) -> np.ndarray:
         names = segment_names(X, self.by)
@@ -184,16 +190,16 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
         features = X[[name for name in self.feature_names_in_ if name != self.by]]
         matrix = features if self.shared_ is None else self.shared_.transform(features)
         codes, values = pd.factorize(names)
-        by_segment, pooled, parts = _rows_of(codes), [], []
+        by_segment, pooled, parts = rows_of(codes), [], []
         for code, name in enumerate(values):
             model = self.models_.get(name)
             if model is None:
                 pooled.append(by_segment[code])
             else:
-                parts.append((by_segment[code], getattr(model, method)(_take(matrix, by_segment[code]))))
+                parts.append((by_segment[code], getattr(model, method)(take(matrix, by_segment[code]))))
         if pooled or not parts:
             rows = np.sort(np.concatenate(pooled))
-            parts.append((rows, getattr(self.pooled_, method)(_take(matrix, rows))))
+            parts.append((rows, getattr(self.pooled_, method)(take(matrix, rows))))
         return _joined(parts, len(X))
 
 
@@ -203,14 +209,3 @@ def _joined(parts: list[tuple[np.ndarray, np.ndarray]], rows: int) -> np.ndarray
     for positions, values in parts:
         result[positions] = values
     return result
-
-
-def _rows_of(number: np.ndarray) -> dict[int, np.ndarray]:
-    """Return the positions of the rows of each number, in their order; negative numbers are left out."""
-    order = np.argsort(number, kind="stable")
-    values, starts = np.unique(number[order], return_index=True)
-    return {int(value): rows for value, rows in zip(values, np.split(order, starts[1:]), strict=True) if value >= 0}
-
-
-def _take(matrix: Any, rows: np.ndarray) -> Any:
-    return matrix.iloc[rows] if isinstance(matrix, pd.DataFrame) else matrix[rows]

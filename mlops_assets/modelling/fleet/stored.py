@@ -9,7 +9,9 @@ from typing import Any
 from mlops_assets.lazy import np, sklearn
 from mlops_assets.modelling.fleet.digest import digest_of_estimator
 
+_AS_TEXT = ("segments_", "route_", "failed_")
 _NUMERIC = "biuf"
+_STORING = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
 _ORDERS = {"arrays": "C", "transposed": "F"}
 
 
@@ -23,8 +25,7 @@ def stored(state: Mapping[str, Any]) -> dict[str, Any]:
     models, against = state["models_"], state["against_"]
     return {
         **state,
-        "segments_": json.dumps(state["segments_"]),
-        "route_": json.dumps(state["route_"]),
+        **{name: json.dumps(state[name]) for name in _AS_TEXT},
         "models_": {"names": json.dumps(list(models)), **packed(list(models.values()))},
         "against_": {**against, "segments": json.dumps(against["segments"])} if against else {},
     }
@@ -38,8 +39,7 @@ def restored(state: Mapping[str, Any]) -> dict[str, Any]:
     names = json.loads(models.pop("names"))
     return {
         **state,
-        "segments_": json.loads(state["segments_"]),
-        "route_": json.loads(state["route_"]),
+        **{name: json.loads(state[name]) for name in _AS_TEXT},
         "models_": dict(zip(names, unpacked(models), strict=True)),
         "against_": {**against, "segments": json.loads(against["segments"])} if against else {},
     }
@@ -57,7 +57,8 @@ def unpacked(content: Mapping[str, Any]) -> list[Any]:
     """Return the models that `packed` took, with the same numbers, types and order in memory."""
     if "models" in content:
         return list(content["models"])
-    kind, count = type(content["like"]), content["count"]
+    kind: Any = type(content["like"])
+    count = content["count"]
     columns = {name: _values(column, count) for name, column in content["columns"].items()}
     models = [kind.__new__(kind) for _ in range(count)]
     for number, model in enumerate(models):
@@ -66,12 +67,12 @@ def unpacked(content: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_plain(model: Any, first: Any) -> bool:
+    """Whether a model is of the class of the first, has the same attributes, and is stored by them alone."""
     kind, base = type(first), sklearn.base.BaseEstimator
     return (
         type(model) is kind
         and isinstance(model, base)
-        and (kind.__getstate__, kind.__setstate__) == (base.__getstate__, base.__setstate__)
-        and (kind.__reduce__, kind.__reduce_ex__) == (object.__reduce__, object.__reduce_ex__)
+        and all(getattr(kind, name) is getattr(base, name) for name in _STORING)
         and vars(model).keys() == vars(first).keys()
     )
 
