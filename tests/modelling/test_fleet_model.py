@@ -291,3 +291,26 @@ def test_a_fit_that_raises_leaves_its_segment_to_the_pooled_model_and_is_counted
     assert fleet.failed_ == {"shop 0": "RuntimeError: labels are too low"}
     assert "shop 0" not in fleet.models_ and "shop 1" in fleet.models_
     assert copy.copy(fleet).failed_ == fleet.failed_
+
+
+def test_what_the_champion_has_never_seen_keeps_its_pooled_model_unless_the_new_one_gains():
+    model = fitted()[0]
+    before, after, _, X = refitted(model, falls_in_shop_3)
+    rows, new = X["shop"] == "shop 2", X["shop"] == "shop 5"
+    named = X.assign(shop=X["shop"].mask(rows, None).mask(new, "a new shop"))
+    pooled = model.predict(X.assign(shop="unseen"))
+    kept = keep_champions(after, before, np.zeros(len(X)), named)
+    np.testing.assert_array_equal(kept.predict(named)[rows | new], pooled[rows | new])
+    assert kept.predict(X.assign(shop="a later one")).tolist() == after.predict(X.assign(shop="a later one")).tolist()
+    gains = np.where(rows | new, 1.0, 0.0)
+    taken = keep_champions(after, before, gains, named)
+    np.testing.assert_array_equal(taken.predict(named)[rows | new], after.predict(named)[rows | new])
+    assert "" in kept.route_ and "" not in taken.route_ and "" not in set(taken.table()["segment"])
+
+
+def test_a_fleet_of_which_nothing_passes_predicts_as_the_champion_does():
+    model = fitted()[0]
+    before, after, _, X = refitted(model, falls_in_shop_3)
+    named = X.assign(shop=X["shop"].mask(X["shop"] == "shop 2", None).mask(X["shop"] == "shop 5", "a new shop"))
+    kept = keep_champions(after, before, np.random.default_rng(0).normal(-1, 1, len(X)), named)
+    np.testing.assert_array_equal(kept.predict(named), model.predict(named))

@@ -23,27 +23,30 @@ def fleet_of(fitted: Any) -> FleetModel | None:
 
 
 def keep_champions(challenger: FleetModel, champion: FleetModel, gains: Any, X: pd.DataFrame) -> FleetModel:
-    """Return the challenger with the champion's model for each segment of the champion that does not gain.
+    """Return the challenger with the champion's model for each segment that does not gain.
 
     gains: the champion's loss less the challenger's (n,) on the rows `X` (n, columns) of a holdout, in order of time.
     Of the segments that take the challenger's model, at most `false_share` are expected not to gain. A segment without
-    enough rows for a test keeps the champion's. One that the champion has never seen takes the challenger's, as do rows
-    without a segment.
+    enough rows for a test keeps the champion's: the pooled one, if the champion has never seen it. Rows without a
+    segment are tested as one. So on these rows the result differs from the champion only by what has passed, and the
+    comparison of the whole, on the same rows, promotes no fleet by chance more often than something passes by chance.
     """
     names = segment_names(X, challenger.by)
-    segments = sorted({*names, *challenger.segments_, *champion.segments_} - {NO_SEGMENT})
+    segments = sorted({*names, *challenger.segments_, *champion.segments_, *champion.route_})
     number = pd.Index(segments, dtype=object).get_indexer(names)
-    found = segment_gains(np.asarray(gains)[number >= 0], number[number >= 0], len(segments), challenger.seed)
-    gained = {segments[position] for position in np.flatnonzero(found.passed(challenger.false_share))}
-    known = sorted({*champion.segments_, *champion.route_})
+    found = segment_gains(np.asarray(gains), number, len(segments), challenger.seed)
+    gained = found.passed(challenger.false_share)
     served: dict[int, list[str]] = {}
-    for name in known:
-        if name not in gained:
+    for name, passed in zip(segments, gained, strict=True):
+        if not passed:
             served.setdefault(champion.route_.get(name, -1), []).append(name)
     result = copy.copy(challenger)
     result.kept_ = [_only(_fleet(champion, number), names) for number, names in served.items()]
     result.route_ = {name: place for place, names in enumerate(served.values()) for name in names}
-    result.against_ = {"segments": segments, "gain": found.mean, "p": found.p, "adjusted": found.adjusted}
+    at = [position for position, name in enumerate(segments) if name != NO_SEGMENT]
+    evidence = {"gain": found.mean, "p": found.p, "adjusted": found.adjusted}
+    named = {"segments": [segments[position] for position in at]}
+    result.against_ = named | {name: values[at] for name, values in evidence.items()}
     result.models_ = {name: model for name, model in challenger.models_.items() if name not in result.route_}
     return result
 
