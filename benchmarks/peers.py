@@ -91,11 +91,12 @@ def table(costs: pd.DataFrame, peers: dict[str, str]) -> list[dict[str, object]]
 
 def check(home: Path, pythons: dict[str, Path]) -> None:
     """All have stored the log losses of the bare script, a newest version that loads, and the same predictions."""
-    expected = stored(home, "bare", Path(sys.executable))
+    features = home / "bare" / "reference.parquet"
+    expected = stored(home, "bare", Path(sys.executable), features)
     places = {tool: (home, tool, python) for tool, python in pythons.items()}
     pack = {by: (folder, "overhead", Path(sys.executable)) for by, folder in homes_of_pack(home).items()}
     for by, place in (pack | places).items():
-        found = stored(*place)
+        found = stored(*place, features)
         if found != expected:
             raise SystemExit(f"{by} stored other models than the bare script: expected {expected}, got {found}")
     scores = pd.read_parquet(home / "bare" / f"{NEWEST}-predictions.parquet")
@@ -103,11 +104,11 @@ def check(home: Path, pythons: dict[str, Path]) -> None:
         pd.testing.assert_frame_equal(pd.read_parquet(home / tool / f"{NEWEST}-predictions.parquet"), scores)
 
 
-def stored(home: Path, name: str, python: Path) -> dict[str, object]:
+def stored(home: Path, name: str, python: Path, features: Path) -> dict[str, object]:
     """What `peers/stored.py` finds, to six digits."""
     database = home / ("mlflow.db" if name == "overhead" else f"{name}.db")
-    words = [HERE / "peers" / "stored.py", f"sqlite:///{database}", name, home / "bare" / "reference.parquet"]
-    out = subprocess.run([python, *words], check=True, env=environment_for(home), capture_output=True, text=True)
+    words = [HERE / "peers" / "stored.py", f"sqlite:///{database}", name, features]
+    out = subprocess.run([python, *words], check=True, env=environment_for(home), stdout=subprocess.PIPE, text=True)
     found = json.loads(out.stdout)
     return {"log_loss": [round(loss, 6) for loss in found["log_loss"]], "mean": round(found["mean"], 6)}
 
