@@ -1,5 +1,6 @@
 """Who takes part in `peers.py`: how a job of a tool, of the bare scripts and of the pack is run and timed."""
 
+import json
 import os
 import re
 import shutil
@@ -90,8 +91,7 @@ def started(home: Path, pythons: dict[str, Path], ends: ExitStack) -> dict[str, 
     """All that take part, ready to run: rows prepared, the pack's history taken in, webservers running until `ends`."""
     overhead.prepare(home)
     overhead.prepare(home / "warm")
-    with (home / "warm" / "dagster" / "dagster.yaml").open("a") as settings:
-        settings.write(overhead.WARM)
+    overhead.write_settings(home / "warm" / "dagster", run_launcher=overhead.SHIPPED["run_launcher"])
     runners = {"bare": bare(home)}
     runners |= {name: ends.enter_context(pack(folder)) for name, folder in homes_of_pack(home).items()}
     for tool, python in pythons.items():
@@ -151,7 +151,8 @@ def dagster(home: Path, python: Path) -> Iterator[Job]:
     """Dagster as it comes: plain assets, default executor and launcher; without a queue, as the pack is measured."""
     folder = home / "work" / "dagster"
     (folder / "instance").mkdir()
-    (folder / "instance" / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + overhead.DIRECT)
+    settings = {"telemetry": {"enabled": False}, "run_coordinator": overhead.DIRECT}
+    (folder / "instance" / "dagster.yaml").write_text(json.dumps(settings))
     environment = environment_for(home) | {"DAGSTER_HOME": str(folder / "instance")}
     server = overhead.served(folder, environment, python, folder / "definitions.py")
     with launched(environment, server, PlainAssets) as run:
