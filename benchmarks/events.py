@@ -6,6 +6,7 @@ has imported everything. Prints medians: events, connections that were opened, s
 
 import argparse
 import collections
+import json
 import logging
 import os
 import sys
@@ -27,7 +28,8 @@ NEWEST = f"batch-{workload.BATCHES:02d}"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--json", type=Path, help="a file for the rows")
+    asked = parser.parse_args()
     opened = counted_connections()
     with tempfile.TemporaryDirectory(prefix="events_") as place:
         home = Path(place)
@@ -44,11 +46,14 @@ def main() -> None:
         }
         train(defs, instances["SqliteStorage"])
         rows = []
-        for pair in range(pairs + 1):
+        for pair in range(asked.pairs + 1):
             for name, instance in instances.items():
                 rows.append({"storage": name, "pair": pair, **measured(defs, instance, opened)})
-    table = pd.DataFrame(rows).query("pair > 0").drop(columns="pair").groupby("storage", sort=False).median()
-    print(table.round(2).to_string())
+    measured_pairs = pd.DataFrame(rows).query("pair > 0").drop(columns="pair")
+    table = measured_pairs.groupby("storage", sort=False).median().round(2).reset_index()
+    print(table.to_string(index=False))
+    if asked.json:
+        asked.json.write_text(json.dumps({"events": table.to_dict("records")}))
 
 
 def train(defs: dg.Definitions, instance: dg.DagsterInstance) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 RECORD = Path(__file__).with_name("figures.json")
-PAGES = ("README.md", "docs/figures.md", "docs/comparison.md")
+PAGES = ("README.md", "docs/figures.md", "docs/comparison.md", "docs/how-to/warm-runs.md")
 COMMANDS = {
     "overhead": "overhead.py",
     "gate_errors": "gate_errors.py --draws 2000",
@@ -29,6 +29,8 @@ COMMANDS = {
     "decay_errors": "decay_errors.py --draws 2000",
     "closed_loop": "closed_loop.py bike_demand doctor_visits doctor_visits_in_file_order",
     "peers": "peers.py --rounds 3",
+    "launches": "launches.py",
+    "events": "events.py",
 }
 """The benchmarks behind the figures; each takes `--json FILE` for its rows."""
 
@@ -194,6 +196,16 @@ def _peer(row: Row) -> tuple[str, str, str]:
     return f"{row['wall s']:.1f}", f"{row['ratio']:.2f} ({_span(row)})", f"{row['processor ratio']:.2f}"
 
 
+def _launches(record: Mapping[str, Recorded]) -> str:
+    columns = ("what", "median", "least", "most")
+    return _markdown(columns, [[str(row[name]) for name in columns] for row in record["launches"].tables["launches"]])
+
+
+def _events(record: Mapping[str, Recorded]) -> str:
+    columns = ("storage", "events", "connections", "s", "processor s")
+    return _markdown(columns, [[str(row[name]) for name in columns] for row in record["events"].tables["events"]])
+
+
 def _closed_loop(record: Mapping[str, Recorded]) -> str:
     columns = ("model", "metric", "batches", "retrainings", "mean", "mean, retrained each batch", "mean, frozen")
     rows = [[str(row[column]) for column in columns] for row in record["closed_loop"].tables["lives"]]
@@ -205,6 +217,8 @@ TABLES: dict[str, Callable[[Mapping[str, Recorded]], str]] = {
     "overhead": _overhead,
     "closed_loop": _closed_loop,
     "peers": _peers,
+    "launches": _launches,
+    "events": _events,
 }
 """Every table that a page may ask for."""
 
