@@ -34,6 +34,10 @@ SHIPPED = yaml.safe_load((HERE.parent / "dagster.yaml").read_text())
 DIRECT = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
 
 
+LAUNCHERS: dict[str, dict[str, object]] = {"": {}, ", warm": {"run_launcher": SHIPPED["run_launcher"]}}
+"""How the rows of a launcher are named, and its settings."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="a file for the rows")
@@ -54,35 +58,40 @@ def main() -> None:
             compare("load: ours / a bare Definitions()", ours, bare),
             compare("load: ours / an empty defs folder", ours, scaffolded),
         ]
-        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance, served(home, environment) as client:
+        with opened(home) as instance, served(home, environment) as client:
             ours = Launched(client, instance)
             take_in_history(home, ours)
             ours.training(0)
             script("bare_training.py", home, 0, environment)
-            reference(home)
-            rows += runs("", ours, home, environment)
-        write_settings(home / "dagster", run_launcher=SHIPPED["run_launcher"])
-        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance, served(home, environment) as client:
-            rows += runs(", warm", Launched(client, instance), home, environment)
+        reference(home)
+        for job in (training, batch):  # all trainings first: the batch would be trained on once it is taken in
+            for how, settings in LAUNCHERS.items():
+                write_settings(home / "dagster", **settings)
+                with opened(home) as instance, served(home, environment) as client:
+                    rows.append(job(how, Launched(client, instance), home, environment))
     print(pd.DataFrame(rows).to_string(index=False))
     if asked.json:
         asked.json.write_text(json.dumps({"overhead": rows}))
 
 
-def runs(how: str, ours: "Launched", home: Path, environment: dict[str, str]) -> list[dict[str, object]]:
-    """Compare a training run and a batch run with the bare scripts."""
-    newest, first = f"batch-{workload.BATCHES:02d}", 100 if how else 0  # a training of the same seed would be no news
-    training = compare(
+def training(how: str, ours: "Launched", home: Path, environment: dict[str, str]) -> dict[str, object]:
+    """Compare a training run with the bare script."""
+    first = 100 if how else 0  # a training of the same parameters would be no news
+    return compare(
         f"training run, 100,000 x 20{how}",
         lambda pair: ours.training(first + pair),
         lambda pair: script("bare_training.py", home, pair, environment),
     )
-    batch = compare(
+
+
+def batch(how: str, ours: "Launched", home: Path, environment: dict[str, str]) -> dict[str, object]:
+    """Compare a batch run with the bare script."""
+    newest = f"batch-{workload.BATCHES:02d}"
+    return compare(
         f"batch run, 10,000 x 20{how}",
         lambda pair: ours.batch(newest),
         lambda pair: script("bare_batch.py", home, newest, environment),
     )
-    return [training, batch]
 
 
 def compare(what: str, ours: Callable[[int], object], other: Callable[[int], object]) -> dict[str, object]:
@@ -148,6 +157,10 @@ def write_settings(folder: Path, **changed: object) -> None:
     kept = {name: SHIPPED[name] for name in ("telemetry", "nux", "storage")}
     settings = {**kept, "concurrency": concurrency, "run_coordinator": DIRECT, **changed}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
+
+
+def opened(home: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_config(str(home / "dagster"))
 
 
 def reference(home: Path) -> None:
