@@ -107,19 +107,18 @@ def prepared(home: Path) -> dict[str, str]:
 
 HISTORY = f"""
 import dagster as dg
+from mlops_assets.assets.shared.keys import MARK, declared
 from small_models import defs
 
 instance = dg.DagsterInstance.get()
-for model, keys in {{
-    "overhead": ["batch-%02d" % number for number in range({workload.BATCHES})],
-    **{{"small_%02d" % model: ["batch-%d" % number for number in range({BATCHES})] for model in range({MODELS})}},
-}}.items():
-    instance.add_dynamic_partitions(model + "_batches", keys)
+for model in ["overhead", *("small_%02d" % number for number in range({MODELS}))]:
+    ready = declared(model).source.look(None).ready
+    instance.add_dynamic_partitions(model + "_batches", list(ready))
+    ready.pop("batch-{workload.BATCHES:02d}", None)  # what is launched later
     job = defs.resolve_job_def(model + "_batch")
-    for key in keys:
-        assert job.execute_in_process(instance=instance, partition_key=key).success
+    for key, mark in ready.items():
+        assert job.execute_in_process(instance=instance, partition_key=key, tags={{MARK: mark}}).success
     assert defs.resolve_job_def(model + "_training").execute_in_process(instance=instance).success
-instance.add_dynamic_partitions("overhead_batches", ["batch-{workload.BATCHES:02d}"])
 """
 
 
