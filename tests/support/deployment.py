@@ -1,7 +1,6 @@
 """A deployment of its own for a test: Dagster and MLflow on SQLite and a landing folder, all below one folder."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ class Deployment:
 
     def __init__(self, home: Path, registry: MlflowRegistry | None = None, storage: Storage | None = None) -> None:
         (home / "dagster").mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster")
+        (home / "dagster/dagster.yaml").write_text(self.settings())
         self.home = home
         self.instance = dg.DagsterInstance.from_config(str(home / "dagster"))
         self.storage = storage or Storage(root=str(home / "storage"))
@@ -43,6 +42,10 @@ class Deployment:
             "mlflow_registry": self.registry,
             "great_expectations": GreatExpectations(),
         }
+
+    def settings(self) -> str:
+        """The text of dagster.yaml."""
+        return (REPOSITORY / "dagster.yaml").read_text()
 
     def model(self, name: str, **declared: Any) -> "DeployedModel":
         """A regression of `y` on rows as `synthetic.rows` gives them, unless declared otherwise."""
