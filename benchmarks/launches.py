@@ -68,7 +68,7 @@ def main() -> None:
         with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
             rows = [row("first run after a start / bare script", first_runs(home, environment, instance, asked.times))]
             with running(home, environment) as client:
-                batch = launched(client, instance, "overhead_batch", {"dagster/partition": newest})
+                batch = client.submit_job_execution("overhead_batch", tags={"dagster/partition": newest})
                 ended(instance, [batch])
                 waits = [to_first_step(client, instance, newest) for _ in range(asked.times)]
                 rows.append(row("launch to first step, s", waits))
@@ -152,7 +152,7 @@ def first_runs(home: Path, environment: dict[str, str], instance: dg.DagsterInst
     for _ in range(times):
         with running(home, environment) as client:
             begin = time.perf_counter()
-            ended(instance, [launched(client, instance, "overhead_batch", {"dagster/partition": newest})])
+            ended(instance, [client.submit_job_execution("overhead_batch", tags={"dagster/partition": newest})])
             ours = time.perf_counter() - begin
         begin = time.perf_counter()
         overhead.script("bare_batch.py", home, newest, environment)
@@ -164,7 +164,7 @@ def first_runs(home: Path, environment: dict[str, str], instance: dg.DagsterInst
 def to_first_step(client: DagsterGraphQLClient, instance: dg.DagsterInstance, key: str) -> float:
     """Launch a batch run; return the seconds until its first step starts."""
     begin = time.time()
-    run_id = launched(client, instance, "overhead_batch", {"dagster/partition": key})
+    run_id = client.submit_job_execution("overhead_batch", tags={"dagster/partition": key})
     ended(instance, [run_id])
     events = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START)
     return min(event.timestamp for event in events) - begin
@@ -204,10 +204,6 @@ def retrainings(client: DagsterGraphQLClient, instance: dg.DagsterInstance, time
     seconds = max(instance.get_run_record_by_id(run).end_time for run in runs) - begin
     print(f"{times} retrainings in {seconds:.0f} s", file=sys.stderr, flush=True)
     return 3600 * times / seconds
-
-
-def launched(client: DagsterGraphQLClient, instance: dg.DagsterInstance, job: str, tags: dict[str, str]) -> str:
-    return client.submit_job_execution(job, tags=tags)
 
 
 def ended(instance: dg.DagsterInstance, runs: list[str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.arrays import Booleans, Floats, Integers
+from mlops_assets.statistics.false_discovery import adjusted_p
 from mlops_assets.statistics.pooled_tail import pool, share_below
 from mlops_assets.statistics.standard_errors import error_of_mean
 
@@ -64,10 +65,7 @@ def segment_gains(gains: Floats, segment: Integers, segments: int, seed: int = 0
     if tested.any():
         pooled = pool(parts[number] for number in np.flatnonzero(tested))
         p[tested] = _calibrated(p[tested], rows[tested], pooled, seed)
-    adjusted, known = np.full(segments, np.nan), ~np.isnan(p)
-    if known.any():
-        adjusted[known] = scipy.stats.false_discovery_control(p[known])
-    return SegmentGains(rows=rows, mean=mean, error=error, student=student, p=p, adjusted=adjusted)
+    return SegmentGains(rows=rows, mean=mean, error=error, student=student, p=p, adjusted=adjusted_p(p))
 
 
 def _calibrated(p: Floats, rows: Integers, pooled: Floats, seed: int) -> Floats:

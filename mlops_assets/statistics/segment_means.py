@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from mlops_assets.lazy import np
 from mlops_assets.statistics.arrays import Floats, Integers
 
+FEWEST_ROWS = 20
+"""A segment with fewer rows, before or after, is not tested."""
+
 _GREATEST = 0.97
 
 

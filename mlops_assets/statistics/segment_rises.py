@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from mlops_assets.lazy import np, scipy
 from mlops_assets.statistics.arrays import Floats, Integers
 from mlops_assets.statistics.pooled_tail import pool, share_below
-from mlops_assets.statistics.segment_means import SegmentMeans, segment_means, squared_error
-
-FEWEST_ROWS = 20
-"""Fewer rows of a segment, before or after, are not tested."""
+from mlops_assets.statistics.segment_means import FEWEST_ROWS, SegmentMeans, segment_means, squared_error
 
 _SIZES = (20, 28, 40, 57, 80, 113, 160, 226, 320)
 _DRAWS = 20_000

@@ -86,15 +86,14 @@ def _looked_at(
         reference = with_scored_since(reference, records, champion, undrifted, about[model.time].min())
     report = _judge(model, reference, X, about, predictions, level)
     outcome = _drift_check(report)
-    figures = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
-    segments = watch_drift(records, champion, record, X) if model.fleet is not None else None
-    figures |= {} if segments is None else segments.figures
+    segments = watch_drift(records, champion, record, X)
+    of_all = {"share_drifted": report.share, "drifted_features": _drifted_features(report), "level": level.value}
+    figures = {**of_all, **segments.figures}
     record_report(context, records, "drift", record, champion.version, report.verdict, outcome.message, figures)
     draw = partial(drift_page, reference.rows, X, list(X.columns), model.seed)
     name, alarm = f"drift/{record.batch}.html", report.verdict == "drift"
     page = with_page(model, config, alarm, champion, name, draw, registry)
-    shown = _drift_metadata(report, champion, level) | ({} if segments is None else segments.shown)
-    return shown | page, [outcome, *([] if segments is None else [segments.outcome])]
+    return _drift_metadata(report, champion, level) | segments.shown | page, [outcome, *segments.outcomes]
 
 
 def _judge(

@@ -100,15 +100,15 @@ def _measured(
         return shown, [*checks, *(unknown(name, waits_for) for name in segment_checks(records.model, "decay"))]
     result, estimate = _judge(records, open_case(records, registry, champion), record, X, y)
     verdict, reason = result.decay.verdict, result.decay.reason
-    of_segments = {} if result.segments is None else result.segments.figures
-    note(verdict, reason, {**result.figures(), **share, **of_segments, **estimate_figures(estimate)}, again_at)
+    figures = {**result.figures(), **share, **result.segments.figures, **estimate_figures(estimate)}
+    note(verdict, reason, figures, again_at)
     shown = {**_result_metadata(context, result, share), **estimate_metadata(records, estimate)}
     shown |= metadata({"measured_on": rows.sample or None})
     name, alarm = f"performance/{record.batch}.html", verdict == "decay"
     seed = records.model.seed
     shown |= with_page(records.model, config, alarm, champion, name, lambda: result.page(seed), registry)
     outcome = CheckOutcome("no_decay", verdict == "no decay", reason, severity="warn", blocking=False)
-    return shown, [outcome, *([] if result.segments is None else [result.segments.outcome])]
+    return shown, [outcome, *result.segments.outcomes]
 
 
 def _labels_dep(model: Declaration) -> list[dg.AssetDep]:
@@ -128,7 +128,7 @@ class _Result:
     decay: Decay
     on_batch: Mapping[str, float]
     on_holdout: Mapping[str, float]
-    segments: Watched | None
+    segments: Watched
 
     @property
     def first(self) -> str:
@@ -158,9 +158,6 @@ def _judge(
     if isinstance(estimate, BatchEstimate):
         estimate = realise(records, estimate, y, predictions)
     batch = (y.to_numpy(), predictions)
-    segments = None
-    if records.model.fleet is not None:
-        segments = watch_decay(records, case, record, X[labelled], batch[0], predictions)
     result = _Result(
         case=case,
         y=y,
@@ -168,7 +165,7 @@ def _judge(
         decay=row_loss(case.metrics, case.problem).decay(holdout, batch),
         on_batch={metric.name: metric.function(*batch) for metric in case.metrics},
         on_holdout={metric.name: metric.function(*holdout) for metric in case.metrics},
-        segments=segments,
+        segments=watch_decay(records, case, record, X[labelled], batch[0], predictions),
     )
     return result, estimate
 
@@ -222,7 +219,7 @@ def _result_metadata(context: dg.AssetExecutionContext, result: _Result, share: 
         **metadata(batch),
         "metrics": table({"metric": name, "batch": batch[name], "holdout": holdout[name]} for name in batch),
         **metadata({**share, "model_version": result.case.version.version}),
-        **({} if result.segments is None else result.segments.shown),
+        **result.segments.shown,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_assets.assets.batch.report import unknown
@@ -12,10 +12,9 @@ from mlops_assets.assets.training.gates import Case
 from mlops_assets.assets.training.segment_tables import segment_reference
 from mlops_assets.checks import CheckOutcome
 from mlops_assets.decisions.segments.decay import segment_decay
-from mlops_assets.decisions.segments.drift import FEWEST_ROWS, sampled_rows, segment_drift
+from mlops_assets.decisions.segments.drift import sampled_rows, segment_drift
 from mlops_assets.decisions.segments.window import newest_rows, share_with
-from mlops_assets.declaration import Declaration, Fleet
-from mlops_assets.errors import TrainingError
+from mlops_assets.declaration import Declaration
 from mlops_assets.lazy import np, pd
 from mlops_assets.modelling.fleet import loss_metric, losses_of
 from mlops_assets.modelling.fleet.segment_names import NO_SEGMENT, segment_names
@@ -25,6 +24,7 @@ from mlops_assets.records.model_records import ModelRecords
 from mlops_assets.records.rows import read_sampled
 from mlops_assets.records.segment_watch import SegmentWatches, WatchKind, current_board
 from mlops_assets.resources.mlflow.model_version import ModelVersion
+from mlops_assets.statistics.segment_means import FEWEST_ROWS
 from mlops_assets.text import shown
 
 DECAY_CHECK = {"no_segment_decay": "No segment loses more than on the holdout."}
@@ -41,11 +41,11 @@ _WORST = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What is shown, recorded and checked of the segments on a batch."""
+    """What is shown, recorded and checked of the segments on a batch; nothing of a model that is not a fleet."""
 
-    shown: dict[str, Any]
-    figures: Mapping[str, float]
-    outcome: CheckOutcome
+    shown: dict[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    outcomes: tuple[CheckOutcome, ...] = ()
 
 
 def segment_checks(model: Declaration, kind: WatchKind) -> dict[str, str]:
@@ -59,7 +59,9 @@ def watch_decay(
     records: ModelRecords, case: Case, record: BatchRecord, X: pd.DataFrame, y: np.ndarray, predictions: Predictions
 ) -> Watched:
     """Compare the losses of each segment on labelled rows (n,), in order of time, with those on the holdout."""
-    fleet, watches = _fleet(records.model), SegmentWatches(records, "decay", case.version)
+    fleet, watches = records.model.fleet, SegmentWatches(records, "decay", case.version)
+    if fleet is None:
+        return Watched()
     metric = loss_metric(predictions, next(iter(records.model.metrics), None))
     own = _losses(X, fleet.by, losses_of(metric, y, predictions))
     frames = [own]
@@ -88,12 +90,14 @@ def watch_decay(
 
 def watch_drift(records: ModelRecords, champion: ModelVersion, record: BatchRecord, X: pd.DataFrame) -> Watched:
     """Compare the features (n, columns) of each segment, in order of time, with those of its training rows."""
-    fleet, watches = _fleet(records.model), SegmentWatches(records, "drift", champion)
+    fleet, watches = records.model.fleet, SegmentWatches(records, "drift", champion)
+    if fleet is None:
+        return Watched()
     reference = segment_reference(records, champion, fleet.by)
     if reference is None or fleet.by not in X.columns:
         reason = f"version {champion.version} was trained before segments were watched: train it again"
         reason = reason if reference is None else f"the features have no column {fleet.by!r}, which names the segment"
-        return Watched(shown={}, figures={}, outcome=unknown("no_segment_drift", reason))
+        return Watched(outcomes=(unknown("no_segment_drift", reason),))
     if len(X) < record.rows:
         X = read_sampled(records, record, _ROWS)[0]
     frames = [X.assign(**{fleet.by: segment_names(X, fleet.by)})]
@@ -141,16 +145,10 @@ def _watched(
         outcome = CheckOutcome(name, not alarms, message, severity="warn", blocking=False)
     board, _ = current_board(records, champion)
     figures = {"segments_tested": float(tested), f"segments_{verb}": float(alarms)}
-    shown = {**metadata({"segments": segments, **{name: int(figure) for name, figure in figures.items()}})}
+    shown = metadata({"segments": segments, **{name: int(figure) for name, figure in figures.items()}})
     if len(board):
-        shown |= {**metadata({"segments_on_board": len(board)}), "board": table(board_rows(board))}
-    return Watched(shown=shown, figures=figures, outcome=outcome)
-
-
-def _fleet(model: Declaration) -> Fleet:
-    if model.fleet is None:
-        raise TrainingError(f"{model.name} declares no fleet: it has no segments to watch")
-    return model.fleet
+        shown |= metadata({"segments_on_board": len(board)}) | {"board": table(board_rows(board))}
+    return Watched(shown=shown, figures=figures, outcomes=(outcome,))
 
 
 def _losses(X: pd.DataFrame, by: str, losses: np.ndarray) -> pd.DataFrame:

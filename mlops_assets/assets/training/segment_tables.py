@@ -16,7 +16,6 @@ from mlops_assets.records.rows import Rows
 from mlops_assets.records.segment_watch import segment_models, store_segment_models
 from mlops_assets.records.versions import BACK_FROM
 from mlops_assets.resources.mlflow.model_version import ModelVersion
-from mlops_assets.statistics.segment_gains import MIN_ROWS
 
 _KIND, _ROWS, _POSITIONS = "reference", "segment_rows", "segment_positions"
 
@@ -70,16 +69,10 @@ def _before(step: Step, version: ModelVersion) -> pd.DataFrame | None:
 def _models(fleet: Any, number: np.ndarray, segments: list[str], before: pd.DataFrame | None) -> pd.DataFrame:
     """Return a row for each segment: its model, whether it was tried, whether that failed, how long it is kept."""
     table = segment_table(fleet).set_index("segment")
-    cut = len(number) - int(len(number) * fleet.newest)
-    early, late = (np.bincount(part[part >= 0], minlength=len(segments)) for part in np.split(number, [cut]))
-    tried = pd.Series((early >= fleet.min_rows) & (late >= MIN_ROWS), index=segments)
-    compared = pd.Series(fleet.gains_["rows"] > 0, index=fleet.segments_)
-    earned = (table["adjusted"] <= fleet.false_share) & (table["model"] != "own") & ~table["kept"]
     names = table.index
-    was_tried = tried.reindex(names, fill_value=False)
-    failed = (was_tried & ~compared.reindex(names, fill_value=False)) | earned
+    tried = pd.Series(fleet.tried(number, len(segments)), index=segments).reindex(names, fill_value=False)
     kept_for = table["kept"].astype(np.int64)
     if before is not None and len(before):
         kept_for += before.set_index("segment")["kept_for"].reindex(names, fill_value=0) * table["kept"]
-    columns = {"model": table["model"], "tried": was_tried, "failed": failed, "kept_for": kept_for}
+    columns = {"model": table["model"], "tried": tried, "failed": names.isin(list(fleet.failed_)), "kept_for": kept_for}
     return pd.DataFrame(columns).rename_axis("segment").reset_index()

@@ -7,9 +7,6 @@ from mlops_assets.lazy import np, pd
 LONG = 5
 """Versions through which a segment keeps a champion's model before the board names it."""
 
-NEEDS = ("decay", "drift", "failed fit", "old model", "few rows")
-"""What a segment may need somebody for, the most urgent first."""
-
 _WHAT_TO_DO = {
     "decay and drift": "look at its source: inputs and losses changed; if the rows are right, retrain",
     "decay": "look at its labels; if they are right, retrain",
@@ -18,6 +15,7 @@ _WHAT_TO_DO = {
     "old model": "nothing, unless it decays: no newer model was better for it",
     "few rows": "nothing: it has the pooled model until it has rows enough",
 }
+"""What a segment may need somebody for, the most urgent first."""
 
 
 def board(models: pd.DataFrame, decay: pd.DataFrame | None, drift: pd.DataFrame | None) -> pd.DataFrame:
@@ -33,12 +31,11 @@ def board(models: pd.DataFrame, decay: pd.DataFrame | None, drift: pd.DataFrame 
     decayed, drifted = (table[f"{kind}_alarm"] for kind in ("decay", "drift"))
     table["need"] = np.select(
         [decayed & drifted, decayed, drifted, table["failed"], table["kept_for"] >= LONG, ~table["tried"]],
-        ["decay and drift", "decay", "drift", "failed fit", "old model", "few rows"],
+        list(_WHAT_TO_DO),
         "",
     )
-    first = np.where(decayed, "decay", "drift")
     for name in ("since", "p", "rows"):
-        table[name] = np.where(first == "decay", table[f"decay_{name}"], table[f"drift_{name}"])
+        table[name] = np.where(decayed, table[f"decay_{name}"], table[f"drift_{name}"])
     table.loc[~(decayed | drifted), "since"] = ""
     table.loc[~(decayed | drifted), "p"] = np.nan
     table["rows"] = table["rows"].where(decayed | drifted, table["decay_rows"]).fillna(0).astype(np.int64)

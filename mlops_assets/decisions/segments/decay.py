@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mlops_assets.lazy import np, pd, scipy
+from mlops_assets.lazy import np, pd
 from mlops_assets.statistics.arrays import Floats, Integers
+from mlops_assets.statistics.false_discovery import adjusted_p
 from mlops_assets.statistics.segment_rises import segment_rises
 
 TOLERANCE = 0.1
@@ -54,14 +55,6 @@ def segment_decay(
             "alarm": adjusted <= false_share,
         }
     )
-
-
-def adjusted_p(p: Floats) -> Floats:
-    """Return p (k,) corrected by Benjamini & Hochberg's method for the segments that are not NaN."""
-    adjusted, tested = np.full(len(p), np.nan), ~np.isnan(p)
-    if tested.any():
-        adjusted[tested] = scipy.stats.false_discovery_control(p[tested])
-    return adjusted
 
 
 def _sides(found: Any) -> list[tuple[Integers, Floats]]:

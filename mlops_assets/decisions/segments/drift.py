@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops_assets.decisions.segments.decay import adjusted_p
 from mlops_assets.lazy import np, pd
 from mlops_assets.statistics.arrays import Floats, Integers
+from mlops_assets.statistics.false_discovery import adjusted_p
 from mlops_assets.statistics.segment_distances import (
     FEWEST_BLOCKS,
     SegmentSides,
     correlation_within,
     p_of_distances,
 )
-
-FEWEST_ROWS = 20
-"""Fewer rows of a segment in the batch or in the reference are not tested."""
+from mlops_assets.statistics.segment_means import FEWEST_ROWS
 
 _ROWS, _LEAST_KEPT, _MOST_KEPT = 200_000, 64, 2_000
 _NOISE = 1.1

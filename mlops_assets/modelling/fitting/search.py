@@ -93,16 +93,19 @@ def search(
         if progress is not None:
             progress(trial)
     done.sort(key=lambda of: of[1].number)
+    params = _best(pipeline, done).params
+    return SearchResult(fit(task.with_params(params), X, y, options), params, tuple(trial for _, trial in done))
+
+
+def _best(pipeline: Any, done: Sequence[tuple[int, Trial]]) -> Trial:
+    """Return the best of the trials with their rungs; `TrainingError` if all of them failed."""
     sound = [(rung, trial) for rung, trial in done if trial.error is None]
     if not sound:
         raise TrainingError(
             f"all {len(done)} trials of {_name(pipeline)} failed; the first: {done[0][1].error}. "
             "Correct the search space, the features or the estimator."
         )
-    best = max(sound, key=lambda of: (of[0], of[1].score, -of[1].number))[1]
-    return SearchResult(
-        fit(task.with_params(best.params), X, y, options), best.params, tuple(trial for _, trial in done)
-    )
+    return max(sound, key=lambda of: (of[0], of[1].score, -of[1].number))[1]
 
 
 def _check_search(space: Mapping[str, Any], method: str, trials: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.errors import TrainingError
@@ -36,24 +36,30 @@ def keep_champions(challenger: FleetModel, champion: FleetModel, gains: Any, X: 
     number = pd.Index(segments, dtype=object).get_indexer(names)
     found = segment_gains(np.asarray(gains), number, len(segments), challenger.seed)
     gained = found.passed(challenger.false_share)
-    served: dict[int, list[str]] = {}
-    for name, passed in zip(segments, gained, strict=True):
-        if not passed:
-            served.setdefault(champion.route_.get(name, -1), []).append(name)
-    result = copy.copy(challenger)
-    result.kept_ = [_only(_fleet(champion, number), names) for number, names in served.items()]
-    result.route_ = {name: place for place, names in enumerate(served.values()) for name in names}
+    stay = [name for name, passed in zip(segments, gained, strict=True) if not passed]
+    result = _routed(challenger, _owners(champion, stay))
     at = [position for position, name in enumerate(segments) if name != NO_SEGMENT]
     evidence = {"gain": found.mean, "p": found.p, "adjusted": found.adjusted}
     named = {"segments": [segments[position] for position in at]}
     result.against_ = named | {name: values[at] for name, values in evidence.items()}
-    result.models_ = {name: model for name, model in challenger.models_.items() if name not in result.route_}
     return result
 
 
-def _fleet(champion: FleetModel, number: int) -> FleetModel:
-    kept: FleetModel = champion if number < 0 else champion.kept_[number]
-    return kept
+def _owners(fleet: FleetModel, names: Iterable[str]) -> list[tuple[FleetModel, list[str]]]:
+    """Return which fleets have the models that a fleet has for these segments: itself, or those that it keeps."""
+    by_place: dict[int, list[str]] = {}
+    for name in names:
+        by_place.setdefault(fleet.route_.get(name, -1), []).append(name)
+    return [(fleet if place < 0 else fleet.kept_[place], of_place) for place, of_place in by_place.items()]
+
+
+def _routed(fleet: FleetModel, owners: list[tuple[FleetModel, list[str]]]) -> FleetModel:
+    """Return a fleet that has the models of these other fleets for their segments, and its own for all others."""
+    result = copy.copy(fleet)
+    result.kept_ = [_only(owner, names) for owner, names in owners]
+    result.route_ = {name: place for place, (_, names) in enumerate(owners) for name in names}
+    result.models_ = {name: model for name, model in fleet.models_.items() if name not in result.route_}
+    return result
 
 
 def _only(fleet: FleetModel, names: list[str]) -> FleetModel:
@@ -72,19 +78,5 @@ def take_back(champion: FleetModel, former: FleetModel, names: Sequence[str]) ->
     known = {*former.segments_, *former.route_}
     if unknown := sorted(set(names) - known):
         raise TrainingError(f"segments {listed(unknown)} are not in the former version: it has {len(known):,} others")
-    back: dict[int, list[str]] = {}
-    for name in dict.fromkeys(names):
-        back.setdefault(former.route_.get(name, -1), []).append(name)
-    stay: dict[int, list[str]] = {}
-    for name, number in champion.route_.items():
-        if name not in names:
-            stay.setdefault(number, []).append(name)
-    served = [
-        *((champion.kept_[number], of_part) for number, of_part in stay.items()),
-        *((_fleet(former, number), of_part) for number, of_part in back.items()),
-    ]
-    result = copy.copy(champion)
-    result.kept_ = [_only(fleet, of_part) for fleet, of_part in served]
-    result.route_ = {name: place for place, (_, of_part) in enumerate(served) for name in of_part}
-    result.models_ = {name: model for name, model in champion.models_.items() if name not in result.route_}
-    return result
+    stay = [name for name in champion.route_ if name not in names]
+    return _routed(champion, [*_owners(champion, stay), *_owners(former, dict.fromkeys(names))])

@@ -147,11 +147,7 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
 
     def _gains(self, fitting: Fitting, X: pd.DataFrame, y: np.ndarray, number: np.ndarray) -> SegmentGains:
         """Compare own and pooled models, fitted on the older rows, on the newest."""
-        cut = len(X) - int(len(X) * self.newest)
-        before, after = (
-            np.bincount(part[part >= 0], minlength=len(self.segments_)) for part in np.split(number, [cut])
-        )
-        tried = np.flatnonzero((before >= self.min_rows) & (after >= MIN_ROWS)) if cut else np.empty(0, np.int64)
+        cut, tried = self._cut(len(X)), np.flatnonzero(self.tried(number, len(self.segments_)))
         improvement, judged = np.zeros(len(X) - cut), np.zeros(len(X) - cut, dtype=bool)
         if len(tried):
             shared, matrix, pooled = self._fit_pooled(X.iloc[:cut], y[:cut])
@@ -167,6 +163,19 @@ class FleetModel(sklearn.base.BaseEstimator):  # type: ignore[misc]  # scikit-le
                     at = rows[own.segment]
                     improvement[at], judged[at] = of_pooled[at] - own.losses, True
         return segment_gains(improvement[judged], number[cut:][judged], len(self.segments_), self.seed)
+
+    def tried(self, number: np.ndarray, segments: int) -> np.ndarray:
+        """Return which segments (k,) have rows enough for a model of their own, from the number 0..k-1 of each row's.
+
+        Rows (n,) are in order of time; a row without a segment has -1.
+        """
+        parts = np.split(number, [self._cut(len(number))])
+        before, after = (np.bincount(part[part >= 0], minlength=segments) for part in parts)
+        return np.asarray((before >= self.min_rows) & (after >= MIN_ROWS))
+
+    def _cut(self, rows: int) -> int:
+        """Return how many of the rows are before those that own and pooled are compared on."""
+        return rows - int(rows * self.newest)
 
     def _note_failed(self, found: Iterable[OwnModel]) -> None:
         """Keep which segments share the pooled model since their fit failed, and why."""
